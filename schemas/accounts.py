@@ -1,0 +1,137 @@
+"""What a gateway asks of persistence over NATS request-reply: accounts and history.
+
+Subjects: `accounts.<operation>` and `history.<operation>`, queue group = first token.
+Every answer is a `Result`.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from schemas.refusals import Refusal
+from schemas.trips import NO_NUL, Role, Status, User
+
+Username = Annotated[str, Meta(min_length=1, max_length=150, pattern=r"^[\w@.+-]+\Z")]
+Password = Annotated[str, Meta(min_length=8, max_length=128)]
+Name = Annotated[str, Meta(max_length=150, pattern=NO_NUL)]
+
+
+class Result(Struct, frozen=True, omit_defaults=True):
+    """`data`, or `refused`. `status` overrides the code's usual HTTP status."""
+
+    data: Raw | None = None
+    refused: Refusal | None = None
+    status: int | None = None
+
+
+# ---- accounts ----------------------------------------------------------------
+
+
+class SignUp(Struct):
+    """`accounts.sign_up` → Tokens. A taken name: `invalid_data`, status 409."""
+
+    username: Username
+    password: Password
+    role: Literal["rider", "driver"]
+    first_name: Name = ""
+    last_name: Name = ""
+
+
+class LogIn(Struct):
+    """`accounts.log_in` → Tokens, or `bad_credentials`."""
+
+    username: str
+    password: str
+
+
+class RefreshTokens(Struct):
+    """`accounts.refresh` → Tokens, or `not_authenticated`."""
+
+    refresh: str
+
+
+class LogOut(Struct):
+    """`accounts.log_out` → null. Ends one session: its refresh token and, by a
+    revocation, its access tokens.
+    """
+
+    user: str
+    session: str
+
+
+class Revoke(Struct):
+    """`accounts.revoke` → null, or 404 `invalid_data` for an unknown user. Ends all
+    sessions of a user.
+    """
+
+    user: str
+    by: str
+
+
+class Tokens(Struct):
+    user: User
+    access: str
+    refresh: str
+    expires_in: int
+    """Seconds the access token lives."""
+
+
+class Revocation(Struct, frozen=True):
+    """`revoked.<user>`: ends one session, or (None) every token issued until then."""
+
+    user: str
+    session: str | None
+    at_ms: int
+
+
+# ---- history -----------------------------------------------------------------
+
+PAGE_MAX = 100
+PAGE_DEFAULT = 50
+
+
+class ListTrips(Struct):
+    """`history.trips` → list[Trip], newest first; operators see all.
+    An unknown `before` is `invalid_data`.
+    """
+
+    user: str
+    role: Role
+    status: Status | None = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    before: str | None = None
+
+
+class GetTripRow(Struct):
+    """`history.trip` → Trip; `trip_not_found`, or a stranger: `not_a_participant`."""
+
+    user: str
+    role: Role
+    trip: str
+
+
+class FindTrip(Struct):
+    """`history.find` → Trip for anyone (the leader decides then); `trip_not_found`; or
+    `unavailable` where persistence has not yet written the ledger up to `seq`.
+    """
+
+    region: str
+    trip: str
+    seq: int
+
+
+class ListTripEvents(Struct):
+    """`history.trip_events` → list[AuditRow], oldest first; refused as `GetTripRow`."""
+
+    user: str
+    role: Role
+    trip: str
+
+
+class AuditRow(Struct):
+    seq: int
+    type: str
+    version: int
+    at: str
+    data: Raw
+    """The trip as it was then."""

@@ -1,0 +1,28 @@
+"""What an access token says: an Ed25519 JWT (RFC 7519, 8037), `kid` in its header."""
+
+from msgspec import Struct
+
+from schemas.trips import Role, User
+
+ISSUER = "cabrank"
+ALGORITHM = "EdDSA"
+
+
+class Claims(Struct, frozen=True):
+    """`iat`, `exp`: seconds since 1970; `iat` keeps its milliseconds, so that a log-in
+    in the second of a revocation is not caught by it.
+    """
+
+    sub: str
+    username: str
+    first_name: str
+    last_name: str
+    role: Role
+    region: str
+    sid: str
+    iat: float
+    exp: float
+    iss: str = ISSUER
+
+    def user(self) -> User:
+        return User(self.sub, self.username, self.first_name, self.last_name, self.role)

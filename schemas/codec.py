@@ -1,0 +1,45 @@
+"""The one codec: everything that crosses a wire or lies in the ledger is JSON.
+
+JSON, not MessagePack, so that a trip encoded once by the leader is spliced as it is
+into the record, the NATS messages and the client's frame (`msgspec.Raw`), and so that
+`nats sub 'trip.>'` shows an observer something readable.
+"""
+
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+T = TypeVar("T")
+
+Raw = msgspec.Raw
+
+_encoder = msgspec.json.Encoder()
+
+
+class CodecError(ValueError):
+    """Bytes that are not JSON, or not of the shape asked for. Root of this package."""
+
+
+encode = _encoder.encode
+"""Any struct of `schemas`, or plain JSON data, to UTF-8 bytes."""
+
+
+@cache
+def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    """The (cached) decoder of one shape, for hot paths."""
+    return msgspec.json.Decoder(shape)
+
+
+def decode(payload: bytes | Raw, shape: type[T]) -> T:
+    """Read `payload` as `shape`.
+
+    Raises:
+        CodecError: the payload is not JSON, is nested too deeply, or does not fit;
+            the message names the field and is fit to show to a client.
+    """
+    try:
+        result: T = decoder(cast("Any", shape)).decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CodecError(str(error)) from error
+    return result

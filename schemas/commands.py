@@ -1,0 +1,193 @@
+"""Commands and questions to a region's leader, and its answers.
+
+A message on `cmd.<region>` is a JSON list of commands (a gateway sends what one tick
+brought); one on the reply subject is an `Answers`. A command is a request, not a
+fact: it may come twice (same id, next attempt) and is decided once.
+"""
+
+from msgspec import Raw, Struct
+
+from schemas.events import FeedEntry
+from schemas.refusals import Refusal
+from schemas.trips import Position, Trip, User
+
+COMMAND_DEADLINE_MS = 10_000
+
+
+class Command(Struct, frozen=True, omit_defaults=True, tag_field="do", kw_only=True):
+    """What all of them have."""
+
+    id: str
+    """The command's own id, the same in all its attempts: a UUID's 32 hex digits."""
+    attempt: int = 1
+    deadline_ms: int
+    """Wall clock; a leader that reads it later drops it unanswered."""
+    by: User
+
+
+class RequestTrip(Command, frozen=True, tag="request"):
+    pick_up_address: str
+    drop_off_address: str
+    pick_up: Position | None = None
+    drop_off: Position | None = None
+    key: str | None = None
+    archived: Trip | None = None
+    """What the key made, fetched from history after a `Lookup` answer."""
+
+
+class TripCommand(Command, frozen=True):
+    """Commands about one trip."""
+
+    trip: str
+    archived: Trip | None = None
+    """The ended trip, fetched from history after a `Lookup` answer."""
+
+
+class AcceptTrip(TripCommand, frozen=True, tag="accept"):
+    pass
+
+
+class DeclineTrip(TripCommand, frozen=True, tag="decline"):
+    pass
+
+
+class ArriveTrip(TripCommand, frozen=True, tag="arrive"):
+    pass
+
+
+class BeginTrip(TripCommand, frozen=True, tag="begin"):
+    pass
+
+
+class CompleteTrip(TripCommand, frozen=True, tag="complete"):
+    pass
+
+
+class ReleaseTrip(TripCommand, frozen=True, tag="release"):
+    pass
+
+
+class CancelTrip(TripCommand, frozen=True, tag="cancel"):
+    reason: str | None = None
+
+
+class GetTrip(TripCommand, frozen=True, tag="get"):
+    pass
+
+
+class GoOnline(Command, frozen=True, tag="online"):
+    pass
+
+
+class GoOffline(Command, frozen=True, tag="offline"):
+    pass
+
+
+class SyncUser(Command, frozen=True, tag="sync"):
+    """A session starts or fears a gap: state, and the user's events after `since`."""
+
+    since: int | None = None
+
+
+class SyncFeed(Command, frozen=True, tag="feed"):
+    """A gateway missed feed entries after number `since`. `by` is the gateway itself,
+    in an operator's shape.
+    """
+
+    since: int
+
+
+AnyCommand = (
+    RequestTrip
+    | AcceptTrip
+    | DeclineTrip
+    | ArriveTrip
+    | BeginTrip
+    | CompleteTrip
+    | ReleaseTrip
+    | CancelTrip
+    | GetTrip
+    | GoOnline
+    | GoOffline
+    | SyncUser
+    | SyncFeed
+)
+
+
+class Lookup(Struct, frozen=True):
+    """The leader no longer holds that trip, if there was one: ask history for `trip`,
+    which must have seen the ledger up to `seq`, and send the command again with
+    `archived`; where history knows no such trip, it is `trip_not_found`.
+    """
+
+    trip: str
+    seq: int
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """Exactly one of `data`, `refused`, `lookup` is set."""
+
+    id: str
+    attempt: int
+    data: Raw | None = None
+    """Trip commands: a `Trip` (`OpenTrip` for a decline). Online, offline:
+    `{"online": bool}`. Sync: `SyncData`. Feed: `FeedData`."""
+    refused: Refusal | None = None
+    lookup: Lookup | None = None
+
+
+class Answers(Struct, frozen=True):
+    """All answers of one record to one gateway."""
+
+    epoch: int
+    answers: list[Answer]
+
+
+class SyncData(Struct, frozen=True):
+    """State of one user at cursor `seq`, and what was missed.
+
+    `events`: where `recovered`, the user's `TripEvent`s with since < seq ≤ `seq`, in
+    order, encoded; else empty. `trips`: active ones. `open_trips`: `OpenTrip`s, newest
+    first, for drivers. `online`: drivers only, else false.
+    """
+
+    seq: int
+    feed: int
+    trips: Raw
+    open_trips: Raw
+    recovered: bool
+    events: list[Raw]
+    online: bool
+
+
+class FeedData(Struct, frozen=True):
+    """Feed entries after the number asked for, up to `n`; not `complete` where the
+    ring no longer reaches back that far (`entries` is then empty).
+    """
+
+    n: int
+    entries: list[FeedEntry]
+    complete: bool
+
+
+class Announcement(Struct, frozen=True):
+    """`leader.<region>`: the leader's, every second and at once when it takes over."""
+
+    region: str
+    epoch: int
+    instance: str
+    seq: int
+    feed: int
+
+
+class Fix(Struct, frozen=True):
+    """One driver's position; `loc.<region>` carries a list of them, one per driver and
+    tick of a gateway. Degrees, degrees from north, m/s, RFC 3339.
+    """
+
+    driver: str
+    lat: float
+    lon: float
+    heading: float | None
+    speed: float | None
+    at: str

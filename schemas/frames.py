@@ -1,0 +1,136 @@
+"""What crosses the WebSocket, PROTOCOL.md section 2.
+
+Client frames are read in two steps: the envelope, then `data` by `type`, so that a
+frame with a good envelope and bad data is refused with its own `ref`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from schemas.refusals import Code
+from schemas.trips import Address, Latitude, Longitude, Position, User
+
+FRAME_BYTES_MAX = 64 * 1024
+REF_CHARS_MAX = 64
+OPEN_TRIPS_MAX = 100
+"""PROTOCOL.md section 2: `welcome.data.open_trips`."""
+
+Ref = Annotated[str, Meta(max_length=REF_CHARS_MAX)]
+Key = Annotated[str, Meta(min_length=1, max_length=64)]
+"""An idempotency key: the user's own."""
+
+# ---- client → server ---------------------------------------------------------
+
+
+class ClientFrame(Struct):
+    type: str
+    ref: Ref | None = None
+    data: Raw = Raw(b"{}")
+
+
+class Login(Struct):
+    """`session.login`: a token, or a username and password. `since` is read leniently:
+    an invalid one gives `recovered` false, never a refusal.
+    """
+
+    token: str | None = None
+    username: str | None = None
+    password: str | None = None
+    since: Any = None
+
+
+class Refresh(Struct):
+    token: str
+
+
+class RequestTripData(Struct):
+    pick_up_address: Address
+    drop_off_address: Address
+    pick_up: Position | None = None
+    drop_off: Position | None = None
+    idempotency_key: Key | None = None
+
+
+class TripId(Struct):
+    id: str
+
+
+class CancelTripData(Struct):
+    id: str
+    reason: Annotated[str, Meta(max_length=255)] | None = None
+
+
+class UpdateTripData(Struct):
+    """The older shape `update.trip`."""
+
+    id: str
+    status: Literal["STARTED", "ARRIVED", "IN_PROGRESS", "COMPLETED"]
+
+
+class Empty(Struct):
+    pass
+
+
+class LocationData(Struct):
+    """`driver.location`; heading in degrees from north, speed in m/s, `at` RFC 3339."""
+
+    lat: Latitude
+    lon: Longitude
+    heading: Annotated[float, Meta(ge=0, le=360)] | None = None
+    speed: Annotated[float, Meta(ge=0)] | None = None
+    at: str | None = None
+
+
+# ---- server → client ---------------------------------------------------------
+
+
+class Reply(Struct, tag_field="type", tag="reply"):
+    ref: str | None
+    data: Any
+
+
+class RefusedData(Struct):
+    code: Code
+    message: str
+    retryable: bool
+
+
+class Refused(Struct, tag_field="type", tag="refused"):
+    ref: str | None
+    data: RefusedData
+
+
+class WelcomeData(Struct):
+    """`seq` is the cursor to come back with; `open_trips` is empty but for drivers."""
+
+    user: User
+    session: str
+    region: str
+    seq: int
+    heartbeat_s: float
+    trips: Any
+    open_trips: Any
+    recovered: bool
+
+
+class Welcome(Struct, tag_field="type", tag="welcome"):
+    data: WelcomeData
+
+
+class EventFrame(Struct, omit_defaults=True):
+    """Any other push; those without a `seq` of their own leave it out."""
+
+    type: str
+    data: Any
+    seq: int | UnsetType = UNSET
+
+
+class MovedData(Struct):
+    """`driver.moved`: the latest position of the driver of the rider's active trip."""
+
+    trip: str
+    lat: float
+    lon: float
+    heading: float | None
+    at: str

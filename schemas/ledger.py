@@ -1,0 +1,47 @@
+"""The ledger record: one group commit of one region's leader."""
+
+from msgspec import Raw, Struct
+
+from schemas.events import Event
+
+RECORD_VERSION = 1
+RECORD_BYTES_MAX = 512 * 1024
+"""Half the server's default `max_payload`; what doesn't fit goes into the next."""
+
+
+class RecordHead(Struct, frozen=True):
+    """As much of a record as tells whose it is."""
+
+    v: int
+    ledger: str
+    epoch: int
+    n: int
+    writer: str
+
+
+class Record(Struct, frozen=True):
+    v: int
+    """`RECORD_VERSION` of the writer."""
+    ledger: str
+    """The ledger's id, part of the database's keys."""
+    epoch: int
+    """Sequence of the writer's epoch record; equal to `n` in that record itself."""
+    n: int
+    """This record's own ledger sequence, as the fence demands it."""
+    writer: str
+    """The writing process's instance id: tells a lost acknowledgement's fate."""
+    at_ms: int
+    """Stamp: max(last record's stamp, the leader's wall clock)."""
+    events: list[Event]
+
+
+class RecordOut(Struct, frozen=True):
+    """The same as it is written: the events are already encoded."""
+
+    v: int
+    ledger: str
+    epoch: int
+    n: int
+    writer: str
+    at_ms: int
+    events: list[Raw]

@@ -1,0 +1,44 @@
+"""The JetStream streams as data; who needs one makes sure of it as described here."""
+
+from msgspec import Struct
+
+from schemas import subjects
+
+LEDGER_PREFIX = "LEDGER_"
+REVOCATIONS = "REVOCATIONS"
+SNAPSHOTS = "SNAPSHOTS"
+"""The object store: one object a region, named by it."""
+WRITER_DURABLE = "persistence"
+"""The durable pull consumer that all persistence workers share, on each ledger."""
+ACK_WAIT_S = 5
+
+
+class StreamSpec(Struct, frozen=True):
+    """File storage, limits retention, `discard: new`, direct reads allowed."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_bytes: int = -1
+    max_age_s: float = 0
+    """0: kept until purged."""
+
+
+def ledger(region: str, max_bytes: int = -1) -> StreamSpec:
+    """One stream a region; its own `metadata["cabrank.ledger"]` holds the ledger's id
+    (32 hex digits), given by whoever creates it.
+    """
+    name = LEDGER_PREFIX + subjects.token(region)
+    return StreamSpec(name, (subjects.ledger(region),), max_bytes)
+
+
+LEDGER_ID = "cabrank.ledger"
+
+
+def region_of_ledger(name: str) -> str | None:
+    """The region of a ledger stream's name, None for any other stream."""
+    return name[len(LEDGER_PREFIX) :] if name.startswith(LEDGER_PREFIX) else None
+
+
+def revocations(access_ttl_s: float) -> StreamSpec:
+    """Kept as long as the longest access token lives."""
+    return StreamSpec(REVOCATIONS, (subjects.ALL_REVOKED,), max_age_s=access_ttl_s)

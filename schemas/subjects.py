@@ -1,0 +1,88 @@
+"""Every NATS subject, built and parsed here only.
+
+A token that came from outside is checked here: `*`, `>`, `.` or a space in it is an
+attack and never reaches NATS.
+"""
+
+import re
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class SubjectError(ValueError):
+    """A token that can't be part of a subject."""
+
+
+def token(text: str) -> str:
+    """`text` itself.
+
+    Raises:
+        SubjectError: not 1-64 of `A-Z a-z 0-9 _ -`.
+    """
+    if _TOKEN.fullmatch(text) is None:
+        msg = f"{text[:64]!r} is not 1 to 64 letters, digits, '_' or '-'"
+        raise SubjectError(msg)
+    return text
+
+
+def commands(region: str) -> str:
+    return f"cmd.{token(region)}"
+
+
+def replies(gateway: str, region: str) -> str:
+    """Where a gateway wants a region's answers (and its "no responders")."""
+    return f"reply.{token(gateway)}.{token(region)}"
+
+
+def all_replies(gateway: str) -> str:
+    return f"reply.{token(gateway)}.*"
+
+
+def region_of_reply(subject: str) -> str:
+    """The region of a `replies` subject."""
+    return token(subject.rpartition(".")[2])
+
+
+def user(region: str, user_id: str) -> str:
+    return f"user.{token(region)}.{token(user_id)}"
+
+
+def trip(region: str, trip_id: str) -> str:
+    return f"trip.{token(region)}.{token(trip_id)}"
+
+
+def drivers(region: str) -> str:
+    return f"drivers.{token(region)}"
+
+
+def locations(region: str) -> str:
+    return f"loc.{token(region)}"
+
+
+def leader(region: str) -> str:
+    """Announcements."""
+    return f"leader.{token(region)}"
+
+
+def ping(region: str) -> str:
+    """A standby's question whether the leader lives; "no responders" says no."""
+    return f"ping.{token(region)}"
+
+
+def ledger(region: str) -> str:
+    return f"ledger.{token(region)}"
+
+
+def accounts(operation: str) -> str:
+    return f"accounts.{token(operation)}"
+
+
+def history(operation: str) -> str:
+    return f"history.{token(operation)}"
+
+
+def revoked(user_id: str) -> str:
+    return f"revoked.{token(user_id)}"
+
+
+ALL_REVOKED = "revoked.*"

@@ -1,0 +1,20 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import nats
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[nats.NatsServer]:
+    with nats.running(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    for name in list(os.environ):
+        if name.startswith("CABRANK_"):
+            del os.environ[name]
