@@ -24,6 +24,8 @@ raises ends the process, since nats-py would stop reading in silence."""
 RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 10
 """A server that is gone without a word is noticed within three of these."""
+FLUSH_TIMEOUT_S = 10
+"""nats-py's own default."""
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -76,6 +78,15 @@ class Bus(Client):
         """Write what is pending and close; not a failure."""
         self._closing = True
         await super().close()
+
+    async def flush(self, timeout: int = FLUSH_TIMEOUT_S) -> None:  # noqa: ASYNC109
+        """Return when the server has read all that was sent and subscribed before.
+
+        nats-py alone writes the PING ahead of what is pending, so that its answer
+        says nothing about a subscription just made.
+        """
+        self.write_now()
+        await super().flush(timeout)
 
     @property
     def broken(self) -> asyncio.Future[None]:

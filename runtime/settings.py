@@ -65,6 +65,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_ttl_s: Annotated[
         Seconds, Meta(description="seconds a trip stays REQUESTED before it expires")
     ] = 300
+    trip_room_ttl_s: Annotated[
+        Seconds,
+        Meta(description="seconds a trip's room may be written to after its end"),
+    ] = 300
     offer_ttl_s: Annotated[
         Seconds, Meta(description="seconds a driver has to take an offer (nearest)")
     ] = 15

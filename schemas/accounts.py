@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from schemas.codec import OptionalRaw
 from schemas.refusals import Refusal
 from schemas.trips import NO_NUL, Role, Status, User
 
@@ -19,7 +20,7 @@ Name = Annotated[str, Meta(max_length=150, pattern=NO_NUL)]
 class Result(Struct, frozen=True, omit_defaults=True):
     """`data`, or `refused`. `status` overrides the code's usual HTTP status."""
 
-    data: Raw | None = None
+    data: OptionalRaw = None
     refused: Refusal | None = None
     status: int | None = None
 
@@ -135,3 +136,43 @@ class AuditRow(Struct):
     at: str
     data: Raw
     """The trip as it was then."""
+
+
+# ---- rooms -------------------------------------------------------------------
+
+
+class ListMessages(Struct):
+    """`history.messages` → list[MessageData], newest first, before the room's `seq`
+    `before`. A trip room's are its rider's, driver's and operators': others get
+    `room_forbidden`; no such trip: `trip_not_found`.
+    """
+
+    user: str
+    role: Role
+    region: str
+    room: str
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    before: int | None = None
+
+
+class FindBacklog(Struct):
+    """`history.backlog` → list[MessageData], the room's last 100, oldest first; or
+    `unavailable` where persistence has not yet written the ledger up to `seq`.
+    """
+
+    region: str
+    room: str
+    seq: int
+
+
+class FindUser(Struct):
+    """`accounts.whereabouts` → Whereabouts of the user with that id or username; 404
+    `invalid_data` for an unknown one.
+    """
+
+    user: str
+
+
+class Whereabouts(Struct):
+    id: str
+    region: str

@@ -6,6 +6,9 @@ from schemas.trips import Role, User
 
 ISSUER = "cabrank"
 ALGORITHM = "EdDSA"
+LOAD_TEST_TTL_S = 86_400
+"""PROTOCOL.md section 6: tokens of `cabrank tokens` live 24 h, longer than any other.
+"""
 
 
 class Claims(Struct, frozen=True):

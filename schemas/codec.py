@@ -6,13 +6,20 @@ into the record, the NATS messages and the client's frame (`msgspec.Raw`), and s
 """
 
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 T = TypeVar("T")
 
 Raw = msgspec.Raw
+
+if TYPE_CHECKING:
+    OptionalRaw = Raw | None
+else:
+    # msgspec reads no `Raw | None`: it demands null. A field of type Raw with the
+    # default None reads what is there, and is None where nothing is.
+    OptionalRaw = Raw
 
 _encoder = msgspec.json.Encoder()
 

@@ -7,8 +7,10 @@ fact: it may come twice (same id, next attempt) and is decided once.
 
 from msgspec import Raw, Struct
 
+from schemas.codec import OptionalRaw
 from schemas.events import FeedEntry
 from schemas.refusals import Refusal
+from schemas.rooms import MessageData
 from schemas.trips import Position, Trip, User
 
 COMMAND_DEADLINE_MS = 10_000
@@ -97,6 +99,44 @@ class SyncFeed(Command, frozen=True, tag="feed"):
     since: int
 
 
+class RoomCommand(Command, frozen=True):
+    """Commands about one room. `session`, `gateway`: who would leave with a lost
+    connection.
+    """
+
+    room: str
+    session: str = ""
+    gateway: str = ""
+    archived: Trip | None = None
+    """A trip room's ended trip, fetched from history after a `Lookup` answer."""
+    backlog: tuple[MessageData, ...] | None = None
+    """The room's last messages, oldest first, likewise."""
+
+
+class JoinRoom(RoomCommand, frozen=True, tag="join"):
+    """Without a `session` it only looks: answered the same, nobody joins."""
+
+    since: int | None = None
+
+
+class LeaveRoom(RoomCommand, frozen=True, tag="leave"):
+    pass
+
+
+class SendMessage(RoomCommand, frozen=True, kw_only=True, tag="send"):
+    text: str
+    key: str | None = None
+    outside: bool = False
+    """From the server side (HTTP, command line): nobody need have joined."""
+
+
+class EndSession(Command, frozen=True, tag="end"):
+    """A connection is over: its session leaves all its rooms. Answered `{}`."""
+
+    session: str
+    gateway: str
+
+
 AnyCommand = (
     RequestTrip
     | AcceptTrip
@@ -111,17 +151,23 @@ AnyCommand = (
     | GoOffline
     | SyncUser
     | SyncFeed
+    | JoinRoom
+    | LeaveRoom
+    | SendMessage
+    | EndSession
 )
 
 
-class Lookup(Struct, frozen=True):
-    """The leader no longer holds that trip, if there was one: ask history for `trip`,
-    which must have seen the ledger up to `seq`, and send the command again with
-    `archived`; where history knows no such trip, it is `trip_not_found`.
+class Lookup(Struct, frozen=True, omit_defaults=True):
+    """The leader no longer holds what the command needs: ask history, which must have
+    seen the ledger up to `seq`, and send the command again with it. `trip`, if set:
+    that trip, as `archived`; where history knows no such trip, it is
+    `trip_not_found`. `room`, if set: its last messages, as `backlog`.
     """
 
     trip: str
     seq: int
+    room: str = ""
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
@@ -129,9 +175,10 @@ class Answer(Struct, frozen=True, omit_defaults=True):
 
     id: str
     attempt: int
-    data: Raw | None = None
+    data: OptionalRaw = None
     """Trip commands: a `Trip` (`OpenTrip` for a decline). Online, offline:
-    `{"online": bool}`. Sync: `SyncData`. Feed: `FeedData`."""
+    `{"online": bool}`. Sync: `SyncData`. Feed: `FeedData`. Join: `JoinedData`.
+    Leave: `{"room": …}`. Send: `MessageData`."""
     refused: Refusal | None = None
     lookup: Lookup | None = None
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import Trip
 
 EVENTS_PER_RECORD_MAX = 4096
@@ -68,7 +69,7 @@ class DriverEvent(
     command: str = ""
 
 
-Event = TripEvent | DriverEvent
+Event = TripEvent | DriverEvent | MessageEvent | MemberEvent
 
 
 class Moved(Struct, frozen=True, tag_field="kind", tag="moved"):
@@ -94,7 +95,13 @@ class DriverPush(Struct, frozen=True, tag_field="kind", tag="driver"):
     online: bool
 
 
-UserPush = TripPush | DriverPush | Moved
+class Notice(Struct, frozen=True, tag_field="kind", tag="notice"):
+    """Not a fact: what the server side sent to a user, any JSON object; live only."""
+
+    data: Raw
+
+
+UserPush = TripPush | DriverPush | Moved | Notice
 """What a gateway reads from `user.<region>.<id>` (one message, one push)."""
 
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from schemas import subjects
+from schemas import claims, subjects
 
 LEDGER_PREFIX = "LEDGER_"
 REVOCATIONS = "REVOCATIONS"
@@ -40,5 +40,6 @@ def region_of_ledger(name: str) -> str | None:
 
 
 def revocations(access_ttl_s: float) -> StreamSpec:
-    """Kept as long as the longest access token lives."""
-    return StreamSpec(REVOCATIONS, (subjects.ALL_REVOKED,), max_age_s=access_ttl_s)
+    """Kept as long as the longest access token lives: those of `cabrank tokens` too."""
+    longest_s = max(access_ttl_s, claims.LOAD_TEST_TTL_S)
+    return StreamSpec(REVOCATIONS, (subjects.ALL_REVOKED,), max_age_s=longest_s)

@@ -55,6 +55,15 @@ def drivers(region: str) -> str:
     return f"drivers.{token(region)}"
 
 
+def room(region: str, name: str) -> str:
+    return f"room.{token(region)}.{token(name)}"
+
+
+def presence(region: str) -> str:
+    """Gateways' heartbeats."""
+    return f"presence.{token(region)}"
+
+
 def locations(region: str) -> str:
     return f"loc.{token(region)}"
 
@@ -79,6 +88,20 @@ def accounts(operation: str) -> str:
 
 def history(operation: str) -> str:
     return f"history.{token(operation)}"
+
+
+def result(asker: str, number: int) -> str:
+    """Where one `accounts.…` or `history.…` question wants its `Result`."""
+    return f"result.{token(asker)}.{number}"
+
+
+def all_results(asker: str) -> str:
+    return f"result.{token(asker)}.*"
+
+
+def number_of_result(subject: str) -> int:
+    """The number of a `result` subject."""
+    return int(subject.rpartition(".")[2])
 
 
 def revoked(user_id: str) -> str:

@@ -1,0 +1,88 @@
+# Two commands on a fresh machine with Python >= 3.11, pip and make:
+#   make up     everything installed and running
+#   make test   everything installed, checked and tested
+# Variables: PYTHON (the interpreter), ARGS (passed on to the command).
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+ARGS ?=
+# The first that runs: a version manager's shim may be there without its Python.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$p" && break; done)
+
+.PHONY: up test check bench postgresql lock clean
+.DEFAULT_GOAL := up
+# A command that failed half-way leaves no stamp.
+.DELETE_ON_ERROR:
+
+up: $(VENV)/.run
+	exec $(BIN)/cabrank up $(ARGS)
+
+test: check postgresql
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.run
+	$(BIN)/cabrank bench lifecycle $(ARGS)
+
+# ---- what the above need -----------------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { \
+		echo "cabrank needs Python 3.11 or newer; none was found. Name it: make PYTHON=..." >&2; \
+		exit 1; }
+	@# Debian splits ensurepip off; the pip that is there then fills the environment.
+	@"$(PYTHON)" -m venv $(VENV) >/dev/null 2>&1 || { \
+		rm -rf $(VENV) && "$(PYTHON)" -m venv --without-pip $(VENV) \
+		&& "$(PYTHON)" -m pip --quiet --python $(VENV)/bin/python install pip; } || { \
+		rm -rf $(VENV); \
+		echo "$(PYTHON) can't make a virtual environment: install its venv and pip" \
+			"(on Debian: apt-get install python3-venv)." >&2; \
+		exit 1; }
+
+$(VENV)/.run: pyproject.toml requirements.lock | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@$(PIP) check || { echo "requirements.lock is behind pyproject.toml: make lock" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements-dev.lock | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps -e .
+	@$(PIP) check || { echo "requirements-dev.lock is behind pyproject.toml: make lock" >&2; exit 1; }
+	@touch $@ $(VENV)/.run
+
+# The tests start a PostgreSQL of their own; only its programs must be there.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL for the tests"; \
+		apt-get -qq update >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			postgresql >/dev/null \
+		|| { echo "apt-get could not install the package postgresql." >&2; exit 1; }; \
+	else \
+		echo "The tests need PostgreSQL's programs (initdb, postgres): install the" \
+			"package postgresql, or run make test as root on Debian." >&2; \
+		exit 1; \
+	fi
+
+LOCKED := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --quiet --no-header
+
+lock: | $(BIN)/python
+	$(PIP) install uv
+	$(LOCKED) $(ARGS) -o requirements.lock
+	$(LOCKED) $(ARGS) --extra dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build dist reports .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

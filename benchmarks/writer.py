@@ -1,0 +1,107 @@
+"""CPU of the batch writer per event, catching up and keeping pace.
+
+    python -m benchmarks.writer sqlite:////tmp/writer.db
+    python -m benchmarks.writer postgresql://…   (a database to fill)
+
+Starts a nats-server of its own. The writer is this process; the ledger is written by
+another. Prints microseconds of this process's CPU (user and system) for each event.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from persistence import database
+from persistence.store import Store
+from persistence.writer import Writer
+from runtime import bus as buses
+from schemas import streams
+from tests.support import nats
+from tests.support.records import Ledger, event, trip
+from tests.support.running import service
+
+TRIPS = 5000
+TRIPS_PER_S = 500
+"""The pace issue 2 asks of the whole."""
+EVENTS_PER_RECORD = 4
+"""As 64 pairs make it."""
+
+
+async def fill(url: str, first: int, pace: float) -> None:
+    """Write whole trips, each record a move of four trips; `pace` trips a second."""
+    bus = await buses.connect(url, "fill")
+    subject = streams.ledger("main").subjects[0]
+    js = bus.jetstream()
+    ledger = Ledger(bus)
+    ledger.n = (await js.stream_info(ledger.stream.name)).state.last_seq
+    started = time.monotonic()
+    for number in range(first, first + TRIPS, EVENTS_PER_RECORD):
+        for move in range(4):
+            await ledger.append(
+                *(
+                    event(trip(number + index, move))
+                    for index in range(EVENTS_PER_RECORD)
+                )
+            )
+            await js.publish(subject, b'{"events":[]}')
+            ledger.n += 1
+        ahead = (number - first) / pace - (time.monotonic() - started)
+        if ahead > 0:
+            await asyncio.sleep(ahead)
+    await bus.close()
+
+
+async def measure(nats_url: str, database_url: str, label: str, first: int) -> None:
+    """Run a writer until it has all; print what it took."""
+    watch = await buses.connect(nats_url, "watch")
+    ledger = Ledger(watch)
+    pace = TRIPS_PER_S if label == "keeping pace" else 1e9
+    filling = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.writer", nats_url, str(first), str(pace)],
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    if label == "catching up":
+        await asyncio.to_thread(filling.wait)
+    connection = await buses.connect(nats_url, "writer")
+    writer = Writer(connection, Store(database.plain_engine(database_url)))
+    async with service() as running:
+        cpu, wall = time.process_time(), time.monotonic()
+        writer.start(running)
+        await asyncio.to_thread(filling.wait)
+        ledger.n = (await ledger.js.stream_info(ledger.stream.name)).state.last_seq
+        while await ledger.floor() < ledger.n:
+            await asyncio.sleep(0.1)
+        cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+        running.stop()
+        await writer.stop()
+    await connection.close()
+    await watch.close()
+    events = TRIPS * 4
+    print(  # noqa: T201
+        f"{label}: {events} events in {wall:.1f} s, {events / wall:.0f}/s, "
+        f"{cpu / events * 1e6:.1f} us of CPU an event"
+    )
+
+
+async def main(database_url: str) -> None:
+    database.migrate(database_url)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        nats.running(Path(directory)) as server,
+    ):
+        bus = await buses.connect(server.url, "make")
+        await Ledger(bus).create()
+        await bus.close()
+        await measure(server.url, database_url, "keeping pace", 0)
+        await measure(server.url, database_url, "catching up", TRIPS)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:  # noqa: PLR2004
+        asyncio.run(fill(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    else:
+        asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,50 @@
+"""CPU time of the stack's processes, from their pid files and `/proc` (Linux)."""
+
+import os
+import re
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def processes(data_dir: Path) -> dict[str, int]:
+    """Name → pid, of `DATA_DIR/run/*.pid` (PROTOCOL.md section 6)."""
+    found = {}
+    for path in sorted((data_dir / "run").glob("*.pid")):
+        text = path.read_text().strip()
+        if text.isdigit():
+            found[path.stem] = int(text)
+    return found
+
+
+def used_s(pid: int) -> float | None:
+    """Seconds of CPU, user and system, its threads included (10 ms steps); None where
+    there is no such process, or no `/proc`. See proc_pid_stat(5), fields 14 and 15.
+    """
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def snapshot(data_dir: Path) -> dict[tuple[str, int], float]:
+    """(name, pid) → seconds used."""
+    pids = processes(data_dir)
+    taken = {(name, pid): used_s(pid) for name, pid in pids.items()}
+    return {key: value for key, value in taken.items() if value is not None}
+
+
+def by_service(
+    before: dict[tuple[str, int], float], after: dict[tuple[str, int], float]
+) -> dict[str, float]:
+    """Seconds used between two snapshots, `gateway-1` and `gateway-2` added up.
+
+    A process that was restarted in between counts with what its successor used.
+    """
+    used: dict[str, float] = {}
+    for key, value in after.items():
+        service = re.sub(r"-\d+\Z", "", key[0])
+        used[service] = used.get(service, 0) + value - before.get(key, 0)
+    return used

@@ -1,0 +1,151 @@
+"""A data directory: what lies where in it, who holds it, and what `up` remembers.
+
+lock            held (flock) by `up` and every child of it
+stack.json      the ports and the database of the last start
+cabrank.db      the embedded database
+keys/           signing.pem, jwks.json
+nats.conf nats/ the embedded nats-server and its JetStream store
+logs/<name>.log run/<name>.pid
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cabrank.errors import UsageError
+
+DIED_WAIT_S = 5.0
+"""How long the children of an `up` that was killed may take to die as well."""
+RETRY_S = 0.02
+DEFAULT = Path(".cabrank")
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a second start, and commands beside a running `up`, go by."""
+
+    nats_port: int = 0
+    database_url: str = ""
+    """Empty: the embedded one."""
+    url: str = ""
+
+
+class DataDir:
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.lock_file = self.root / "lock"
+        self.state_file = self.root / "stack.json"
+        self.database = self.root / "cabrank.db"
+        self.signing_key = self.root / "keys" / "signing.pem"
+        self.verify_keys = self.root / "keys" / "jwks.json"
+        self.nats_conf = self.root / "nats.conf"
+        self.nats_store = self.root / "nats"
+        self.logs = self.root / "logs"
+        self.run = self.root / "run"
+
+    @property
+    def embedded_database_url(self) -> str:
+        return f"sqlite:///{self.database}"
+
+    def make(self) -> None:
+        """Make it and what is in it, for this user alone (0700).
+
+        Raises:
+            UsageError: that can't be done there.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.logs, self.run, self.nats_store):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            self.signing_key.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"The data directory {self.root} can't be made: {error.strerror}."
+            ) from None
+
+    def exists(self) -> bool:
+        return self.state_file.is_file()
+
+    def lock(self) -> int:
+        """Take the directory; free again when the descriptor, and every copy of it
+        that a child was given, is closed.
+
+        Raises:
+            UsageError: somebody else has it.
+        """
+        try:
+            held = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"The data directory {self.root} can't be written: {error.strerror}."
+            ) from None
+        deadline = time.monotonic() + DIED_WAIT_S
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                owner = self._owner(held)
+                if _is_alive(owner) or time.monotonic() > deadline:
+                    os.close(held)
+                    raise UsageError(
+                        f"The data directory {self.root} is in use by process {owner}; "
+                        "stop that one first or choose another with --data-dir."
+                    ) from None
+                time.sleep(RETRY_S)
+            else:
+                os.ftruncate(held, 0)
+                os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
+                return held
+
+    @staticmethod
+    def _owner(held: int) -> int:
+        """The pid that who took the lock has written; 0 until then."""
+        with contextlib.suppress(ValueError, OSError):
+            return int(os.pread(held, 32, 0))
+        return 0
+
+    def recall(self) -> Remembered:
+        """What the last start remembered; empty where there was none."""
+        try:
+            stored = json.loads(self.state_file.read_text())
+            return Remembered(**stored)
+        except (OSError, ValueError, TypeError):
+            return Remembered()
+
+    def remember(self, state: Remembered) -> None:
+        write(self.state_file, json.dumps(asdict(state), indent=1) + "\n")
+
+    def pid_file(self, name: str) -> Path:
+        return self.run / f"{name}.pid"
+
+    def log_file(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def forget_pids(self) -> None:
+        """Remove the pid files; only who holds the lock may."""
+        for stale in self.run.glob("*.pid"):
+            stale.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner alone."""
+    fresh = path.with_name(path.name + ".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # noqa: PTH123 — Path.open can't set the mode
+        out.write(text)
+    fresh.replace(path)
+
+
+def _is_alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,257 @@
+"""The command line: reads options, calls what does the work, words what went wrong.
+
+Commands import what they need themselves: a dispatcher's start is part of its failover
+time, and Alembic or Litestar would double it.
+"""
+# ruff: noqa: PLC0415
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from cabrank.datadir import DEFAULT
+from cabrank.errors import CabrankError, UsageError
+from schemas.trips import Role
+
+INTERRUPTED = 130  # what shells give for a Ctrl-C
+
+app = typer.Typer(
+    name="cabrank",
+    help="A dispatch backend: one winner per trip, nothing answered is lost.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+user_app = typer.Typer(help="Make users.", rich_markup_mode=None)
+app.add_typer(user_app, name="user")
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(help="Data directory of `cabrank up` whose database to use."),
+]
+RoleOption = Annotated[Role, typer.Option(help="rider, driver or operator.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"cabrank {version('cabrank')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def up(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")
+    ] = 8000,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where everything is kept; made if missing.")
+    ] = DEFAULT,
+    gateways: Annotated[
+        int, typer.Option(min=1, max=64, help="Gateway k listens on PORT + k - 1.")
+    ] = 1,
+    dispatchers: Annotated[
+        int, typer.Option(min=1, max=64, help="One leads, the others stand by.")
+    ] = 1,
+    persistence: Annotated[
+        int, typer.Option(min=1, max=64, help="Database writers.")
+    ] = 1,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help="postgresql://…; by default SQLite in the data directory."),
+    ] = None,
+) -> int:
+    """Start everything on this machine and keep it running."""
+    from cabrank.up import Options, run
+
+    return run(
+        Options(host, port, data_dir, gateways, dispatchers, persistence, database_url)
+    )
+
+
+def _service(name: str) -> int:
+    from runtime import settings
+
+    values = settings.load()
+    status: int = importlib.import_module(f"{name}.main").run(values)
+    return status
+
+
+@app.command()
+def gateway() -> int:
+    """Run one gateway: WebSocket and HTTP on CABRANK_PORT."""
+    return _service("gateway")
+
+
+@app.command()
+def dispatcher() -> int:
+    """Run one dispatcher: leads its regions, or stands by."""
+    return _service("dispatcher")
+
+
+@app.command()
+def persistence() -> int:
+    """Run one persistence worker: database, accounts, history."""
+    return _service("persistence")
+
+
+@app.command()
+def migrate() -> int:
+    """Bring the database of CABRANK_DATABASE_URL to the newest revision."""
+    from cabrank.migrate import run
+
+    run()
+    return 0
+
+
+@app.command("settings")
+def settings_(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """List every setting with its default."""
+    import json
+
+    from cabrank import listing
+
+    print(json.dumps(listing.rows(), indent=1) if as_json else listing.table())
+    return 0
+
+
+@user_app.callback()
+def _user() -> None:
+    """Make users."""
+
+
+@user_app.command("add")
+def user_add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The username.")],
+    role: RoleOption,
+    first_name: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
+    last_name: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
+    data_dir: DataDirOption = None,
+) -> int:
+    """Make a user of any role; the password comes from standard input."""
+    import asyncio
+
+    from cabrank import users
+
+    password = users.read_password()
+    user = asyncio.run(
+        users.add(
+            username=name,
+            password=password,
+            role=role,
+            first_name=first_name,
+            last_name=last_name,
+            data_dir=data_dir,
+        )
+    )
+    print(f"{user.role} {user.username} has the id {user.id}")
+    return 0
+
+
+@app.command()
+def tokens(
+    role: RoleOption,
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many users.")],
+    prefix: Annotated[str, typer.Option(help="What their usernames begin with.")] = "",
+    data_dir: DataDirOption = None,
+) -> int:
+    """Make users for load tests; a line of JSON each, with a token for 24 h."""
+    import asyncio
+
+    from cabrank import users
+
+    asyncio.run(users.print_tokens(role, count, prefix or role.value, data_dir))
+    return 0
+
+
+@app.command()
+def doctor(
+    data_dir: DataDirOption = None,
+    nats_monitor: Annotated[
+        str | None,
+        typer.Option(help="Monitoring URL of the NATS server, http://HOST:8222."),
+    ] = None,
+) -> int:
+    """Check what the system depends on, and say what to do."""
+    import asyncio
+
+    from cabrank.doctor import Level, examine
+
+    findings = asyncio.run(examine(data_dir, nats_monitor))
+    for finding in findings:
+        print(finding)
+    return int(any(finding.level is Level.FAIL for finding in findings))
+
+
+def _add_load_commands(arguments: list[str]) -> None:
+    """Register simulate and bench where they are meant, or listed in the help: they
+    import clients that no service needs.
+    """
+    first = next((a for a in arguments if not a.startswith("-")), None)
+    listed = first is None and bool({"--help", "-h"} & set(arguments))
+    if listed or first == "simulate":
+        from cabrank.simulate import command as simulate
+
+        app.command("simulate")(simulate)
+    if listed or first == "bench":
+        from cabrank.bench import app as bench
+
+        app.add_typer(bench, name="bench", no_args_is_help=False)
+
+
+def run() -> int:
+    """Run the command of `sys.argv`.
+
+    Returns:
+        Its exit status: 2 after a wrong option, setting or input, told in one plain
+        sentence on standard error.
+    """
+    arguments = sys.argv[1:]
+    try:
+        _add_load_commands(arguments)
+        status = app(arguments, prog_name="cabrank", standalone_mode=False)
+    except TyperException as error:
+        return _refuse(error.format_message(), error.exit_code)
+    except CabrankError as error:
+        return _refuse(str(error), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:  # `cabrank settings | head`
+        sys.stderr.close()
+        return 1
+    except ValueError as error:
+        from runtime.settings import SettingsError
+
+        if isinstance(error, SettingsError):
+            return _refuse(str(error), UsageError.exit_code)
+        raise
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(message: str, status: int) -> int:
+    if status == UsageError.exit_code:
+        message = " ".join(message.split())
+    print(message, file=sys.stderr)
+    return status

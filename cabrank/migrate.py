@@ -1,0 +1,28 @@
+"""`cabrank migrate`: the database's schema to the newest revision."""
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from cabrank.errors import CabrankError, UsageError
+from persistence import database
+from runtime import settings
+
+
+def run() -> None:
+    """Migrate the database of CABRANK_DATABASE_URL.
+
+    Raises:
+        UsageError: the URL can't be used.
+        CabrankError: the database can't be reached or refuses.
+    """
+    url = settings.load().database_url
+    try:
+        database.migrate(url)
+    except database.DatabaseError as error:
+        raise UsageError(f"The database can't be used: {error}.") from None
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise CabrankError(f"The database can't be migrated: {why}.") from None
+    except OSError as error:
+        raise UsageError(
+            f"The database's folder can't be made: {error.strerror}."
+        ) from None

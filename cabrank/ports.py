@@ -1,0 +1,87 @@
+"""TCP ports: which are free. Asks the kernel by binding; holds nothing."""
+
+import random
+import socket
+
+from cabrank.errors import UsageError
+
+OWN_FIRST, OWN_LAST = 20_000, 31_999
+"""Where free ports are taken from. Below the ephemeral ranges of Linux (32768 up) and
+macOS (49152 up): a client that tries again and again to reach a dead server on an
+ephemeral port may be given that very port as its own, connect to itself, and keep the
+server from ever listening there again."""
+TRIES = 200
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on `port` now.
+
+    Raises:
+        UsageError: `host` is no address of this machine.
+    """
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, 0))
+        except (OSError, UnicodeError):
+            raise UsageError(
+                f"The host {host!r} is no address of this machine."
+            ) from None
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def free(host: str = "127.0.0.1", count: int = 1) -> int:
+    """The first of `count` consecutive free ports.
+
+    Raises:
+        UsageError: none were found, or `host` is no address of this machine.
+    """
+    for _ in range(TRIES):
+        first = random.randint(OWN_FIRST, OWN_LAST - count + 1)  # noqa: S311
+        if all(is_free(host, first + k) for k in range(count)):
+            return first
+    raise UsageError(
+        f"{TRIES} tries found no {count} free ports in a row on {host} "
+        f"between {OWN_FIRST} and {OWN_LAST}."
+    )
+
+
+def listening(host: str, port: int, count: int) -> int:
+    """The first of the `count` ports from `port` on, all free; port 0: any.
+
+    Raises:
+        UsageError: one is in use, not allowed, or beyond 65535.
+    """
+    if port == 0:
+        return free(host, count)
+    if port + count - 1 > 65535:  # noqa: PLR2004
+        raise UsageError(
+            f"{count} gateways from port {port} on would need ports beyond 65535."
+        )
+    for number in range(port, port + count):
+        if not is_free(host, number):
+            raise UsageError(
+                f"Port {number} on {host} is in use or not allowed; "
+                "choose another with --port."
+            )
+    return port
+
+
+def connectable(host: str) -> str:
+    """The address under which this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+
+
+def url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,279 @@
+"""`cabrank simulate`: riders and drivers over the public WebSocket, and what broke.
+
+Exit status: 0, or 1 where an invariant broke, or 2 on bad input.
+"""
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from msgspec import Struct
+
+from cabrank.invariants import Checker, Violation
+from cabrank.load import report
+from cabrank.load.agents import Agent, Driver, Habits, Rider
+from cabrank.load.client import Client, Watch
+from cabrank.load.figures import Figures
+from cabrank.load.users import Account, from_data_dir, renew, sign_up
+from cabrank.load.web import Web
+from cabrank.load.wire import base_url
+from schemas.accounts import AuditRow
+from schemas.codec import decode
+from schemas.refusals import Code
+from schemas.trips import Role, Trip
+
+SETTLE_MAX_S = 60.0
+"""Trips under way are driven to their end after the run; a fleet that was restarted
+just then needs its backoff.
+"""
+UNSEEN_MAX_S = 10.0
+HISTORY_LAG_MAX_S = 30.0
+RENEW_EVERY_S = 5.0
+OWN_FAULTS = frozenset(
+    {Code.BAD_FRAME, Code.UNKNOWN_TYPE, Code.INVALID_DATA, Code.WRONG_ROLE}
+)
+"""Refusals that nothing these clients send deserves."""
+
+
+class Plan(Struct, frozen=True):
+    """`seed`: of all that is random here but the ids of users."""
+
+    riders: int
+    drivers: int
+    duration_s: float
+    bases: list[str]
+    data_dir: Path | None
+    seed: int
+    habits: Habits = Habits()
+
+
+class Result(Struct):
+    figures: Figures
+    violations: list[Violation]
+    violation_count: int
+    outcomes: Counter[str]
+    duration_s: float
+
+
+class Simulation:
+    """One run from users to verdict."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.watch = Watch(Checker(), Figures())
+        self._say = say
+        self._web = Web(plan.bases[0])
+        self._over = asyncio.Event()
+        self._agents: list[Agent] = []
+        self._accounts: dict[str, Account] = {}
+        self._outcomes: Counter[str] = Counter()
+
+    def stop(self) -> None:
+        """End early; the trips under way are still driven to their end."""
+        self._over.set()
+
+    async def run(self) -> Result:
+        """All of it. Raises: LoadError: users can't be made."""
+        await self._make_agents()
+        staying = [asyncio.create_task(agent.client.stay()) for agent in self._agents]
+        renewing = asyncio.create_task(self._renew_tokens())
+        started = time.monotonic()
+        try:
+            await self._play()
+            await self._settle()
+            duration_s = time.monotonic() - started
+            await self._all_seen()
+            await self._check_history()
+        finally:
+            for agent in self._agents:
+                agent.client.stop()
+            renewing.cancel()
+            for task in staying:
+                task.cancel()
+            done = await asyncio.gather(renewing, *staying, return_exceptions=True)
+            self._web.close()
+        for error in done:
+            if isinstance(error, Exception):
+                raise error
+        return self._verdict(duration_s)
+
+    async def _make_agents(self) -> None:
+        riders = await self._make_users(Role.RIDER, self.plan.riders)
+        drivers = await self._make_users(Role.DRIVER, self.plan.drivers)
+        Driver.drivers = len(drivers)
+        seeds = random.Random(self.plan.seed)  # noqa: S311 (reproducible on purpose)
+        for account in riders + drivers:
+            rng = random.Random(seeds.getrandbits(64))  # noqa: S311
+            client = Client(account, self.plan.bases, self.watch, rng)
+            kind = Rider if account.user.role is Role.RIDER else Driver
+            agent = kind(client, self.plan.habits, rng, self.watch, self._over)
+            self._agents.append(agent)
+            self._accounts[account.user.id] = account
+
+    async def _make_users(self, role: Role, count: int) -> list[Account]:
+        if self.plan.data_dir is not None:
+            return await from_data_dir(self.plan.data_dir, role, count)
+        made = 0
+
+        def one_more() -> None:
+            nonlocal made
+            made += 1
+            self._say(f"signing up {role.value}s: {made} of {count}")
+
+        return await sign_up(self._web, role, count, one_more)
+
+    async def _renew_tokens(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            for agent in self._agents:
+                account = agent.client.account
+                due = time.monotonic() > account.renew_at
+                if due and await renew(self._web, account) and agent.client.connected:
+                    await agent.client.ask("session.refresh", {"token": account.access})
+
+    async def _play(self) -> None:
+        self._living = [asyncio.create_task(agent.live()) for agent in self._agents]
+        losing = [asyncio.create_task(a.lose_connections()) for a in self._agents]
+        ends_at = time.monotonic() + self.plan.duration_s
+        while not self._over.is_set() and (left := ends_at - time.monotonic()) > 0:
+            self._say(self._status(f"{left:.0f} s left"))
+            await self._agents[0].pause(min(0.5, left))
+            dead = [task for task in self._living + losing if task.done()]
+            for task in dead:
+                if not task.cancelled() and (error := task.exception()):
+                    raise error
+        self._over.set()
+        await asyncio.gather(*losing)
+
+    def _status(self, phase: str) -> str:
+        figures, connected = self.watch.figures, 0
+        connected = sum(agent.client.connected for agent in self._agents)
+        return (
+            f"{phase} · {connected} of {len(self._agents)} connected · "
+            f"{len(self.watch.checker.trips())} trips · "
+            f"{sum(map(len, figures.latencies.values()))} commands · "
+            f"{self.watch.checker.violation_count} violations"
+        )
+
+    async def _settle(self) -> None:
+        """Let the agents end their trips."""
+        pending = set(self._living)
+        ends_at = time.monotonic() + SETTLE_MAX_S
+        while pending and (left := ends_at - time.monotonic()) > 0:
+            self._say(self._status(f"settling, {len(pending)} under way"))
+            done, pending = await asyncio.wait(pending, timeout=min(0.5, left))
+            for task in done:
+                task.result()
+        for task in pending:
+            task.cancel()
+        for agent in self._agents:
+            for trip in agent.client.trips.values():
+                self.watch.checker.violate(
+                    "trips end",
+                    f"trip {trip.id} of user {agent.client.account.user.id} is still "
+                    f"{trip.status.value} {SETTLE_MAX_S:.0f} s after the run",
+                )
+
+    async def _all_seen(self) -> None:
+        """Wait until everybody is back and has been shown all that was answered."""
+        ends_at = time.monotonic() + UNSEEN_MAX_S
+        while time.monotonic() < ends_at:
+            away = sum(not agent.client.connected for agent in self._agents)
+            unseen = self.watch.checker.unseen()
+            if not away and not unseen:
+                return
+            self._say(f"waiting for {away} clients and {len(unseen)} events")
+            await asyncio.sleep(0.1)
+
+    async def _check_history(self) -> None:
+        todo = self.watch.checker.trips()
+        ends_at = time.monotonic() + HISTORY_LAG_MAX_S
+        total = len(todo)
+        while todo:
+            last_look = time.monotonic() > ends_at
+            lagging = []
+            for start in range(0, len(todo), 50):
+                part = todo[start : start + 50]
+                seen = await asyncio.gather(
+                    *(self._read_history(trip, last_look) for trip in part)
+                )
+                lagging += [
+                    trip for trip, done in zip(part, seen, strict=True) if not done
+                ]
+                self._say(f"history: {total - len(todo) + start} of {total} trips")
+            todo = [] if last_look else lagging
+            if todo:
+                await asyncio.sleep(0.2)
+
+    async def _read_history(self, trip_id: str, last_look: bool) -> bool:
+        """Whether history has been compared; it may still lag."""
+        checker = self.watch.checker
+        token = self._accounts[checker.rider_of(trip_id)].access
+        path = f"/api/trips/{trip_id}"
+        trip_answer = await self._web.ask("GET", path, token=token)
+        rows_answer = await self._web.ask("GET", f"{path}/events", token=token)
+        if {trip_answer.status, rows_answer.status} != {200}:
+            return False
+        trip = decode(trip_answer.body, Trip)
+        rows = decode(rows_answer.body, list[AuditRow])
+        if not last_look and checker.history_lags(trip, rows):
+            return False
+        checker.history(trip, rows)
+        self._outcomes[trip.status.value] += 1
+        return True
+
+    def _verdict(self, duration_s: float) -> Result:
+        checker, figures = self.watch.checker, self.watch.figures
+        for code in sorted(OWN_FAULTS & set(figures.refusals)):
+            checker.violate(
+                "no refusal without cause",
+                f"{figures.refusals[code]} commands were refused with {code}",
+            )
+        violations = checker.finish()
+        return Result(
+            figures, violations, checker.violation_count, self._outcomes, duration_s
+        )
+
+
+async def _simulate(plan: Plan, say: Callable[[str], None]) -> Result:
+    simulation = Simulation(plan, say)
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, simulation.stop)
+    return await simulation.run()
+
+
+def command(  # noqa: PLR0917 (typer reads options, not positions)
+    riders: Annotated[int, typer.Option(min=1, help="Riders.")] = 20,
+    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 10,
+    duration: Annotated[float, typer.Option(min=0.1, help="Seconds.")] = 30,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="Base URL; once for each gateway, where there are several."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Make users there by `cabrank tokens`, not by signing up."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the random choices.")] = None,
+) -> None:
+    """Run riders and drivers against a running system, and check its invariants."""
+    chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
+    bases = [base_url(text) for text in url or ["http://127.0.0.1:8000"]]
+    plan = Plan(riders, drivers, duration, bases, data_dir, chosen)
+    with (
+        report.progress() as say,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        result = runner.run(_simulate(plan, say))
+    report.show_simulation(result.figures, result.outcomes, result.duration_s, chosen)
+    report.show_violations(result.violations, result.violation_count)
+    if result.violation_count:
+        raise typer.Exit(1)

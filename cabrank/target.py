@@ -1,0 +1,83 @@
+"""Which database and keys a command beside a running system works on."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cabrank.datadir import DEFAULT, DataDir
+from cabrank.errors import CabrankError, UsageError
+from persistence import database
+from runtime import settings
+
+
+@dataclass(frozen=True)
+class Target:
+    database_url: str
+    signing_key: Path
+    verify_keys: Path
+    nats_url: str
+    directory: DataDir | None
+    """None: told by settings alone."""
+
+
+def find(data_dir: Path | None) -> Target:
+    """A data directory's; without one, CABRANK_DATABASE_URL's, else `.cabrank`'s.
+
+    Raises:
+        UsageError: nothing was ever started there, or a setting is wrong.
+    """
+    values = settings.load()
+    if data_dir is None and settings.variable("database_url") in os.environ:
+        return Target(
+            values.database_url,
+            Path(values.signing_key_file),
+            Path(values.verify_keys_file),
+            values.nats_url,
+            None,
+        )
+    directory = DataDir(data_dir or DEFAULT)
+    if not directory.exists():
+        raise UsageError(
+            f"Nothing was started in {directory.root} yet: run `cabrank up` on it "
+            "first, name another with --data-dir, or set CABRANK_DATABASE_URL."
+        )
+    last = directory.recall()
+    return Target(
+        last.database_url or directory.embedded_database_url,
+        directory.signing_key,
+        directory.verify_keys,
+        f"nats://127.0.0.1:{last.nats_port}",
+        directory,
+    )
+
+
+@asynccontextmanager
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """The database, known to be at the revision this code was written for.
+
+    Raises:
+        UsageError: the URL can't be used, or the revision is another.
+        CabrankError: it can't be reached, or refuses what is done with it.
+    """
+    try:
+        made = database.engine(url)
+    except database.DatabaseError as error:
+        raise UsageError(f"The database can't be used: {error}.") from None
+    try:
+        revision = await database.current(made)
+        if revision != database.head():
+            raise UsageError(
+                f"The database is at revision {revision or 'none'}, not at "
+                f"{database.head()}: run `cabrank migrate` on it first."
+            )
+        yield made
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise CabrankError(f"The database can't be reached: {why}.") from None
+    finally:
+        await made.dispose()

@@ -1,0 +1,211 @@
+"""`cabrank up`: the whole system on this machine, from nothing to the ready line, and
+cleanly down again.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cabrank import embedded, ports, stack
+from cabrank.datadir import DataDir, Remembered, write
+from cabrank.errors import StackError, UsageError, sentence
+from cabrank.stack import Plan
+from cabrank.supervisor import Children, Supervised, say, tail
+from runtime import settings
+
+STOP_MAX_S = 25.0
+"""Orchestrators kill after 30 s (Kubernetes' default); we are done before."""
+STOP_LATER_S = 3.0
+"""What is kept of that for each stage that is still to come."""
+PREPARE = "migrate"
+
+
+@dataclass(frozen=True)
+class Options:
+    host: str
+    port: int
+    data_dir: Path
+    gateways: int
+    dispatchers: int
+    persistence: int
+    database_url: str | None
+
+
+def run(options: Options) -> int:
+    """Run everything until SIGTERM, SIGINT or SIGHUP.
+
+    Returns:
+        0 after a clean stop.
+
+    Raises:
+        UsageError: an option, a setting or the directory can't be used.
+        StackError: a program can't be started.
+    """
+    settings.load()  # a wrong one is told here, not by each service in its log
+    directory = DataDir(options.data_dir)
+    directory.make()
+    lock = directory.lock()
+    directory.forget_pids()
+    plan = _plan(options, directory)
+    from persistence import keys  # noqa: PLC0415 — cryptography takes its time
+
+    try:
+        keys.ensure(directory.signing_key, directory.verify_keys)
+    except keys.KeyFileError as error:
+        raise UsageError(sentence(error)) from None
+    write(directory.nats_conf, embedded.config(plan.nats_port, directory.nats_store))
+    children = Children(directory, lock)
+    try:
+        return asyncio.run(_up(plan, children))
+    finally:
+        directory.forget_pids()
+        children.close()
+        os.close(lock)
+
+
+def _plan(options: Options, directory: DataDir) -> Plan:
+    """Settle what the options leave open."""
+    last = directory.recall()
+    port = ports.listening(options.host, options.port, options.gateways)
+    nats_port = last.nats_port
+    if not nats_port or not ports.is_free("127.0.0.1", nats_port):
+        nats_port = ports.free()
+    return Plan(
+        directory=directory,
+        host=options.host,
+        port=port,
+        gateways=options.gateways,
+        dispatchers=options.dispatchers,
+        persistence=options.persistence,
+        database_url=database_url(directory, options.database_url),
+        nats_port=nats_port,
+    )
+
+
+def database_url(directory: DataDir, given: str | None) -> str:
+    """The option, else the setting, else the one used last here, else SQLite's."""
+    setting = os.environ.get(settings.variable("database_url"))
+    embedded_url = directory.embedded_database_url
+    last = directory.recall().database_url or embedded_url
+    chosen = given or setting or last
+    if directory.exists() and chosen != last:
+        say("this data directory was used with another database; its trips stay there")
+    return chosen
+
+
+async def _up(plan: Plan, children: Children) -> int:
+    return await Up(plan, children).run()
+
+
+class Up:
+    def __init__(self, plan: Plan, children: Children) -> None:
+        self.plan = plan
+        self.children = children
+        self.stages: list[list[Supervised]] = []
+        """In the order in which they are stopped."""
+        self._asked = asyncio.Event()
+        self._failed: asyncio.Future[None] = asyncio.Future()
+        """Done when a program is given up."""
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            nohup = sign is signal.SIGHUP and signal.getsignal(sign) == signal.SIG_IGN
+            if not nohup:
+                loop.add_signal_handler(sign, self._asked.set)
+        asked = asyncio.create_task(self._asked.wait())
+        starting = asyncio.create_task(self._start())
+        try:
+            await self._until_ended(asked, starting)
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await self._stop()
+            asked.cancel()
+        return 0
+
+    async def _until_ended(
+        self, asked: asyncio.Task[bool], starting: asyncio.Task[None]
+    ) -> None:
+        """Return when asked to stop; raise what makes going on senseless."""
+        watched: set[asyncio.Future[Any]] = {asked, starting, self._failed}
+        while True:
+            done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if asked in done:
+                return
+            for future in done:
+                future.result()
+            watched.discard(starting)
+
+    # ---- start ---------------------------------------------------------------
+
+    async def _start(self) -> None:
+        plan = self.plan
+        nats = Supervised(stack.NATS, self.children, stack.nats(plan))
+        gateways = [
+            Supervised(name, self.children, stack.gateway(plan, number))
+            for number, name in enumerate(plan.names("gateway"), 1)
+        ]
+        dispatchers = self._workers("dispatcher")
+        persistence = self._workers("persistence")
+        self.stages = [gateways, dispatchers, persistence, [nats]]
+        nats.begin(self._failed)
+        await self._migrate()
+        directory = plan.directory
+        # The embedded one goes without saying, so that the directory may be moved.
+        foreign = plan.database_url != directory.embedded_database_url
+        url = plan.database_url if foreign else ""
+        directory.remember(Remembered(plan.nats_port, url, plan.url))
+        await nats.ready()
+        programs = (*dispatchers, *gateways, *persistence)
+        for program in programs:
+            program.begin(self._failed)
+        await asyncio.gather(*(program.ready() for program in programs))
+        print(f"cabrank ready on {plan.url}", flush=True)
+
+    def _workers(self, service: str) -> list[Supervised]:
+        return [
+            Supervised(name, self.children, stack.worker(self.plan, service))
+            for name in self.plan.names(service)
+        ]
+
+    async def _migrate(self) -> None:
+        """In a process of its own: SQLAlchemy and Alembic are 60 MB that `up` would
+        carry as long as it lives.
+        """
+        process = await self.children.start(
+            PREPARE, stack.command("migrate"), stack.environ(self.plan)
+        )
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        if status == UsageError.exit_code:
+            said = tail(self.children.directory.log_file(PREPARE)).splitlines()[-1:]
+            raise UsageError(said[0] if said else "The database can't be used.")
+        if status != 0:
+            log = self.children.directory.log_file(PREPARE)
+            raise StackError(
+                f"The database can't be brought up to date. The end of {log}:\n"
+                f"{tail(log)}"
+            )
+
+    # ---- stop ----------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        """Edge first: what it took is decided, what was decided is written, and only
+        then does the ledger's server go.
+        """
+        deadline = time.monotonic() + STOP_MAX_S
+        for done, stage in enumerate(self.stages, 1):
+            reserved_s = (len(self.stages) - done) * STOP_LATER_S
+            limit_s = max(deadline - time.monotonic() - reserved_s, STOP_LATER_S)
+            await asyncio.gather(*(program.stop(limit_s) for program in stage))

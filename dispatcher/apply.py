@@ -1,0 +1,59 @@
+"""Facts into state. Takes every event as it is: whether it may happen was decided
+(dispatcher/decide.py) before it was written.
+"""
+
+from dispatcher.state import Held, State
+from schemas.events import DriverEvent, Event, TripEvent
+from schemas.rooms import MessageEvent
+from schemas.trips import DRIVING, TERMINAL, Status
+
+
+def apply(state: State, event: Event) -> None:
+    assert event.seq > state.head_seq, (
+        f"event {event.seq} after event {state.head_seq} of {state.region}"
+    )
+    state.head_seq = event.seq
+    if isinstance(event, TripEvent):
+        _apply_trip(state, event)
+    elif isinstance(event, DriverEvent):
+        _apply_driver(state, event)
+    elif isinstance(event, MessageEvent):
+        state.rooms.add_message(event)
+    else:
+        state.rooms.add_member(event)
+
+
+def _apply_driver(state: State, event: DriverEvent) -> None:
+    if event.online:
+        state.offline.discard(event.driver)
+    else:
+        state.offline.add(event.driver)
+
+
+def _apply_trip(state: State, event: TripEvent) -> None:
+    trip = event.trip
+    status = trip.status
+    before = state.trips.get(trip.id)
+    if before is not None and before.trip.driver is not None:
+        state.drivers.pop(before.trip.driver.id, None)
+    if trip.driver is not None and status in DRIVING:
+        state.drivers[trip.driver.id] = trip.id
+
+    if status in TERMINAL:
+        state.trips.pop(trip.id, None)
+        state.riders.pop(trip.rider.id, None)
+    else:
+        state.trips[trip.id] = Held(trip, event.type, event.by, event.at_ms)
+        state.riders[trip.rider.id] = trip.id
+
+    if status is Status.REQUESTED:
+        state.open[trip.id] = None
+        state.open_changed()
+    elif trip.id in state.open:
+        del state.open[trip.id]
+        state.open_changed()
+
+    if event.feed:
+        state.feed = event.feed
+    if event.key is not None:
+        state.keys.put(event.at_ms, trip.rider.id, event.key, trip.id)

@@ -1,0 +1,322 @@
+"""Commands about rooms into facts or refusals. Changes neither state nor presence.
+
+An open room's members come and go by command. A trip's room is its rider's and
+driver's as long as the trip says so, with no event of their own; operators may join it
+as they may any room.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from msgspec import Struct
+
+from dispatcher.decide import Decided, Outcome, find_trip, takes_part
+from dispatcher.ids import made_id
+from dispatcher.limits import (
+    DUE_MAX,
+    HISTORY_BYTES_MAX,
+    MEMBERS_MAX,
+    ROOMS_MAX,
+    ROOMS_PER_SESSION_MAX,
+    Limits,
+)
+from dispatcher.presence import Attending
+from dispatcher.ring import Ring
+from dispatcher.state import Held, State
+from schemas.codec import Raw, encode
+from schemas.commands import (
+    Command,
+    EndSession,
+    JoinRoom,
+    LeaveRoom,
+    Lookup,
+    RoomCommand,
+    SendMessage,
+)
+from schemas.refusals import Code, Refusal
+from schemas.rooms import (
+    HISTORY_MAX,
+    JoinedData,
+    MemberEvent,
+    MessageData,
+    MessageEvent,
+    canonical,
+    trip_of,
+)
+from schemas.subjects import SubjectError
+from schemas.times import from_rfc3339
+from schemas.trips import TERMINAL, Person, Role, Trip, User
+
+
+class Regional(Struct, frozen=True, gc=False):
+    """All that a decision looks at."""
+
+    state: State
+    ring: Ring
+    presence: Attending
+    limits: Limits
+
+
+def decide(region: Regional, command: Command, seq: int) -> Outcome:
+    """What comes of a command about rooms; its events are numbered from `seq`."""
+    return HANDLERS[type(command)](region, command, seq)
+
+
+def settle(region: Regional, seq: int) -> tuple[MemberEvent, ...]:
+    """Who came or left without a command: with a lost gateway, or with one that is
+    back. At most 1,000, numbered from `seq`.
+    """
+    state, presence = region.state, region.presence
+    moved: list[MemberEvent] = []
+    for (room, user_id), user in presence.changed.items():
+        joined = comes_or_goes(region, (room, user_id))
+        if joined is not None:
+            event = MemberEvent(seq + len(moved), state.stamp_ms, room, user, joined)
+            moved.append(event)
+            if len(moved) == DUE_MAX:
+                break
+    return tuple(moved)
+
+
+def comes_or_goes(region: Regional, seat: tuple[str, str]) -> bool | None:
+    """Whether that user must join (True) or leave the room; None: neither."""
+    presence, rooms = region.presence, region.state.rooms
+    room, user = seat
+    member = rooms.has(room, user)
+    if not presence.is_here(seat):
+        return False if member and not presence.is_doubtful(seat) else None
+    if member or trip_of(room) is not None or _is_full(region, room):
+        return None
+    return True
+
+
+# ---- joining and leaving -----------------------------------------------------
+
+
+def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
+    place = _enter(region, command)
+    if not isinstance(place, _Place):
+        return place
+    state, presence, by = region.state, region.presence, command.by
+    room = place.name
+    recalled = _recall(state, place, command)
+    if isinstance(recalled, Lookup):
+        return recalled
+    attends = (
+        bool(command.session)
+        and not place.takes_part(by)
+        and presence.may_join(command.id, command.session)
+    )
+    here = state.rooms.members.get(room, {})
+    events: tuple[MemberEvent, ...] = ()
+    members = [*place.participants(), *here.values()]
+    if attends:
+        if sum(1 for _ in presence.rooms_of(command.session)) >= ROOMS_PER_SESSION_MAX:
+            return Refusal(
+                Code.OVERLOADED, f"a session may be in {ROOMS_PER_SESSION_MAX} rooms"
+            )
+        if by.id not in here:
+            if _is_full(region, room):
+                return Refusal(
+                    Code.OVERLOADED, f"the room has {MEMBERS_MAX} members, no more"
+                )
+            me = by.person()
+            members.append(me)
+            events = (MemberEvent(seq, state.stamp_ms, room, me, True, command.id),)
+    history, recovered = recalled
+    return Decided(events, JoinedData(room, members, history, recovered), attends)
+
+
+def _leave(region: Regional, command: LeaveRoom, seq: int) -> Outcome:
+    room = _name(command)
+    if isinstance(room, Refusal):
+        return room
+    left = _left(region, command, command.session, (room,), seq)
+    return Decided(left, {"room": room}, attends=True)
+
+
+def _end(region: Regional, command: EndSession, seq: int) -> Outcome:
+    rooms = region.presence.rooms_of(command.session)
+    return Decided(
+        _left(region, command, command.session, rooms, seq), {}, attends=True
+    )
+
+
+def _left(
+    region: Regional, command: Command, session: str, rooms: Iterable[str], seq: int
+) -> tuple[MemberEvent, ...]:
+    state, me = region.state, command.by.person()
+    left: list[MemberEvent] = []
+    for room in rooms:
+        last = region.presence.is_last(session, (room, me.id))
+        if last and state.rooms.has(room, me.id):
+            event = MemberEvent(
+                seq + len(left),
+                state.stamp_ms,
+                room,
+                me,
+                False,
+                command.id,
+            )
+            left.append(event)
+    return tuple(left)
+
+
+def _is_full(region: Regional, room: str) -> bool:
+    return len(region.state.rooms.members.get(room, ())) >= MEMBERS_MAX
+
+
+# ---- saying something --------------------------------------------------------
+
+
+def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
+    state, by = region.state, command.by
+    if command.key is not None:
+        made = state.rooms.keys.message(by.id, command.key)
+        if made is not None:
+            return Decided((), Raw(made))
+    place = _enter(region, command)
+    if not isinstance(place, _Place):
+        return place
+    room = place.name
+    if not (command.outside or place.takes_part(by) or state.rooms.has(room, by.id)):
+        return Refusal(Code.ROOM_FORBIDDEN, f"join room {room} before you write to it")
+    ended_ms = place.ended_ms()
+    ttl_ms = region.limits.trip_room_ttl_ms
+    if ended_ms is not None and ended_ms + ttl_ms <= state.stamp_ms:
+        return Refusal(
+            Code.ROOM_FORBIDDEN,
+            f"room {room} is closed since {ttl_ms // 1000} s after the trip's end",
+        )
+    head = _head(state, place, command)
+    if head is None:
+        return Lookup("", state.rooms.written_seq(), room)
+    if not head and place.held is None and len(state.rooms.heads) >= ROOMS_MAX:
+        return Refusal(Code.OVERLOADED, f"the region has {ROOMS_MAX} rooms, no more")
+    message = MessageData(
+        room=room,
+        seq=head + 1,
+        id=made_id(state.stamp_ms, command.id),
+        sender=by.person(),
+        text=command.text,
+        at=state.stamp_text(),
+    )
+    event = MessageEvent(seq, state.stamp_ms, message, command.id, command.key)
+    return Decided((event,), message)
+
+
+# ---- where it is, and what was said there ------------------------------------
+
+
+class _Place(Struct, frozen=True, gc=False):
+    """A room that the command's user may enter; `held` is its trip, if it has one."""
+
+    name: str
+    held: Held | None
+
+    def takes_part(self, by: User) -> bool:
+        """Whether the user is its member by the trip, whatever their sessions do."""
+        if self.held is None or by.role is Role.OPERATOR:
+            return False
+        return takes_part(by, self.held.trip)
+
+    def participants(self) -> list[Person]:
+        if self.held is None:
+            return []
+        trip = self.held.trip
+        return [trip.rider] if trip.driver is None else [trip.rider, trip.driver]
+
+    def ended_ms(self) -> int | None:
+        """When its trip ended."""
+        if self.held is None or self.held.trip.status not in TERMINAL:
+            return None
+        return self.held.at_ms or _instant_ms(self.held.trip.updated)
+
+    def since_ms(self) -> int | None:
+        """When its trip began; None for an open room."""
+        return None if self.held is None else _instant_ms(self.held.trip.created)
+
+
+def _instant_ms(text: str) -> int:
+    try:
+        return from_rfc3339(text)
+    except ValueError:
+        return 0  # an archived trip is as history says; ours are always readable
+
+
+def _name(command: RoomCommand) -> str | Refusal:
+    try:
+        return canonical(command.room)
+    except SubjectError as error:
+        return Refusal(Code.INVALID_DATA, str(error))
+
+
+def _enter(region: Regional, command: RoomCommand) -> _Place | Refusal | Lookup:
+    room = _name(command)
+    if isinstance(room, Refusal):
+        return room
+    trip = trip_of(room)
+    if trip is None:
+        return _Place(room, None)
+    held = find_trip(region.state, region.ring, trip, command.archived)
+    if held is None:
+        # Its messages are likely needed too: both at once.
+        rooms = region.state.rooms
+        needs = command.backlog is None and not rooms.backlog(room)
+        seq = max(region.ring.gone_seq, rooms.written_seq() if needs else 0)
+        return Lookup(trip, seq, room if needs else "")
+    if not takes_part(command.by, held.trip):
+        return _not_yours(held.trip)
+    return _Place(room, held)
+
+
+def _not_yours(trip: Trip) -> Refusal:
+    return Refusal(Code.ROOM_FORBIDDEN, f"the room of trip {trip.id} is not yours")
+
+
+def _head(state: State, place: _Place, command: RoomCommand) -> int | None:
+    """The room's last number; None: only history knows, and hasn't been asked."""
+    head = state.rooms.head(place.name, place.since_ms())
+    if head is None and command.backlog is not None:
+        return max((m.seq for m in command.backlog if m.room == place.name), default=0)
+    return head
+
+
+def _recall(
+    state: State, place: _Place, command: JoinRoom
+) -> tuple[list[Raw], bool] | Lookup:
+    """(history, recovered) of a join."""
+    rooms, since = state.rooms, command.since
+    head = _head(state, place, command)
+    if head is None:
+        return Lookup("", rooms.written_seq(), place.name)
+    covers = since is not None and 0 <= since <= head and head - since <= HISTORY_MAX
+    wanted = head - since if covers and since is not None else min(head, HISTORY_MAX)
+    held = rooms.backlog(place.name)
+    found: list[bytes] = list(islice(reversed(held), wanted))
+    if len(found) < wanted:
+        if command.backlog is None:
+            return Lookup("", rooms.written_seq(), place.name)
+        below = head - len(held)
+        older = {m.seq: m for m in command.backlog if m.room == place.name}
+        while len(found) < wanted and below in older:
+            found.append(encode(older[below]))
+            below -= 1
+    room_bytes = HISTORY_BYTES_MAX
+    history: list[Raw] = []
+    for message in found:
+        room_bytes -= len(message)
+        if room_bytes < 0:
+            break
+        history.append(Raw(message))
+    history.reverse()
+    return history, covers and len(history) == wanted
+
+
+HANDLERS: dict[type[Command], Callable[[Regional, Any, int], Outcome]] = {
+    JoinRoom: _join,
+    LeaveRoom: _leave,
+    SendMessage: _send,
+    EndSession: _end,
+}

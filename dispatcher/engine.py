@@ -1,0 +1,296 @@
+"""A region's trips and rooms as a deterministic state machine over its
+ledger.
+
+The leader decides, applies at once what it decided, and writes it; a standby applies
+what was written. Stamp and events alone make the state, so both hold the same. Knows
+no clock, no NATS and no bytes on a wire but the encoded events it keeps for those who
+missed them.
+"""
+
+from collections import OrderedDict
+
+from dispatcher import decide as _decide
+from dispatcher import decide_rooms as _rooms
+from dispatcher import snapshot as _snapshot
+from dispatcher.apply import apply
+from dispatcher.decide import Decided, Outcome
+from dispatcher.errors import SnapshotError
+from dispatcher.feed import feed_entry
+from dispatcher.limits import ANSWERS_MAX, DUE_MAX, Limits
+from dispatcher.presence import Attending
+from dispatcher.ring import Ring
+from dispatcher.state import State
+from schemas.codec import Raw, decoder, encode
+from schemas.commands import (
+    Answer,
+    AnyCommand,
+    EndSession,
+    JoinRoom,
+    LeaveRoom,
+    Lookup,
+)
+from schemas.events import DriverPush, Event, TripEvent, TripPush, seq_of
+from schemas.ledger import Record
+from schemas.refusals import Refusal as Refused
+from schemas.rooms import (
+    MemberEvent,
+    MemberPush,
+    MessagePush,
+    Presence,
+    canonical,
+)
+from schemas.trips import Trip
+
+__all__ = [
+    "Decided",
+    "Engine",
+    "Limits",
+    "Lookup",
+    "Outcome",
+    "Refused",
+    "SnapshotError",
+    "feed_entry",
+]
+
+_push = decoder(TripPush | DriverPush | MessagePush | MemberPush)
+
+
+class Engine:
+    """One region. Not thread-safe."""
+
+    __slots__ = ("_answers", "_limits", "_presence", "_regional", "_ring", "_state")
+
+    def __init__(self, region: str, limits: Limits) -> None:
+        self._limits = limits
+        self._state = State(region, limits)
+        self._ring = Ring(limits)
+        self._presence = Attending()
+        self._regional = _rooms.Regional(
+            self._state, self._ring, self._presence, limits
+        )
+        self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
+        """Command → (stamp, answer), of commands that made no event."""
+
+    @property
+    def region(self) -> str:
+        return self._state.region
+
+    @property
+    def stamp_ms(self) -> int:
+        """Stamp of the last record or batch; never falls."""
+        return self._state.stamp_ms
+
+    @property
+    def head_seq(self) -> int:
+        """Seq of the last event applied, 0 before the first."""
+        return self._state.head_seq
+
+    @property
+    def feed(self) -> int:
+        """Last number given on the drivers' feed, 0 before the first."""
+        return self._state.feed
+
+    @property
+    def ring_floor_seq(self) -> int:
+        """Seq of the oldest event that the ring holds, or after `restore` shall hold
+        again: what a replay must start from. 0: none.
+        """
+        return self._ring.marks().floor_seq
+
+    @property
+    def active_trips(self) -> int:
+        return len(self._state.trips)
+
+    @property
+    def rooms(self) -> tuple[int, int, int]:
+        """How many rooms have members, members in all, and messages held."""
+        members = self._state.rooms.members
+        count = sum(map(len, members.values()))
+        return len(members), count, self._state.rooms.messages
+
+    @property
+    def gateways(self) -> int:
+        """How many gateways were heard of within the last seconds."""
+        return self._presence.gateways
+
+    def driving(self, driver: str) -> Trip | None:
+        """The active trip of a driver."""
+        trip = self._state.drivers.get(driver)
+        return None if trip is None else self._state.trips[trip].trip
+
+    # ---- deciding ------------------------------------------------------------
+
+    def advance(self, now_ms: int) -> int:
+        """Move the stamp to `now_ms` (never back), forget what is too old at it, and
+        return it. Once at a batch's opening.
+        """
+        state = self._state
+        if now_ms > state.stamp_ms:
+            state.stamp_ms = now_ms
+            self._ring.evict(now_ms)
+            state.keys.evict(now_ms - self._limits.key_ms)
+            state.rooms.keys.evict(now_ms - self._limits.key_ms)
+            self._forget_answers(now_ms - self._limits.remember_ms)
+        return state.stamp_ms
+
+    def decide(self, command: AnyCommand, seq: int) -> Outcome:
+        """What comes of a command at the stamp; changes nothing. Events are numbered
+        from `seq`; whoever takes them applies them before the next `decide`.
+        """
+        if type(command) in _rooms.HANDLERS:
+            return _rooms.decide(self._regional, command, seq)
+        return _decide.decide(self._state, self._ring, command, seq)
+
+    def due(self, seq: int) -> tuple[TripEvent, ...]:
+        """Expiries due at the stamp, at most 1,000, numbered from `seq`; to be applied
+        like those of `decide`. Where 1,000 came, ask again.
+        """
+        return _decide.due(self._state, self._limits.request_ttl_ms, seq, DUE_MAX)
+
+    def next_expiry_ms(self) -> int | None:
+        """The stamp from which `due` has something to give; None: nothing is open."""
+        for held in self._state.oldest_open():
+            return held.at_ms + self._limits.request_ttl_ms
+        return None
+
+    # ---- who is present: the leader's own memory -------------------------------
+
+    def lead(self, now_ms: int) -> None:
+        """A lead begins. Gateways have 4 s to say who is there; members whose session
+        none of them names then leave. `now_ms` is monotonic here, in `hear`, `sweep`.
+        """
+        state = self._state
+        self._presence = presence = Attending()
+        presence.begin(now_ms, state.rooms.everybody())
+        self._regional = _rooms.Regional(state, self._ring, presence, self._limits)
+
+    def hear(self, news: Presence, now_ms: int) -> None:
+        self._presence.hear(news, now_ms)
+
+    def sweep(self, now_ms: int) -> None:
+        """To be called every second while there is a connection to NATS: who has been
+        silent for too long is gone.
+        """
+        self._presence.sweep(now_ms)
+
+    def attend(self, command: AnyCommand) -> None:
+        """Take note of a command whose outcome `attends`, after its events."""
+        if isinstance(command, JoinRoom):
+            self._presence.join(
+                command.id,
+                command.gateway,
+                command.session,
+                command.by.person(),
+                canonical(command.room),
+            )
+        elif isinstance(command, LeaveRoom):
+            self._presence.leave(command.session, canonical(command.room))
+        elif isinstance(command, EndSession):
+            self._presence.end(command.session)
+
+    def unsettled(self) -> bool:
+        """Whether `settle` has anything to give."""
+        changed = self._presence.changed
+        if changed:
+            for seat in list(changed):
+                if _rooms.comes_or_goes(self._regional, seat) is not None:
+                    return True
+                del changed[seat]
+        return False
+
+    def settle(self, seq: int) -> tuple[MemberEvent, ...]:
+        """Who joins or leaves without a command, at most 1,000 events numbered from
+        `seq`; to be applied like those of `decide`.
+        """
+        return _rooms.settle(self._regional, seq)
+
+    # ---- facts ---------------------------------------------------------------
+
+    def apply(self, event: Event, encoded: bytes) -> None:
+        """Take a fact; `encoded` is `codec.encode(event)`, kept for who missed it.
+
+        Raises:
+            AssertionError: its seq is not above `head_seq`: a bug of the caller's.
+        """
+        apply(self._state, event)
+        self._ring.push(event, encoded)
+        if type(event) is MemberEvent:
+            self._presence.changed.pop((event.room, event.user.id), None)
+
+    def apply_record(self, record: Record) -> None:
+        """Take a record of the ledger, in order, from the one after the snapshot."""
+        if not self._state.stamp_ms and record.n > 1:
+            # The ledger begins later than its numbers: what came before is gone.
+            self._ring.gone_seq = seq_of(record.n, 0) - 1
+            self._state.rooms.began_seq = self._ring.gone_seq
+        self.advance(record.at_ms)
+        for event in record.events:
+            self.apply(event, encode(event))
+
+    # ---- answers that were given ----------------------------------------------
+
+    def remember(self, answer: Answer) -> None:
+        """Keep an answer for `remember_ms`. One whose command made an event is known
+        from the event already; a lookup is never kept, since the same command comes
+        back with what was looked up.
+        """
+        if answer.lookup is None and self._ring.made(answer.id) is None:
+            self._answers[answer.id] = (self._state.stamp_ms, answer)
+            self._answers.move_to_end(answer.id)
+            if len(self._answers) > ANSWERS_MAX:
+                self._answers.popitem(last=False)
+
+    def remembered(self, command_id: str) -> Answer | None:
+        """What a command was answered; `attempt` is that of an earlier one (or 1).
+
+        A join is not remembered: decided again it is answered as of now, and joins
+        nobody twice.
+        """
+        encoded = self._ring.made(command_id)
+        if encoded is None:
+            kept = self._answers.get(command_id)
+            return None if kept is None else kept[1]
+        push = _push.decode(encoded)
+        if isinstance(push, TripPush):
+            return Answer(command_id, 1, data=push.trip)
+        if isinstance(push, MessagePush):
+            return Answer(command_id, 1, data=push.message)
+        if isinstance(push, MemberPush):
+            if push.joined:
+                return None
+            return Answer(command_id, 1, data=Raw(encode({"room": push.room})))
+        return Answer(command_id, 1, data=Raw(encode({"online": push.online})))
+
+    def _forget_answers(self, until_ms: int) -> None:
+        while self._answers and next(iter(self._answers.values()))[0] <= until_ms:
+            self._answers.popitem(last=False)
+
+    # ---- snapshots -----------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """All but the ring and the answers that no event gives again."""
+        return _snapshot.freeze(self._state, self._ring.marks())
+
+    @classmethod
+    def restore(cls, payload: bytes, limits: Limits) -> "Engine":
+        """The inverse. Until the ledger from `ring_floor_seq` to the snapshot has gone
+        through `refill_ring`, `since` and ended trips are not answered from memory.
+
+        Raises:
+            SnapshotError: not a snapshot, torn, or of another version.
+        """
+        state, marks = _snapshot.thaw(payload, limits)
+        engine = cls(state.region, limits)
+        engine._state = state
+        engine._regional = _rooms.Regional(
+            state, engine._ring, engine._presence, limits
+        )
+        engine._ring.await_refill(marks, state.head_seq, state.feed)
+        return engine
+
+    def refill_ring(self, record: Record) -> None:
+        """Take a record from before the snapshot, in order; only the ring changes."""
+        for event in record.events:
+            if event.seq <= self._state.head_seq:
+                self._ring.refill(event, encode(event))
+        self._ring.evict(self._state.stamp_ms)

@@ -1,0 +1,18 @@
+"""What can go wrong in the dispatcher's shell.
+
+DispatcherError
+├── LedgerGapError     records that are needed are gone: never lead
+└── SnapshotError      a snapshot that can't be used: replay without it
+"""
+
+
+class DispatcherError(Exception):
+    """Root of this package's exceptions."""
+
+
+class LedgerGapError(DispatcherError):
+    """The ledger begins after what the newest snapshot needs. A person must decide."""
+
+
+class SnapshotError(DispatcherError):
+    """A snapshot that is torn, of another ledger or of another version."""

@@ -1,0 +1,23 @@
+"""What all drivers of the region learn of an event."""
+
+from schemas.codec import Raw, encode
+from schemas.events import Event, FeedEntry, TripEvent
+from schemas.trips import OpenTrip, Status
+
+
+def feed_entry(event: Event) -> FeedEntry | None:
+    """The feed's entry of an event, None where it isn't on the feed.
+
+    A trip that is up for grabs (again) is `trip.requested`, one that no longer is
+    `trip.taken`; the event's own audience got the participant's frame and is left out.
+    """
+    if not isinstance(event, TripEvent) or not event.feed:
+        return None
+    trip = event.trip
+    if trip.status is Status.REQUESTED:
+        data = encode(OpenTrip.of(trip))
+        return FeedEntry(
+            event.feed, event.seq, "trip.requested", event.audience, Raw(data)
+        )
+    data = encode({"id": trip.id})
+    return FeedEntry(event.feed, event.seq, "trip.taken", event.audience, Raw(data))

@@ -1,0 +1,155 @@
+"""Reads a ledger's records in order, for replay and for a standby that follows.
+
+By batched direct gets: no consumer, so nothing to expire, to redeliver or to clean up;
+sequences are dense, so a gap shows. A standby asks twenty times a second, which costs
+it less than a consumer's heartbeats would save.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import structlog
+from msgspec import Struct
+
+from dispatcher import metrics
+from dispatcher.errors import LedgerGapError
+from dispatcher.ledger import Ledger
+from runtime.bus import Bus
+from schemas import codec
+from schemas.events import seq_of
+from schemas.ledger import Record
+
+log = structlog.get_logger()
+
+BATCH_RECORDS = 1_000
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+TIMEOUT_S = 2.0
+"""An outstanding request hangs its whole timeout after a server restart."""
+POLL_S = 0.05
+
+_SEQUENCE = re.compile(rb"\r\nNats-Sequence: (\d+)\r\n")
+_NOT_FOUND = b"NATS/1.0 404"
+_END = b"NATS/1.0 204"
+
+
+class Message(Struct, frozen=True):
+    seq: int
+    payload: bytes
+
+
+class Follower:
+    """Reads `ledger`; one request at a time."""
+
+    def __init__(self, bus: Bus, ledger: Ledger) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._inbox = bus.new_inbox()
+        self._subscription = bus.subscribe_raw(self._inbox + ".*", self._on_message)
+        self._number = 0
+        self._got: list[Message] = []
+        self._complete: asyncio.Future[None] | None = None
+
+    def close(self) -> None:
+        self._subscription.cancel()
+
+    def _on_message(
+        self, subject: bytes, _: bytes, data: bytes, headers: bytes
+    ) -> None:
+        waiting = self._complete
+        if waiting is None or waiting.done():
+            return
+        if not subject.endswith(b".%d" % self._number):
+            return  # of a request that was given up
+        match = _SEQUENCE.search(headers)
+        if match is not None:
+            self._got.append(Message(int(match[1]), data))
+        elif headers.startswith((_NOT_FOUND, _END)):
+            waiting.set_result(None)
+        else:
+            error = headers.split(b"\r\n", 1)[0].decode(errors="replace")
+            waiting.set_exception(TimeoutError(error))
+
+    async def read(self, first: int, count_max: int = BATCH_RECORDS) -> list[Message]:
+        """The records from sequence `first` on that are there, oldest first; where
+        the ledger begins later, from its beginning. Empty: none yet.
+
+        Raises:
+            TimeoutError: no (whole) answer; ask again.
+        """
+        return await self._get({"seq": first, "batch": count_max})
+
+    async def first_since(self, at: datetime) -> int | None:
+        """Sequence of the first record stored at or after `at`; None: none is.
+
+        Raises:
+            TimeoutError: no answer; ask again.
+        """
+        got = await self._get({"start_time": at.isoformat(), "batch": 1})
+        return got[0].seq if got else None
+
+    async def _get(self, request: dict[str, object]) -> list[Message]:
+        self._number += 1
+        self._got = []
+        self._complete = asyncio.get_running_loop().create_future()
+        request["max_bytes"] = BATCH_BYTES_MAX
+        self._bus.send(
+            f"$JS.API.DIRECT.GET.{self._ledger.stream}",
+            codec.encode(request),
+            f"{self._inbox}.{self._number}",
+        )
+        try:
+            await asyncio.wait_for(self._complete, TIMEOUT_S)
+        finally:
+            self._complete = None
+        return self._got
+
+    async def records(
+        self, first: int, last: int
+    ) -> AsyncIterator[tuple[Message, Record | None]]:
+        """Records `first` to `last`, waiting for a server where there is none; None in
+        place of one that can't be read (counted and logged).
+
+        Raises:
+            LedgerGapError: the ledger no longer has `first`.
+        """
+        while first <= last:
+            try:
+                messages = await self.read(first)
+            except TimeoutError:
+                messages = []
+            if not messages:
+                await asyncio.sleep(POLL_S)
+                continue
+            if messages[0].seq != first:
+                msg = f"record {first} of {self._ledger.stream} is gone"
+                raise LedgerGapError(msg)
+            for message in messages:
+                if message.seq > last:
+                    return
+                yield message, self.decode(message)
+                first = message.seq + 1
+            await asyncio.sleep(0)
+
+    def decode(self, message: Message) -> Record | None:
+        """The record, unless it is not readable, of another ledger or misnumbered."""
+        try:
+            record = codec.decode(message.payload, Record)
+        except codec.CodecError as error:
+            why = str(error)
+        else:
+            if record.n != message.seq or record.ledger != self._ledger.id:
+                why = f"it says {record.n} of ledger {record.ledger}"
+            elif not _is_numbered(record):
+                why = "its events are misnumbered"
+            else:
+                return record
+        metrics.bad_records.labels(self._ledger.region).inc()
+        log.error("bad record", region=self._ledger.region, n=message.seq, why=why)
+        return None
+
+
+def _is_numbered(record: Record) -> bool:
+    first = seq_of(record.n, 0)
+    return all(event.seq == first + i for i, event in enumerate(record.events))

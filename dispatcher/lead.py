@@ -1,0 +1,359 @@
+"""One lead of one region: commands in, records under the fence, answers out.
+
+Begins after the epoch record is stored and ends with the first doubt. Whoever owns it
+throws the engine away then, since it is ahead of the ledger. Must not decide.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+import structlog
+from nats.js import JetStreamContext
+
+from dispatcher import inbox, metrics, snapshots
+from dispatcher.batch import OVERLOADED, Batch, Batcher, Entry, Writer
+from dispatcher.engine import Engine
+from dispatcher.fence import Fate, Fence
+from dispatcher.ledger import Ledger
+from dispatcher.publisher import Publisher
+from runtime.bus import Bus, RawSubscription
+from schemas import codec, subjects
+from schemas.commands import Announcement, Answer, AnyCommand, Fix
+from schemas.events import Moved
+from schemas.refusals import Refusal
+from schemas.rooms import PRESENCE_INTERVAL_S, Presence
+
+log = structlog.get_logger()
+
+QUEUE_MAX = 20_000
+"""Commands that wait for room in a record: a second of what a leader decides."""
+ANNOUNCE_S = 1.0
+REPUBLISHED_RECORDS = 2
+"""Record n + 1 being stored proves that NATS got the events of record n; of the last
+two nothing proves it (DESIGN.md)."""
+
+_fixes = codec.decoder(list[Fix])
+_presence = codec.decoder(Presence)
+
+Clock = Callable[[], int]
+"""Wall clock in ms."""
+
+
+class Ended(Enum):
+    """Why a lead is over."""
+
+    DEPOSED = "deposed"
+    FULL = "full"
+    UNKNOWN = "unknown"
+    RESIGNED = "resigned"
+    UNSENT = "unsent"
+
+
+class Lead:
+    """`over` is set once; `ended` then tells why."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStreamContext,
+        ledger: Ledger,
+        engine: Engine,
+        writer: Writer,
+        *,
+        last: int,
+        clock: Clock,
+        on_snapshot: Callable[[bytes], None],
+    ) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._engine = engine
+        self._writer = writer
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._publisher = Publisher(bus, ledger.region)
+        self._batcher = Batcher(engine, writer, last + 1)
+        self._fence = Fence(bus, js, ledger, self._settled)
+        self._in_flight: Batch | None = None
+        self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
+        self._queue: deque[tuple[str, AnyCommand]] = deque()
+        self._takes: list[RawSubscription] = []
+        """Subscriptions that bring something to be done."""
+        self._hears: list[RawSubscription] = []
+        self._pump_scheduled = False
+        self._sent_s = 0.0
+        self._announced_s = 0.0
+        self._swept_s = 0.0
+        self._said = (engine.head_seq, engine.feed)
+        self._resigning = False
+        self._on_snapshot = on_snapshot
+        self._snapshot = b""
+        self.wants_snapshot = False
+        """Set: the next record is followed by `on_snapshot`, once it is stored."""
+        self.last = last
+        self.over = asyncio.Event()
+        self.ended: Ended | None = None
+
+    @property
+    def epoch(self) -> int:
+        return self._writer.epoch
+
+    # ---- start and end -------------------------------------------------------
+
+    def start(self, recent: list[Batch]) -> None:
+        """`recent`: the records before the epoch record, to be published again."""
+        region = self._ledger.region
+        self._recent.extend(recent)
+        for subject, callback in (
+            (subjects.commands(region), self._on_commands),
+            (subjects.locations(region), self._on_locations),
+            (subjects.presence(region), self._on_presence),
+        ):
+            self._takes.append(self._bus.subscribe_raw(subject, callback))
+        for subject, hear in (
+            (subjects.ping(region), self._on_ping),
+            (subjects.leader(region), self._on_announcement),
+        ):
+            self._hears.append(self._bus.subscribe_raw(subject, hear))
+        self._engine.lead(self._now_ms())
+        self.republish()
+        self._announce()
+        metrics.leads.labels(region).set(1)
+        metrics.epoch.labels(region).set(self.epoch)
+        metrics.takeovers.labels(region).inc()
+        log.info("leads", region=region, epoch=self.epoch)
+
+    def republish(self) -> None:
+        """Send the events of the last two records again; who has them drops them."""
+        for batch in self._recent:
+            self._publisher.events(batch.events, batch.encoded)
+
+    def reconnected(self) -> None:
+        self.republish()
+        self._fence.again()
+        self._announce()
+
+    def resign(self) -> None:
+        """Take no more commands; the lead is over when all taken are answered. Until
+        then pings are answered, lest a standby's epoch record overtake the last one.
+        """
+        self._resigning = True
+        for subscription in self._takes:
+            subscription.cancel()
+        self._pump()
+
+    def _unsubscribe(self) -> None:
+        for subscription in self._takes + self._hears:
+            subscription.cancel()
+
+    def _end(self, why: Ended) -> None:
+        if self.ended is not None:
+            return
+        self.ended = why
+        self._unsubscribe()
+        self._fence.close()
+        region = self._ledger.region
+        metrics.leads.labels(region).set(0)
+        metrics.queue_commands.labels(region).set(0)
+        metrics.step_downs.labels(region, why.value).inc()
+        log.info("leads no more", region=region, epoch=self.epoch, why=why.value)
+        self.over.set()
+
+    # ---- messages ------------------------------------------------------------
+
+    def _on_ping(self, _: bytes, reply: bytes, _p: bytes, _h: bytes) -> None:
+        if reply:
+            self._bus.send(reply.decode(), b"")
+
+    def _on_announcement(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        try:
+            said = codec.decode(payload, Announcement)
+        except codec.CodecError:
+            return
+        if said.epoch > self.epoch:
+            self._end(Ended.DEPOSED)
+
+    def _on_commands(self, _: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
+        region = self._ledger.region
+        subject, commands = inbox.read(region, reply, payload)
+        now_ms = self._clock()
+        for command in commands:
+            if command.deadline_ms < now_ms:
+                metrics.dropped.labels(region, "late").inc()
+            elif self._queue or not self._batcher.take(subject, command, now_ms):
+                self._enqueue(subject, command, now_ms)
+        self._pump_later()
+
+    def _enqueue(self, reply: str, command: AnyCommand, now_ms: int) -> None:
+        region = self._ledger.region
+        if len(self._queue) < QUEUE_MAX:
+            self._queue.append((reply, command))
+            metrics.queue_commands.labels(region).set(len(self._queue))
+        elif not self._batcher.refuse(reply, command, OVERLOADED, now_ms):
+            metrics.dropped.labels(region, "queue").inc()
+
+    def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        try:
+            fixes: list[Fix] = _fixes.decode(payload)
+        except inbox.UNREADABLE as error:
+            metrics.dropped.labels(self._ledger.region, "unreadable").inc()
+            log.warning("unreadable positions", error=str(error))
+            return
+        region = self._ledger.region
+        for fix in fixes:
+            trip = self._engine.driving(fix.driver)
+            if trip is not None:
+                moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at)
+                subject = subjects.user(region, trip.rider.id)
+                self._bus.send(subject, codec.encode(moved))
+
+    def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        try:
+            news: Presence = _presence.decode(payload)
+        except inbox.UNREADABLE as error:
+            metrics.dropped.labels(self._ledger.region, "unreadable").inc()
+            log.warning("unreadable presence", error=str(error))
+            return
+        self._engine.hear(news, self._now_ms())
+
+    def _now_ms(self) -> int:
+        """Monotonic: only who is present is told by it."""
+        return int(self._loop.time() * 1000)
+
+    # ---- records -------------------------------------------------------------
+
+    def _pump_later(self) -> None:
+        """What one tick brings goes into one record."""
+        if not self._pump_scheduled and not self._fence.busy:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        if self.ended is not None or self._fence.busy:
+            return
+        if self._batcher.empty:
+            if self._resigning:
+                self._end(Ended.RESIGNED)
+            return
+        batch = self._in_flight = self._batcher.close()
+        region = self._ledger.region
+        if self.wants_snapshot:
+            # Only here is the engine just what a record will make of it.
+            self.wants_snapshot = False
+            self._snapshot = snapshots.of(self._engine, self._ledger, batch.n)
+        self._sent_s = self._loop.time()
+        self._fence.append(batch.payload, batch.n, batch.n - 1)
+        self._bus.write_now()
+        metrics.record_bytes.labels(region).observe(len(batch.payload))
+        metrics.batch_commands.labels(region).observe(len(batch.entries))
+        self._take_queued()
+
+    def _take_queued(self) -> None:
+        if not self._queue:
+            return
+        now_ms = self._clock()
+        while self._queue:
+            reply, command = self._queue[0]
+            if command.deadline_ms < now_ms:
+                metrics.dropped.labels(self._ledger.region, "late").inc()
+            elif not self._batcher.take(reply, command, now_ms):
+                break
+            self._queue.popleft()
+        metrics.queue_commands.labels(self._ledger.region).set(len(self._queue))
+
+    def _settled(self, fate: Fate) -> None:
+        batch, self._in_flight = self._in_flight, None
+        if batch is None or self.ended is not None:
+            return
+        if fate is not Fate.STORED:
+            if fate is Fate.FULL:
+                self._refuse_all()
+            self._end(Ended(fate.value))
+            return
+        self.last = batch.n
+        self._said = (batch.head_seq, batch.feed)
+        sent = self._publisher.events(batch.events, batch.encoded)
+        self._publisher.answers(self.epoch, batch.entries)
+        self._batcher.delivered(batch)
+        if batch.events:
+            self._recent.append(batch)
+        metrics.commit_seconds.labels(self._ledger.region).observe(
+            self._loop.time() - self._sent_s
+        )
+        if self._snapshot:
+            self._on_snapshot(self._snapshot)
+            self._snapshot = b""
+        self._tell_tally()
+        self._take_queued()
+        if not sent and self._bus.is_connected:
+            # NATS takes nothing: whoever leads next publishes these events again.
+            self._end(Ended.UNSENT)
+            return
+        # Answers and the next record leave in one write.
+        self._pump()
+        self._bus.write_now()
+
+    def _refuse_all(self) -> None:
+        """Nothing of it was stored: that is true whoever leads."""
+        refusal = Refusal(OVERLOADED.code, "the ledger is full")
+        entries = self._batcher.undelivered()
+        for entry in entries:
+            entry.answer = _refused(entry.answer, refusal)
+        for reply, command in self._queue:
+            answer = Answer(command.id, command.attempt, refused=refusal)
+            entries.append(Entry(reply, answer, fresh=True))
+        self._publisher.answers(self.epoch, entries)
+
+    def _tell_tally(self) -> None:
+        batcher = self._batcher
+        region = self._ledger.region
+        for (kind, outcome), count in batcher.tally.items():
+            metrics.commands.labels(region, kind, outcome).inc(count)
+        batcher.tally.clear()
+        for command, error in batcher.faults:
+            metrics.decide_exceptions.labels(region).inc()
+            log.error(
+                "deciding raised",
+                region=region,
+                command=command.id,
+                user=command.by.id,
+                exc_info=error,
+            )
+        batcher.faults.clear()
+
+    # ---- time ----------------------------------------------------------------
+
+    def tick(self) -> None:
+        """About ten times a second."""
+        if self.ended is not None:
+            return
+        self._fence.tick()
+        if self._loop.time() - self._announced_s >= ANNOUNCE_S:
+            self._announce()
+        self._sweep()
+        self._batcher.expire(self._clock())
+        self._pump_later()
+
+    def _sweep(self) -> None:
+        """Members whose gateway is silent leave, as expiries do, in a batch."""
+        now_s = self._loop.time()
+        if now_s - self._swept_s < PRESENCE_INTERVAL_S or not self._bus.is_connected:
+            return
+        self._swept_s = now_s
+        self._engine.sweep(self._now_ms())
+        region = self._ledger.region
+        rooms, members, messages = self._engine.rooms
+        metrics.rooms_peopled.labels(region).set(rooms)
+        metrics.members.labels(region).set(members)
+        metrics.messages_held.labels(region).set(messages)
+        metrics.gateways.labels(region).set(self._engine.gateways)
+
+    def _announce(self) -> None:
+        self._announced_s = self._loop.time()
+        self._publisher.announce(self.epoch, self._writer.instance, *self._said)
+
+
+def _refused(answer: Answer, refusal: Refusal) -> Answer:
+    return Answer(answer.id, answer.attempt, refused=refusal)

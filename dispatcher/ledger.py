@@ -1,0 +1,122 @@
+"""A region's ledger stream: made sure of, and asked about.
+
+Everything here goes over nats-py's JetStream API and is for quiet moments; records are
+appended by fence.py and read by follower.py. Must not be called per command.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import nats.errors
+import structlog
+from msgspec import Struct
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, NotFoundError
+
+from schemas import streams, subjects
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+RETRY_S = 0.25
+"""A server that has just started needs moments to recover its streams."""
+
+UNREACHABLE = (nats.errors.Error, TimeoutError, OSError)
+"""What nats-py raises while there is no server, or none with JetStream ready."""
+
+
+class Ledger(Struct, frozen=True):
+    """Which ledger: its stream, its one subject, and the id its creator gave it."""
+
+    region: str
+    stream: str
+    subject: str
+    id: str
+    born_seq: int
+    """The first sequence it ever had."""
+
+
+class Extent(Struct, frozen=True):
+    """What a ledger holds: sequences first..last; `messages` 0: nothing any more."""
+
+    first: int
+    last: int
+    messages: int
+
+    @property
+    def fence(self) -> int:
+        """What the next write must expect as the subject's last sequence."""
+        return self.last if self.messages else 0
+
+
+async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:
+    """`call()`, again and again until a server is there to answer it."""
+    while True:
+        try:
+            return await call()
+        except UNREACHABLE as error:
+            log.warning("JetStream does not answer yet", what=what, error=repr(error))
+            await asyncio.sleep(RETRY_S)
+
+
+async def open_ledger(
+    js: JetStreamContext, region: str, *, bytes_max: int, replicas: int
+) -> Ledger:
+    """The region's ledger; made, with a new id, where there is none.
+
+    Of two that make it at once one wins and both return the winner's.
+    """
+    spec = streams.ledger(region, bytes_max)
+
+    async def once() -> Ledger:
+        try:
+            info = await js.stream_info(spec.name)
+        except NotFoundError:
+            config = api.StreamConfig(
+                name=spec.name,
+                subjects=list(spec.subjects),
+                retention=api.RetentionPolicy.LIMITS,
+                discard=api.DiscardPolicy.NEW,
+                storage=api.StorageType.FILE,
+                max_bytes=spec.max_bytes,
+                max_age=spec.max_age_s,
+                num_replicas=replicas,
+                allow_direct=True,
+                metadata={streams.LEDGER_ID: secrets.token_hex(16)},
+            )
+            try:
+                info = await js.add_stream(config)
+                log.info("made a ledger", region=region, stream=spec.name)
+            except APIError:
+                # Lost the race, or the real reason shows when it is read.
+                info = await js.stream_info(spec.name)
+        metadata = info.config.metadata or {}
+        return Ledger(
+            region,
+            spec.name,
+            subjects.ledger(region),
+            metadata.get(streams.LEDGER_ID, ""),
+            max(info.config.first_seq or 1, 1),
+        )
+
+    return await patiently("ledger", once)
+
+
+async def extent(js: JetStreamContext, ledger: Ledger) -> Extent:
+    """Raises: one of `UNREACHABLE`."""
+    state = (await js.stream_info(ledger.stream)).state
+    return Extent(state.first_seq, state.last_seq, state.messages)
+
+
+async def last_record(js: JetStreamContext, ledger: Ledger) -> tuple[int, bytes] | None:
+    """(sequence, payload) of the newest record, read from the stream's leader and so
+    never stale; None: the ledger holds nothing. Raises: one of `UNREACHABLE`.
+    """
+    try:
+        message = await js.get_last_msg(ledger.stream, ledger.subject)
+    except NotFoundError:
+        return None
+    return int(message.seq or 0), message.data or b""

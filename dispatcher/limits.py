@@ -1,0 +1,57 @@
+"""How much, and how long, the engine remembers. All times are of the stamp."""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True):
+    """Set once for an engine's life. The ring's and `remember_ms` are DESIGN.md's."""
+
+    request_ttl_ms: int
+    """How long a trip stays REQUESTED after its `updated`."""
+    ring_ms: int = 900_000
+    ring_events_max: int = 200_000
+    remember_ms: int = 60_000
+    """How long a command's answer is kept: several times its 10 s deadline."""
+    key_ms: int = 86_400_000
+    """PROTOCOL.md section 2: an idempotency key holds for 24 h."""
+    trip_room_ttl_ms: int = 300_000
+    """How long a trip's room may still be written to after the trip's end."""
+    messages_max: int = 50_000
+    """Messages held over all rooms: typically 16 MiB, their other limit."""
+    trip_heads_max: int = 200_000
+    """Trip rooms whose last number is held: more than TTLs and rides of 500 trips/s
+    take; of those forgotten, history knows it."""
+
+
+KEYS_PER_RIDER_MAX = 32
+"""More trips than a rider takes in 24 h; beyond, the oldest key is forgotten first."""
+KEYS_MAX = 1_000_000
+"""Keys in all, some 0.4 KB each; beyond, the oldest is forgotten first."""
+ANSWERS_MAX = 50_000
+"""Answers kept that no event can give again (refusals), some 0.3 KB each."""
+DUE_MAX = 1_000
+"""Expiries in one call: a record holds at most 4,096 events."""
+MISSED_BYTES_MAX = 384 * 1024
+"""Events in one answer to `SyncUser` or `SyncFeed`: with 100 open trips of the longest
+addresses it stays below the server's `max_payload` of 1 MiB. Who missed more gets the
+whole state instead, as after too long an absence."""
+
+# ---- rooms -------------------------------------------------------------------
+
+BACKLOGS_BYTES_MAX = 16 * 1024 * 1024
+"""Messages held over all rooms, so that a snapshot with them stays below 64 MiB."""
+MESSAGE_KEYS_MAX = 100_000
+"""Message keys held; beyond, the oldest is forgotten first."""
+MESSAGE_KEYS_BYTES_MAX = 32 * 1024 * 1024
+"""What they made: mostly also in a backlog, and then in memory and snapshot once."""
+SAID_BYTES_MAX = 64 * 1024 * 1024
+"""Room events kept by command for `remember_ms`: 3,000 messages/s of 350 bytes."""
+HISTORY_BYTES_MAX = 256 * 1024
+"""History in one answer: a quarter of what a gateway buffers for a connection."""
+MEMBERS_MAX = 2_000
+"""Members of a room: each join is answered with all of them, some 130 bytes each."""
+ROOMS_MAX = 1_000_000
+"""Open rooms that ever had a message; their last number is kept for ever, some 150
+bytes each."""
+ROOMS_PER_SESSION_MAX = 256
+"""Rooms a session may be in: when it ends, all its leaving is one decision."""

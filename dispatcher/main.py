@@ -1,0 +1,60 @@
+"""Wires the dispatcher: one NATS connection, one `Region` for each that it serves."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+from dispatcher.region import Region
+from runtime import bus as buses
+from runtime import lifecycle, log, ops
+from runtime.lifecycle import Service
+from runtime.settings import Settings
+
+
+def run(settings: Settings) -> int:
+    """Serve `settings.regions` until SIGTERM; returns the exit status."""
+    log.configure("dispatcher", settings.log_level)
+
+    async def start(service: Service) -> Callable[[], Awaitable[None]]:
+        return await _start(service, settings)
+
+    return lifecycle.run("dispatcher", start)
+
+
+async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable[None]]:
+    instance = secrets.token_hex(8)
+    regions: list[Region] = []
+
+    def reconnected() -> None:
+        for region in regions:
+            region.reconnected()
+
+    bus = await buses.connect(
+        settings.nats_url, f"dispatcher {instance}", on_reconnect=reconnected
+    )
+    service.watch("NATS connection", bus.broken)
+    js = bus.jetstream(timeout=2)
+    regions += [
+        Region(service, bus, js, name=name, settings=settings, instance=instance)
+        for name in settings.region_list()
+    ]
+    runs = [service.spawn(f"region {region.name}", region.run()) for region in regions]
+
+    def missing() -> str | None:
+        if not bus.is_connected:
+            return "NATS is not connected"
+        for region in regions:
+            if region.missing is not None:
+                return f"region {region.name}: {region.missing}"
+        return None
+
+    if settings.ops_port:
+        ops.serve(settings.host, settings.ops_port, missing)
+
+    async def drain() -> None:
+        for region in regions:
+            region.resign()
+        for task in runs:
+            await task
+        await bus.close()
+
+    return drain

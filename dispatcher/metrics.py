@@ -1,0 +1,97 @@
+"""The dispatcher's Prometheus metrics."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+commands = Counter(
+    "cabrank_dispatcher_commands",
+    "Commands answered, by kind and outcome (ok, lookup, again or a refusal's code)",
+    ["region", "kind", "outcome"],
+)
+dropped = Counter(
+    "cabrank_dispatcher_dropped",
+    "Messages not answered, by reason (late, unreadable, queue, undeliverable)",
+    ["region", "reason"],
+)
+decide_exceptions = Counter(
+    "cabrank_dispatcher_decide_exceptions",
+    "Commands refused because deciding them raised: a bug of ours",
+    ["region"],
+)
+batch_commands = Histogram(
+    "cabrank_dispatcher_batch_commands",
+    "Answers that one record carried",
+    ["region"],
+    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
+)
+record_bytes = Histogram(
+    "cabrank_dispatcher_record_bytes",
+    "Size of a ledger record",
+    ["region"],
+    buckets=tuple(256 * 4**k for k in range(7)),
+)
+commit_seconds = Histogram(
+    "cabrank_dispatcher_commit_seconds",
+    "From a record's sending to its acknowledgement",
+    ["region"],
+    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1, 4),
+)
+appends_retried = Counter(
+    "cabrank_dispatcher_appends_retried",
+    "Records sent again because no acknowledgement came",
+    ["region"],
+)
+queue_commands = Gauge(
+    "cabrank_dispatcher_queue_commands",
+    "Commands that wait undecided because the open record is full",
+    ["region"],
+)
+leads = Gauge(
+    "cabrank_dispatcher_leads", "1 where this process leads the region", ["region"]
+)
+epoch = Gauge(
+    "cabrank_dispatcher_epoch", "Epoch of this process's latest lead", ["region"]
+)
+lag_records = Gauge(
+    "cabrank_dispatcher_lag_records",
+    "Ledger records this standby has not applied yet",
+    ["region"],
+)
+takeovers = Counter(
+    "cabrank_dispatcher_takeovers", "Leads this process has won", ["region"]
+)
+step_downs = Counter(
+    "cabrank_dispatcher_step_downs",
+    "Leads this process has given up, by why (deposed, full, unknown, unsent)",
+    ["region", "why"],
+)
+bad_records = Counter(
+    "cabrank_dispatcher_bad_records",
+    "Ledger records skipped: not readable, of another ledger, or misnumbered",
+    ["region"],
+)
+snapshot_bytes = Gauge(
+    "cabrank_dispatcher_snapshot_bytes", "Size of the latest snapshot", ["region"]
+)
+snapshot_record = Gauge(
+    "cabrank_dispatcher_snapshot_record",
+    "Ledger sequence of the latest snapshot",
+    ["region"],
+)
+purged_record = Gauge(
+    "cabrank_dispatcher_purged_record",
+    "Ledger sequence the latest purge kept from",
+    ["region"],
+)
+positions_held = Gauge(
+    "cabrank_dispatcher_positions_held", "Drivers whose position is known", ["region"]
+)
+rooms_peopled = Gauge(
+    "cabrank_dispatcher_rooms", "Rooms that have members (not trips' own)", ["region"]
+)
+members = Gauge("cabrank_dispatcher_members", "Members over all rooms", ["region"])
+messages_held = Gauge(
+    "cabrank_dispatcher_messages_held", "Chat messages in memory", ["region"]
+)
+gateways = Gauge(
+    "cabrank_dispatcher_gateways", "Gateways heard of in the last seconds", ["region"]
+)

@@ -1,0 +1,352 @@
+"""One region in this process: stands by, takes over, leads, and stands by again.
+
+    rebuild ──▶ stand by ──leader gone──▶ take over ──epoch stored──▶ lead
+       ▲            ▲                        │ refused                  │
+       │            └────────────────────────┘                          │
+       └────────────────────────── any doubt ───────────────────────────┘
+
+Whatever an engine knows beyond the ledger is thrown away with it: correctness is the
+fence's, and a rebuild is a snapshot and a short replay.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+
+import structlog
+from nats.js import JetStreamContext
+
+from dispatcher import ledger as ledgers
+from dispatcher import metrics, retention, snapshots
+from dispatcher.batch import Batch, Writer
+from dispatcher.engine import Engine, Limits
+from dispatcher.errors import LedgerGapError
+from dispatcher.fence import Fate, Fence
+from dispatcher.follower import POLL_S, Follower
+from dispatcher.full import Refuser
+from dispatcher.lead import REPUBLISHED_RECORDS, Ended, Lead
+from dispatcher.ledger import UNREACHABLE, Ledger, patiently
+from dispatcher.pinger import Pinger
+from dispatcher.snapshots import SnapshotStore
+from runtime.bus import Bus
+from runtime.lifecycle import Service
+from runtime.settings import Settings
+from schemas.codec import encode
+from schemas.ledger import Record
+
+log = structlog.get_logger()
+
+TICK_S = 0.1
+FULL_RETRY_S = 1.0
+SNAPSHOT_S = 30.0
+SNAPSHOT_RECORDS = 20_000
+"""About a second of replay."""
+LEADER_PATIENCE = 4
+"""A leader makes the snapshots only where standbys don't: at four times the above."""
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Region:
+    """`run` once. `resign` ends it."""
+
+    def __init__(
+        self,
+        service: Service,
+        bus: Bus,
+        js: JetStreamContext,
+        *,
+        name: str,
+        settings: Settings,
+        instance: str,
+    ) -> None:
+        self.name = name
+        self._service = service
+        self._bus = bus
+        self._js = js
+        self._settings = settings
+        self._instance = instance
+        self._limits = Limits(
+            request_ttl_ms=int(settings.request_ttl_s * 1000),
+            trip_room_ttl_ms=int(settings.trip_room_ttl_s * 1000),
+        )
+        self._engine = Engine(name, self._limits)
+        self._n = 0
+        """The last record the engine has applied."""
+        self._epoch = 0
+        """Of that record: who wrote it took over at this one."""
+        self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
+        self._lead: Lead | None = None
+        self._resigned = asyncio.Event()
+        self._snapshot_s = 0.0
+        self._snapshot_n = 0
+        self.missing: str | None = "ledger not read"
+        """None: ready (leads, or stands by without lag)."""
+        self._ledger: Ledger
+        self._store: SnapshotStore
+        self._follower: Follower
+
+    # ---- from outside --------------------------------------------------------
+
+    def reconnected(self) -> None:
+        if self._lead is not None:
+            self._lead.reconnected()
+
+    def resign(self) -> None:
+        self._resigned.set()
+        if self._lead is not None:
+            self._lead.resign()
+
+    async def run(self) -> None:
+        """Until `resign`.
+
+        Raises:
+            LedgerGapError: records that are needed are gone; leading without them would
+                break promises.
+        """
+        self._ledger = await ledgers.open_ledger(
+            self._js,
+            self.name,
+            bytes_max=self._settings.ledger_bytes_max,
+            replicas=self._settings.replicas,
+        )
+        self._store = await SnapshotStore.open(
+            self._js, self._ledger, self._settings.replicas
+        )
+        self._follower = Follower(self._bus, self._ledger)
+        rebuilt = False
+        while not self._resigned.is_set():
+            if not rebuilt:
+                await self._rebuild()
+                rebuilt = True
+            await self._stand_by()
+            if self._resigned.is_set():
+                return
+            writer = await self._take_over()
+            if writer is not None:
+                rebuilt = False
+                if await self._hold(writer) is Ended.RESIGNED:
+                    return
+
+    # ---- standing by ---------------------------------------------------------
+
+    async def _rebuild(self) -> None:
+        """Snapshot and tail, else the whole ledger."""
+        self.missing = "replaying the ledger"
+        loaded = await self._store.load(self._limits)
+        held = await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
+        first = held.first if held.messages else held.last + 1
+        if loaded is not None and loaded[0].n > held.last:
+            log.error("snapshot is ahead of the ledger", region=self.name)
+            loaded = None
+        if loaded is None:
+            self._engine = Engine(self.name, self._limits)
+            self._n = first - 1
+            if held.messages and first > self._ledger.born_seq:
+                stream = self._ledger.stream
+                msg = f"{stream} begins at {first}, and no snapshot has what was before"
+                raise LedgerGapError(msg)
+        else:
+            head, self._engine = loaded
+            self._n = head.n
+            start = max(head.replay_from, first)
+            async for _, record in self._follower.records(start, head.n):
+                if record is not None:
+                    self._engine.refill_ring(record)
+        self._recent.clear()
+        self._snapshot_n = self._n
+        self._snapshot_s = time.monotonic()
+        await self._catch_up(held.last)
+        log.info("replayed", region=self.name, n=self._n)
+
+    async def _catch_up(self, last: int) -> None:
+        async for message, record in self._follower.records(self._n + 1, last):
+            self._apply(message.seq, record)
+
+    def _apply(self, n: int, record: Record | None) -> None:
+        self._n = n
+        if record is None:
+            return
+        self._engine.apply_record(record)
+        self._epoch = record.epoch
+        if record.events:
+            batch = Batch(n, record.at_ms)
+            batch.events = list(record.events)
+            self._recent.append(batch)
+
+    async def _stand_by(self) -> None:
+        """Follow until nobody leads."""
+        pinger = Pinger(self._bus, self.name, time.monotonic)
+        pinged_s = 0.0
+        try:
+            while not self._resigned.is_set() and not pinger.gone.is_set():
+                if time.monotonic() - pinged_s >= TICK_S:
+                    pinger.tick()
+                    pinged_s = time.monotonic()
+                try:
+                    messages = await self._follower.read(self._n + 1)
+                except TimeoutError:
+                    self.missing = "NATS does not answer"
+                    await asyncio.sleep(POLL_S)
+                    continue
+                metrics.lag_records.labels(self.name).set(len(messages))
+                for message in messages:
+                    if message.seq != self._n + 1:
+                        msg = f"record {self._n + 1} of {self._ledger.stream} is gone"
+                        raise LedgerGapError(msg)
+                    self._apply(message.seq, self._follower.decode(message))
+                if not messages:
+                    self.missing = None
+                    await self._save_snapshot(1)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(pinger.gone.wait(), POLL_S)
+        finally:
+            pinger.close()
+
+    async def _save_snapshot(self, patience: int) -> None:
+        if self._snapshot_due(self._n, patience):
+            await self._take_note()  # another standby may have been first
+        if self._snapshot_due(self._n, patience):
+            self._snapshot_n = self._n
+            await self._store_snapshot(
+                snapshots.of(self._engine, self._ledger, self._n)
+            )
+
+    def _snapshot_due(self, n: int, patience: int) -> bool:
+        made = n - self._snapshot_n
+        waited_s = time.monotonic() - self._snapshot_s
+        return made > 0 and (
+            made >= SNAPSHOT_RECORDS * patience or waited_s >= SNAPSHOT_S * patience
+        )
+
+    async def _store_snapshot(self, payload: bytes) -> None:
+        self._snapshot_s = time.monotonic()
+        try:
+            await self._store.save(payload)
+        except UNREACHABLE as error:
+            log.warning("snapshot not saved", region=self.name, error=repr(error))
+
+    # ---- taking over ---------------------------------------------------------
+
+    async def _take_over(self) -> Writer | None:
+        """Write the epoch record; None: another was first."""
+        self.missing = "taking over"
+        epoch = self._epoch
+        last = await patiently(
+            "last record", lambda: ledgers.last_record(self._js, self._ledger)
+        )
+        if last is not None:
+            await self._catch_up(last[0])
+        if self._epoch != epoch:
+            return None  # another has just begun to lead, and answers pings by now
+        n = self._n + 1
+        stamp_ms = max(self._engine.stamp_ms, now_ms())
+        writer = Writer(self._ledger.id, n, self._instance)
+        payload = writer.record(n, stamp_ms, [])
+        fate = await self._append(payload, n, 0 if last is None else n - 1)
+        if fate is Fate.FULL:
+            fate = await self._wait_for_room(payload, n)
+        if fate is not Fate.STORED:
+            log.info("another leads", region=self.name, fate=fate.value)
+            return None
+        self._engine.apply_record(
+            Record(1, self._ledger.id, n, n, self._instance, stamp_ms, [])
+        )
+        self._n = n
+        return writer
+
+    async def _append(self, payload: bytes, n: int, expected: int) -> Fate:
+        settled: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
+        fence = Fence(self._bus, self._js, self._ledger, settled.set_result)
+        try:
+            fence.append(payload, n, expected)
+            while not settled.done():
+                await asyncio.wait({settled}, timeout=TICK_S)
+                fence.tick()
+        finally:
+            fence.close()
+        return settled.result()
+
+    async def _wait_for_room(self, payload: bytes, n: int) -> Fate:
+        """A full ledger: refuse everything, make room, try again."""
+        log.error("the ledger is full", region=self.name)
+        self.missing = "the ledger is full"
+        refuser = Refuser(self._bus, self.name)
+        try:
+            while not self._resigned.is_set():
+                await asyncio.sleep(FULL_RETRY_S)
+                await self._purge()
+                fate = await self._append(payload, n, n - 1)
+                if fate is not Fate.FULL:
+                    return fate
+        finally:
+            refuser.close()
+        return Fate.UNKNOWN
+
+    # ---- leading -------------------------------------------------------------
+
+    async def _hold(self, writer: Writer) -> Ended:
+        """Lead until the end of it."""
+        for batch in self._recent:
+            batch.encoded = [encode(event) for event in batch.events]
+        lead = self._lead = Lead(
+            self._bus,
+            self._js,
+            self._ledger,
+            self._engine,
+            writer,
+            last=self._n,
+            clock=now_ms,
+            on_snapshot=self._on_lead_snapshot,
+        )
+        lead.start(list(self._recent))
+        self.missing = None
+        if self._resigned.is_set():
+            lead.resign()
+        housekeeping = asyncio.create_task(self._keep_house(lead))
+        self._service.watch(f"housekeeping of {self.name}", housekeeping)
+        try:
+            while lead.ended is None:
+                lead.tick()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(lead.over.wait(), TICK_S)
+        finally:
+            housekeeping.cancel()
+            self._lead = None
+        return lead.ended
+
+    async def _keep_house(self, lead: Lead) -> None:
+        purged_s = time.monotonic()
+        while True:
+            await asyncio.sleep(FULL_RETRY_S)
+            if self._snapshot_due(lead.last, LEADER_PATIENCE):
+                await self._take_note()
+                if self._snapshot_due(lead.last, LEADER_PATIENCE):
+                    lead.wants_snapshot = True
+            if time.monotonic() - purged_s > retention.INTERVAL_S:
+                purged_s = time.monotonic()
+                await self._purge()
+
+    async def _take_note(self) -> None:
+        """A standby may have saved a snapshot meanwhile."""
+        try:
+            head = await self._store.head()
+        except UNREACHABLE:
+            return
+        if head is not None and head.n > self._snapshot_n:
+            self._snapshot_n = head.n
+            self._snapshot_s = time.monotonic()
+
+    def _on_lead_snapshot(self, payload: bytes) -> None:
+        self._service.spawn(
+            f"snapshot of {self.name}", self._store_snapshot(payload), may_end=True
+        )
+
+    async def _purge(self) -> None:
+        try:
+            await retention.purge(self._js, self._ledger, self._store, self._follower)
+        except UNREACHABLE as error:
+            log.warning("ledger not purged", region=self.name, error=repr(error))

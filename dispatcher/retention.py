@@ -1,0 +1,53 @@
+"""Lets go of ledger records that nobody needs any more. Never of the last one: after
+a purge of everything the fence could never match again.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from dispatcher import metrics
+from dispatcher.follower import Follower
+from dispatcher.ledger import Ledger, extent
+from dispatcher.snapshots import SnapshotStore
+from schemas.streams import WRITER_DURABLE
+
+log = structlog.get_logger()
+
+KEPT_DAYS = 7
+"""DESIGN.md, Retention: what `cabrank rebuild` can go back to."""
+INTERVAL_S = 60.0
+
+
+async def purge(
+    js: JetStreamContext, ledger: Ledger, store: SnapshotStore, follower: Follower
+) -> None:
+    """Purge up to the least of persistence's ack floor, the snapshot's replay start
+    and a week ago. Without persistence or without a snapshot, nothing.
+
+    Raises: one of `ledger.UNREACHABLE`: not purged, try again later.
+    """
+    try:
+        consumer = await js.consumer_info(ledger.stream, WRITER_DURABLE)
+    except NotFoundError:
+        return
+    head = await store.head()
+    if consumer.ack_floor is None or head is None:
+        return
+    held = await extent(js, ledger)
+    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(days=KEPT_DAYS)
+    young = await follower.first_since(since)
+    keep_from = min(
+        consumer.ack_floor.stream_seq + 1,
+        head.replay_from,
+        held.last if young is None else young,
+        held.last,
+    )
+    if keep_from <= held.first:
+        return
+    await js.purge_stream(ledger.stream, seq=keep_from)
+    metrics.purged_record.labels(ledger.region).set(keep_from)
+    log.info("ledger purged", region=ledger.region, kept_from=keep_from)

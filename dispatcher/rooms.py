@@ -1,0 +1,269 @@
+"""What a region's leader holds of its rooms: last numbers, last messages, members,
+and what messages' idempotency keys made.
+
+A function of the events alone, changed by dispatcher/apply.py. Which sessions are in a
+room is not here but in dispatcher/presence.py. The members of a trip's room that are
+not here either are its rider and driver: the trip itself says so.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from dispatcher.limits import BACKLOGS_BYTES_MAX, Limits
+from dispatcher.message_keys import MessageKeyRow, MessageKeys
+from schemas.codec import Raw, encode
+from schemas.rooms import HISTORY_MAX, MemberEvent, MessageEvent, trip_of
+from schemas.trips import Person
+
+
+class TripHead(Struct, frozen=True, array_like=True):
+    """The last message of a trip's room: its number, event and stamp."""
+
+    n: int
+    seq: int
+    at_ms: int
+
+
+class BacklogRow(Struct, frozen=True, array_like=True):
+    room: str
+    seq: int
+    messages: list[Raw]
+
+
+class RoomRows(Struct, frozen=True):
+    """All of it, for a snapshot. Orders are kept: what is forgotten first depends on
+    them.
+    """
+
+    heads: dict[str, int] = {}
+    trip_heads: dict[str, TripHead] = {}
+    idle: tuple[BacklogRow, ...] = ()
+    lively: tuple[BacklogRow, ...] = ()
+    members: dict[str, tuple[Person, ...]] = {}
+    keys: tuple[MessageKeyRow, ...] = ()
+    forgotten_seq: int = 0
+    lost: TripHead = TripHead(0, 0, 0)
+    began_seq: int = 0
+
+
+class Backlog:
+    """A room's last messages, encoded `MessageData`, oldest first: always those up to
+    its last number. `seq` is the newest one's event.
+    """
+
+    __slots__ = ("messages", "seq")
+
+    def __init__(self, messages: Iterable[bytes] = (), seq: int = 0) -> None:
+        self.messages = deque(messages)
+        self.seq = seq
+
+
+class Rooms:
+    __slots__ = (
+        "_idle",
+        "_limits",
+        "_lively",
+        "_lost",
+        "_trip_heads",
+        "began_seq",
+        "bytes",
+        "forgotten_seq",
+        "heads",
+        "keys",
+        "members",
+        "messages",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.heads: dict[str, int] = {}
+        """Open room → the last number given in it, for ever."""
+        self._trip_heads: OrderedDict[str, TripHead] = OrderedDict()
+        """Trip room → the same; the one longest without a message first."""
+        self._lost = TripHead(0, 0, 0)
+        """Of the trip rooms whose head was forgotten, the latest message."""
+        self._idle: OrderedDict[str, Backlog] = OrderedDict()
+        """Rooms without members, the least recently used first: so forgotten."""
+        self._lively: OrderedDict[str, Backlog] = OrderedDict()
+        """Rooms with members, forgotten only when no idle one is left."""
+        self.members: dict[str, dict[str, Person]] = {}
+        """Room → its members by id, the first to join first; no empty ones."""
+        self.keys = MessageKeys()
+        self.messages = 0
+        self.bytes = 0
+        """Messages held over all rooms, and their size."""
+        self.forgotten_seq = 0
+        """No message that was forgotten for want of space is of a later event."""
+        self.began_seq = 0
+        """Where the ledger begins later than its numbers: what went before, which
+        heads of rooms not in `heads` may be of. 0: nothing went before."""
+
+    # ---- questions -----------------------------------------------------------
+
+    def head(self, room: str, since_ms: int | None = None) -> int | None:
+        """The last number given in a room, 0 where none was; None: only history knows.
+
+        `since_ms`, of a trip's room: no message of it is older.
+        """
+        if since_ms is None:
+            known = self.heads.get(room)
+        else:
+            held = self._trip_heads.get(room)
+            known = None if held is None else held.n
+            if known is None and self._lost.n and since_ms <= self._lost.at_ms:
+                return None
+        if known is None:
+            return None if self.began_seq else 0
+        return known
+
+    def written_seq(self) -> int:
+        """All that is forgotten of any room is of no later event than this."""
+        return max(self.forgotten_seq, self._lost.seq, self.began_seq)
+
+    def backlog(self, room: str) -> deque[bytes]:
+        """What is held of a room, up to its head; oldest first. Not to be changed."""
+        held = self._lively.get(room) or self._idle.get(room)
+        return _NONE if held is None else held.messages
+
+    def has(self, room: str, user: str) -> bool:
+        here = self.members.get(room)
+        return here is not None and user in here
+
+    def everybody(self) -> Iterable[tuple[str, Person]]:
+        for room, here in self.members.items():
+            for person in here.values():
+                yield room, person
+
+    # ---- facts ---------------------------------------------------------------
+
+    def add_message(self, event: MessageEvent) -> None:
+        message = event.message
+        room = message.room
+        encoded = encode(message)
+        if trip_of(room) is None:
+            self.heads[room] = message.seq
+        else:
+            self._add_trip_head(room, TripHead(message.seq, event.seq, event.at_ms))
+        held = self._touch(room)
+        if held is None:
+            held = self._shelf(room)[room] = Backlog()
+        held.messages.append(encoded)
+        held.seq = event.seq
+        self.messages += 1
+        self.bytes += len(encoded)
+        if len(held.messages) > HISTORY_MAX:
+            self.messages -= 1
+            self.bytes -= len(held.messages.popleft())
+        while self.messages > self._limits.messages_max or (
+            self.bytes > BACKLOGS_BYTES_MAX
+        ):
+            self._forget()
+        if event.key is not None:
+            row = MessageKeyRow(
+                event.at_ms, message.sender.id, event.key, room, message.seq
+            )
+            self.keys.put(row, encoded)
+
+    def _add_trip_head(self, room: str, head: TripHead) -> None:
+        self._trip_heads[room] = head
+        self._trip_heads.move_to_end(room)
+        if len(self._trip_heads) > self._limits.trip_heads_max:
+            _, self._lost = self._trip_heads.popitem(last=False)
+
+    def add_member(self, event: MemberEvent) -> None:
+        """A member who comes or leaves also uses the room."""
+        room = event.room
+        here = self.members.get(room)
+        before = self._shelf(room)
+        if event.joined:
+            if here is None:
+                here = self.members[room] = {}
+            here[event.user.id] = event.user
+        elif here is not None:
+            here.pop(event.user.id, None)
+            if not here:
+                del self.members[room]
+        held = before.pop(room, None)
+        if held is not None:
+            self._shelf(room)[room] = held
+
+    def _shelf(self, room: str) -> OrderedDict[str, Backlog]:
+        return self._lively if room in self.members else self._idle
+
+    def _touch(self, room: str) -> Backlog | None:
+        shelf = self._shelf(room)
+        held = shelf.get(room)
+        if held is not None:
+            shelf.move_to_end(room)
+        return held
+
+    def _forget(self) -> None:
+        _, held = (self._idle or self._lively).popitem(last=False)
+        self.messages -= len(held.messages)
+        self.bytes -= sum(map(len, held.messages))
+        self.forgotten_seq = max(self.forgotten_seq, held.seq)
+
+    # ---- snapshots -----------------------------------------------------------
+
+    def rows(self) -> RoomRows:
+        held = {
+            id(message)
+            for shelf in (self._idle, self._lively)
+            for backlog in shelf.values()
+            for message in backlog.messages
+        }
+        return RoomRows(
+            heads=self.heads,
+            trip_heads=self._trip_heads,
+            idle=_rows(self._idle),
+            lively=_rows(self._lively),
+            members={room: tuple(here.values()) for room, here in self.members.items()},
+            keys=tuple(self.keys.rows(held)),
+            forgotten_seq=self.forgotten_seq,
+            lost=self._lost,
+            began_seq=self.began_seq,
+        )
+
+    @classmethod
+    def of(cls, rows: RoomRows, limits: Limits) -> "Rooms":
+        """The inverse of `rows`."""
+        rooms = cls(limits)
+        rooms.heads = dict(rows.heads)
+        rooms._trip_heads = OrderedDict(rows.trip_heads)
+        for shelf, kept in ((rooms._idle, rows.idle), (rooms._lively, rows.lively)):
+            for row in kept:
+                shelf[row.room] = Backlog(map(bytes, row.messages), row.seq)
+                rooms.messages += len(row.messages)
+                rooms.bytes += sum(map(len, row.messages))
+        for room, here in rows.members.items():
+            rooms.members[room] = {person.id: person for person in here}
+        rooms.forgotten_seq = rows.forgotten_seq
+        rooms._lost = rows.lost
+        rooms.began_seq = rows.began_seq
+        rooms.keys.put_rows(rows.keys, rooms._finder())
+        return rooms
+
+    def _finder(self) -> Callable[[str, int], bytes | None]:
+        """Message by (room, n), of those held: a room's are the last up to its head."""
+        heads = {room: held.n for room, held in self._trip_heads.items()} | self.heads
+        found = {
+            (room, n): message
+            for shelf in (self._idle, self._lively)
+            for room, backlog in shelf.items()
+            for n, message in enumerate(
+                backlog.messages, heads[room] + 1 - len(backlog.messages)
+            )
+        }
+        return lambda room, n: found.get((room, n))
+
+
+_NONE: deque[bytes] = deque(maxlen=0)
+
+
+def _rows(shelf: OrderedDict[str, Backlog]) -> tuple[BacklogRow, ...]:
+    return tuple(
+        BacklogRow(room, held.seq, [Raw(message) for message in held.messages])
+        for room, held in shelf.items()
+    )

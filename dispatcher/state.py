@@ -1,0 +1,104 @@
+"""What a region's leader holds of the present: active trips and who is in them,
+and rooms.
+
+Changed by dispatcher/apply.py alone.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import islice
+
+from msgspec import Struct
+
+from dispatcher.keys import Keys
+from dispatcher.limits import Limits
+from dispatcher.rooms import Rooms
+from schemas.codec import Raw, encode
+from schemas.frames import OPEN_TRIPS_MAX
+from schemas.times import rfc3339
+from schemas.trips import OpenTrip, Trip
+
+
+class Held(Struct, frozen=True):
+    """A trip and its latest event's type, doer and stamp.
+
+    `by` is empty for an expiry, and None for a trip that came from history, which
+    doesn't tell; such a trip never moves.
+    """
+
+    trip: Trip
+    type: str
+    by: str | None
+    at_ms: int
+
+
+class State:
+    """Active trips only; those that ended are the ring's (dispatcher/ring.py)."""
+
+    __slots__ = (
+        "_open_encoded",
+        "_text",
+        "_text_of",
+        "drivers",
+        "feed",
+        "head_seq",
+        "keys",
+        "offline",
+        "open",
+        "region",
+        "riders",
+        "rooms",
+        "stamp_ms",
+        "trips",
+    )
+
+    def __init__(self, region: str, limits: Limits) -> None:
+        self.region = region
+        self.stamp_ms = 0
+        self.head_seq = 0
+        self.feed = 0
+        self.trips: dict[str, Held] = {}
+        self.open: OrderedDict[str, None] = OrderedDict()
+        """REQUESTED trips in the order in which they became so: stamps never fall and
+        the TTL is one for all, so they expire in this order too."""
+        self.riders: dict[str, str] = {}
+        """Rider → their active trip."""
+        self.drivers: dict[str, str] = {}
+        """Driver → their active trip."""
+        self.offline: set[str] = set()
+        """Drivers; who isn't in it is online."""
+        self.keys = Keys()
+        self.rooms = Rooms(limits)
+        self._text_of = -1
+        self._text = ""
+        self._open_encoded: Raw | None = None
+
+    def stamp_text(self) -> str:
+        """The stamp in RFC 3339."""
+        if self._text_of != self.stamp_ms:
+            self._text = rfc3339(self.stamp_ms)
+            self._text_of = self.stamp_ms
+        return self._text
+
+    def trips_of(self, user: str) -> list[Trip]:
+        """Active trips the user rides or drives."""
+        found = (self.riders.get(user), self.drivers.get(user))
+        return [self.trips[trip].trip for trip in found if trip is not None]
+
+    def open_trips(self) -> Raw:
+        """The newest REQUESTED trips as a JSON list of `OpenTrip`; kept until the next
+        change, since after a failure thousands of drivers ask for it at once.
+        """
+        if self._open_encoded is None:
+            newest = islice(reversed(self.open), OPEN_TRIPS_MAX)
+            shown = [OpenTrip.of(self.trips[trip].trip) for trip in newest]
+            self._open_encoded = Raw(encode(shown))
+        return self._open_encoded
+
+    def open_changed(self) -> None:
+        self._open_encoded = None
+
+    def oldest_open(self) -> Iterator[Held]:
+        """REQUESTED trips, the first to expire first."""
+        for trip in self.open:
+            yield self.trips[trip]

@@ -1,0 +1,317 @@
+"""Carries commands to the leaders and their answers back, whatever happens between.
+
+A command is kept until its answer and sent again, with the same id and the next
+attempt: when a leader announces itself, after "no responders", after a second. The
+leader decides it once. At its deadline it is refused `unavailable`: outcome unknown.
+
+Pure: `send` publishes or says that it can't, `look_up` starts asking history; monotonic
+seconds come in. Commands of one region leave in the order they were submitted, resent
+ones too, so a session's order is kept. Must not know what a command means.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway import metrics
+from gateway.limits import Limits
+from schemas import codec
+from schemas.accounts import Result
+from schemas.commands import Answer, Answers, AnyCommand, Lookup
+from schemas.refusals import Code, Refusal
+from schemas.rooms import MessageData
+from schemas.trips import Trip
+
+
+class Owner(Protocol):
+    """Whose command it is; `pending` belongs to the courier."""
+
+    pending: int
+
+
+Done = Callable[[Answer], None]
+"""Called exactly once for each command that was taken: answered or refused."""
+Send = Callable[[str, bytes], bool]
+"""(region, payload) → whether it was handed to NATS."""
+Asks = Callable[["Pending", Lookup], None]
+
+
+class Pending:
+    """One command that was taken and not yet answered."""
+
+    __slots__ = (
+        "command",
+        "deadline_s",
+        "done",
+        "looking_up",
+        "owner",
+        "queued",
+        "region",
+        "sent_s",
+        "started_s",
+    )
+
+    def __init__(
+        self,
+        region: str,
+        command: AnyCommand,
+        owner: Owner,
+        done: Done,
+        *,
+        now_s: float,
+        limits: Limits,
+    ) -> None:
+        self.region = region
+        self.command = command
+        self.owner = owner
+        self.done = done
+        self.started_s = now_s
+        self.sent_s = now_s
+        self.deadline_s = now_s + limits.command_s
+        self.queued = True
+        self.looking_up = False
+
+
+class _Region:
+    __slots__ = ("away_s", "epoch", "outbox", "pause_s", "pending")
+
+    def __init__(self) -> None:
+        self.pending: dict[str, Pending] = {}
+        self.outbox: list[Pending] = []
+        self.epoch = 0
+        self.away_s: float | None = None
+        """No leader listens: when to try again. None: one does, as far as we know."""
+        self.pause_s = 0.0
+
+
+class Courier:
+    """`wake` asks for `flush` at the end of this tick."""
+
+    def __init__(
+        self, limits: Limits, send: Send, look_up: Asks, wake: Callable[[], None]
+    ) -> None:
+        self._limits = limits
+        self._send = send
+        self._look_up = look_up
+        self._wake = wake
+        self._regions: dict[str, _Region] = {}
+        self.count = 0
+        """Commands pending in all regions."""
+
+    # ---- out -----------------------------------------------------------------
+
+    def submit(
+        self, region: str, command: AnyCommand, owner: Owner, done: Done, now_s: float
+    ) -> Refusal | None:
+        """Take one command, or say why not; then `done` is never called."""
+        limits = self._limits
+        if owner.pending >= limits.pending_per_connection_max:
+            most = limits.pending_per_connection_max
+            text = f"{most} commands of this connection wait for their answers"
+            return Refusal(Code.RATE_LIMITED, text)
+        state = self._regions.get(region)
+        if state is None:
+            state = self._regions[region] = _Region()
+        full = len(state.pending) >= limits.pending_per_region_max
+        if full or self.count >= limits.pending_max:
+            return Refusal(Code.OVERLOADED, "too many commands wait for their answers")
+        pending = Pending(region, command, owner, done, now_s=now_s, limits=limits)
+        state.pending[command.id] = pending
+        state.outbox.append(pending)
+        owner.pending += 1
+        self.count += 1
+        self._wake()
+        return None
+
+    def flush(self, now_s: float) -> None:
+        """Publish what this tick brought; what can't be stays for a resend."""
+        for name, region in list(self._regions.items()):
+            if region.outbox and region.away_s is None:
+                queued, region.outbox = region.outbox, []
+                self._publish(name, queued, now_s)
+
+    def _publish(self, region: str, queue: list[Pending], now_s: float) -> None:
+        batch: list[bytes] = []
+        size = 0
+        for pending in queue:
+            pending.queued = False
+            pending.sent_s = now_s
+            encoded = codec.encode(pending.command)
+            if size + len(encoded) > self._limits.batch_bytes_max and batch:
+                self._send(region, b"[%b]" % b",".join(batch))
+                batch, size = [], 0
+            batch.append(encoded)
+            size += len(encoded) + 1
+        if batch:
+            self._send(region, b"[%b]" % b",".join(batch))
+
+    # ---- back ----------------------------------------------------------------
+
+    def answered(self, region: str, answers: Answers, now_s: float) -> None:
+        """One `Answers` message of that region's leader."""
+        state = self._regions.get(region)
+        if state is None:
+            return
+        for answer in answers.answers:
+            pending = state.pending.get(answer.id)
+            if pending is None or pending.looking_up:
+                continue
+            if pending.command.attempt != answer.attempt:
+                continue  # of an earlier attempt: what it knew may be outdated
+            if answer.lookup is not None:
+                pending.looking_up = True
+                self._look_up(pending, answer.lookup)
+                continue
+            metrics.COMMAND_SECONDS.observe(now_s - pending.started_s)
+            self._finish(state, pending, answer)
+        if state.away_s is not None:
+            self._leader_is_there(region, state, now_s)
+
+    def looked_up(
+        self,
+        pending: Pending,
+        trip: Result | None,
+        now_s: float,
+        backlog: Result | None = None,
+    ) -> None:
+        """What history said (None: wasn't asked); a command past its deadline no
+        longer cares.
+        """
+        state = self._regions[pending.region]
+        if state.pending.get(pending.command.id) is not pending:
+            return
+        pending.looking_up = False
+        found: dict[str, Any] = {}
+        for field, result, shape in (
+            ("archived", trip, Trip),
+            ("backlog", backlog, tuple[MessageData, ...]),
+        ):
+            if result is None:
+                continue
+            what = _found(result, shape)
+            if isinstance(what, Refusal):
+                self._finish(state, pending, _refusal(pending, what))
+                return
+            found[field] = what
+        pending.command = msgspec.structs.replace(pending.command, **found)
+        self._again([pending])
+        self.flush(now_s)
+
+    def no_responders(self, region: str, now_s: float) -> None:
+        """No leader listens; a new one announces itself, or answers the probe."""
+        state = self._regions.get(region)
+        if state is None or state.away_s is not None or not state.pending:
+            return
+        limits = self._limits
+        state.pause_s = min(
+            max(state.pause_s * 2, limits.no_leader_min_s), limits.no_leader_max_s
+        )
+        state.away_s = now_s + state.pause_s
+
+    def announced(self, region: str, epoch: int, now_s: float) -> None:
+        """A leader's announcement; a new one gets all that is unanswered."""
+        state = self._regions.get(region)
+        if state is None:
+            state = self._regions[region] = _Region()
+        if epoch > state.epoch or state.away_s is not None:
+            state.epoch = max(epoch, state.epoch)
+            self._leader_is_there(region, state, now_s)
+
+    def resend_all(self, now_s: float) -> None:
+        """NATS is back: what was sent before, and its answers, may be lost."""
+        for name, state in list(self._regions.items()):
+            self._leader_is_there(name, state, now_s)
+
+    def tick(self, now_s: float) -> None:
+        """Deadlines, resends after a second, probes for a leader."""
+        for name, state in list(self._regions.items()):
+            if not state.pending:
+                state.away_s, state.pause_s = None, 0.0
+                continue
+            self._expire(state, now_s)
+            if state.away_s is not None:
+                if now_s >= state.away_s:
+                    self._probe(name, state, now_s)
+                continue
+            limit_s = now_s - self._limits.resend_s
+            late = [
+                p
+                for p in state.pending.values()
+                if p.sent_s <= limit_s and not p.looking_up and not p.queued
+            ]
+            if late:
+                self._again(late)
+                self.flush(now_s)
+
+    # ---- inside --------------------------------------------------------------
+
+    def _again(self, pendings: list[Pending]) -> None:
+        """Queue them once more, each with its next attempt."""
+        outbox = self._regions[pendings[0].region].outbox if pendings else []
+        for pending in pendings:
+            command = pending.command
+            pending.command = msgspec.structs.replace(
+                command, attempt=command.attempt + 1
+            )
+            if not pending.queued:
+                pending.queued = True
+                outbox.append(pending)
+        metrics.RESENDS.inc(len(pendings))
+
+    def _leader_is_there(self, name: str, state: _Region, now_s: float) -> None:
+        state.away_s, state.pause_s = None, 0.0
+        state.outbox.clear()
+        waiting = [p for p in state.pending.values() if not p.looking_up]
+        for pending in waiting:
+            pending.queued = False
+        self._again(waiting)
+        queued, state.outbox = state.outbox, []
+        self._publish(name, queued, now_s)
+
+    def _probe(self, name: str, state: _Region, now_s: float) -> None:
+        """Send the oldest alone, so that an outage costs no traffic."""
+        first = next((p for p in state.pending.values() if not p.looking_up), None)
+        state.away_s = None
+        if first is None:
+            return
+        state.outbox = [p for p in state.outbox if p is not first]
+        first.queued = True
+        self._again([first])
+        self._publish(name, [first], now_s)
+        pause_s = min(state.pause_s * 2, self._limits.no_leader_max_s)
+        state.pause_s = pause_s
+        state.away_s = now_s + pause_s
+
+    def _expire(self, state: _Region, now_s: float) -> None:
+        # Insertion order is deadline order.
+        while state.pending:
+            first = next(iter(state.pending.values()))
+            if now_s < first.deadline_s:
+                return
+            text = "no dispatcher answered in time; the outcome is unknown"
+            refusal = _refusal(first, Refusal(Code.UNAVAILABLE, text))
+            self._finish(state, first, refusal)
+
+    def _finish(self, state: _Region, pending: Pending, answer: Answer) -> None:
+        del state.pending[pending.command.id]
+        if pending.queued and pending in state.outbox:
+            state.outbox.remove(pending)
+        pending.owner.pending -= 1
+        self.count -= 1
+        pending.done(answer)
+
+
+def _found(result: Result, shape: Any) -> Any:
+    """What history found, or the refusal."""
+    if result.refused is not None:
+        return result.refused
+    try:
+        return codec.decode(result.data or b"null", shape)
+    except codec.CodecError as error:
+        text = f"history's answer can't be read: {error}"
+        return Refusal(Code.UNAVAILABLE, text)
+
+
+def _refusal(pending: Pending, refusal: Refusal) -> Answer:
+    return Answer(pending.command.id, pending.command.attempt, refused=refusal)

@@ -1,0 +1,256 @@
+"""What all connections of a gateway share, wired together, and its heartbeat.
+
+One tick of the event loop is gathered here: what it brought for NATS and for each
+socket goes out in one write each. One periodic task drives every deadline.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+from msgspec import Raw, Struct
+
+from gateway import metrics
+from gateway.courier import Courier, Pending
+from gateway.gaps import Clock, Own
+from gateway.http.asker import Asker
+from gateway.hub import Hub, command_ids
+from gateway.identity import Identity
+from gateway.limits import Limits
+from gateway.outbox import Outbox
+from gateway.positions import Positions
+from gateway.session import Now, Shared
+from gateway.socket import Connection
+from gateway.wheel import Wheel
+from runtime.bus import Bus
+from runtime.lifecycle import Service
+from schemas import codec, subjects
+from schemas.accounts import FindBacklog, FindTrip, LogIn, Result, Revocation
+from schemas.claims import Claims
+from schemas.commands import Answer, JoinRoom, Lookup, SendMessage
+from schemas.events import Notice
+from schemas.refusals import Code, Refusal
+
+log = structlog.get_logger()
+
+TICK_S = 0.05
+"""Courier's shortest pause, and how often positions are sent on."""
+LOOKUPS_MAX = 64
+"""Questions to history at once."""
+
+
+class Edge:
+    """Make it with a connected bus; then `run` it as a task."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        identity: Identity,
+        asker: Asker,
+        service: Service,
+        origins: list[str],
+        limits: Limits,
+    ) -> None:
+        self.bus = bus
+        self.identity = identity
+        self.origins = origins
+        self.limits = limits
+        self.id = secrets.token_hex(8)
+        self.clock = Clock(time.monotonic, time.time)
+        ids = command_ids(self.id)
+        self.shared = Shared(identity.verify, ids, limits)
+        self.wheel = Wheel(time.monotonic())
+        self.courier = Courier(limits, self._send_commands, self._look_up, self.wake)
+        self.hub = Hub(
+            gateway=self.id,
+            bus=bus,
+            courier=self.courier,
+            ids=ids,
+            limits=limits,
+            clock=self.clock,
+            wake=self.wake,
+        )
+        self.positions = Positions(self._send_fixes, limits.fixes_per_message_max)
+        self.frames_in = 0
+        self.writes = 0
+        self.bytes_out = 0
+        self.connections: set[Connection] = set()
+        self._dirty: list[Outbox] = []
+        self._asker = asker
+        self._service = service
+        self._lookups = asyncio.Semaphore(LOOKUPS_MAX)
+        self._loop = asyncio.get_running_loop()
+        self._woken = False
+        self._reply: dict[str, str] = {}
+
+    def now(self) -> Now:
+        return Now(time.monotonic(), int(time.time() * 1000))
+
+    # ---- the tick ------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Run `_end_tick` once, after what this tick still has to do."""
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._end_tick)
+
+    def dirty(self, connection: Outbox) -> None:
+        """`connection` has something to write."""
+        self._dirty.append(connection)
+        self.wake()
+
+    def _end_tick(self) -> None:
+        self._woken = False
+        self.hub.flush()
+        self.courier.flush(time.monotonic())
+        self.bus.write_now()
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    async def run(self) -> None:
+        """Drive deadlines until cancelled."""
+        next_fixes_s = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            now_s = time.monotonic()
+            self.courier.tick(now_s)
+            self.hub.tick(now_s)
+            self.wheel.turn(now_s)
+            if now_s >= next_fixes_s:
+                self.positions.flush()
+                next_fixes_s = now_s + self.limits.locations_s
+            self._measure()
+
+    def _measure(self) -> None:
+        metrics.PENDING.set(self.courier.count)
+        metrics.NATS_CONNECTED.set(self.bus.is_connected)
+        metrics.FRAMES_IN.inc(self.frames_in)
+        metrics.WRITES.inc(self.writes)
+        metrics.BYTES_OUT.inc(self.bytes_out)
+        self.frames_in = self.writes = self.bytes_out = 0
+
+    # ---- NATS ----------------------------------------------------------------
+
+    def _send_commands(self, region: str, payload: bytes) -> bool:
+        reply = self._reply.get(region)
+        if reply is None:
+            reply = self._reply[region] = subjects.replies(self.id, region)
+        return self.bus.send(subjects.commands(region), payload, reply)
+
+    def _send_fixes(self, region: str, payload: bytes) -> bool:
+        return self.bus.send(subjects.locations(region), payload)
+
+    def nats_is_back(self) -> None:
+        """After a reconnect: send what is unanswered again, ask for what was missed."""
+        self.courier.resend_all(time.monotonic())
+        self.hub.resync()
+
+    def revoked(self, revocation: Revocation) -> None:
+        self.identity.revoke(revocation)
+        self.hub.revoked(revocation, self.identity.is_revoked)
+
+    # ---- questions to persistence --------------------------------------------
+
+    def _look_up(self, pending: Pending, lookup: Lookup) -> None:
+        work = self._find(pending, lookup)
+        self._service.spawn("history.find", work, may_end=True)
+
+    async def _find(self, pending: Pending, lookup: Lookup) -> None:
+        trip = backlog = None
+        if lookup.trip:
+            question = FindTrip(pending.region, lookup.trip, lookup.seq)
+            trip = await self._insist(pending, "find", question)
+        if lookup.room:
+            about = FindBacklog(pending.region, lookup.room, lookup.seq)
+            backlog = await self._insist(pending, "backlog", about)
+        self.courier.looked_up(pending, trip, time.monotonic(), backlog)
+
+    async def _insist(self, pending: Pending, operation: str, about: Struct) -> Result:
+        """Ask until history is far enough, or the command's deadline has passed."""
+        subject = subjects.history(operation)
+        while True:
+            async with self._lookups:
+                result = await self._asker.ask(subject, about)
+            refused = result.refused
+            lagging = refused is not None and refused.code is Code.UNAVAILABLE
+            if not lagging or time.monotonic() >= pending.deadline_s:
+                return result
+            await asyncio.sleep(self.limits.lookup_retry_s)
+
+    def log_in(self, connection: Connection, request: LogIn) -> None:
+        """Have a password checked; the connection hears of it."""
+
+        async def ask() -> None:
+            subject = subjects.accounts("log_in")
+            result: Result = await self._asker.ask(subject, request)
+            connection.logged_in(result)
+
+        self._service.spawn("accounts.log_in", ask(), may_end=True)
+
+    # ---- for whom no session asks --------------------------------------------
+
+    def may_enter(
+        self, claims: Claims, room: str, told: Callable[[Refusal | None], None]
+    ) -> None:
+        """Whether that user may join a room; `told` hears None, or why not."""
+        command = JoinRoom(
+            id=next(self.shared.ids),
+            deadline_ms=self._deadline_ms(),
+            by=claims.user(),
+            room=room,
+        )
+
+        def done(answer: Answer) -> None:
+            told(answer.refused)
+
+        now_s = time.monotonic()
+        refusal = self.courier.submit(claims.region, command, Own(), done, now_s)
+        if refusal is not None:
+            told(refusal)
+
+    async def send_message(
+        self, claims: Claims, room: str, text: str, key: str | None
+    ) -> Answer:
+        """Send to a room from the server side."""
+        command = SendMessage(
+            id=next(self.shared.ids),
+            deadline_ms=self._deadline_ms(),
+            by=claims.user(),
+            room=room,
+            text=text,
+            key=key,
+            outside=True,
+        )
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+
+        def done(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        now_s = time.monotonic()
+        refusal = self.courier.submit(claims.region, command, Own(), done, now_s)
+        if refusal is not None:
+            return Answer(command.id, command.attempt, refused=refusal)
+        return await answered
+
+    def notify(self, region: str, user: str, data: bytes) -> bool:
+        """Send a notice to a user's live sessions, on whatever gateway; `data` is a
+        JSON object. False: NATS is away.
+        """
+        notice = codec.encode(Notice(Raw(data)))
+        return self.bus.send(subjects.user(region, user), notice)
+
+    def _deadline_ms(self) -> int:
+        return int((time.time() + self.limits.command_s) * 1000)
+
+    # ---- the end -------------------------------------------------------------
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait until no command is pending, at most `limit_s`."""
+        until_s = time.monotonic() + limit_s
+        while self.courier.count and time.monotonic() < until_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -1,0 +1,208 @@
+"""What was lost between the leader and this gateway, asked for again.
+
+A user's gap by `SyncUser` since what they have, the feed's by `SyncFeed`; a few hundred
+users at once, again after a pause where no leader answers. gateway/recipient.py and
+gateway/feed.py see the gaps and put the answers in order; this carries the questions.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from gateway import metrics
+from gateway.courier import Courier
+from gateway.limits import Limits
+from gateway.region import Listener, Region
+from schemas import codec, commands
+from schemas.closes import Close
+from schemas.commands import Answer, FeedData, SyncData
+from schemas.events import FeedEntry
+from schemas.trips import Role, User
+
+log = structlog.get_logger()
+
+
+class Clock:
+    """Both clocks of this process; tests may hold others."""
+
+    def __init__(
+        self, mono_s: Callable[[], float], wall_s: Callable[[], float]
+    ) -> None:
+        self.mono_s = mono_s
+        self.wall_s = wall_s
+
+
+class Own:
+    """Commands of the gateway's own: their bound is `resync_inflight_max`."""
+
+    pending = 0
+
+
+class Gaps:
+    """`feed_ready` takes entries that may be delivered now, `synced` the state that an
+    answer held.
+    """
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        courier: Courier,
+        ids: Iterator[str],
+        limits: Limits,
+        clock: Clock,
+        regions: dict[str, Region],
+        feed_ready: Callable[[Region, list[FeedEntry]], None],
+        synced: Callable[[Listener, SyncData], None],
+    ) -> None:
+        self._courier = courier
+        self._ids = ids
+        self._limits = limits
+        self._clock = clock
+        self._regions = regions
+        self._feed_ready = feed_ready
+        self._synced = synced
+        self._unsynced: deque[Listener] = deque()
+        self._syncing = 0
+        self._retry: list[tuple[float, Callable[[], None]]] = []
+        self._itself = User(gateway, "gateway", "", "", Role.OPERATOR)
+
+    def check(self, listener: Listener) -> None:
+        """Ask, if pushes are held and it isn't a first sync that will settle them."""
+        recipient = listener.recipient
+        if recipient.held is None or recipient.asking:
+            if len(recipient.held or ()) > self._limits.held_max:
+                close_all(listener, Close.RESYNC)
+            return
+        if all(seat.held is not None for seat in listener.seats):
+            return
+        log.warning("trip version gap", user=recipient.id, seq=recipient.seq)
+        recipient.hold()
+        self._unsynced.append(listener)
+        self._ask_users("gap")
+
+    def resync(self) -> None:
+        """NATS was away: everything of every user may have a gap."""
+        for region in self._regions.values():
+            region.feed.hold()
+            self.ask_feed(region)
+            for listener in region.listeners.values():
+                recipient = listener.recipient
+                unsynced = recipient.held is not None
+                if not recipient.asking and not unsynced:
+                    recipient.hold()
+                    self._unsynced.append(listener)
+        self._ask_users("reconnect")
+
+    def _ask_users(self, why: str) -> None:
+        while self._unsynced and self._syncing < self._limits.resync_inflight_max:
+            listener = self._unsynced.popleft()
+            if not listener.seats:
+                continue
+            self._syncing += 1
+            metrics.SYNCS.labels(why).inc()
+            since = listener.recipient.seq
+
+            def answered(answer: Answer, listener: Listener = listener) -> None:
+                self._syncing -= 1
+                self._settled(listener, answer)
+                self._ask_users(why)
+
+            refusal = self._courier.submit(
+                listener.region.name,
+                self.sync_command(listener.claims.user(), since),
+                Own(),
+                answered,
+                self._clock.mono_s(),
+            )
+            if refusal is not None:
+                self._syncing -= 1
+                self._later(listener)
+
+    def _settled(self, listener: Listener, answer: Answer) -> None:
+        if not listener.seats:
+            return
+        if answer.data is None:
+            self._later(listener)
+            return
+        region = listener.region
+        region.flush()
+        data = codec.decode(answer.data, SyncData)
+        settled = listener.recipient.settle(data)
+        if settled.lost:
+            close_all(listener, Close.RESYNC)
+            return
+        region.give(listener, settled.frames)
+        self.check(listener)
+        self._synced(listener, data)
+
+    def _later(self, listener: Listener) -> None:
+        def again() -> None:
+            self._unsynced.append(listener)
+            self._ask_users("retry")
+
+        at_s = self._clock.mono_s() + self._limits.resync_retry_s
+        self._retry.append((at_s, again))
+
+    def ask_feed(self, region: Region) -> None:
+        feed = region.feed
+        if not feed.must_ask or region.drivers_subscription is None:
+            return
+        feed.asking = True
+        metrics.SYNCS.labels("feed").inc()
+
+        def answered(answer: Answer) -> None:
+            if region.feed is not feed:
+                return
+            self._fed(region, answer)
+
+        command = commands.SyncFeed(
+            id=next(self._ids),
+            deadline_ms=self._deadline_ms(),
+            by=self._itself,
+            since=feed.n,
+        )
+        now_s = self._clock.mono_s()
+        owner = Own()
+        if self._courier.submit(region.name, command, owner, answered, now_s):
+            self._feed_later(region)
+
+    def _fed(self, region: Region, answer: Answer) -> None:
+        if answer.data is None:
+            self._feed_later(region)
+            return
+        data = codec.decode(answer.data, FeedData)
+        if not data.complete:
+            log.warning("feed gap too old", region=region.name, n=region.feed.n)
+            for listener in list(region.drivers.values()):
+                close_all(listener, Close.RESYNC)
+            return
+        self._feed_ready(region, region.feed.settle(data))
+
+    def _feed_later(self, region: Region) -> None:
+        def again() -> None:
+            region.feed.asking = False
+            self.ask_feed(region)
+
+        at_s = self._clock.mono_s() + self._limits.resync_retry_s
+        self._retry.append((at_s, again))
+
+    def tick(self, now_s: float) -> None:
+        due = [again for at_s, again in self._retry if at_s <= now_s]
+        self._retry = [entry for entry in self._retry if entry[0] > now_s]
+        for again in due:
+            again()
+
+    def sync_command(self, user: User, since: int | None) -> commands.SyncUser:
+        return commands.SyncUser(
+            id=next(self._ids), deadline_ms=self._deadline_ms(), by=user, since=since
+        )
+
+    def _deadline_ms(self) -> int:
+        return int((self._clock.wall_s() + self._limits.command_s) * 1000)
+
+
+def close_all(listener: Listener, code: Close) -> None:
+    for seat in list(listener.seats):
+        seat.connection.close(code)

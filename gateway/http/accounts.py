@@ -1,0 +1,138 @@
+"""Users and tokens. What is right is persistence's to say (`accounts.…`)."""
+
+from typing import Annotated, Any
+
+from litestar import Router, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
+from litestar.response import Response
+
+from gateway.http.asker import Asker
+from gateway.http.problems import Refused, data_of, specs
+from gateway.http.requests import (
+    BEARER,
+    SignedIn,
+    operators_only,
+    signed_in,
+    uuid_or_none,
+)
+from schemas import subjects
+from schemas.accounts import LogIn, LogOut, RefreshTokens, Revoke, SignUp, Tokens
+from schemas.refusals import Code
+from schemas.trips import User
+
+_BODY = (Code.BAD_FRAME, Code.INVALID_DATA)
+_TOO_LARGE = {"bad_frame": 413}
+_ASKED = (Code.OVERLOADED, Code.UNAVAILABLE)
+
+_SIGN_UP = subjects.accounts("sign_up")
+_LOG_IN = subjects.accounts("log_in")
+_REFRESH = subjects.accounts("refresh")
+_LOG_OUT = subjects.accounts("log_out")
+_REVOKE = subjects.accounts("revoke")
+
+
+@post(
+    "/api/users",
+    status_code=201,
+    response_description="the user, and tokens of a first session",
+    responses=specs(*_BODY, *_ASKED, invalid_data=409, **_TOO_LARGE),
+)
+async def sign_up(
+    data: JSONBody[SignUp], asker: NamedDependency[Asker]
+) -> Response[Tokens]:
+    """Sign up as a rider or a driver.
+
+    Operators are made by `cabrank user add`. 409: the username is taken.
+    """
+    return _tokens(data_of(await asker.ask(_SIGN_UP, data)), 201)
+
+
+@post(
+    "/api/tokens",
+    status_code=200,
+    response_description="the user, and tokens of a new session",
+    responses=specs(*_BODY, Code.BAD_CREDENTIALS, *_ASKED, **_TOO_LARGE),
+)
+async def log_in(
+    data: JSONBody[LogIn], asker: NamedDependency[Asker]
+) -> Response[Tokens]:
+    """Log in with a password."""
+    return _tokens(data_of(await asker.ask(_LOG_IN, data)), 200)
+
+
+@post(
+    "/api/tokens/refresh",
+    status_code=200,
+    response_description="new tokens of the same session",
+    responses=specs(*_BODY, Code.NOT_AUTHENTICATED, *_ASKED, **_TOO_LARGE),
+)
+async def refresh(
+    data: JSONBody[RefreshTokens], asker: NamedDependency[Asker]
+) -> Response[Tokens]:
+    """Exchange a refresh token for its successor and a new access token."""
+    return _tokens(data_of(await asker.ask(_REFRESH, data)), 200)
+
+
+@delete(
+    "/api/tokens",
+    status_code=204,
+    response_description="the session is over",
+    responses=specs(Code.NOT_AUTHENTICATED, *_ASKED),
+    guards=[signed_in],
+    security=BEARER,
+)
+async def log_out(request: SignedIn, asker: NamedDependency[Asker]) -> None:
+    """Log out: this session's tokens end."""
+    question = LogOut(request.auth.sub, request.auth.sid)
+    data_of(await asker.ask(_LOG_OUT, question))
+
+
+@get(
+    "/api/me",
+    response_description="the user, as the token has it",
+    responses=specs(Code.NOT_AUTHENTICATED),
+    guards=[signed_in],
+    security=BEARER,
+)
+async def me(request: SignedIn) -> Response[User]:
+    """The user whose token this is."""
+    return Response(request.auth.user())
+
+
+@post(
+    "/api/users/{user_id:str}/revoke",
+    status_code=204,
+    response_description="all sessions of the user are over",
+    responses=specs(Code.NOT_AUTHENTICATED, Code.WRONG_ROLE, *_ASKED, invalid_data=404),
+    guards=[signed_in, operators_only],
+    security=BEARER,
+)
+async def revoke(
+    request: SignedIn,
+    user_id: Annotated[str, PathParameter(description="the user's id, a UUID")],
+    asker: NamedDependency[Asker],
+) -> None:
+    """End all sessions of a user; operators only.
+
+    Live ones close with 4503. 404: no such user.
+    """
+    user = uuid_or_none(user_id)
+    if user is None:
+        raise Refused(Code.INVALID_DATA, "id: no user's id looks like that", 404)
+    data_of(await asker.ask(_REVOKE, Revoke(user, request.auth.sub)))
+
+
+def _tokens(json: bytes, status: int) -> Response[Any]:
+    # The answer is passed on as it came. Litestar sends bytes as they are.
+    return Response(
+        json,
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},  # RFC 6749 section 5.1
+    )
+
+
+def routes() -> Router:
+    handlers = [sign_up, log_in, refresh, log_out, me, revoke]
+    return Router("/", route_handlers=handlers, tags=["accounts"])

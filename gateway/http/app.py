@@ -1,0 +1,108 @@
+"""Puts the HTTP side together. Nothing runs beside the requests: no lifespan."""
+
+from http import HTTPStatus
+
+import structlog
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.response import Response
+from litestar.types import ASGIApp
+
+from gateway.http import accounts, docs, operations, pages, rooms, trips
+from gateway.http.asker import Asker
+from gateway.http.operations import Readiness
+from gateway.http.outer import Outer
+from gateway.http.problems import BODY_BYTES_MAX, Refused, of_framework, response
+from gateway.http.requests import ApiRequest, ClientGone, read_body
+from gateway.http.rooms import Desk
+from gateway.identity import Identity
+from runtime.settings import Settings
+from schemas.refusals import Code, Refusal
+
+log = structlog.get_logger()
+
+
+def create_app(
+    asker: Asker,
+    identity: Identity,
+    readiness: Readiness,
+    settings: Settings,
+    desk: Desk,
+) -> ASGIApp:
+    """The HTTP API as an ASGI app.
+
+    Args:
+        asker: carries questions to persistence.
+        identity: checks access tokens.
+        readiness: what /readyz says; called in the event loop.
+        settings: `origins` may call from other sites' pages (CORS).
+        desk: carries messages to rooms and notices to users.
+    """
+    dependencies = {
+        "asker": Provide(lambda: asker, sync_to_thread=False),
+        "desk": Provide(lambda: desk, sync_to_thread=False),
+        "readiness": Provide(lambda: readiness, sync_to_thread=False),
+    }
+    app = Litestar(
+        [*_described(), docs.routes(_described, dependencies), pages.routes()],
+        dependencies=dependencies,
+        request_class=ApiRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        before_request=read_body,
+        exception_handlers={
+            Refused: _refused,
+            ClientGone: _gone,
+            HTTPException: _framework,
+            Exception: _unexpected,
+        },
+        cors_config=_cors(settings),
+        openapi_config=None,
+        logging_config=None,
+        state=State({"identity": identity}),
+    )
+    return Outer(app)
+
+
+def _described() -> list[Router]:
+    """The routes of the OpenAPI document."""
+    return [
+        accounts.routes(),
+        trips.routes(),
+        rooms.routes(),
+        operations.routes(),
+    ]
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    origins = settings.origin_list()
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+    )
+
+
+def _refused(_: object, error: Refused) -> Response[bytes]:
+    return response(error.refusal, error.status, error.headers)
+
+
+def _framework(_: object, error: HTTPException) -> Response[bytes]:
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("the framework failed", exc_info=error)
+    return of_framework(error)
+
+
+def _unexpected(_: object, error: Exception) -> Response[bytes]:
+    log.error("a route raised", exc_info=error)
+    return response(Refusal(Code.UNAVAILABLE, "internal error"), 500)
+
+
+def _gone(_: object, error: ClientGone) -> Response[bytes]:
+    # Nobody reads it; the status is for the metrics.
+    return response(Refusal(Code.BAD_FRAME, error.detail), 400)

@@ -1,0 +1,103 @@
+"""What surrounds every request, also those no route takes: HEAD, the body's limit,
+security headers, metrics, and the last resort for an exception nobody expected.
+"""
+
+import time
+from typing import Any
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Send
+
+from gateway.http.metrics import REQUEST_SECONDS, REQUESTS
+from gateway.http.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
+from schemas.refusals import Code, Refusal
+
+log = structlog.get_logger()
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
+_SECURITY = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    # Pages bring their own, less strict one.
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class Outer:
+    """An ASGI app around another; passes on what is not HTTP."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        inner: Any = dict(scope)
+        if scope["method"] == "HEAD":
+            # The server leaves out the body, since its own scope says HEAD.
+            inner["method"] = "GET"
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _secured(scope["path"], message["headers"])
+                _measure(inner, scope["method"], status, started)
+            await send(message)
+
+        too_large = _announced_bytes(scope["headers"])
+        try:
+            if too_large > BODY_BYTES_MAX:
+                detail = f"the body has {too_large} bytes, over {BODY_BYTES_MAX}"
+                await _problem(send_on, Refusal(Code.BAD_FRAME, detail), 413)
+            else:
+                await self._app(inner, receive, send_on)
+        except Exception:
+            log.exception("request failed", method=scope["method"])
+            if status:
+                raise
+            refusal = Refusal(Code.UNAVAILABLE, "internal error")
+            await _problem(send_on, refusal, 500)
+
+
+def _announced_bytes(headers: Any) -> int:
+    """Content-Length; 0 where there is none (the server refuses one that is no
+    number, and counts what comes).
+    """
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0
+
+
+def _secured(path: str, headers: Any) -> list[tuple[bytes, bytes]]:
+    there = {name.lower() for name, _ in headers}
+    more = [(name, value) for name, value in _SECURITY.items() if name not in there]
+    if path.startswith("/api/") and b"cache-control" not in there:
+        more.append(_NO_STORE)
+    return [*headers, *more]
+
+
+def _measure(inner: Any, method: str, status: int, started: float) -> None:
+    route = inner.get("path_template") or "none"
+    label = method if method in _METHODS else "other"
+    REQUESTS.labels(route, label, str(status)).inc()
+    REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
+
+
+async def _problem(send: Send, refusal: Refusal, status: int) -> None:
+    body, more = body_and_headers(refusal, status)
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in more.items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

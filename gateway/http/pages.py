@@ -1,0 +1,70 @@
+"""/chat and /chat/{room}, and the files they need: web/ as it lies in the package.
+
+Nothing a client names is looked up on the disk.
+"""
+
+from typing import Annotated, Any
+
+from litestar import Request, Router, get
+from litestar.params import PathParameter
+from litestar.response import Response
+
+import web
+from gateway.http.problems import Refused
+from schemas import subjects
+from schemas.refusals import Code
+
+NOT_MODIFIED = 304
+NOT_FOUND = 404
+
+
+@get("/chat")
+async def entrance(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Asks for a room's name, and a log-in."""
+    return _serve(request, web.CHAT_PAGE)
+
+
+@get("/chat/{room:str}")
+async def room_page(
+    request: Request[Any, Any, Any], room: Annotated[str, PathParameter()]
+) -> Response[bytes]:
+    """The room; 404 where none can have that name, in the page's words."""
+    try:
+        subjects.token(room)
+    except subjects.SubjectError:
+        return _answer(web.CHAT_PAGE, NOT_FOUND)
+    return _serve(request, web.CHAT_PAGE)
+
+
+@get("/static/{path:path}")
+async def static(
+    request: Request[Any, Any, Any], path: Annotated[str, PathParameter()]
+) -> Response[bytes]:
+    """The pages' scripts and styles."""
+    asset = web.STATIC.get(f"/static/{path.removeprefix('/')}")
+    if asset is None:
+        raise Refused(Code.UNKNOWN_TYPE, "there is no such path", NOT_FOUND)
+    return _serve(request, asset)
+
+
+def _serve(request: Request[Any, Any, Any], asset: web.Asset) -> Response[bytes]:
+    # RFC 9110 section 13.1.2: If-None-Match compares weakly, and may list several.
+    known = request.headers.get("if-none-match", "")
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    return _answer(asset, NOT_MODIFIED if asset.etag in tags else 200)
+
+
+def _answer(asset: web.Asset, status: int) -> Response[bytes]:
+    headers = asset.headers()
+    media_type = headers.pop("Content-Type")
+    if status == NOT_MODIFIED:
+        return Response(b"", status_code=status, headers=headers)
+    return Response(
+        asset.body, status_code=status, headers=headers, media_type=media_type
+    )
+
+
+def routes() -> Router:
+    return Router(
+        "/", route_handlers=[entrance, room_page, static], include_in_schema=False
+    )

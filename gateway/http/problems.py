@@ -1,0 +1,184 @@
+"""Refusals as HTTP answers: RFC 9457 problem details. Pure.
+
+Every error the HTTP side gives is a `Problem` whose `code` is of the closed set of
+PROTOCOL.md section 3.
+"""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Response
+from msgspec import Meta, Struct
+
+from schemas.accounts import Result
+from schemas.codec import encode
+from schemas.refusals import HTTP_STATUS, Code, Refusal
+
+MEDIA_TYPE = "application/problem+json"
+BODY_BYTES_MAX = 64 * 1024
+"""PROTOCOL.md section 5."""
+RETRY_AFTER_S = 1
+"""How long a new leader, or a persistence worker that is restarted, takes at most."""
+
+TITLES: dict[Code, str] = {
+    Code.BAD_FRAME: "The request can't be read",
+    Code.UNKNOWN_TYPE: "There is no such thing here",
+    Code.INVALID_DATA: "The data doesn't fit",
+    Code.NOT_AUTHENTICATED: "An access token is needed",
+    Code.BAD_CREDENTIALS: "Wrong username or password",
+    Code.WRONG_ROLE: "Not for this role",
+    Code.NOT_A_PARTICIPANT: "Not your trip",
+    Code.TRIP_NOT_FOUND: "No such trip",
+    Code.TRIP_ALREADY_TAKEN: "The trip has a driver already",
+    Code.TRIP_NOT_OPEN: "The trip has ended",
+    Code.DRIVER_BUSY: "The driver has an active trip",
+    Code.RIDER_BUSY: "The rider has an active trip",
+    Code.OFFER_EXPIRED: "The offer has expired",
+    Code.WRONG_STATUS: "The trip's status doesn't allow it",
+    Code.ROOM_FORBIDDEN: "Not your room",
+    Code.RATE_LIMITED: "Too many requests",
+    Code.OVERLOADED: "Overloaded",
+    Code.UNAVAILABLE: "Unavailable",
+}
+
+_CODE_OF_STATUS: dict[int, Code] = {
+    # What the framework itself refuses. The set has no code of its own for an unknown
+    # path or method: `unknown_type`, as for a frame of an unknown type.
+    HTTPStatus.BAD_REQUEST: Code.BAD_FRAME,
+    HTTPStatus.UNAUTHORIZED: Code.NOT_AUTHENTICATED,
+    HTTPStatus.FORBIDDEN: Code.WRONG_ROLE,
+    HTTPStatus.NOT_FOUND: Code.UNKNOWN_TYPE,
+    HTTPStatus.METHOD_NOT_ALLOWED: Code.UNKNOWN_TYPE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Code.BAD_FRAME,
+    HTTPStatus.UNPROCESSABLE_ENTITY: Code.INVALID_DATA,
+    HTTPStatus.TOO_MANY_REQUESTS: Code.RATE_LIMITED,
+}
+
+
+_DETAILS: dict[int, str] = {
+    # The framework says no more than the status's name.
+    HTTPStatus.NOT_FOUND: "there is no such path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "the path does not take this method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the body has over {BODY_BYTES_MAX} bytes",
+}
+
+
+class Problem(Struct, frozen=True):
+    """RFC 9457 problem details."""
+
+    type: Annotated[str, Meta(description="where the code is explained")]
+    title: Annotated[str, Meta(description="the same for all problems of this code")]
+    status: Annotated[int, Meta(description="the HTTP status")]
+    detail: Annotated[str, Meta(description="what was found, and the limit")]
+    code: Annotated[Code, Meta(description="of the closed set of refusals")]
+
+
+class Refused(Exception):  # noqa: N818 - the contract's word
+    """Ends a request with a problem; root of what this package raises.
+
+    `status` None: the code's usual one (schemas/refusals.py).
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        status: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.refusal = Refusal(code, message)
+        self.status = HTTP_STATUS[code] if status is None else status
+        self.headers = headers or {}
+
+
+def data_of(result: Result) -> bytes:
+    """The JSON of an answer from persistence.
+
+    Raises:
+        Refused: it is a refusal.
+    """
+    if result.refused is not None:
+        raise Refused(result.refused.code, result.refused.message, result.status)
+    return b"null" if result.data is None else bytes(result.data)
+
+
+def body_and_headers(
+    refusal: Refusal, status: int, headers: dict[str, str] | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """A problem's body, and the headers that belong to its status."""
+    code = refusal.code
+    problem = Problem(
+        f"/docs#{code.value}", TITLES[code], status, refusal.message, code
+    )
+    headers = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return encode(problem), headers
+
+
+def response(
+    refusal: Refusal, status: int, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    body, headers = body_and_headers(refusal, status, headers)
+    return Response(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def of_framework(error: HTTPException) -> Response[bytes]:
+    """What Litestar refuses itself: unknown paths and methods, data that doesn't fit
+    its declared shape, bodies over the limit.
+    """
+    status = error.status_code
+    if status == HTTPStatus.BAD_REQUEST and isinstance(error.extra, list):
+        # A ValidationException: each entry names a field of the body or the query.
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        detail = "; ".join(_fault(entry) for entry in error.extra)
+    else:
+        detail = _DETAILS.get(status) or error.detail
+    headers = error.headers or {}
+    if isinstance(error, MethodNotAllowedException):
+        headers = {"Allow": _allowed(headers.get("allow", ""))}
+    code = _CODE_OF_STATUS.get(status, Code.UNAVAILABLE)
+    return response(Refusal(code, detail), status, headers)
+
+
+def _fault(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    message = str(entry.get("message", "doesn't fit"))
+    key = str(entry.get("key", ""))
+    return f"{key}: {message}" if key else message
+
+
+def _allowed(methods: str) -> str:
+    names = {name.strip() for name in methods.split(",") if name.strip()}
+    if "GET" in names:
+        names.add("HEAD")
+    return ", ".join(sorted(names))
+
+
+def specs(*codes: Code, **more: int) -> dict[int, ResponseSpec]:
+    """The problems a route may answer with, for OpenAPI.
+
+    Args:
+        codes: by their usual status.
+        more: code=status where this route's status differs from the usual.
+    """
+    by_status: dict[int, list[Code]] = {}
+    for code in codes:
+        by_status.setdefault(HTTP_STATUS[code], []).append(code)
+    for name, status in more.items():
+        by_status.setdefault(status, []).append(Code(name))
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            media_type=MEDIA_TYPE,
+            description=", ".join(f"`{code.value}`: {TITLES[code]}" for code in codes_),
+        )
+        for status, codes_ in sorted(by_status.items())
+    }

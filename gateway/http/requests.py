@@ -1,0 +1,146 @@
+"""How a request is read: its body as JSON, and who sent it."""
+
+import re
+import time
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
+from litestar.handlers.base import BaseRouteHandler
+
+from gateway.http.problems import Refused
+from gateway.identity import Identity, InvalidToken
+from schemas.claims import Claims
+from schemas.refusals import Code
+from schemas.trips import Role
+
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+"""What OpenAPI says of a route with `signed_in`."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_BEARER = re.compile(r"bearer +([^ ]+) *", re.ASCII | re.IGNORECASE)
+
+
+class ClientGone(InternalServerException):
+    """The connection ended before its body came; nobody will read an answer."""
+
+
+SignedIn = Request[None, Claims, State]
+"""`auth`: the access token's claims, where the route has the guard `signed_in`."""
+
+
+class ApiRequest(Request[None, Any, State]):
+    """A request whose body, if its route takes one, is a JSON object whatever its
+    `Content-Type` says.
+    """
+
+    __slots__ = ()
+
+    async def json(self) -> Any:
+        """The body, read but not yet held against the route's shape.
+
+        Raises:
+            Refused: no JSON (`bad_frame`), no object, or U+0000 in it (`invalid_data`).
+        """
+        return parse_object(await self.body())
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        Refused: as `ApiRequest.json`.
+    """
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error) if body else "it is empty"
+        raise Refused(Code.BAD_FRAME, f"the body is not JSON: {reason}") from error
+    if not isinstance(data, dict):
+        kind = type(data).__name__
+        raise Refused(Code.INVALID_DATA, f"the body is a JSON {kind}, not an object")
+    # A raw U+0000 is no JSON; so most bodies are not searched.
+    if b"\\u0000" in body and (where := _nul(data, "")):
+        raise Refused(Code.INVALID_DATA, f"{where}: U+0000 is not allowed")
+    return data
+
+
+def _nul(data: Any, path: str) -> str | None:
+    """The path of the first string that has a U+0000."""
+    if isinstance(data, str):
+        return (path or "a name") if "\0" in data else None
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if "\0" in key:
+                return path or "a field's name"
+            if where := _nul(value, f"{path}.{key}" if path else key):
+                return where
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            if where := _nul(value, f"{path}[{number}]"):
+                return where
+    return None
+
+
+async def read_body(request: Request[Any, Any, Any]) -> None:
+    """Read the body to its end before the route does anything, so that one over the
+    limit is refused also where a route has no use for it.
+
+    Raises:
+        ClientGone: the connection ended first.
+        Refused: it is empty where the route takes one.
+        RequestEntityTooLarge: it is over the limit (Litestar's, in any encoding).
+    """
+    if request.method == "GET":
+        return
+    try:
+        body = await request.body()
+    except InternalServerException as error:
+        raise ClientGone(detail=error.detail) from error
+    if not body and "data" in request.route_handler.parsed_fn_signature.parameters:
+        parse_object(body)
+
+
+def signed_in(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
+    """A guard: lets a request pass that bears a good access token (`Authorization`,
+    RFC 6750); its claims are the request's `auth`.
+
+    Raises:
+        Refused: `not_authenticated`.
+    """
+    header = connection.headers.get("authorization")
+    if header is None:
+        raise Refused(Code.NOT_AUTHENTICATED, "there is no Authorization header")
+    match = _BEARER.fullmatch(header.strip())
+    if match is None:
+        raise Refused(Code.NOT_AUTHENTICATED, "Authorization is not Bearer <token>")
+    identity: Identity = connection.app.state.identity
+    try:
+        connection.scope["auth"] = identity.verify(match[1], time.time())
+    except InvalidToken as error:
+        # RFC 6750 section 3.1.
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise Refused(Code.NOT_AUTHENTICATED, str(error), headers=headers) from error
+
+
+def operators_only(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
+    """A guard; comes after `signed_in`.
+
+    Raises:
+        Refused: `wrong_role`.
+    """
+    claims: Claims = connection.scope["auth"]
+    if claims.role is not Role.OPERATOR:
+        raise Refused(Code.WRONG_ROLE, f"for operators, not for a {claims.role.value}")
+
+
+def uuid_or_none(text: str) -> str | None:
+    """An id as it is stored (lower case), or None where no id looks like that."""
+    lower = text.lower()
+    return lower if _UUID.fullmatch(lower) else None

@@ -1,0 +1,225 @@
+"""Who a token says its bearer is, checked without asking anybody.
+
+Access tokens are Ed25519 JWTs (schemas/claims.py). Of JOSE's many ways PyJWT is told to
+take one: `alg` is EdDSA and `kid` names a key of ours, so nothing in a token chooses
+how it is checked (RFC 8725 sections 3.1, 3.10). Pure but for `load`: no clock, no
+network.
+
+IdentityError
+└── InvalidToken
+    ├── ExpiredToken
+    └── RevokedToken
+"""
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt.types import Options
+
+from schemas import claims, subjects
+from schemas.accounts import Revocation
+from schemas.claims import Claims
+
+TOKEN_CHARS_MAX = 4096
+"""Ours are 500 to 1,900 characters, with names of 150 characters at most."""
+CACHE_TOKENS_MAX = 8192
+"""About 1 KiB each. A verified signature costs 130 µs, a remembered one 1 µs; sessions
+that come back at once come back with the token they had."""
+
+_HEADER = frozenset({"alg", "kid", "typ"})
+_OPTIONS: Options = {
+    # Against the caller's clock, each time, also for a remembered signature.
+    "verify_exp": False,
+    "verify_iat": False,
+    "require": ["exp", "iat", "iss", "sub"],
+}
+
+
+class IdentityError(Exception):
+    """Root of what this module raises."""
+
+
+class InvalidToken(IdentityError):  # noqa: N818 - the contract's word
+    """Not a token of ours. The message says why and is fit to show to a client."""
+
+
+class ExpiredToken(InvalidToken):
+    pass
+
+
+class RevokedToken(InvalidToken):
+    pass
+
+
+class Identity:
+    """The keys that are trusted, and the tokens that no longer are.
+
+    `revocation_ttl_s`: how long a revocation is remembered after its `at_ms`, pass
+    `access_ttl_s`; never under 24 h, which is how long `cabrank tokens`' tokens live.
+    """
+
+    def __init__(
+        self, jwks: bytes, revocation_ttl_s: float = claims.LOAD_TEST_TTL_S
+    ) -> None:
+        self._keys = _keys(jwks)
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+        longest_s = max(revocation_ttl_s, claims.LOAD_TEST_TTL_S)
+        self._revocations = Revocations(longest_s)
+
+    @classmethod
+    def load(
+        cls, path: str, revocation_ttl_s: float = claims.LOAD_TEST_TTL_S
+    ) -> "Identity":
+        """Read the JWK Set (RFC 7517) at `path`.
+
+        Raises:
+            IdentityError: there is none, or it holds no Ed25519 key.
+        """
+        try:
+            jwks = Path(path).read_bytes()
+        except OSError as error:
+            msg = f"the key set {path} can't be read: {error.strerror}"
+            raise IdentityError(msg) from error
+        try:
+            return cls(jwks, revocation_ttl_s)
+        except IdentityError as error:
+            msg = f"the key set {path} can't be used: {error}"
+            raise IdentityError(msg) from error
+
+    def verify(self, token: str, now_s: float) -> Claims:
+        """Check signature, issuer, expiry and revocation.
+
+        Raises:
+            InvalidToken: it isn't one of ours; ExpiredToken, RevokedToken: it was.
+        """
+        verified = self._claims(token)
+        if verified.exp <= now_s:
+            raise ExpiredToken("the token has expired")
+        if self._revocations.cover(verified):
+            raise RevokedToken("the token has been revoked")
+        return verified
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Refuse what it covers from now on. Idempotent; any order."""
+        self._revocations.add(revocation)
+
+    def is_revoked(self, claims: Claims) -> bool:
+        return self._revocations.cover(claims)
+
+    def _claims(self, token: str) -> Claims:
+        if len(token) > TOKEN_CHARS_MAX:
+            msg = f"the token has {len(token)} characters, over {TOKEN_CHARS_MAX}"
+            raise InvalidToken(msg)
+        if not token.isascii():
+            raise InvalidToken("the token is not a JWT")
+        digest = hashlib.sha256(token.encode("ascii")).digest()
+        known = self._verified.get(digest)
+        if known is not None:
+            self._verified.move_to_end(digest)
+            return known
+        verified = self._verify(token)
+        self._verified[digest] = verified
+        if len(self._verified) > CACHE_TOKENS_MAX:
+            self._verified.popitem(last=False)
+        return verified
+
+    def _verify(self, token: str) -> Claims:
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.keys() - _HEADER:
+                raise InvalidToken("the token's header says more than ours do")
+            kid = header.get("kid", "")
+            key = self._keys.get(kid) if isinstance(kid, str) else None
+            if key is None:
+                raise InvalidToken("the token's kid names no key of ours")
+            payload = jwt.decode(
+                token,
+                key,
+                algorithms=[claims.ALGORITHM],
+                issuer=claims.ISSUER,
+                options=_OPTIONS,
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            msg = f"the token is not one of ours: {error}"
+            raise InvalidToken(msg) from error
+        return _read_claims(payload)
+
+
+class Revocations:
+    """Which sessions and users were revoked, as long as a token of theirs may live.
+
+    Bounded by time, and that without a clock of its own: what is older than the newest
+    revocation by more than `ttl_s` is forgotten, since every token it covers expired.
+    """
+
+    def __init__(self, ttl_s: float) -> None:
+        self._ttl_ms = ttl_s * 1000
+        self._newest_ms = 0
+        # Oldest first, as far as they come in order; user ids and session ids are
+        # UUIDs apart, so one map holds both.
+        self._sessions: OrderedDict[str, int] = OrderedDict()
+        self._users: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sessions) + len(self._users)
+
+    def add(self, revocation: Revocation) -> None:
+        at_ms = revocation.at_ms
+        if revocation.session is None:
+            held, name = self._users, revocation.user
+        else:
+            held, name = self._sessions, revocation.session
+        held[name] = max(at_ms, held.get(name, at_ms))
+        held.move_to_end(name)
+        self._newest_ms = max(self._newest_ms, at_ms)
+        self._forget(self._sessions)
+        self._forget(self._users)
+
+    def cover(self, claims: Claims) -> bool:
+        """By session; or by user, where issued no later than the revocation."""
+        if claims.sid in self._sessions:
+            return True
+        at_ms = self._users.get(claims.sub)
+        return at_ms is not None and round(claims.iat * 1000) <= at_ms
+
+    def _forget(self, held: "OrderedDict[str, int]") -> None:
+        oldest_ms = self._newest_ms - self._ttl_ms
+        while held and next(iter(held.values())) < oldest_ms:
+            held.popitem(last=False)
+
+
+def _read_claims(payload: dict[str, Any]) -> Claims:
+    """Claims under a good signature: still checked, since they become subjects."""
+    try:
+        read = msgspec.convert(payload, Claims)
+        subjects.user(read.region, read.sub)
+        subjects.token(read.sid)
+    except ValueError as error:  # msgspec's and subjects' are ValueErrors
+        raise InvalidToken("the token's claims are not ours") from error
+    return read
+
+
+def _keys(jwks: bytes) -> dict[str, jwt.PyJWK]:
+    """The Ed25519 keys of a JWK Set by `kid`; others are let pass (RFC 7517 section 5).
+
+    Raises:
+        IdentityError: not a JWK Set, or none of its keys is an Ed25519 key.
+    """
+    try:
+        found = jwt.PyJWKSet.from_json(jwks.decode()).keys
+    except (jwt.PyJWTError, ValueError, AttributeError, TypeError) as error:
+        msg = f"not a JWK Set: {error}"
+        raise IdentityError(msg) from error
+    keys = {
+        key.key_id: key
+        for key in found
+        if key.key_id and isinstance(key.key, Ed25519PublicKey)
+    }
+    if not keys:
+        raise IdentityError("it holds no Ed25519 key with a kid")
+    return keys

@@ -1,0 +1,59 @@
+"""Every bound and period of the WebSocket edge, as one value that tests may shrink.
+
+Pure. Must not read settings: nothing here is an operator's business.
+"""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Seconds, bytes and counts; where no source is named, PROTOCOL.md section 2."""
+
+    login_s: float = 10
+    welcome_s: float = 10
+    ping_s: float = 25
+    pong_s: float = 10
+    close_s: float = 5
+    """How long a peer has to answer our close frame before the socket is cut."""
+    command_s: float = 10
+    """schemas.commands.COMMAND_DEADLINE_MS."""
+    resend_s: float = 1
+    no_leader_min_s: float = 0.05
+    """First pause after "no responders"; it doubles up to `no_leader_max_s`."""
+    no_leader_max_s: float = 0.25
+    lookup_retry_s: float = 0.1
+    """Persistence lags by moments: so long until history is asked again."""
+    frames_per_s: float = 1000
+    frames_burst: float = 2000
+    bad_frames_max: int = 100
+    bad_frames_s: float = 10
+    output_bytes_max: int = 1024 * 1024
+    """DESIGN.md "The gateway": what may wait for one connection before 4001."""
+    pending_per_connection_max: int = 256
+    pending_per_region_max: int = 20_000
+    pending_max: int = 50_000
+    batch_bytes_max: int = 512 * 1024
+    """Half the server's default `max_payload`."""
+    early_frames_max: int = 64
+    """Frames kept while persistence checks a password."""
+    early_bytes_max: int = 64 * 1024
+    held_max: int = 10_000
+    """Frames or pushes kept while a sync is on its way; past it the session resyncs."""
+    resync_inflight_max: int = 500
+    """Sync questions on their way at once after NATS came back."""
+    resync_retry_s: float = 1
+    locations_s: float = 0.05
+    fixes_per_message_max: int = 2000
+    """Some 150 bytes each: a third of a megabyte."""
+    presence_s: float = 1
+    """schemas.rooms.PRESENCE_INTERVAL_S."""
+    attendance_max: int = 4000
+    """Sessions in rooms told in one message, some 200 bytes each: under the server's
+    default `max_payload` of 1 MiB. More join again one by one."""
+    trip_room_s: float = 310
+    """How long sessions stay in the room of a trip that ended: until nobody may write
+    there (CABRANK_TRIP_ROOM_TTL_S), and a little."""
+    trip_rooms_max: int = 8
+    """Of one user, ended trips' included: so many subscriptions a busy driver has."""
+    http_head_s: float = 10
+    http_body_s: float = 10

@@ -1,0 +1,392 @@
+"""Rooms: which ones this gateway's sessions are in, and how they stay in step.
+
+Subscribes a room while a session is in it, carries joins and leaves to the leader,
+asks again for what was lost. Tells the leader every second that this gateway lives, and
+who is where after a new leader's announcement. Decides nothing about who may be in a
+room. Its callbacks run in NATS's read loop: they never block and never raise.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import msgspec
+import structlog
+
+from gateway import metrics
+from gateway.courier import Courier
+from gateway.gaps import Clock, Own
+from gateway.limits import Limits
+from gateway.region import Region, Seat
+from gateway.rooms import Joined, Occupant, Push, Room
+from runtime.bus import Bus, RawCallback
+from schemas import codec, subjects
+from schemas.closes import Close
+from schemas.commands import Answer, EndSession, JoinRoom, LeaveRoom
+from schemas.refusals import Code, Refusal
+from schemas.rooms import Attendance, MemberPush, Presence, RoomPush
+
+log = structlog.get_logger()
+
+STALL_S = 3.0
+"""A pause after which a leader may take this gateway for dead (PRESENCE_SILENCE_MS)."""
+
+Done = Callable[[Answer], None]
+_Ask = tuple[Region, Room, Seat]
+
+
+class Lobby:
+    """`safe` guards a callback against messages that can't be read."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        bus: Bus,
+        courier: Courier,
+        ids: Iterator[str],
+        limits: Limits,
+        clock: Clock,
+        wake: Callable[[], None],
+        safe: Callable[[RawCallback], RawCallback],
+        regions: dict[str, Region],
+    ) -> None:
+        self._gateway = gateway
+        self._bus = bus
+        self._courier = courier
+        self._ids = ids
+        self._limits = limits
+        self._clock = clock
+        self._wake = wake
+        self._safe = safe
+        self._regions = regions
+        self._epochs: dict[str, int] = {}
+        self._untold: set[Region] = set()
+        """The leader may think that sessions are here which aren't."""
+        self._beat_s = clock.mono_s()
+        self._asks: deque[_Ask] = deque()
+        self._asking = 0
+        self._retry: list[tuple[float, _Ask]] = []
+        self.awake: dict[Room, None] = {}
+        """Rooms with something to hand on."""
+
+    # ---- sessions come and go ------------------------------------------------
+
+    def join(self, seat: Seat, command: JoinRoom, done: Done) -> Refusal | None:
+        """Carry a join to the leader; `done` writes its answer to the session."""
+        region = seat.listener.region
+        if not seat.attendance:
+            seat.attendance = next(self._ids)
+        command = msgspec.structs.replace(
+            command, session=seat.attendance, gateway=self._gateway
+        )
+        room = self.room(region, command.room, None)
+        occupant = room.joining.get(seat) or Occupant(seat, explicit=True)
+
+        def answered(answer: Answer) -> None:
+            done(answer)
+            occupant.asked -= 1
+            self._joined(region, room, occupant, command.since, answer)
+
+        refusal = self._courier.submit(
+            region.name, command, seat.connection, answered, self._clock.mono_s()
+        )
+        if refusal is not None:
+            self._drop_if_empty(region, room)
+            return refusal
+        occupant.asked += 1
+        if seat not in room.live:
+            room.begin(occupant)
+            _note(seat, room)
+        return None
+
+    def _joined(
+        self,
+        region: Region,
+        room: Room,
+        occupant: Occupant,
+        since: int | None,
+        answer: Answer,
+    ) -> None:
+        seat = occupant.seat
+        live = room.live.get(seat)
+        if answer.data is None:
+            code = answer.refused.code if answer.refused is not None else None
+            if room.joining.get(seat) is occupant:
+                if not occupant.asked:
+                    self.remove(seat, room)
+            elif live is not None and code in _NOT_HERS:
+                self.remove(seat, room)
+        elif room.joining.get(seat) is occupant:
+            room.answered(occupant, codec.decode(answer.data, Joined), since)
+            self._check(region, room)
+        elif live is not None:
+            live.explicit = True
+
+    def leave(self, seat: Seat, command: LeaveRoom, done: Done) -> Refusal | None:
+        region = seat.listener.region
+        command = msgspec.structs.replace(
+            command, session=seat.attendance, gateway=self._gateway
+        )
+        refusal = self._courier.submit(
+            region.name, command, seat.connection, done, self._clock.mono_s()
+        )
+        room = region.rooms.get(command.room)
+        if refusal is None and room is not None:
+            self.remove(seat, room)
+        return refusal
+
+    def end(self, seat: Seat) -> None:
+        """The connection is over."""
+        for room in list(seat.rooms or ()):
+            self.remove(seat, room)
+        if not seat.attendance:
+            return
+        listener = seat.listener
+        region = listener.region
+
+        def answered(answer: Answer) -> None:
+            if answer.data is None:
+                self._untold.add(region)
+
+        command = EndSession(
+            id=next(self._ids),
+            deadline_ms=self._deadline_ms(),
+            by=listener.claims.user(),
+            session=seat.attendance,
+            gateway=self._gateway,
+        )
+        now_s = self._clock.mono_s()
+        if self._courier.submit(region.name, command, Own(), answered, now_s):
+            self._untold.add(region)
+
+    def admit(self, seat: Seat, name: str, n: int | None) -> None:
+        """Let a session hear its trip's room, whose last message was `n`."""
+        room = self.room(seat.listener.region, name, n)
+        if seat in room.live or seat in room.joining:
+            return
+        room.admit(Occupant(seat, explicit=False))
+        _note(seat, room)
+
+    # ---- rooms ---------------------------------------------------------------
+
+    def room(self, region: Region, name: str, n: int | None) -> Room:
+        """The room, subscribed."""
+        room = region.rooms.get(name)
+        if room is not None:
+            return room
+        room = region.rooms[name] = Room(name, n, self._limits.held_max)
+
+        def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+            self._on_push(region, room, payload)
+
+        subject = subjects.room(region.name, name)
+        room.subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
+        metrics.ROOMS.inc()
+        return room
+
+    def remove(self, seat: Seat, room: Room) -> None:
+        """The session hears the room no longer."""
+        region = seat.listener.region
+        if seat in room.live:
+            room.flush()
+        room.remove(seat)
+        if seat.rooms is not None:
+            seat.rooms.discard(room)
+        room.abandon()
+        self._check(region, room)
+        self._drop_if_empty(region, room)
+
+    def _drop_if_empty(self, region: Region, room: Room) -> None:
+        if not room.is_empty or region.rooms.get(room.name) is not room:
+            return
+        del region.rooms[room.name]
+        metrics.ROOMS.dec()
+        self.awake.pop(room, None)
+        if room.subscription is not None:
+            room.subscription.cancel()
+
+    # ---- what comes, what goes out -------------------------------------------
+
+    def _on_push(self, region: Region, room: Room, payload: bytes) -> None:
+        push: Push = codec.decode(payload, RoomPush)  # type: ignore[arg-type]
+        if region.own or region.ready:
+            region.flush()  # they were decided before: `seq` only grows
+        room.receive(push)
+        self._check(region, room)
+        if type(push) is MemberPush and not push.joined and room.ready:
+            self._left(region, room, room.ready[-1].user)
+
+    def _left(self, region: Region, room: Room, user: str) -> None:
+        """The leader takes none of that user's sessions for present; ours are."""
+        for seat, occupant in room.live.items():
+            if occupant.explicit and seat.listener.recipient.id == user:
+                self._ask(region, room, seat)
+
+    def _check(self, region: Region, room: Room) -> None:
+        if room.ready:
+            self.awake[room] = None
+            self._wake()
+        if room.held is not None and room.n is not None and not room.asking:
+            seat = next(iter(room.live), None) or next(iter(room.joining), None)
+            if seat is not None:
+                log.warning("room gap", room=room.name, n=room.n)
+                room.asking = True
+                self._ask(region, room, seat)
+
+    def flush(self) -> None:
+        """The tick ends, or an event of another kind is next."""
+        while self.awake:
+            self.awake.popitem()[0].flush()
+
+    # ---- asking again --------------------------------------------------------
+
+    def _ask(self, region: Region, room: Room, seat: Seat) -> None:
+        self._asks.append((region, room, seat))
+        self._ask_on()
+
+    def _ask_on(self) -> None:
+        while self._asks and self._asking < self._limits.resync_inflight_max:
+            self._send_ask(self._asks.popleft())
+
+    def _send_ask(self, ask: _Ask) -> None:
+        """Join once more, as who has joined, or only look (schemas: no session)."""
+        region, room, seat = ask
+        occupant = room.live.get(seat) or room.joining.get(seat)
+        if occupant is None:
+            self._unasked(region, room)
+            return
+        joined = occupant.explicit
+        command = JoinRoom(
+            id=next(self._ids),
+            deadline_ms=self._deadline_ms(),
+            by=seat.listener.claims.user(),
+            room=room.name,
+            session=seat.attendance if joined else "",
+            gateway=self._gateway if joined else "",
+            since=room.n,
+        )
+        self._asking += 1
+        metrics.SYNCS.labels("room").inc()
+
+        def answered(answer: Answer) -> None:
+            self._asking -= 1
+            self._told(ask, answer)
+            self._ask_on()
+
+        now_s = self._clock.mono_s()
+        if self._courier.submit(region.name, command, Own(), answered, now_s):
+            self._asking -= 1
+            self._later(ask)
+
+    def _told(self, ask: _Ask, answer: Answer) -> None:
+        region, room, _ = ask
+        if region.rooms.get(room.name) is not room:
+            return
+        if answer.data is None:
+            self._not_told(ask, answer.refused)
+            return
+        room.asking = False
+        was_whole = room.fill(codec.decode(answer.data, Joined))
+        if not was_whole:
+            log.warning("room gap too old", room=room.name)
+            for each, occupant in list(room.live.items()):
+                if occupant.explicit:
+                    each.connection.close(Close.RESYNC)
+        self._check(region, room)
+
+    def _not_told(self, ask: _Ask, refused: Refusal | None) -> None:
+        region, room, seat = ask
+        if refused is None or refused.code not in _NOT_HERS:
+            self._later(ask)
+            return
+        occupant = room.live.get(seat)
+        if occupant is not None and occupant.explicit:
+            seat.connection.close(Close.RESYNC)
+        elif occupant is not None:
+            self.remove(seat, room)
+        self._unasked(region, room)
+
+    def _unasked(self, region: Region, room: Room) -> None:
+        """Whoever was to ask can't: the next one, if a gap is still open."""
+        room.asking = False
+        if region.rooms.get(room.name) is room:
+            self._check(region, room)
+
+    def _later(self, ask: _Ask) -> None:
+        self._retry.append((self._clock.mono_s() + self._limits.resync_retry_s, ask))
+
+    def resync(self) -> None:
+        """NATS was away: every room may have a gap, and the leader may have given this
+        gateway up.
+        """
+        for region in self._regions.values():
+            for room in region.rooms.values():
+                if room.n is not None:
+                    room.hold()
+                    room.asking = True
+                self._ask_all(region, room)
+            self._tell_all(region)
+
+    def _ask_all(self, region: Region, room: Room) -> None:
+        """All who asked to join, or one of those who didn't need to."""
+        explicit = [seat for seat, o in room.live.items() if o.explicit]
+        for seat in explicit or list(room.live)[:1] or list(room.joining)[:1]:
+            self._ask(region, room, seat)
+
+    # ---- presence ------------------------------------------------------------
+
+    def announced(self, region: Region, epoch: int) -> None:
+        if self._epochs.get(region.name) != epoch:
+            self._epochs[region.name] = epoch
+            self._tell_all(region)
+
+    def tick(self, now_s: float) -> None:
+        due = [ask for at_s, ask in self._retry if at_s <= now_s]
+        if due:
+            self._retry = [entry for entry in self._retry if entry[0] > now_s]
+            self._asks.extend(due)
+            self._ask_on()
+        since_s = now_s - self._beat_s
+        if since_s < self._limits.presence_s:
+            return
+        self._beat_s = now_s
+        for region in self._regions.values():
+            if since_s > STALL_S or region in self._untold:
+                self._tell_all(region)
+            elif region.rooms:
+                self._say(region, Presence(self._gateway))
+
+    def _tell_all(self, region: Region) -> None:
+        """Who is where: those too whose join the leader may have decided already."""
+        self._untold.discard(region)
+        here = [
+            Attendance(seat.attendance, seat.listener.claims.user().person(), room.name)
+            for room in region.rooms.values()
+            for places in (room.live, room.joining)
+            for seat, occupant in places.items()
+            if occupant.explicit
+        ]
+        if len(here) <= self._limits.attendance_max:
+            told = Presence(self._gateway, full=True, here=tuple(here))
+            if not self._say(region, told):
+                self._untold.add(region)
+            return
+        self._say(region, Presence(self._gateway))
+        for room in region.rooms.values():
+            self._ask_all(region, room)
+
+    def _say(self, region: Region, presence: Presence) -> bool:
+        return self._bus.send(subjects.presence(region.name), codec.encode(presence))
+
+    def _deadline_ms(self) -> int:
+        return int((self._clock.wall_s() + self._limits.command_s) * 1000)
+
+
+def _note(seat: Seat, room: Room) -> None:
+    if seat.rooms is None:
+        seat.rooms = set()
+    seat.rooms.add(room)
+
+
+_NOT_HERS = frozenset({Code.ROOM_FORBIDDEN, Code.TRIP_NOT_FOUND})
+"""Refusals that say that the session has no place in the room."""

@@ -1,0 +1,122 @@
+"""The gateway process: wires its parts, serves, drains. Nothing else decides here."""
+
+import gc
+import socket
+
+import structlog
+
+from gateway import webserver
+from gateway.edge import Edge
+from gateway.http.app import create_app
+from gateway.http.asker import Asker
+from gateway.identity import Identity, IdentityError
+from gateway.limits import Limits
+from gateway.revocations import follow
+from runtime import bus as nats
+from runtime import lifecycle
+from runtime import log as logs
+from runtime.lifecycle import Service
+from runtime.settings import Settings
+from schemas.accounts import Revocation
+
+log = structlog.get_logger()
+
+LAST_ANSWERS_S = 2.0
+"""A drain waits so long for commands under way before it closes the sessions."""
+
+TRIP_ROOM_SLACK_S = 10
+"""The leader's clock decides when a trip's room closes; ours starts a little later."""
+LAST_LEAVES_S = 0.5
+"""For the leader to hear that the sessions have left their rooms; one that doesn't
+finds out by this gateway's silence.
+"""
+
+
+class Running:
+    """A started gateway; calling it drains it."""
+
+    def __init__(self, edge: Edge, server: webserver.WebServer, bus: nats.Bus) -> None:
+        self.edge = edge
+        self._server = server
+        self._bus = bus
+
+    async def __call__(self) -> None:
+        """Accept no more, let commands under way be answered, send clients away."""
+        self._server.refuse_new()
+        await self.edge.settle(LAST_ANSWERS_S)
+        await self._server.stop()
+        await self.edge.settle(LAST_LEAVES_S)
+        await self._bus.close()
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM; the process's exit status."""
+    logs.configure("gateway", settings.log_level)
+    try:
+        identity = Identity.load(settings.verify_keys_file, settings.access_ttl_s)
+        listener = webserver.bind(settings.host, settings.port)
+    except IdentityError as error:
+        log.error("can't start", error=str(error))  # noqa: TRY400
+        return 1
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        log.error("can't listen", address=where, error=error.strerror)  # noqa: TRY400
+        return 1
+    with listener:
+
+        async def begin(service: Service) -> Running:
+            limits = Limits(trip_room_s=settings.trip_room_ttl_s + TRIP_ROOM_SLACK_S)
+            running = await start(service, settings, identity, listener, limits)
+            # What start-up made stays: no later collection need look at it again.
+            gc.collect()
+            gc.freeze()
+            return running
+
+        return lifecycle.run("gateway", begin)
+
+
+async def start(
+    service: Service,
+    settings: Settings,
+    identity: Identity,
+    listener: socket.socket,
+    limits: Limits,
+) -> Running:
+    """Start everything. Waits for NATS and for the revocations, so
+    that whoever reaches the port reaches a gateway that knows them.
+    """
+    edges: list[Edge] = []
+
+    def reconnected() -> None:
+        for edge in edges:
+            edge.nats_is_back()
+
+    bus = await nats.connect(settings.nats_url, "gateway", on_reconnect=reconnected)
+    service.watch("nats", bus.broken)
+    asker = Asker(bus)
+    edge = Edge(
+        bus=bus,
+        identity=identity,
+        asker=asker,
+        service=service,
+        origins=settings.origin_list(),
+        limits=limits,
+    )
+    edges.append(edge)
+
+    def revoked(revocation: Revocation) -> None:
+        edge.revoked(revocation)
+
+    await follow(service, bus, settings, revoked)
+
+    def readiness() -> str | None:
+        return None if bus.is_connected else "NATS is not connected"
+
+    app = create_app(asker, identity, readiness, settings, edge)
+    server = webserver.WebServer(app, edge, listener)
+    await server.start()
+    service.spawn("edge", edge.run())
+    service.spawn("uvicorn", server.run())
+    host, port = listener.getsockname()[:2]
+    log.info("listening", host=host, port=port, gateway=edge.id)
+    return Running(edge, server, bus)

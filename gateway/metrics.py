@@ -1,0 +1,39 @@
+"""What Prometheus hears of the WebSocket edge. HTTP's own: gateway/http/metrics.py."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge(
+    "cabrank_gateway_connections", "Live WebSocket sessions by role", ["role"]
+)
+FRAMES_IN = Counter("cabrank_gateway_frames_in_total", "Text frames from clients")
+WRITES = Counter(
+    "cabrank_gateway_writes_total", "Writes to sockets; one may hold many frames"
+)
+BYTES_OUT = Counter("cabrank_gateway_sent_bytes", "Bytes written to WebSockets")
+REFUSALS = Counter("cabrank_gateway_refusals_total", "Refused frames by code", ["code"])
+CLOSES = Counter("cabrank_gateway_closes_total", "Closes by us, by code", ["code"])
+HANDSHAKES = Counter(
+    "cabrank_gateway_handshakes_total", "Upgrade requests by HTTP status", ["status"]
+)
+PENDING = Gauge("cabrank_gateway_pending_commands", "Commands without an answer")
+COMMAND_SECONDS = Histogram(
+    "cabrank_gateway_command_seconds",
+    "From a command's frame to its answer",
+    buckets=(0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+RESENDS = Counter("cabrank_gateway_resends_total", "Commands sent again")
+SLOW_CONSUMERS = Counter(
+    "cabrank_gateway_slow_consumers_total", "Sessions closed with 4001"
+)
+DELIVERIES = Counter(
+    "cabrank_gateway_deliveries_total", "Event frames queued for a session", ["from"]
+)
+SYNCS = Counter("cabrank_gateway_syncs_total", "Questions for state", ["why"])
+NATS_CONNECTED = Gauge("cabrank_gateway_nats_connected", "1 while NATS is there")
+
+FEED_DELIVERIES = DELIVERIES.labels("feed")
+USER_DELIVERIES = DELIVERIES.labels("user")
+MOVED_DELIVERIES = DELIVERIES.labels("moved")
+ROOM_DELIVERIES = DELIVERIES.labels("room")
+
+ROOMS = Gauge("cabrank_gateway_rooms", "Rooms that sessions of this gateway are in")

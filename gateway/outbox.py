@@ -1,0 +1,94 @@
+"""What waits to be written to one socket: gathered for a tick, written at once.
+
+Frames out are prebuilt and never pass through websockets. Holds what a slow client
+hasn't taken, up to a budget; past it the connection ends with 4001, so that a slow one
+never slows another. Must not know what a frame says.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+if TYPE_CHECKING:
+    from gateway.edge import Edge
+
+
+class Outbox(asyncio.Protocol):
+    __slots__ = (
+        "_edge",
+        "_is_dirty",
+        "_latest",
+        "_out",
+        "_out_bytes",
+        "_paused",
+        "_transport",
+        "_ws",
+    )
+
+    def __init__(self, edge: "Edge", ws: ServerProtocol) -> None:
+        self._edge = edge
+        self._ws = ws
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._latest: dict[str, bytes] | None = None
+        self._paused = False
+        self._is_dirty = False
+
+    def _close_slow(self, waiting: int) -> None:
+        """`waiting` bytes are over the budget."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._out or self._latest:
+            self._mark()
+
+    def write(self, data: bytes) -> None:
+        """Queue whole frames; written when the tick ends."""
+        if self._ws.state is not OPEN:
+            return
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if not self._is_dirty:
+            self._mark()
+
+    def write_latest(self, key: str, frame: bytes) -> None:
+        if self._latest is None:
+            self._latest = {}
+        self._latest[key] = frame
+        if not self._is_dirty:
+            self._mark()
+
+    def _mark(self) -> None:
+        self._is_dirty = True
+        self._edge.dirty(self)
+
+    def flush(self) -> None:
+        """Write what the tick brought, or keep it for a client that is slow."""
+        self._is_dirty = False
+        if self._ws.state is not OPEN:
+            self._out.clear()
+            return
+        if self._paused:
+            waiting = self._out_bytes + self._transport.get_write_buffer_size()
+            if waiting > self._edge.limits.output_bytes_max:
+                self._close_slow(waiting)
+            return
+        out = self._out
+        if self._latest:
+            out.extend(self._latest.values())
+            self._latest = None
+        if not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        self._out = []
+        self._out_bytes = 0
+        self._edge.writes += 1
+        self._edge.bytes_out += len(data)
+        self._transport.write(data)

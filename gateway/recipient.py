@@ -1,0 +1,137 @@
+"""One user as addressee of pushes: order, repeats and gaps, for all their sessions.
+
+Pure. What is lost between the leader and this gateway shows as a hole in a trip's
+versions; then everything is held until a sync has filled it. Must not know sockets.
+"""
+
+from msgspec import Raw, Struct
+
+from gateway import wire
+from schemas import codec
+from schemas.commands import SyncData
+from schemas.events import DriverPush, TripHead, TripPush
+from schemas.trips import TERMINAL, Role, Status
+
+Stamped = tuple[int, bytes]
+"""(seq, frame); seq 0: a frame without one, delivered whatever a session has seen."""
+
+_ENDED = frozenset(status.value for status in TERMINAL)
+
+
+class Settled(Struct, frozen=True):
+    """What a sync brought: frames in order. `lost`: trips ended out of sight."""
+
+    frames: list[Stamped]
+    lost: bool = False
+
+
+class Recipient:
+    """Starts out unsynced (`held` is a list): the first sync settles it."""
+
+    __slots__ = ("asking", "held", "held_feed", "id", "online", "role", "seq", "trips")
+
+    def __init__(self, user_id: str, role: Role) -> None:
+        self.id = user_id
+        self.role = role
+        self.seq = 0
+        """Everything of this user's up to here has been passed on."""
+        self.trips: dict[str, int] = {}
+        """Versions of the trips they take part in."""
+        self.online = False
+        self.held: list[TripPush | DriverPush] | None = []
+        self.held_feed: list[Stamped] = []
+        self.asking = False
+        """A sync for the user (not for one new session) is on its way or queued."""
+
+    def receive(self, push: TripPush | DriverPush) -> bytes | None:
+        """The frame to deliver, if any. Where this finds a gap, `held` becomes a list
+        and the caller must ask for a sync since `seq`.
+        """
+        if self.held is not None:
+            self.held.append(push)
+            return None
+        if push.seq <= self.seq:
+            return None
+        if type(push) is DriverPush:
+            self.seq = push.seq
+            self.online = push.online
+            return None
+        assert type(push) is TripPush
+        head = codec.decode(push.trip, TripHead)
+        known = self.trips.get(head.id)
+        if not self._follows(head, known):
+            self.held = [push]
+            return None
+        self.seq = push.seq
+        self._note(push.type, head)
+        return wire.event(push.type, push.seq, push.trip)
+
+    def hold(self) -> None:
+        """Something may be lost: keep what comes until a sync."""
+        if self.held is None:
+            self.held = []
+        self.asking = True
+
+    def start(self, data: SyncData) -> list[Stamped]:
+        """A new session's sync, which serves an unsynced recipient too."""
+        if self.held is None or self.asking:
+            return []
+        frames = self._adopt(data)
+        feed, self.held_feed = self.held_feed, []
+        if self.online:
+            frames += [pair for pair in feed if pair[0] > data.seq]
+        return sorted(frames, key=_seq)
+
+    def settle(self, data: SyncData) -> Settled:
+        """The recipient's own sync. Afterwards `held` may be a list again: another
+        gap.
+        """
+        self.asking = False
+        heads = {head.id for head in codec.decode(data.trips, list[TripHead])}
+        lost = not data.recovered and any(trip not in heads for trip in self.trips)
+        if data.recovered:
+            frames = missed(data)
+        else:
+            trips = codec.decode(data.trips, list[Raw])
+            frames = [(0, wire.push("trip.snapshot", trip)) for trip in trips]
+        feed, self.held_feed = self.held_feed, []
+        frames = sorted(frames + feed + self._adopt(data), key=_seq)
+        return Settled(frames, lost)
+
+    def _adopt(self, data: SyncData) -> list[Stamped]:
+        heads = codec.decode(data.trips, list[TripHead])
+        self.trips = {head.id: head.version for head in heads}
+        self.online = data.online
+        self.seq = data.seq
+        held, self.held = self.held or [], None
+        frames = []
+        for push in held:
+            frame = self.receive(push)
+            if frame is not None:
+                frames.append((push.seq, frame))
+        return frames
+
+    def _follows(self, head: TripHead, known: int | None) -> bool:
+        if known is not None:
+            # A driver who gave the trip back meets it again at a later version.
+            return head.version == known + 1
+        if self.role is Role.DRIVER:
+            return head.status == Status.STARTED
+        return head.version == 1
+
+    def _note(self, kind: str, head: TripHead) -> None:
+        given_back = kind == "trip.released" and self.role is Role.DRIVER
+        if given_back or head.status in _ENDED:
+            self.trips.pop(head.id, None)
+        else:
+            self.trips[head.id] = head.version
+
+
+def missed(data: SyncData) -> list[Stamped]:
+    """The events of a sync as frames, in order."""
+    pushes = [codec.decode(raw, TripPush) for raw in data.events]
+    return [(p.seq, wire.event(p.type, p.seq, p.trip)) for p in pushes]
+
+
+def _seq(stamped: Stamped) -> int:
+    return stamped[0]

@@ -1,0 +1,42 @@
+"""Answers to upgrade requests that are refused: RFC 9457 problems, as over HTTP.
+
+Pure. Which requests are refused is gateway/handshake.py's and websockets' to say.
+"""
+
+from email.utils import formatdate
+from http import HTTPStatus
+
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from gateway.handshake import Rejected
+from gateway.http import problems
+from schemas.refusals import Code, Refusal
+
+
+def rejection(rejected: Rejected) -> Response:
+    return _response(rejected.status, Refusal(rejected.code, rejected.detail))
+
+
+def as_problem(response: Response) -> Response:
+    """The same refusal of websockets' in our shape."""
+    detail = bytes(response.body or b"").decode(errors="replace").strip()
+    problem = _response(response.status_code, Refusal(Code.BAD_FRAME, detail))
+    for name in ("Allow", "Upgrade"):
+        if name in response.headers:
+            problem.headers[name] = response.headers[name]
+    return problem
+
+
+def _response(status: int, refusal: Refusal) -> Response:
+    body, more = problems.body_and_headers(refusal, status)
+    headers = Headers(
+        {
+            "Date": formatdate(usegmt=True),
+            "Connection": "close",
+            "Content-Length": str(len(body)),
+            "Content-Type": problems.MEDIA_TYPE,
+            **more,
+        }
+    )
+    return Response(status, HTTPStatus(status).phrase, headers, body)

@@ -1,0 +1,242 @@
+"""One region as this gateway sees it: who of it is connected, and what a tick brought.
+
+Merges a driver's own events with the feed by `seq`, so that a session's events only
+grow, and joins the feed's frames once for all drivers who get the same. No I/O but for
+writing to connections; subscribing and asking is gateway/hub.py's.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+from gateway import feed, metrics
+from gateway.feed import Feed
+from gateway.recipient import Recipient, Stamped
+from schemas.claims import Claims
+from schemas.closes import Close
+from schemas.events import FeedEntry
+from schemas.trips import Role
+
+if TYPE_CHECKING:
+    from gateway.rooms import Room
+    from gateway.triprooms import TripRoom
+
+
+class Connection(Protocol):
+    """What the fan-out needs of a socket."""
+
+    pending: int
+    bare: bool
+    """An older client's, that wants a message's text beside its type."""
+
+    def write(self, data: bytes) -> None:
+        """Queue whole frames; written when the tick ends."""
+
+    def write_latest(self, key: str, frame: bytes) -> None:
+        """Queue a frame that replaces the one with the same key, if it still waits."""
+
+    def close(self, code: Close) -> None: ...
+
+    def live(self) -> None:
+        """The welcome is out."""
+
+    def current_claims(self) -> Claims | None: ...
+
+
+class Seat:
+    """One session's place among its user's."""
+
+    __slots__ = (
+        "attendance",
+        "connection",
+        "cursor",
+        "held",
+        "later",
+        "listener",
+        "rooms",
+    )
+
+    def __init__(self, connection: Connection, listener: "Listener") -> None:
+        self.connection = connection
+        self.listener = listener
+        self.cursor = 0
+        self.held: list[Stamped] | None = []
+        """What waits for the welcome; None once that is out."""
+        self.attendance = ""
+        """The session as rooms know it; empty until it has asked to join one."""
+        self.rooms: set[Room] | None = None
+        self.later: list[Stamped] | None = None
+        """Rooms' frames that must wait for a sync of the user, so that the highest
+        `seq` the client saw stays a safe cursor."""
+
+    def give(self, seq: int, frame: bytes, held_max: int) -> None:
+        if self.held is None:
+            if seq > self.cursor or seq == 0:
+                self.connection.write(frame)
+        elif len(self.held) < held_max:
+            self.held.append((seq, frame))
+        else:
+            self.connection.close(Close.RESYNC)
+
+    def give_in_room(self, seq: int, frame: bytes, held_max: int) -> None:
+        """A room's frame: no welcome covers it."""
+        if self.held is not None or self.listener.recipient.held is None:
+            self.give(0, frame, held_max)
+            return
+        if self.later is None:
+            self.later = []
+        self.later.append((seq, frame))
+        if len(self.later) > held_max:
+            self.later = None
+            self.connection.close(Close.RESYNC)
+
+
+class Listener:
+    """A connected user: their pushes' state, their sessions, their subscription."""
+
+    __slots__ = (
+        "claims",
+        "recipient",
+        "region",
+        "seats",
+        "subscription",
+        "trip_rooms",
+    )
+
+    def __init__(self, region: "Region", claims: Claims) -> None:
+        self.region = region
+        self.claims = claims
+        self.recipient = Recipient(claims.sub, Role(claims.role))
+        self.seats: list[Seat] = []
+        self.subscription: Cancellable | None = None
+        self.trip_rooms: dict[str, TripRoom] = {}
+        """Of the trips they drive or ride in, or did a moment ago; oldest first."""
+
+
+class Cancellable(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Region:
+    __slots__ = (
+        "drivers",
+        "drivers_subscription",
+        "feed",
+        "held_max",
+        "listeners",
+        "name",
+        "own",
+        "ready",
+        "rooms",
+    )
+
+    def __init__(self, name: str, held_max: int) -> None:
+        self.name = name
+        self.held_max = held_max
+        self.listeners: dict[str, Listener] = {}
+        self.drivers: dict[str, Listener] = {}
+        self.drivers_subscription: Cancellable | None = None
+        self.feed = Feed()
+        self.ready: list[FeedEntry] = []
+        """This tick's feed, in order."""
+        self.own: dict[Listener, list[Stamped]] = {}
+        """This tick's own events of drivers."""
+        self.rooms: dict[str, Room] = {}
+        """Rooms that sessions of this gateway are in."""
+
+    def stop_feed(self) -> None:
+        """The last driver is gone; the next one starts afresh."""
+        if self.drivers_subscription is not None:
+            self.drivers_subscription.cancel()
+            self.drivers_subscription = None
+        self.feed = Feed()
+        self.ready.clear()
+
+    def deliver(self, listener: Listener, stamped: Stamped) -> None:
+        """A user's own event: a rider's at once, a driver's merged with the feed."""
+        if listener.recipient.role is Role.DRIVER:
+            self.own.setdefault(listener, []).append(stamped)
+        else:
+            self.give(listener, [stamped])
+
+    def give(self, listener: Listener, frames: list[Stamped]) -> None:
+        for seat in list(listener.seats):
+            mine = frames
+            if seat.later is not None and listener.recipient.held is None:
+                mine = sorted([*frames, *seat.later], key=_seq)
+                seat.later = None
+            for seq, frame in mine:
+                seat.give(seq, frame, self.held_max)
+        metrics.USER_DELIVERIES.inc(len(frames) * len(listener.seats))
+
+    def flush(self) -> None:
+        """Hand on what the tick brought."""
+        own, self.own = self.own, {}
+        if not self.ready:
+            for listener, frames in own.items():
+                self.give(listener, frames)
+            return
+        ready, self.ready = self.ready, []
+        stamped = [(entry.seq, feed.frame(entry)) for entry in ready]
+        special = set(own)
+        for entry in ready:
+            for user in entry.exclude:
+                excluded = self.drivers.get(user)
+                if excluded is not None:
+                    special.add(excluded)
+        for listener in special:
+            self._merge(listener, own.get(listener, []), ready, stamped)
+        self._broadcast(special, stamped)
+
+    def _merge(
+        self,
+        listener: Listener,
+        frames: list[Stamped],
+        ready: list[FeedEntry],
+        stamped: list[Stamped],
+    ) -> None:
+        user = listener.recipient.id
+        entries = [
+            pair
+            for entry, pair in zip(ready, stamped, strict=True)
+            if user not in entry.exclude
+        ]
+        if self._held(listener, entries) or not listener.recipient.online:
+            self.give(listener, frames)
+        else:
+            self.give(listener, sorted([*frames, *entries], key=_seq))
+
+    def _broadcast(self, special: set[Listener], stamped: list[Stamped]) -> None:
+        blob = b"".join([frame for _, frame in stamped])
+        first = stamped[0][0]
+        count = 0
+        for listener in list(self.drivers.values()):
+            if listener in special or self._held(listener, stamped):
+                continue
+            if not listener.recipient.online:
+                continue
+            for seat in list(listener.seats):
+                if seat.held is None and first > seat.cursor:
+                    seat.connection.write(blob)
+                else:
+                    for seq, frame in stamped:
+                        seat.give(seq, frame, self.held_max)
+            count += len(listener.seats)
+        metrics.FEED_DELIVERIES.inc(count * len(stamped))
+
+    def _held(self, listener: Listener, entries: list[Stamped]) -> bool:
+        """Whether the feed must wait for a sync of this driver, so that the highest
+        `seq` a client saw stays a safe cursor.
+        """
+        recipient = listener.recipient
+        if recipient.held is None:
+            return False
+        if recipient.online or not recipient.asking:
+            recipient.held_feed.extend(entries)
+        if len(recipient.held_feed) > self.held_max:
+            recipient.held_feed.clear()
+            for seat in list(listener.seats):
+                seat.connection.close(Close.RESYNC)
+        return True
+
+
+def _seq(stamped: Stamped) -> int:
+    return stamped[0]

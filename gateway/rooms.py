@@ -1,0 +1,306 @@
+"""One room as this gateway sees it: who of it is here, and in what order they hear.
+
+    nobody ──join──▶ unknown, holding ──answer──▶ in step ◀──filled── holding
+                                                     └───gap, NATS away───▲
+
+`n` is dense, so a hole shows; then everything is held until the leader has filled it.
+No I/O but for writing to connections; subscribing and asking is gateway/lobby.py's.
+"""
+
+from typing import NamedTuple, Protocol
+
+from msgspec import Raw, Struct
+
+from gateway import metrics, wire
+from gateway.region import Seat
+from schemas import codec
+from schemas.closes import Close
+from schemas.rooms import MemberPush, MessageHead, MessagePush
+
+Push = MessagePush | MemberPush
+
+
+class Joined(Struct, frozen=True):
+    """A join's answer, as much of it as a gateway needs."""
+
+    members: list["Id"]
+    history: list[Raw]
+    recovered: bool
+
+
+class Id(Struct, frozen=True):
+    id: str
+
+
+class _Text(Struct, frozen=True):
+    text: str
+
+
+class Cancellable(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Item(NamedTuple):
+    """One frame for all of a room."""
+
+    n: int
+    """The message's; 0: somebody came or went."""
+    seq: int
+    """The event's; 0: unknown, since it was fetched again."""
+    frame: bytes
+    bare: bytes
+    """The same as older clients want it; empty until somebody does."""
+    data: Raw
+    user: str = ""
+    joined: bool = False
+
+
+class Occupant:
+    """One session's place in one room.
+
+    `covered`: its join was answered with all up to that message; None: not yet.
+    """
+
+    __slots__ = ("asked", "bare", "covered", "explicit", "members", "seat")
+
+    def __init__(self, seat: Seat, *, explicit: bool) -> None:
+        self.seat = seat
+        self.bare = seat.connection.bare
+        self.asked = 0
+        """Joins on their way."""
+        self.explicit = explicit
+        """It asked to join; else it takes part in the room's trip."""
+        self.covered: int | None = None
+        self.members: set[str] = set()
+
+
+class Room:
+    """`n`: of the last message passed on; None: not known yet."""
+
+    __slots__ = (
+        "_held_max",
+        "asking",
+        "held",
+        "joining",
+        "live",
+        "n",
+        "name",
+        "ready",
+        "seq",
+        "subscription",
+        "tail",
+    )
+
+    def __init__(self, name: str, n: int | None, held_max: int) -> None:
+        self.name = name
+        self.n = n
+        self.seq = 0
+        self.held: list[Push] | None = None
+        self.live: dict[Seat, Occupant] = {}
+        self.joining: dict[Seat, Occupant] = {}
+        self.ready: list[Item] = []
+        """This tick's, for the live."""
+        self.tail: list[Item] = []
+        """All that was passed on since the first of `joining` asked."""
+        self.asking = False
+        """Somebody was sent to fill a gap."""
+        self.subscription: Cancellable | None = None
+        self._held_max = held_max
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.live and not self.joining
+
+    # ---- who is here ---------------------------------------------------------
+
+    def begin(self, occupant: Occupant) -> None:
+        """Its join is on its way: from now on nothing may be missed."""
+        if self.is_empty:
+            self.held = []
+        self.joining[occupant.seat] = occupant
+
+    def admit(self, occupant: Occupant) -> None:
+        """It hears all from now on, without a history."""
+        self.live[occupant.seat] = occupant
+
+    def remove(self, seat: Seat) -> Occupant | None:
+        if self.joining.pop(seat, None) is not None and not self.joining:
+            self.tail.clear()
+        return self.live.pop(seat, None)
+
+    def answered(self, occupant: Occupant, data: Joined, since: int | None) -> None:
+        """Its join since `since` was answered, and the answer written to it."""
+        covered = head_of(data, since or 0 if data.recovered else 0)
+        occupant.covered = covered
+        occupant.members = {member.id for member in data.members}
+        if self.n is None:
+            self._learn(covered)
+        elif covered > self.n:  # lost, though nothing later has come yet
+            self.hold()
+        self.settle_joining()
+
+    def abandon(self) -> None:
+        """Nobody's answer will say where the room is: go on with what comes."""
+        if self.n is None and self.held is not None and not self.joining:
+            held, self.held = self.held, None
+            for push in held:
+                self.receive(push)
+
+    def _learn(self, n: int) -> None:
+        """The last message was number `n`; go on with what was held behind it."""
+        self.n = n
+        held, self.held = self.held or [], None
+        for push in held:
+            self.receive(push)
+
+    def settle_joining(self) -> None:
+        """Whose answer is contained in what was passed on becomes live."""
+        if self.held is not None or self.n is None or not self.joining:
+            return
+        self.flush()
+        for seat, occupant in list(self.joining.items()):
+            if occupant.covered is None or occupant.covered > self.n:
+                continue
+            missed = _after(self.tail, occupant)
+            if missed:
+                self._give(occupant, missed)
+            del self.joining[seat]
+            self.live[seat] = occupant
+        if not self.joining:
+            self.tail.clear()
+
+    # ---- what comes ----------------------------------------------------------
+
+    def receive(self, push: Push) -> None:
+        """Pass a push on, or hold it. Where this finds a gap, `held` becomes a list
+        and the caller must ask for what follows `n`.
+        """
+        if self.held is not None:
+            self.held.append(push)
+            if len(self.held) > self._held_max:
+                self.give_up()
+            return
+        if type(push) is MemberPush:
+            if push.seq > self.seq:
+                self.seq = push.seq
+                self._pass_on(_of_member(push, self.name))
+            return
+        assert type(push) is MessagePush
+        n = codec.decode(push.message, MessageHead).seq
+        if self.n is not None:
+            if n <= self.n:
+                return
+            if n != self.n + 1:
+                self.held = [push]
+                return
+        self.n = n
+        self.seq = max(self.seq, push.seq)
+        frame = wire.event("chat.message", push.seq, push.message)
+        self._pass_on(Item(n, push.seq, frame, b"", push.message))
+
+    def _pass_on(self, item: Item) -> None:
+        self.ready.append(item)
+        if self.joining:
+            self.tail.append(item)
+            if len(self.tail) > self._held_max:
+                self.give_up()
+
+    def hold(self) -> None:
+        """Something may be lost: keep what comes until it is fetched."""
+        if self.held is None:
+            self.held = []
+
+    def fill(self, data: Joined) -> bool:
+        """The answer to a join since `n`; False: it does not reach back that far, and
+        what is lost stays lost.
+        """
+        if self.held is None:
+            return True
+        if self.n is not None and data.recovered:
+            for message in data.history:
+                n = codec.decode(message, MessageHead).seq
+                if n > self.n:
+                    self.n = n
+                    frame = wire.push("chat.message", message)
+                    self._pass_on(Item(n, 0, frame, b"", message))
+        is_whole = self.n is None or data.recovered
+        self._learn(head_of(data, 0 if self.n is None else self.n))
+        self.settle_joining()
+        return is_whole
+
+    def give_up(self) -> None:
+        """Too much is held: those who wait for it shall come back."""
+        waiting = [*self.live, *self.joining]
+        self.held = None if self.n is None else []
+        self.tail.clear()
+        for seat in waiting:
+            seat.connection.close(Close.RESYNC)
+
+    # ---- what goes out -------------------------------------------------------
+
+    def flush(self) -> None:
+        """Hand on what the tick brought: the same bytes to all."""
+        ready, self.ready = self.ready, []
+        if not ready:
+            return
+        plain = b"".join([item.frame for item in ready])
+        bare = b""
+        for occupant in list(self.live.values()):
+            seat = occupant.seat
+            if seat.held is not None or seat.listener.recipient.held is not None:
+                self._give(occupant, ready)
+            elif not occupant.bare:
+                seat.connection.write(plain)
+            else:
+                if not bare:
+                    ready = [_with_bare(item) for item in ready]
+                    bare = b"".join([item.bare for item in ready])
+                seat.connection.write(bare)
+        metrics.ROOM_DELIVERIES.inc(len(ready) * len(self.live))
+
+    def _give(self, occupant: Occupant, items: list[Item]) -> None:
+        """To one that is not like the others."""
+        seat = occupant.seat
+        for item in items:
+            frame = _with_bare(item).bare if occupant.bare else item.frame
+            seat.give_in_room(item.seq, frame, self._held_max)
+
+
+def head_of(data: Joined, otherwise: int) -> int:
+    """Number of the last message an answer holds; `otherwise`: it holds none."""
+    if not data.history:
+        return otherwise
+    return max(otherwise, codec.decode(data.history[-1], MessageHead).seq)
+
+
+def _after(tail: list[Item], occupant: Occupant) -> list[Item]:
+    """What of `tail` its answer doesn't say already."""
+    covered = occupant.covered or 0
+    members = set(occupant.members)
+    missed = []
+    for item in tail:
+        if item.n:
+            if item.n > covered:
+                missed.append(item)
+        elif item.joined != (item.user in members):
+            (members.add if item.joined else members.discard)(item.user)
+            missed.append(item)
+    return missed
+
+
+def _of_member(push: MemberPush, room: str) -> Item:
+    user = codec.decode(push.user, Id).id
+    data = Raw(b'{"room":%b,"user":%b}' % (codec.encode(room), bytes(push.user)))
+    kind = "chat.joined" if push.joined else "chat.left"
+    frame = wire.event(kind, push.seq, data)
+    return Item(0, push.seq, frame, frame, data, user, push.joined)
+
+
+def _with_bare(item: Item) -> Item:
+    """With the text beside `type`, PROTOCOL.md section 2 "older clients"."""
+    if item.bare:
+        return item
+    text = codec.encode(codec.decode(item.data, _Text).text)
+    seq = b'"seq":%d,' % item.seq if item.seq else b""
+    bare = b'{"type":"chat.message","message":%b,%b"data":%b}'
+    return item._replace(bare=wire.text(bare % (text, seq, bytes(item.data))))

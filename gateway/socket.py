@@ -1,0 +1,408 @@
+"""One WebSocket: bytes in and out, RFC 6455 by websockets, meaning by the session.
+
+uvicorn hands the socket over on an upgrade (`uvicorn.Config(ws=…)`), replays the
+request head and calls `shutdown()` when it stops. Frames out go by gateway/outbox.py.
+Has no task and no timer handle of its own.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import CLOSED, CONNECTING, OPEN
+from websockets.server import ServerProtocol
+
+from gateway import handshake, metrics, refusing, wire
+from gateway import session as machine
+from gateway.outbox import Outbox
+from gateway.session import Session
+from schemas import rooms
+from schemas.accounts import Result
+from schemas.claims import Claims
+from schemas.closes import Close
+from schemas.commands import Answer, JoinRoom
+from schemas.frames import FRAME_BYTES_MAX
+from schemas.refusals import HTTP_STATUS, Refusal
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from gateway.edge import Edge
+    from gateway.region import Seat
+
+log = structlog.get_logger()
+
+_quiet = logging.getLogger("cabrank.gateway.websockets")
+_quiet.setLevel(logging.CRITICAL)
+"""websockets says little that the metrics don't, and quotes what clients sent."""
+
+_NEVER = float("inf")
+
+
+class Connection(Outbox):
+    __slots__ = (
+        "_close_s",
+        "_early",
+        "_fragments",
+        "_ping_s",
+        "_pong_s",
+        "_seat",
+        "_server_state",
+        "_session",
+        "_welcome_s",
+        "bare",
+        "due_slot",
+        "pending",
+    )
+
+    def __init__(
+        self,
+        edge: "Edge",
+        config: "Config | None" = None,  # noqa: ARG002 - uvicorn passes it
+        server_state: "ServerState | None" = None,
+        app_state: Any = None,  # noqa: ARG002 - uvicorn passes it
+    ) -> None:
+        super().__init__(edge, ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_quiet))
+        self._server_state = server_state
+        self._session: Session | None = None
+        self._seat: Seat | None = None
+        self._fragments: list[bytes] | None = None
+        self._welcome_s = self._pong_s = self._close_s = _NEVER
+        self._ping_s = _NEVER
+        self.pending = 0
+        self.due_slot = 0
+        self.bare = False
+        self._early: list[bytes] | None = None
+        """What comes while a leader is asked about the handshake."""
+
+    # ---- asyncio.Protocol ----------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._edge.connections.add(self)
+        if self._server_state is not None:
+            self._server_state.connections.add(cast("Any", self))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._ws.state = CLOSED  # nothing is written any more
+        self._end_session()
+        self._edge.wheel.cancel(self)
+        self._edge.connections.discard(self)
+        if self._server_state is not None:
+            self._server_state.connections.discard(cast("Any", self))
+
+    def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            self._early.append(data)
+            if sum(map(len, self._early)) > FRAME_BYTES_MAX:
+                self._transport.abort()
+            return
+        ws = self._ws
+        ws.receive_data(data)
+        for event in ws.events_received():
+            if type(event) is Frame:
+                self._frame(event)
+            elif isinstance(event, Request):
+                self._handshake(event)
+        if ws.writes:
+            self._write_control()
+        if ws.parser_exc is not None:
+            self._end_session()
+
+    def shutdown(self) -> None:
+        """The server stops: the client shall come back, to any other gateway."""
+        if self._ws.state is CONNECTING:
+            self._transport.close()
+        else:
+            self.close(Close.DRAINING)
+
+    # ---- frames in -----------------------------------------------------------
+
+    def _frame(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.TEXT:
+            if frame.fin:
+                self._text(bytes(frame.data))
+            else:
+                self._fragments = [bytes(frame.data)]
+        elif opcode is Opcode.CONT:
+            if self._fragments is not None:
+                self._fragments.append(bytes(frame.data))
+                if frame.fin:
+                    whole, self._fragments = b"".join(self._fragments), None
+                    self._text(whole)
+        elif opcode is Opcode.PONG:
+            self._pong_s = _NEVER
+        elif opcode is Opcode.BINARY:
+            self.close(Close.UNSUPPORTED_DATA)
+        elif opcode is Opcode.CLOSE:
+            self._end_session()
+
+    def _text(self, payload: bytes) -> None:
+        session = self._session
+        if session is None or self._ws.state is not OPEN:
+            return
+        self._edge.frames_in += 1
+        now = self._edge.now()
+        for action in session.receive(payload, now):
+            self._act(action, now)
+
+    def _act(self, action: machine.Action, now: machine.Now) -> None:
+        """Carry out what the session decided."""
+        if self._ws.state is not OPEN:
+            return
+        edge = self._edge
+        if type(action) is machine.Submit:
+            self._submit(action, now)
+        elif type(action) is machine.Send:
+            if action.code is not None:
+                metrics.REFUSALS.labels(action.code.value).inc()
+            self._answer(action.frame)
+        elif type(action) is machine.Visit:
+            self._visit(action)
+        elif type(action) is machine.Locate:
+            claims = self.current_claims()
+            if claims is not None:
+                edge.positions.add(claims.region, action.fix)
+        elif type(action) is machine.Identified:
+            self._attach(action, now)
+        elif type(action) is machine.AskLogIn:
+            edge.log_in(self, action.request)
+        elif type(action) is machine.Shut:
+            self.close(action.code)
+        else:
+            self._schedule(now)
+
+    def _submit(self, action: machine.Submit, now: machine.Now) -> None:
+        claims = self.current_claims()
+        if claims is None:
+            return
+        refusal = self._edge.courier.submit(
+            claims.region, action.command, self, self._answers(action.ref), now.mono_s
+        )
+        if refusal is not None:
+            self._refuse(action.ref, refusal)
+
+    def _visit(self, action: machine.Visit) -> None:
+        seat, lobby, command = self._seat, self._edge.hub.lobby, action.command
+        if seat is None:
+            return
+        done = self._answers(action.ref)
+        if isinstance(command, JoinRoom):
+            refusal = lobby.join(seat, command, done)
+        else:
+            refusal = lobby.leave(seat, command, done)
+        if refusal is not None:
+            self._refuse(action.ref, refusal)
+
+    def _answers(self, ref: str | None) -> Callable[[Answer], None]:
+        def done(answer: Answer) -> None:
+            if answer.data is not None:
+                self._answer(wire.reply(ref, answer.data))
+            elif answer.refused is not None:
+                self._refuse(ref, answer.refused)
+
+        return done
+
+    def _attach(self, identified: machine.Identified, now: machine.Now) -> None:
+        claims = identified.claims
+        self._welcome_s = now.mono_s + self._edge.limits.welcome_s
+        self._seat = self._edge.hub.attach(self, claims, identified.since)
+        if self._seat is None:
+            self.close(Close.TRY_AGAIN_LATER)
+            return
+        log.debug("session", user=claims.sub, session=claims.sid)
+        self._schedule(now)
+        if self._session is not None:
+            for action in self._session.enter(now):
+                self._act(action, now)
+
+    def logged_in(self, result: Result) -> None:
+        """What persistence said about the password."""
+        session = self._session
+        if session is None or self._ws.state is not OPEN:
+            return
+        now = self._edge.now()
+        for action in session.logged_in(result, now):
+            self._act(action, now)
+
+    def current_claims(self) -> Claims | None:
+        return self._session.claims if self._session is not None else None
+
+    # ---- frames out ----------------------------------------------------------
+
+    def _refuse(self, ref: str | None, refusal: Refusal) -> None:
+        metrics.REFUSALS.labels(refusal.code.value).inc()
+        self._answer(wire.refused(ref, refusal))
+
+    def _answer(self, frame: bytes) -> None:
+        """Answers wait for the welcome as events do."""
+        if self._seat is not None:
+            self._seat.give(0, frame, self._edge.limits.held_max)
+        else:
+            self.write(frame)
+
+    def _close_slow(self, waiting: int) -> None:
+        claims = self.current_claims()
+        log.info(
+            "slow consumer",
+            user=claims.sub if claims else None,
+            session=claims.sid if claims else None,
+            waiting_bytes=waiting,
+        )
+        metrics.SLOW_CONSUMERS.inc()
+        self._out.clear()
+        self.close(Close.SLOW_CONSUMER)
+
+    def _write_control(self) -> None:
+        """What websockets wants sent: the handshake's answer, pongs, closes."""
+        pending = self._ws.data_to_send()
+        ends = pending[-1] == b""
+        data = b"".join(pending)
+        if self._ws.state is OPEN and not ends:
+            if data:  # a pong, or the handshake's answer: within the budget
+                self._out.append(data)
+                self._out_bytes += len(data)
+                if not self._is_dirty:
+                    self._mark()
+            return
+        self._transport.write(b"".join((*self._out, data)))
+        self._out = []
+        if not ends:
+            return
+        self._until_closed()
+        # After a failure the peer may still be sending: closing at once would make the
+        # kernel answer with a reset, which can overtake our close frame.
+        if self._ws.parser_exc is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    # ---- opening and closing -------------------------------------------------
+
+    def _handshake(self, request: Request) -> None:
+        edge = self._edge
+        now = edge.now()
+        verdict = handshake.judge(
+            request.path,
+            request.headers.get_all,
+            edge.origins,
+            lambda token: edge.identity.verify(token, now.wall_ms / 1000),
+        )
+        if isinstance(verdict, handshake.Rejected):
+            self._reject(refusing.rejection(verdict))
+            return
+        claims, room = verdict.claims, verdict.room
+        if claims is None or room is None or rooms.trip_of(room) is None:
+            self._accept(request, verdict)
+            return
+        self._early = []
+        edge.may_enter(
+            claims, room, lambda refusal: self._judged(request, verdict, refusal)
+        )
+
+    def _judged(
+        self, request: Request, verdict: handshake.Accepted, refusal: Refusal | None
+    ) -> None:
+        """What the leader said about the room of this path."""
+        early, self._early = self._early or [], None
+        if self._ws.state is not CONNECTING or self._transport.is_closing():
+            return
+        if refusal is None:
+            self._accept(request, verdict)
+        else:
+            status = HTTP_STATUS[refusal.code]
+            rejected = handshake.Rejected(status, refusal.code, refusal.message)
+            self._reject(refusing.rejection(rejected))
+        if early and self._ws.state is OPEN:
+            self.data_received(b"".join(early))
+
+    def _accept(self, request: Request, verdict: handshake.Accepted) -> None:
+        edge = self._edge
+        now = edge.now()
+        response = self._ws.accept(request)
+        if response.status_code != 101:  # noqa: PLR2004 - Switching Protocols
+            self._reject(refusing.as_problem(response))
+            return
+        if verdict.subprotocol is not None:
+            response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
+        metrics.HANDSHAKES.labels("101").inc()
+        self._ws.send_response(response)
+        self._write_control()
+        self._session = Session(
+            edge.shared, now, verdict.required, verdict.since, verdict.room
+        )
+        self.bare = verdict.room is not None
+        self._ping_s = now.mono_s + edge.limits.ping_s
+        if verdict.claims is not None:
+            self._act(self._session.identify(verdict.claims), now)
+        self._schedule(now)
+
+    def _reject(self, response: Response) -> None:
+        metrics.HANDSHAKES.labels(str(response.status_code)).inc()
+        self._ws.send_response(response)
+        self._write_control()
+
+    def close(self, code: Close) -> None:
+        """Start the closing handshake; the socket is cut if the peer doesn't join."""
+        if self._ws.state is not OPEN:
+            return
+        metrics.CLOSES.labels(str(code.value)).inc()
+        if self._latest is not None:
+            self._latest = None
+        self._ws.send_close(code, wire.reason(code))
+        self._write_control()
+        self._end_session()
+        self._until_closed()
+
+    def _until_closed(self) -> None:
+        at_s = time.monotonic() + self._edge.limits.close_s
+        self._close_s = min(self._close_s, at_s)
+        self._edge.wheel.schedule(self, self._close_s)
+
+    def _end_session(self) -> None:
+        if self._session is not None:
+            self._session.over()
+        if self._seat is not None:
+            self._edge.hub.detach(self._seat)
+            self._seat = None
+
+    def live(self) -> None:
+        self._welcome_s = _NEVER
+
+    # ---- time ----------------------------------------------------------------
+
+    def on_timer(self, now_s: float) -> None:
+        """The wheel says that something may be due."""
+        if now_s >= self._close_s:
+            self._transport.abort()
+            return
+        session = self._session
+        if session is None or self._ws.state is not OPEN:
+            self._edge.wheel.schedule(self, self._close_s)
+            return
+        now = self._edge.now()
+        for action in session.check(now):
+            self._act(action, now)
+        if now_s >= self._welcome_s:
+            self.close(Close.TRY_AGAIN_LATER)
+        elif now_s >= self._pong_s:
+            self.close(Close.INTERNAL_ERROR)
+        elif now_s >= self._ping_s:
+            self._ping_s = now_s + self._edge.limits.ping_s
+            self._pong_s = now_s + self._edge.limits.pong_s
+            self.write(wire.PING)
+        if self._ws.state is OPEN:
+            self._schedule(now)
+
+    def _schedule(self, now: machine.Now) -> None:
+        session = self._session
+        assert session is not None
+        at_s = min(self._welcome_s, self._pong_s, self._ping_s, session.due_s(now))
+        self._edge.wheel.schedule(self, at_s)

@@ -1,0 +1,132 @@
+"""uvicorn as the gateway runs it: one port for HTTP and WebSockets, time limits added.
+
+uvicorn has no limit for half a request; its access log would print `?token=`. Must not
+know routes or frames.
+"""
+
+import socket
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.socket import Connection
+
+if TYPE_CHECKING:
+    from gateway.edge import Edge
+
+BACKLOG = 2048
+GRACE_S = 8
+"""For the last answers and closing handshakes; runtime.lifecycle cuts off at 20 s."""
+
+
+class HttpConnection(HttpToolsProtocol):
+    """Ends a connection whose request head, or body, doesn't arrive in time."""
+
+    def __init__(self, edge: "Edge", **given: Any) -> None:
+        super().__init__(**given)
+        self.due_slot = 0
+        self._edge = edge
+        self._in_request = False
+
+    def _give_s(self, seconds: float) -> None:
+        self._edge.wheel.schedule(self, time.monotonic() + seconds)
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._give_s(self._edge.limits.http_head_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._edge.wheel.cancel(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_request and self.due_slot == 0:
+            # The first bytes of a further request; the first one's time is running.
+            self._give_s(self._edge.limits.http_head_s)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._in_request = True
+        self._give_s(self._edge.limits.http_body_s)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_request = False
+        self._edge.wheel.cancel(self)
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._edge.wheel.cancel(self)
+        super().handle_websocket_upgrade()
+
+    def on_timer(self, now_s: float) -> None:  # noqa: ARG002 - the wheel passes it
+        """Half a request came and no more."""
+        self.transport.abort()
+
+
+class WebServer:
+    """Serves `app` and the edge's WebSockets on a bound socket."""
+
+    def __init__(self, app: Any, edge: "Edge", listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=partial(HttpConnection, edge),  # type: ignore[arg-type]
+                ws=partial(Connection, edge),  # type: ignore[arg-type]
+                loop="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+
+    async def start(self) -> None:
+        """Accept connections from now on."""
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._listener])
+
+    async def run(self) -> None:
+        """Its own heartbeat (the Date header); ends after `stop`."""
+        await self._server.main_loop()
+
+    def refuse_new(self) -> None:
+        """Accept no more connections."""
+        for server in self._server.servers:
+            server.close()
+
+    async def stop(self) -> None:
+        """Close every connection, each by its `shutdown()`, and wait for them."""
+        self._server.should_exit = True
+        await self._server.shutdown(sockets=[self._listener])
+
+
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """A bound, not yet listening socket; `reuse_port` lets several gateways share it.
+
+    Raises:
+        OSError: the address is taken, unknown, or not allowed.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,246 @@
+"""Database URLs, engines, and the schema's revision. Knows no table.
+
+One URL serves all: `sqlite:///PATH` or `postgresql://…`, a driver suffix is taken and
+ignored. Services ask through the async engine; the writer and the migrations, which
+have a thread of their own, through the plain one.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from persistence.errors import DatabaseError
+
+__all__ = ["DatabaseError", "engine", "migrate", "plain_engine", "reading"]
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+READ_ONLY = "cabrank_read_only"
+"""Execution option: this connection only reads."""
+BUSY_TIMEOUT_S = 5
+"""How long SQLite waits for another process's transaction; ours take milliseconds."""
+POOL_MAX = 8
+"""Connections of one process; questions that find none wait."""
+MIGRATION_LOCK = 0x6361_6272_616E_6B  # "cabrank"
+MIGRATION_WAIT_S = 60
+"""How long one runner of migrations waits for another."""
+TABLE_LOCK_WAIT_S = 10
+"""How long a migration waits for a table in use; all who come after wait with it."""
+
+POSTGRES_CONNECT: dict[str, Any] = {
+    # A server that vanished without a word is noticed within ~10 s, not 15 min.
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "cabrank",
+    # Ours take milliseconds; what takes this long is stuck.
+    "options": "-c statement_timeout=30s -c lock_timeout=5s",
+}
+
+
+def parse(url: str) -> URL:
+    """Read a database URL.
+
+    Raises:
+        DatabaseError: not a URL, neither SQLite nor PostgreSQL, or without a path.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # Without the URL: it may hold a password.
+        msg = "the database URL is not of the form sqlite:///PATH or postgresql://…"
+        raise DatabaseError(msg) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if parsed.host is not None or parsed.database in (None, "", ":memory:"):
+            msg = f"{url!r} names no file: sqlite:///PATH (sqlite:////PATH absolute)"
+            raise DatabaseError(msg)
+    elif backend not in ("postgresql", "postgres"):
+        msg = f"database {backend!r} is neither 'sqlite' nor 'postgresql'"
+        raise DatabaseError(msg)
+    return parsed
+
+
+def is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def engine(url: str) -> AsyncEngine:
+    """The async engine: a transaction begun on it may write (`engine.begin()`); for
+    questions alone there is `reading`. Connects when first used.
+
+    Raises:
+        DatabaseError: the URL can't be used.
+    """
+    parsed = parse(url)
+    if is_sqlite(parsed):
+        made = create_async_engine(
+            parsed.set(drivername="sqlite+aiosqlite"),
+            connect_args={"timeout": BUSY_TIMEOUT_S},
+            pool_size=POOL_MAX,
+            max_overflow=0,
+        )
+        _make_sqlite_durable(made.sync_engine)
+        return made
+    return create_async_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        connect_args=POSTGRES_CONNECT,
+        pool_size=POOL_MAX,
+        max_overflow=0,
+        # A restarted server costs no question, for a round trip each.
+        pool_pre_ping=True,
+    )
+
+
+def plain_engine(url: str) -> Engine:
+    """The same for a thread: one connection, opened when first used, kept until it
+    breaks.
+
+    Raises:
+        DatabaseError: the URL can't be used.
+    """
+    parsed = parse(url)
+    if is_sqlite(parsed):
+        made = create_engine(
+            parsed.set(drivername="sqlite+pysqlite"),
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+            pool_size=1,
+            max_overflow=0,
+        )
+        _make_sqlite_durable(made)
+        return made
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        connect_args=POSTGRES_CONNECT,
+        pool_size=1,
+        max_overflow=0,
+    )
+
+
+def _make_sqlite_durable(made: Engine) -> None:
+    """WAL, an fsync a commit, and transactions that say at once that they write.
+
+    SQLAlchemy's recipe ("Enabling Non-Legacy SQLite Transactional Modes"). A deferred
+    transaction that reads before it writes fails with "database is locked" at once,
+    whatever the busy timeout; an immediate one waits its turn.
+    """
+
+    @event.listens_for(made, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(made, "begin")
+    def began(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get(READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@asynccontextmanager
+async def reading(made: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for questions: never waits for a writer, must not write."""
+    async with made.connect() as connection:
+        yield await connection.execution_options(**{READ_ONLY: True})
+
+
+# ---- revisions ---------------------------------------------------------------
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file, so that a wheel has it too."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The revision this code was written for."""
+    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+async def current(made: AsyncEngine) -> str | None:
+    """The database's revision; None: never migrated."""
+    async with reading(made) as connection:
+        return await connection.run_sync(_current)
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database to `revision`, up or down ("base": empty), in one
+    transaction, one runner at a time. Makes the directory of an SQLite file.
+
+    Raises:
+        DatabaseError: the URL can't be used.
+        sqlalchemy.exc.SQLAlchemyError: the database refused, or another runner took
+            longer than 60 s; nothing was changed.
+    """
+    parsed = parse(url)
+    if is_sqlite(parsed):
+        assert parsed.database is not None
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    made = plain_engine(url)
+    try:
+        with made.connect() as connection:
+            if is_sqlite(parsed):
+                # BEGIN IMMEDIATE below is the lock.
+                wait_ms = MIGRATION_WAIT_S * 1000
+                connection.execution_options(**{READ_ONLY: True})
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={wait_ms}")
+                connection.rollback()
+                connection.execution_options(**{READ_ONLY: False})
+            with connection.begin():
+                if not is_sqlite(parsed):
+                    _lock(connection)
+                _move(connection, revision)
+    finally:
+        made.dispose()
+
+
+def _lock(connection: Connection) -> None:
+    """Be the only runner on PostgreSQL until the transaction ends."""
+    for statement in (
+        "SET LOCAL statement_timeout = 0",
+        f"SET LOCAL lock_timeout = '{MIGRATION_WAIT_S}s'",
+        f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})",
+        f"SET LOCAL lock_timeout = '{TABLE_LOCK_WAIT_S}s'",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+def _move(connection: Connection, revision: str) -> None:
+    config = alembic_config(connection)
+    if revision in ("head", "heads"):
+        command.upgrade(config, revision)
+        return
+    script = ScriptDirectory.from_config(config)
+    known = [r.revision for r in script.walk_revisions()]  # newest first
+    now = _current(connection)
+    down = now in known and revision in known[known.index(now) + 1 :]
+    if revision == "base" or down:
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)

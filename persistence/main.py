@@ -1,0 +1,140 @@
+"""The persistence process: wires the writer, history and accounts, and runs them."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+
+import nats.errors
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence import database
+from persistence.accounts import Accounts
+from persistence.errors import DatabaseError
+from persistence.history import History
+from persistence.store import Store
+from persistence.writer import Writer
+from runtime import bus, lifecycle, ops
+from runtime import log as logs
+from runtime.settings import Settings
+
+log = structlog.get_logger()
+
+WAIT_S = (0.25, 5.0)
+"""First and longest pause while the database is away at start; doubles in between."""
+PULSE_S = 2.0
+PULSE_LIMIT_S = 10.0
+"""Not ready once the database's last answer is so long ago."""
+
+
+class Pulse:
+    """When the database last answered."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._answered_at = time.monotonic()
+
+    async def watch(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PULSE_LIMIT_S):
+                    async with database.reading(self._engine) as connection:
+                        await connection.execute(text("SELECT 1"))
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                log.warning("the database does not answer", error=repr(error)[:300])
+            else:
+                self._answered_at = time.monotonic()
+            await asyncio.sleep(PULSE_S)
+
+    def silence_s(self) -> float:
+        return time.monotonic() - self._answered_at
+
+
+async def check_revision(url: str) -> None:
+    """Wait until the database answers, for ever, and compare its revision.
+
+    Raises:
+        DatabaseError: the URL can't be used, or the revision isn't this code's.
+    """
+    head = database.head()
+    pause, longest = WAIT_S
+    engine = database.engine(url)
+    try:
+        while True:
+            try:
+                revision = await database.current(engine)
+                break
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("waiting for the database", error=str(error)[:300])
+                await asyncio.sleep(pause)
+                pause = min(longest, pause * 2)
+    finally:
+        await engine.dispose()
+    if revision != head:
+        message = (
+            f"the database is at revision {revision or 'none'}, this version needs "
+            f"{head}: run `cabrank migrate`"
+        )
+        raise DatabaseError(message)
+
+
+async def start(
+    settings: Settings, service: lifecycle.Service
+) -> Callable[[], Awaitable[None]]:
+    """Start everything; returns the drain. The database is at the right revision."""
+    engine = database.engine(settings.database_url)
+    control = await bus.connect(settings.nats_url, "persistence")
+    writers: list[Writer] = []
+
+    def reconnected() -> None:
+        for writer in writers:
+            writer.reconnected()
+
+    bulk = await bus.connect(
+        settings.nats_url, "persistence-writer", on_reconnect=reconnected
+    )
+    service.watch("control connection", control.broken)
+    service.watch("bulk connection", bulk.broken)
+    pulse = Pulse(engine)
+    service.spawn("pulse", pulse.watch())
+    writer = Writer(bulk, Store(database.plain_engine(settings.database_url)))
+    writers.append(writer)
+    writer.start(service)
+    history = History(engine, control)
+    history.start()
+    accounts = Accounts(engine, control, settings)
+    await accounts.start(service)
+
+    def readiness() -> str | None:
+        if not (control.is_connected and bulk.is_connected):
+            return "NATS is not connected"
+        if pulse.silence_s() > PULSE_LIMIT_S:
+            return f"the database has not answered for {pulse.silence_s():.0f} s"
+        return None
+
+    if settings.ops_port:
+        ops.serve(settings.host, settings.ops_port, readiness)
+
+    async def drain() -> None:
+        await asyncio.gather(writer.stop(), history.stop(), accounts.stop())
+        with contextlib.suppress(nats.errors.Error):
+            await control.flush()
+        await control.close()
+        await bulk.close()
+        await engine.dispose()
+
+    return drain
+
+
+def run(settings: Settings) -> int:
+    """Run persistence until SIGTERM; the process's exit status."""
+    logs.configure("persistence", settings.log_level)
+    try:
+        asyncio.run(check_revision(settings.database_url))
+    except DatabaseError as error:
+        log.critical(str(error))
+        return 1
+    return lifecycle.run("persistence", lambda service: start(settings, service))

@@ -1,0 +1,46 @@
+"""Prometheus metrics of persistence."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+QUICK_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+requests = Counter(
+    "cabrank_persistence_requests",
+    "Requests over NATS, by operation and outcome (answered, or a refusal's code)",
+    ["operation", "outcome"],
+)
+request_seconds = Histogram(
+    "cabrank_persistence_request_seconds",
+    "Seconds a handler took",
+    ["operation"],
+    buckets=QUICK_S,
+)
+lag_records = Gauge(
+    "cabrank_persistence_lag_records",
+    "Ledger records not yet acknowledged, by region",
+    ["region"],
+)
+batch_events = Histogram(
+    "cabrank_persistence_batch_events",
+    "Events written in one transaction",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
+)
+commit_seconds = Histogram(
+    "cabrank_persistence_commit_seconds",
+    "Seconds from begin to commit of a batch",
+    buckets=QUICK_S,
+)
+records = Counter(
+    "cabrank_persistence_records", "Ledger records acknowledged, by region", ["region"]
+)
+rows = Counter(
+    "cabrank_persistence_rows", "Rows sent to the database, by table", ["table"]
+)
+dead_letters = Counter(
+    "cabrank_persistence_dead_letters", "Events and records that can't become rows"
+)
+retries = Counter(
+    "cabrank_persistence_retries",
+    "Batches handed back because the database was away, by kind of error",
+    ["error"],
+)

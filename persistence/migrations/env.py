@@ -1,0 +1,20 @@
+"""Alembic's environment. Run by `persistence.database.migrate`, which gives the
+connection and owns the transaction; by itself it connects to nothing.
+"""
+
+from alembic import context
+
+from persistence.models import Base
+
+connection = context.config.attributes["connection"]
+if connection is None:
+    message = "migrations run through `cabrank migrate`, not by alembic's own command"
+    raise RuntimeError(message)
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,138 @@
+"""The tables, the same on SQLite and PostgreSQL; migrations/ makes them.
+
+Instants are whole milliseconds since 1970 (`_ms`). `trips` and `trip_events` are
+projected from the ledger: they have no foreign keys, so that rows may come in any
+order, from any worker, and twice. Must not hold behaviour.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraints have names of their own, so that a migration can speak of them."""
+
+ID_CHARS = 64
+"""Users, trips, sessions, ledgers: UUIDs, with room for a subject token's 64."""
+LEDGER_CHARS = 80
+"""A ledger's id; in `dead_letters` it may be a stream's name, `LEDGER_` + 64."""
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class UserRow(Base):
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("username"),)
+
+    id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    username: Mapped[str] = mapped_column(String(150))
+    """Unique, compared exactly (case counts)."""
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    """argon2's encoded form; None: this user can't log in with a password."""
+    first_name: Mapped[str] = mapped_column(String(150))
+    last_name: Mapped[str] = mapped_column(String(150))
+    role: Mapped[str] = mapped_column(String(16))
+    region: Mapped[str] = mapped_column(String(64))
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class RefreshTokenRow(Base):
+    """One session that can be refreshed; no row, no session."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index(None, "current_hash", unique=True),
+        Index(None, "previous_hash"),
+    )
+
+    session_id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    current_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the token that is good now, hex."""
+    previous_hash: Mapped[str | None] = mapped_column(String(64))
+    """The same of the one before; None until the first rotation."""
+    rotated_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class TripRow(Base):
+    """A trip as its newest event left it."""
+
+    __tablename__ = "trips"
+    __table_args__ = (
+        # Keyset paging, newest first: all trips, a rider's, a driver's.
+        Index(None, "created_at_ms", "id"),
+        Index(None, "rider_id", "created_at_ms", "id"),
+        Index(None, "driver_id", "created_at_ms", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    region: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int] = mapped_column(BigInteger)
+    rider_id: Mapped[str] = mapped_column(String(ID_CHARS))
+    driver_id: Mapped[str | None] = mapped_column(String(ID_CHARS))
+    pick_up_address: Mapped[str] = mapped_column(String(255))
+    drop_off_address: Mapped[str] = mapped_column(String(255))
+    pick_up_lat: Mapped[float | None]
+    pick_up_lon: Mapped[float | None]
+    drop_off_lat: Mapped[float | None]
+    drop_off_lon: Mapped[float | None]
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    updated_at_ms: Mapped[int] = mapped_column(BigInteger)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    """Of the newest event."""
+    data: Mapped[str] = mapped_column(Text)
+    """The whole `Trip` as JSON, as its participants see it; served as it is."""
+
+
+class TripEventRow(Base):
+    """The audit: each event once. (record, index) = divmod(seq, 4096)."""
+
+    __tablename__ = "trip_events"
+    __table_args__ = (Index(None, "trip_id", "version"),)
+
+    ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    trip_id: Mapped[str] = mapped_column(String(ID_CHARS))
+    type: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int] = mapped_column(BigInteger)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    by: Mapped[str] = mapped_column(String(ID_CHARS))
+    """The user who did it; empty for an expiry."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    data: Mapped[str] = mapped_column(Text)
+    """The whole `Trip` as JSON, as it was then."""
+
+
+class DeadLetterRow(Base):
+    """A record or an event that can't become a row."""
+
+    __tablename__ = "dead_letters"
+
+    ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
+    """The ledger's id; the stream's name where the record is unreadable."""
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """The event's; the first its record could have where that is unreadable."""
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    """The event, or the unreadable record, byte for byte."""
+    error: Mapped[str] = mapped_column(Text)
+    at_ms: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,56 @@
+"""Makes sure that a JetStream stream is there, as `schemas.streams` describes it."""
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamInfo,
+)
+from nats.js.errors import BadRequestError, NotFoundError
+
+from schemas.streams import StreamSpec
+
+_NAME_IN_USE = 10058
+"""err_code of a stream created meanwhile, with another configuration."""
+
+
+async def ensure(
+    js: JetStreamContext, spec: StreamSpec, *, replicas: int = 1
+) -> StreamInfo:
+    """Create the stream, or let the one that is there be; only an age limit that is
+    shorter than `spec` demands is raised. Idempotent, safe with many at once.
+
+    Raises:
+        nats.errors.Error: JetStream refused, or did not answer.
+    """
+    try:
+        info = await js.stream_info(spec.name)
+    except NotFoundError:
+        info = await _create(js, spec, replicas)
+    max_age_s = info.config.max_age or 0
+    if max_age_s and (spec.max_age_s == 0 or max_age_s < spec.max_age_s):
+        config = info.config.evolve(max_age=spec.max_age_s)
+        info = await js.update_stream(config)
+    return info
+
+
+async def _create(js: JetStreamContext, spec: StreamSpec, replicas: int) -> StreamInfo:
+    config = StreamConfig(
+        name=spec.name,
+        subjects=list(spec.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=spec.max_bytes,
+        max_age=spec.max_age_s,
+        num_replicas=replicas,
+        allow_direct=True,
+    )
+    try:
+        return await js.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != _NAME_IN_USE:
+            raise
+        return await js.stream_info(spec.name)

@@ -1,0 +1,265 @@
+"""Every frame type of PROTOCOL.md section 2 that exists: what its `data` is, who sends
+it. /asyncapi.json is made of this table; a new frame is added here.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from schemas.frames import (
+    CancelTripData,
+    Empty,
+    LocationData,
+    Login,
+    MovedData,
+    Refresh,
+    RequestTripData,
+    TripId,
+    UpdateTripData,
+)
+from schemas.rooms import (
+    JoinRoomData,
+    LeaveRoomData,
+    MemberData,
+    MessageData,
+    SendMessageData,
+)
+from schemas.trips import OpenTrip, Person, Role, Trip, User
+
+RIDER = (Role.RIDER,)
+DRIVER = (Role.DRIVER,)
+ALL = tuple(Role)
+
+
+class Online(Struct):
+    """What `driver.online` and `driver.offline` are answered with."""
+
+    online: bool
+
+
+class Renewed(Struct):
+    """What `session.refresh` is answered with: seconds the new token still lives."""
+
+    expires_in: int
+
+
+class Joined(Struct):
+    """`rooms.JoinedData` with the shape of what it carries already encoded."""
+
+    room: str
+    members: list[Person]
+    history: list[MessageData]
+    recovered: bool
+
+
+class Left(Struct):
+    """What `chat.leave` is answered with."""
+
+    room: str
+
+
+class WelcomeShape(Struct):
+    """`frames.WelcomeData` with the shapes of what it carries already encoded."""
+
+    user: User
+    session: str
+    region: str
+    seq: int
+    heartbeat_s: float
+    trips: list[Trip]
+    open_trips: list[OpenTrip]
+    recovered: bool
+
+
+class ClientFrameType(Struct, frozen=True):
+    type: str
+    data: Any
+    """Shape of the frame's `data`."""
+    roles: tuple[Role, ...]
+    answer: Any
+    """Shape of the reply's `data`; None: there is no reply. A refusal is always
+    possible. `session.login` is answered by `welcome`."""
+    summary: str
+    older: bool = False
+    """A shape that clients of the Channels tutorials send."""
+
+
+class ServerFrameType(Struct, frozen=True):
+    type: str
+    data: Any
+    """Shape of the frame's `data`, or a tuple of the shapes it may have."""
+    to: str
+    """Who gets it."""
+    summary: str
+    seq: bool = True
+    """Whether it carries a `seq` of its own."""
+
+
+_ITS_DRIVER = "only the trip's own driver"
+
+CLIENT = (
+    ClientFrameType(
+        "session.login",
+        Login,
+        ALL,
+        None,
+        "First frame of a session without a token at the handshake: a token, or a "
+        "username and password. Answered by `welcome`.",
+    ),
+    ClientFrameType("session.refresh", Refresh, ALL, Renewed, "A newer access token."),
+    ClientFrameType("trip.request", RequestTripData, RIDER, Trip, "Ask for a driver."),
+    ClientFrameType("trip.accept", TripId, DRIVER, Trip, "Take an open trip."),
+    ClientFrameType(
+        "trip.decline", TripId, DRIVER, OpenTrip, "Leave an open trip to the others."
+    ),
+    ClientFrameType(
+        "trip.arrive", TripId, DRIVER, Trip, f"At the pick-up; {_ITS_DRIVER}."
+    ),
+    ClientFrameType(
+        "trip.begin", TripId, DRIVER, Trip, f"The rider is in; {_ITS_DRIVER}."
+    ),
+    ClientFrameType(
+        "trip.complete",
+        TripId,
+        (Role.DRIVER, Role.OPERATOR),
+        Trip,
+        "At the drop-off; the trip's own driver, or an operator.",
+    ),
+    ClientFrameType(
+        "trip.release",
+        TripId,
+        DRIVER,
+        Trip,
+        f"Give the trip back before the pick-up; {_ITS_DRIVER}.",
+    ),
+    ClientFrameType(
+        "trip.cancel",
+        CancelTripData,
+        ALL,
+        Trip,
+        "Its rider before IN_PROGRESS, its driver before the pick-up, or an operator.",
+    ),
+    ClientFrameType(
+        "trip.get", TripId, ALL, Trip, "Its rider or driver, or an operator."
+    ),
+    ClientFrameType(
+        "driver.online", Empty, DRIVER, Online, "Show this user open trips."
+    ),
+    ClientFrameType(
+        "driver.offline", Empty, DRIVER, Online, "Show this user no open trips."
+    ),
+    ClientFrameType(
+        "driver.location",
+        LocationData,
+        DRIVER,
+        None,
+        "Where the driver is. Not answered, or refused.",
+    ),
+    ClientFrameType(
+        "chat.join",
+        JoinRoomData,
+        ALL,
+        Joined,
+        "Enter a room; a trip's own room (`trip_<id>`) is its rider's and driver's. "
+        "`since`: the room's `seq` of the last message that is known.",
+    ),
+    ClientFrameType(
+        "chat.leave", LeaveRoomData, ALL, Left, "This session leaves a room."
+    ),
+    ClientFrameType(
+        "chat.send",
+        SendMessageData,
+        ALL,
+        MessageData,
+        "Say something in a room that this user has joined. On `/ws/chat/<room>/` also "
+        'as the bare `{"message": "…"}`.',
+    ),
+    ClientFrameType(
+        "create.trip",
+        RequestTripData,
+        RIDER,
+        Trip,
+        "Older shape of `trip.request`.",
+        older=True,
+    ),
+    ClientFrameType(
+        "update.trip",
+        UpdateTripData,
+        (Role.DRIVER, Role.OPERATOR),
+        Trip,
+        "Older shape: STARTED accepts, ARRIVED arrives, IN_PROGRESS begins, COMPLETED "
+        "completes.",
+        older=True,
+    ),
+)
+"""In PROTOCOL.md's order."""
+
+_BOTH = "rider and driver of the trip"
+
+SERVER = (
+    ServerFrameType(
+        "welcome", WelcomeShape, "all", "First frame after identity.", seq=False
+    ),
+    ServerFrameType(
+        "trip.requested",
+        (Trip, OpenTrip),
+        "its rider; every connected driver of the region that is not offline",
+        "A trip is open. Drivers learn of its rider no more than id and first name.",
+    ),
+    ServerFrameType(
+        "trip.taken",
+        TripId,
+        "the drivers of the region but its own",
+        "A trip is no longer up for grabs.",
+    ),
+    ServerFrameType("trip.started", Trip, _BOTH, "A driver accepted."),
+    ServerFrameType("trip.arrived", Trip, _BOTH, "The driver is at the pick-up."),
+    ServerFrameType("trip.in_progress", Trip, _BOTH, "The rider is in the car."),
+    ServerFrameType("trip.completed", Trip, _BOTH, "The trip has ended."),
+    ServerFrameType("trip.cancelled", Trip, _BOTH, "The trip was cancelled."),
+    ServerFrameType("trip.expired", Trip, _BOTH, "Nobody took the trip in time."),
+    ServerFrameType(
+        "trip.released", Trip, _BOTH, "The driver gave the trip back; it is open again."
+    ),
+    ServerFrameType(
+        "trip.snapshot",
+        Trip,
+        _BOTH,
+        "The trip as it is now, in place of events that could not be had.",
+        seq=False,
+    ),
+    ServerFrameType(
+        "driver.moved",
+        MovedData,
+        "the rider of the active trip",
+        "The driver's latest position.",
+        seq=False,
+    ),
+    ServerFrameType(
+        "chat.message",
+        MessageData,
+        "the sessions that joined the room",
+        "Somebody said something; `data.seq` is the room's own and has no gaps. On "
+        "`/ws/chat/<room>/` with the text as `message` beside `type`. Without a `seq` "
+        "of its own where it was fetched again after a gap.",
+    ),
+    ServerFrameType(
+        "chat.joined",
+        MemberData,
+        "the sessions that joined the room",
+        "A user's first session joined.",
+    ),
+    ServerFrameType(
+        "chat.left",
+        MemberData,
+        "the sessions that joined the room",
+        "A user's last session left, or was lost.",
+    ),
+    ServerFrameType(
+        "notice",
+        dict[str, Any],
+        "all live sessions of a user",
+        "Whatever the server side sent to this user.",
+        seq=False,
+    ),
+)

@@ -1,0 +1,177 @@
+"""Rooms: names, what crosses the WebSocket, facts, and who is there.
+
+A room's own `seq` (`n` inside, where `seq` is the event's) counts its messages from 1,
+densely, and is given by the region's leader: all members see one order.
+"""
+
+import re
+from typing import Annotated, Any
+
+from msgspec import Meta, Raw, Struct
+
+from schemas import subjects
+from schemas.frames import Key
+from schemas.trips import NO_NUL, Person
+
+TEXT_CHARS_MAX = 4_000
+HISTORY_MAX = 100
+"""Messages a join answers with; as many as the leader keeps of a room."""
+PRESENCE_INTERVAL_S = 1.0
+PRESENCE_SILENCE_MS = 4_000
+"""A gateway that says nothing for so long is gone, and its sessions with it."""
+
+_TRIP_ROOM = re.compile(
+    r"trip_([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})", re.ASCII
+)
+
+RoomName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX, pattern=NO_NUL)]
+
+
+def trip_of(room: str) -> str | None:
+    """The trip whose own room this is, its id in lower case; None: an open room."""
+    match = _TRIP_ROOM.fullmatch(room)
+    return None if match is None else match[1].lower()
+
+
+def of_trip(trip: str) -> str:
+    """The room of a trip."""
+    return f"trip_{trip}"
+
+
+def canonical(room: str) -> str:
+    """One name a room: a trip room's id in lower case.
+
+    Raises:
+        subjects.SubjectError: not 1-64 of `A-Z a-z 0-9 _ -`.
+    """
+    trip = trip_of(subjects.token(room))
+    return room if trip is None else of_trip(trip)
+
+
+# ---- client → server ---------------------------------------------------------
+
+
+class JoinRoomData(Struct):
+    """`chat.join`. `since`: a message's `data.seq`, read leniently as `Login.since`."""
+
+    room: RoomName
+    since: Any = None
+
+
+class LeaveRoomData(Struct):
+    room: RoomName
+
+
+class SendMessageData(Struct):
+    room: RoomName
+    text: Text
+    idempotency_key: Key | None = None
+
+
+# ---- server → client ---------------------------------------------------------
+
+
+class MessageData(Struct, frozen=True):
+    """`chat.message`. `seq`: the room's own; `id`: a UUIDv7; `at`: RFC 3339."""
+
+    room: str
+    seq: int
+    id: str
+    sender: Person
+    text: str
+    at: str
+
+
+class MemberData(Struct, frozen=True):
+    """`chat.joined`, `chat.left`."""
+
+    room: str
+    user: Person
+
+
+class JoinedData(Struct, frozen=True):
+    """What a join is answered with. `history`: `MessageData`, oldest first; where
+    `recovered`, all after `since`, else the latest (≤ 100).
+    """
+
+    room: str
+    members: list[Person]
+    history: list[Raw]
+    recovered: bool
+
+
+# ---- facts: ledger, `room.<region>.<room>` -----------------------------------
+
+
+class MessageEvent(
+    Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="message"
+):
+    seq: int
+    at_ms: int
+    message: MessageData
+    command: str = ""
+    key: str | None = None
+    """The sender's idempotency key."""
+
+
+class MemberEvent(
+    Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="member"
+):
+    """A user's first session joined, or their last one left; for a trip room: the
+    driver accepted (rider and driver join), or released (the driver leaves).
+    """
+
+    seq: int
+    at_ms: int
+    room: str
+    user: Person
+    joined: bool
+    command: str = ""
+
+
+class MessagePush(Struct, frozen=True, tag_field="kind", tag="message"):
+    """A `MessageEvent` as a gateway reads it: the message is passed on unread."""
+
+    seq: int
+    message: Raw
+
+
+class MemberPush(Struct, frozen=True, tag_field="kind", tag="member"):
+    seq: int
+    room: str
+    user: Raw
+    joined: bool
+
+
+RoomPush = MessagePush | MemberPush
+"""What a gateway reads from `room.<region>.<room>` (one message, one push)."""
+
+
+class MessageHead(Struct, frozen=True):
+    """As much of a message as a gateway needs to see a gap."""
+
+    seq: int
+
+
+# ---- presence: `presence.<region>` -------------------------------------------
+
+
+class Attendance(Struct, frozen=True):
+    """One session in one room."""
+
+    session: str
+    user: Person
+    room: str
+
+
+class Presence(Struct, frozen=True, omit_defaults=True):
+    """A gateway's heartbeat, every second. `full`, at once after a new leader's
+    announcement or the gateway's own NATS reconnect: `here` replaces all that the
+    leader knew of this gateway's sessions. Else `here` is empty.
+    """
+
+    gateway: str
+    """Id of the gateway's incarnation: a restarted one has another."""
+    full: bool = False
+    here: tuple[Attendance, ...] = ()

@@ -1,0 +1,75 @@
+"""Debian's Chromium, one for all tests; each tab's user has a profile of their own."""
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+
+from tests.browser import site as sites
+from tests.browser.site import Site
+from tests.browser.tab import Tab
+from tests.support.fake_chat import FakeChat
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",  # the tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 15_000
+
+NewTab = Callable[..., Awaitable[Tab]]
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("The browser tests need chromium: apt-get install chromium", False)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def fake() -> FakeChat:
+    return FakeChat()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(fake: FakeChat) -> AsyncIterator[Site]:
+    async with sites.serving(fake) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_tab(browser: Browser, site: Site) -> AsyncIterator[NewTab]:
+    """`await new_tab()`: a tab of a new user's browser; `new_tab(tab)`: one more of the
+    same. No tab may have met an uncaught error, or its own security policy.
+    """
+    tabs: list[Tab] = []
+    contexts: list[BrowserContext] = []
+
+    async def make(beside: Tab | None = None, **options: object) -> Tab:
+        if beside is None:
+            context = await browser.new_context(**options)  # type: ignore[arg-type]
+            context.set_default_timeout(PATIENCE_MS)
+            contexts.append(context)
+        else:
+            context = beside.page.context
+        tabs.append(Tab(await context.new_page(), site))
+        return tabs[-1]
+
+    yield make
+    for context in contexts:
+        await context.close()
+    assert [fault for tab in tabs for fault in tab.faults] == []

@@ -1,0 +1,183 @@
+"""`cabrank doctor` against a real nats-server and a real database."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cabrank import ports
+from persistence import database, keys
+from tests.contract.cabrank.commands import run
+from tests.support import nats
+
+
+@pytest.fixture
+def system(tmp_path: Path, nats_server: nats.NatsServer) -> dict[str, str]:
+    """Settings of a system where all is well."""
+    url = f"sqlite:///{tmp_path}/cabrank.db"
+    database.migrate(url)
+    signing, verify = tmp_path / "signing.pem", tmp_path / "jwks.json"
+    keys.ensure(str(signing), str(verify))
+    return {
+        "CABRANK_NATS_URL": nats_server.url,
+        "CABRANK_DATABASE_URL": url,
+        "CABRANK_SIGNING_KEY_FILE": str(signing),
+        "CABRANK_VERIFY_KEYS_FILE": str(verify),
+    }
+
+
+def doctor(
+    cwd: Path, *arguments: str, **environ: str
+) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Exit status, and what → (level, text); of several on one thing the last."""
+    done = run("doctor", *arguments, cwd=cwd, **environ)
+    assert done.stderr == ""
+    lines = (line.split(maxsplit=2) for line in done.stdout.splitlines())
+    return done.returncode, {what: (level, text) for level, what, text in lines}
+
+
+def test_where_all_is_well_it_says_so(tmp_path: Path, system: dict[str, str]) -> None:
+    status, found = doctor(tmp_path, **system)
+    assert status == 0
+    for what in ("nats", "jetstream", "clock", "database", "keys"):
+        assert found[what][0] == "ok", found
+    assert found["nats"][1].startswith("2.15.1 at nats://127.0.0.1:")
+
+
+def test_what_a_server_does_not_tell_is_a_warning(
+    tmp_path: Path, system: dict[str, str]
+) -> None:
+    status, found = doctor(tmp_path, "--nats-monitor", "http://127.0.0.1:9", **system)
+    assert status == 0
+    assert found["durability"][0] == "warn"
+    assert "sync_interval: always" in found["durability"][1]
+
+
+def test_it_leaves_no_stream_behind(
+    tmp_path: Path, system: dict[str, str], nats_server: nats.NatsServer
+) -> None:
+    doctor(tmp_path, **system)
+    store = Path(nats_server.config.parent / "store" / "jetstream")
+    assert not list(store.glob("*/streams/*"))
+
+
+def test_a_server_that_nobody_started_fails(
+    tmp_path: Path, system: dict[str, str], nats_server: nats.NatsServer
+) -> None:
+    nats_server.stop()
+    status, found = doctor(tmp_path, **system)
+    assert status == 1
+    assert found["nats"][0] == "FAIL"
+    assert "nobody answers at nats://127.0.0.1:" in found["nats"][1]
+    assert found["database"][0] == "ok"
+
+
+def test_a_password_in_the_url_is_not_shown(
+    tmp_path: Path, system: dict[str, str]
+) -> None:
+    url = system["CABRANK_NATS_URL"].replace("//", "//me:secret@")
+    _, found = doctor(tmp_path, **{**system, "CABRANK_NATS_URL": url})
+    assert found["nats"][0] == "ok"
+    assert "secret" not in str(found)
+
+
+def test_a_server_without_jetstream_fails(
+    tmp_path: Path, system: dict[str, str], nats_server: nats.NatsServer
+) -> None:
+    nats_server.stop()
+    nats_server.config.write_text(f"host: 127.0.0.1\nport: {nats_server.port}\n")
+    nats_server.start()
+    status, found = doctor(tmp_path, **system)
+    assert status == 1
+    assert found["jetstream"][0] == "FAIL"
+
+
+@pytest.fixture(params=["always", '"2m"'])
+def monitored(
+    request: pytest.FixtureRequest, nats_server: nats.NatsServer
+) -> Iterator[tuple[str, str]]:
+    """How often the server syncs, and its monitoring URL."""
+    port = ports.free()
+    nats_server.stop()
+    text = nats_server.config.read_text().replace("always", request.param)
+    nats_server.config.write_text(f'{text}http: "127.0.0.1:{port}"\n')
+    nats_server.start()
+    yield request.param, f"http://127.0.0.1:{port}"
+    nats_server.stop()
+
+
+def test_a_server_that_does_not_sync_every_write_fails(
+    tmp_path: Path, system: dict[str, str], monitored: tuple[str, str]
+) -> None:
+    sync, url = monitored
+    status, found = doctor(tmp_path, "--nats-monitor", url, **system)
+    level, text = found["durability"]
+    if sync == "always":
+        assert (status, level) == (0, "ok")
+    else:
+        assert (status, level) == (1, "FAIL")
+        assert "synced every 120 s" in text
+
+
+def test_the_monitor_of_another_server_proves_nothing(
+    tmp_path: Path, system: dict[str, str]
+) -> None:
+    port = ports.free()
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with nats.running(folder) as other:
+        other.stop()
+        other.config.write_text(f'{other.config.read_text()}http: "127.0.0.1:{port}"\n')
+        other.start()
+        url = f"http://127.0.0.1:{port}"
+        _, found = doctor(tmp_path, "--nats-monitor", url, **system)
+    assert found["durability"] == (
+        "warn",
+        f"unknown, {url} is another server: name --nats-monitor URL",
+    )
+
+
+def test_a_database_that_is_behind_fails(
+    tmp_path: Path, system: dict[str, str]
+) -> None:
+    database.migrate(system["CABRANK_DATABASE_URL"], "base")
+    status, found = doctor(tmp_path, **system)
+    assert status == 1
+    assert found["database"][0] == "FAIL"
+    assert "cabrank migrate" in found["database"][1]
+
+
+def test_a_database_that_is_away_fails(tmp_path: Path, system: dict[str, str]) -> None:
+    url = f"postgresql://nobody@127.0.0.1:{ports.free()}/none"
+    status, found = doctor(tmp_path, **{**system, "CABRANK_DATABASE_URL": url})
+    assert status == 1
+    assert found["database"][0] == "FAIL"
+    assert "can't be reached" in found["database"][1]
+
+
+def test_missing_keys_fail_and_open_ones_warn(
+    tmp_path: Path, system: dict[str, str]
+) -> None:
+    signing = Path(system["CABRANK_SIGNING_KEY_FILE"])
+    signing.chmod(0o644)
+    said = run("doctor", cwd=tmp_path, **system).stdout
+    assert f"others may read {signing}" in said
+    signing.unlink()
+    done = run("doctor", cwd=tmp_path, **system)
+    assert done.returncode == 1
+    assert f"{signing} can't be read" in done.stdout
+
+
+def test_ulimit_is_looked_at(tmp_path: Path, system: dict[str, str]) -> None:
+    command = "ulimit -n 1024; exec cabrank doctor"
+    path = Path(nats.SERVER).parent
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        env={**system, "PATH": f"{path}:/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "warn  files       1024 open files allowed" in done.stdout

@@ -1,0 +1,188 @@
+import httpx
+import pytest
+
+from schemas.accounts import Tokens
+from schemas.refusals import Code
+from schemas.trips import Role, User
+from tests.contract.http.conftest import (
+    OPERATOR,
+    RIDER,
+    Site,
+    bearer,
+    data,
+    problem,
+    refusal,
+)
+
+TOKENS = Tokens(User(RIDER, "ada", "Ada", "", Role.RIDER), "a", "r", 900)
+AS_JSON = {
+    "user": {
+        "id": RIDER,
+        "username": "ada",
+        "first_name": "Ada",
+        "last_name": "",
+        "role": "rider",
+    },
+    "access": "a",
+    "refresh": "r",
+    "expires_in": 900,
+}
+SIGN_UP = {"username": "ada", "password": "correct horse", "role": "rider"}
+NOBODY = "0192f0c4-0000-7000-8000-0000000000ff"
+
+
+async def test_sign_up_answers_201_with_user_and_tokens(site: Site) -> None:
+    site.answers("accounts.sign_up", data(TOKENS))
+    response = await site.client.post("/api/users", json=SIGN_UP)
+    assert response.status_code == 201
+    assert response.json() == AS_JSON
+    assert response.headers["cache-control"] == "no-store"
+    assert site.persistence.asked == [
+        ("accounts.sign_up", {**SIGN_UP, "first_name": "", "last_name": ""})
+    ]
+
+
+async def test_a_taken_username_is_409(site: Site) -> None:
+    taken = refusal(Code.INVALID_DATA, "username: 'ada' is taken", 409)
+    site.answers("accounts.sign_up", taken)
+    response = await site.client.post("/api/users", json=SIGN_UP)
+    assert problem(response, 409, "invalid_data") == "username: 'ada' is taken"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("username", ""),
+        ("username", "a" * 151),
+        ("username", "a b"),
+        ("username", "ada\n"),
+        ("username", 5),
+        ("username", None),
+        ("password", "1234567"),
+        ("password", "x" * 129),
+        ("password", "12345678\0"),
+        ("role", "operator"),
+        ("role", "Rider"),
+        ("first_name", "x" * 151),
+        ("first_name", "a\0b"),
+        ("last_name", "x" * 151),
+    ],
+)
+async def test_sign_up_data_that_does_not_fit_is_422_naming_the_field(
+    site: Site, field: str, value: object
+) -> None:
+    response = await site.client.post("/api/users", json={**SIGN_UP, field: value})
+    assert problem(response, 422, "invalid_data").startswith(f"{field}: ")
+    assert site.persistence.asked == []
+
+
+@pytest.mark.parametrize("field", ["username", "password", "role"])
+async def test_sign_up_without_a_field_is_422(site: Site, field: str) -> None:
+    body = {name: value for name, value in SIGN_UP.items() if name != field}
+    response = await site.client.post("/api/users", json=body)
+    assert field in problem(response, 422, "invalid_data")
+
+
+@pytest.mark.parametrize(
+    "username", ["a", "Zoë.van-der+x@example_1", "é" * 150, "用户"]
+)
+async def test_usernames_may_have_letters_of_any_script(
+    site: Site, username: str
+) -> None:
+    site.answers("accounts.sign_up", data(TOKENS))
+    body = {**SIGN_UP, "username": username, "password": "x" * 128}
+    response = await site.client.post("/api/users", json=body)
+    assert response.status_code == 201
+    assert site.persistence.asked[0][1]["username"] == username
+
+
+async def test_log_in_answers_200_with_tokens(site: Site) -> None:
+    site.answers("accounts.log_in", data(TOKENS))
+    body = {"username": "ada", "password": "correct horse"}
+    response = await site.client.post("/api/tokens", json=body)
+    assert (response.status_code, response.json()) == (200, AS_JSON)
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_wrong_password_is_401_bad_credentials(site: Site) -> None:
+    site.answers("accounts.log_in", refusal(Code.BAD_CREDENTIALS, "no such pair"))
+    body = {"username": "ada", "password": "wrong horse"}
+    response = await site.client.post("/api/tokens", json=body)
+    problem(response, 401, "bad_credentials")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_refresh_answers_200_with_the_next_tokens(site: Site) -> None:
+    site.answers("accounts.refresh", data(TOKENS))
+    response = await site.client.post("/api/tokens/refresh", json={"refresh": "old"})
+    assert (response.status_code, response.json()) == (200, AS_JSON)
+    assert site.persistence.asked == [("accounts.refresh", {"refresh": "old"})]
+
+
+async def test_a_spent_refresh_token_is_401(site: Site) -> None:
+    site.answers("accounts.refresh", refusal(Code.NOT_AUTHENTICATED, "it is spent"))
+    response = await site.client.post("/api/tokens/refresh", json={"refresh": "old"})
+    problem(response, 401, "not_authenticated")
+
+
+async def test_log_out_ends_the_session_of_the_token(site: Site) -> None:
+    site.answers("accounts.log_out", data(None))
+    response = await site.client.delete("/api/tokens", headers=site.rider)
+    assert (response.status_code, response.content) == (204, b"")
+    assert site.persistence.asked == [
+        ("accounts.log_out", {"user": RIDER, "session": "5e55"})
+    ]
+
+
+async def test_me_is_the_user_of_the_token(site: Site) -> None:
+    response = await site.client.get("/api/me", headers=site.rider)
+    assert response.status_code == 200
+    assert response.json() == {
+        "id": RIDER,
+        "username": "ada",
+        "first_name": "Ada",
+        "last_name": "L",
+        "role": "rider",
+    }
+
+
+async def test_an_operator_revokes_a_user(site: Site) -> None:
+    site.answers("accounts.revoke", data(None))
+    path = f"/api/users/{RIDER.upper()}/revoke"
+    response = await site.client.post(path, headers=site.operator)
+    assert (response.status_code, response.content) == (204, b"")
+    assert site.persistence.asked == [
+        ("accounts.revoke", {"user": RIDER, "by": OPERATOR})
+    ]
+
+
+@pytest.mark.parametrize("role", [Role.RIDER, Role.DRIVER])
+async def test_only_operators_revoke(site: Site, role: Role) -> None:
+    headers = bearer(site.tokens.issue(role=role))
+    response = await site.client.post(f"/api/users/{RIDER}/revoke", headers=headers)
+    problem(response, 403, "wrong_role")
+    assert site.persistence.asked == []
+
+
+async def test_revoking_an_unknown_user_is_404(site: Site) -> None:
+    site.answers("accounts.revoke", refusal(Code.INVALID_DATA, "no such user", 404))
+    path = f"/api/users/{NOBODY}/revoke"
+    response = await site.client.post(path, headers=site.operator)
+    problem(response, 404, "invalid_data")
+
+
+@pytest.mark.parametrize("user", ["5", "*", "a.b", "x" * 3000, "%00", NOBODY + "0"])
+async def test_revoking_what_is_no_id_is_404_and_not_asked(
+    site: Site, user: str
+) -> None:
+    path = f"/api/users/{user}/revoke"
+    response = await site.client.post(path, headers=site.operator)
+    problem(response, 404, "invalid_data")
+    assert site.persistence.asked == []
+
+
+async def test_an_answer_is_passed_on_as_it_came(site: Site) -> None:
+    site.answers("accounts.log_in", data({"later": "field"}))
+    body = {"username": "ada", "password": "correct horse"}
+    response: httpx.Response = await site.client.post("/api/tokens", json=body)
+    assert response.json() == {"later": "field"}

@@ -1,0 +1,127 @@
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from schemas.frame_types import CLIENT, SERVER
+from schemas.refusals import Code
+from tests.contract.http.conftest import Site
+
+ROUTES = {
+    ("post", "/api/users"): {"201", "400", "409", "413", "422", "503"},
+    ("post", "/api/tokens"): {"200", "400", "401", "413", "422", "503"},
+    ("post", "/api/tokens/refresh"): {"200", "400", "401", "413", "422", "503"},
+    ("delete", "/api/tokens"): {"204", "401", "503"},
+    ("post", "/api/users/{user_id}/revoke"): {"204", "401", "403", "404", "503"},
+    ("get", "/api/me"): {"200", "401"},
+    ("get", "/api/trips"): {"200", "401", "422", "503"},
+    ("get", "/api/trips/{trip_id}"): {"200", "401", "403", "404", "503"},
+    ("get", "/api/trips/{trip_id}/events"): {"200", "401", "403", "404", "503"},
+    ("get", "/healthz"): {"200"},
+    ("get", "/readyz"): {"200", "503"},
+    ("get", "/metrics"): {"200"},
+}
+PUBLIC = {
+    "/api/users",
+    "/api/tokens/refresh",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+}
+
+
+async def openapi(site: Site) -> Any:
+    return (await site.client.get("/openapi.json")).json()
+
+
+async def test_openapi_is_valid_and_lists_every_route_with_its_answers(
+    site: Site,
+) -> None:
+    document = await openapi(site)
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    listed = {
+        (method, path): set(operation["responses"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert listed == ROUTES
+
+
+async def test_openapi_says_which_routes_need_a_token_and_they_do(site: Site) -> None:
+    for path, methods in (await openapi(site))["paths"].items():
+        for method, operation in methods.items():
+            real = path.replace("{trip_id}", "x").replace("{user_id}", "x")
+            response = await site.client.request(method, real)
+            refused = response.status_code == 401
+            assert refused == (operation.get("security") == [{"bearer": []}]), path
+            assert refused == (
+                path not in PUBLIC and (method, path) != ("post", "/api/tokens")
+            ), path
+
+
+async def test_every_error_in_openapi_is_a_problem(site: Site) -> None:
+    document = await openapi(site)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    assert list(answer["content"]) == ["application/problem+json"]
+    problem = document["components"]["schemas"]["Problem"]
+    assert set(problem["properties"]) == {"type", "title", "status", "detail", "code"}
+    codes = document["components"]["schemas"]["Code"]["enum"]
+    assert set(codes) == {code.value for code in Code}
+
+
+async def test_openapi_has_the_shapes_of_schemas(site: Site) -> None:
+    shapes = (await openapi(site))["components"]["schemas"]
+    sign_up = shapes["SignUp"]["properties"]
+    assert (sign_up["username"]["maxLength"], sign_up["password"]["minLength"]) == (
+        150,
+        8,
+    )
+    assert sign_up["role"]["enum"] == ["rider", "driver"]
+    assert "\\Z" not in sign_up["username"]["pattern"]
+    assert {"Trip", "Tokens", "User", "AuditRow"} <= set(shapes)
+
+
+async def test_asyncapi_is_served(site: Site) -> None:
+    document = (await site.client.get("/asyncapi.json")).json()
+    assert document["asyncapi"] == "3.0.0"
+    assert document["channels"]["ws"]["address"] == "/ws"
+
+
+async def test_the_docs_page_tells_all_routes_frames_and_refusals(site: Site) -> None:
+    response = await site.client.get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    for _, path in ROUTES:
+        assert path in response.text
+    for frame in (*CLIENT, *SERVER):
+        assert f"<code>{frame.type}</code>" in response.text
+    for code in Code:
+        assert f"id='{code.value}'" in response.text  # a problem's `type` leads here
+
+
+async def test_the_docs_page_needs_nothing_from_elsewhere(site: Site) -> None:
+    text = (await site.client.get("/docs")).text
+    assert "<script" not in text
+    links = re.findall(r"(?:href|src)=['\"]([^'\"]+)['\"]", text)
+    assert links
+    anchors = set(re.findall(r"id='([^']+)'", text))
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in anchors, link
+        else:
+            assert link.startswith("/")
+            assert (await site.client.get(link)).status_code == 200
+    style = (await site.client.get("/docs/docs.css")).text
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+@pytest.mark.parametrize("path", ["/", "/docs/"])
+async def test_the_root_leads_to_the_docs(site: Site, path: str) -> None:
+    response = await site.client.get(path, follow_redirects=True)
+    assert response.status_code == 200
+    assert response.url.path.rstrip("/") == "/docs"

@@ -1,0 +1,116 @@
+import pytest
+from prometheus_client import REGISTRY
+
+from tests.contract.http.conftest import TRIP, Site, data, problem
+
+ORIGIN = "https://app.example"
+GETS = ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi.json"]
+
+
+async def test_healthz_says_ok_also_when_not_ready(site: Site) -> None:
+    site.missing = "NATS is away"
+    response = await site.client.get("/healthz")
+    assert (response.status_code, response.text) == (200, "ok\n")
+
+
+async def test_readyz_says_what_is_missing(site: Site) -> None:
+    assert (await site.client.get("/readyz")).status_code == 200
+    site.missing = "NATS is away"
+    response = await site.client.get("/readyz")
+    assert problem(response, 503, "unavailable") == "NATS is away"
+    assert response.headers["retry-after"] == "1"
+    site.missing = None
+    assert (await site.client.get("/readyz")).status_code == 200
+
+
+def requests_counted(route: str, method: str, status: str) -> float:
+    labels = {"route": route, "method": method, "status": status}
+    name = "cabrank_gateway_http_requests_total"
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status"),
+    [
+        ("GET", f"/api/trips/{TRIP}", "/api/trips/{trip_id}", "200"),
+        ("HEAD", f"/api/trips/{TRIP}", "/api/trips/{trip_id}", "200"),
+        ("GET", "/api/trips/5", "/api/trips/{trip_id}", "404"),
+        ("GET", "/no/such/path", "none", "404"),
+        ("PROPFIND", "/healthz", "none", "405"),
+    ],
+)
+async def test_requests_are_counted_by_route_and_never_by_path(
+    site: Site, method: str, path: str, route: str, status: str
+) -> None:
+    site.answers("history.trip", data({}))
+    label = method if method in {"GET", "HEAD"} else "other"
+    before = requests_counted(route, label, status)
+    await site.client.request(method, path, headers=site.rider)
+    assert requests_counted(route, label, status) == before + 1
+    text = (await site.client.get("/metrics")).text
+    assert TRIP not in text
+    assert "/no/such" not in text
+
+
+async def test_metrics_are_prometheus_text(site: Site) -> None:
+    await site.client.get("/healthz")
+    response = await site.client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    assert (
+        'cabrank_gateway_http_request_seconds_bucket{le="0.01",route="/healthz"}'
+        in (response.text)
+    )
+
+
+@pytest.mark.parametrize("path", [*GETS, "/api/me", "/api/trips"])
+async def test_head_is_get_without_the_body(site: Site, path: str) -> None:
+    site.answers("history.trips", data([]))
+    got = await site.client.get(path, headers=site.rider)
+    head = await site.client.head(path, headers=site.rider)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize("path", [*GETS, "/", "/api/me", "/nope"])
+async def test_every_answer_has_the_security_headers(site: Site, path: str) -> None:
+    headers = (await site.client.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+async def test_answers_of_the_api_are_not_stored(site: Site) -> None:
+    for headers in (site.rider, {}):
+        response = await site.client.get("/api/me", headers=headers)
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_pages_of_a_configured_origin_may_call(site: Site) -> None:
+    preflight = await site.client.options(
+        "/api/trips",
+        headers={
+            "Origin": ORIGIN,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+    )
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == ORIGIN
+    allowed = preflight.headers["access-control-allow-headers"].lower()
+    assert "authorization" in allowed
+    for headers in (site.rider, {}):
+        response = await site.client.get(
+            "/api/me", headers={**headers, "Origin": ORIGIN}
+        )
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://app.example.evil"])
+async def test_pages_of_other_origins_may_not(site: Site, origin: str) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+    preflight = await site.client.options("/api/trips", headers=headers)
+    assert "access-control-allow-origin" not in preflight.headers
+    response = await site.client.get("/api/me", headers={**site.rider, **headers})
+    assert "access-control-allow-origin" not in response.headers

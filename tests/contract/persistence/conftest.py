@@ -1,0 +1,87 @@
+"""Real NATS, real databases, and writers between them."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from persistence import database
+from persistence.store import Store
+from persistence.writer import Writer
+from runtime import bus as buses
+from runtime.bus import Bus
+from tests.support.nats import NatsServer
+from tests.support.records import Ledger
+from tests.support.running import service
+
+ROUND_S = 0.1
+"""Tests need not wait seconds for a new region."""
+
+Working = Callable[[str], AbstractAsyncContextManager[Writer]]
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    connection = await buses.connect(nats_server.url, "test")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def ledger(bus: Bus) -> Ledger:
+    return await Ledger(bus).create()
+
+
+@pytest.fixture
+def working(nats_server: NatsServer) -> Working:
+    """A writer at work on a database, with a NATS connection of its own."""
+
+    @contextlib.asynccontextmanager
+    async def start(url: str) -> AsyncIterator[Writer]:
+        writers: list[Writer] = []
+        connection = await buses.connect(
+            nats_server.url,
+            "writer",
+            on_reconnect=lambda: [one.reconnected() for one in writers] and None,
+        )
+        writer = Writer(connection, Store(database.plain_engine(url)), ROUND_S)
+        writers.append(writer)
+        try:
+            async with service() as running:
+                writer.start(running)
+                yield writer
+                running.stop()
+                await writer.stop()
+        finally:
+            await connection.close()
+
+    return start
+
+
+class Counting:
+    """Counts a database's rows, over a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = database.engine(url)
+
+    async def rows(self, table: Any) -> int:
+        async with database.reading(self.engine) as connection:
+            return (
+                await connection.execute(
+                    select(func.count()).select_from(table.__table__)
+                )
+            ).scalar_one()
+
+    async def column(self, column: Any) -> list[Any]:
+        async with database.reading(self.engine) as connection:
+            return list((await connection.execute(select(column))).scalars())
+
+
+@pytest.fixture
+async def counting(database_url: str) -> AsyncIterator[Counting]:
+    counter = Counting(database_url)
+    yield counter
+    await counter.engine.dispose()

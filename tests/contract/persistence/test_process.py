@@ -1,0 +1,127 @@
+"""The process as `cabrank persistence` runs it: killed, stopped, misconfigured."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from persistence import keys
+from persistence.models import TripEventRow, TripRow
+from tests.contract.persistence.conftest import Counting
+from tests.contract.persistence.test_writer import append_trips, settled
+from tests.support.nats import NatsServer, free_port
+from tests.support.records import Ledger
+from tests.support.waiting import until_true
+
+CODE = """
+import sys
+from persistence.main import run
+from runtime.settings import load
+sys.exit(run(load()))
+"""
+
+Process = subprocess.Popen[bytes]
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(tmp_path: Path, nats_server: NatsServer) -> Iterator[Start]:
+    started: list[Process] = []
+    signing, verifying = tmp_path / "signing.pem", tmp_path / "jwks.json"
+    keys.ensure(str(signing), str(verifying))
+
+    def start(url: str, **settings: object) -> Process:
+        environment = {
+            **os.environ,
+            "CABRANK_NATS_URL": nats_server.url,
+            "CABRANK_DATABASE_URL": url,
+            "CABRANK_SIGNING_KEY_FILE": str(signing),
+            **{f"CABRANK_{name.upper()}": str(v) for name, v in settings.items()},
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-c", CODE], env=environment, stderr=subprocess.PIPE
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+async def test_killed_again_and_again_it_writes_each_event_once(
+    database_url: str, ledger: Ledger, counting: Counting, start: Start
+) -> None:
+    for round_ in range(3):
+        process = start(database_url)
+        await append_trips(ledger, round_ * 50, 50)
+        at_least = round_ * 200 + 50
+
+        async def reached(rows: int = at_least) -> bool:
+            return await counting.rows(TripEventRow) >= rows
+
+        await until_true(reached, "some of the rows", 20)
+        process.kill()
+        process.wait()
+    start(database_url)
+    await settled(ledger)
+    assert await counting.rows(TripEventRow) == 600
+    assert await counting.column(TripRow.version) == [4] * 150
+
+
+async def test_sigterm_ends_it_with_status_0_and_all_acknowledged(
+    database_url: str, ledger: Ledger, counting: Counting, start: Start
+) -> None:
+    process = start(database_url)
+    await append_trips(ledger, 0, 30)
+
+    async def some() -> bool:
+        return await counting.rows(TripEventRow) > 0
+
+    await until_true(some, "the first rows", 20)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    info = await ledger.js.consumer_info(ledger.stream.name, "persistence")
+    assert info.delivered is not None
+    written = await counting.rows(TripEventRow)
+    assert await ledger.floor() == written
+
+
+def test_an_unmigrated_database_is_refused_in_one_line(
+    blank_database_url: str, start: Start
+) -> None:
+    process = start(blank_database_url)
+    assert process.wait(20) == 1
+    assert process.stderr is not None
+    lines = process.stderr.read().decode().splitlines()
+    assert len(lines) == 1
+    assert "cabrank migrate" in lines[0]
+
+
+async def test_it_says_when_it_is_ready(
+    sqlite_url: str, nats_server: NatsServer, start: Start
+) -> None:
+    port = free_port()
+    start(sqlite_url, ops_port=port)
+
+    async def status(wanted: int) -> bool:
+        try:
+            url = f"http://127.0.0.1:{port}/readyz"
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == wanted)
+        except urllib.error.HTTPError as error:
+            return error.code == wanted
+        except OSError:
+            return False
+
+    await until_true(lambda: status(200), "readiness", 20)
+    nats_server.kill()
+    await until_true(lambda: status(503), "the truth about NATS", 20)

@@ -1,0 +1,131 @@
+import random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+
+from persistence import database
+from persistence.models import DeadLetterRow, TripEventRow, TripRow
+from persistence.projection import EventRow, read_record
+from persistence.store import Store
+from tests.support.records import T0_MS, event, record, trip
+
+MOVES = [(number, move) for number in range(3) for move in range(4)]
+
+
+def rows_of(*moves: tuple[int, int], **changes: Any) -> list[EventRow]:
+    """The rows of trips' moves; the same move is always the same event."""
+    rows: list[EventRow] = []
+    for number, move in moves:
+        n = 1 + number * 4 + move
+        at = event(trip(number, move, **changes), move)
+        rows += read_record("LEDGER_main", n, record(n, at))[0]
+    return rows
+
+
+class Tables:
+    def __init__(self, url: str) -> None:
+        self.engine = database.plain_engine(url)
+        self.store = Store(database.plain_engine(url))
+
+    def all(self, table: Any) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            columns = list(table.__table__.columns)
+            order = list(table.__table__.primary_key)
+            found = connection.execute(select(*columns).order_by(*order))
+            return [tuple(row) for row in found]
+
+    def clear(self) -> None:
+        with self.engine.begin() as connection:
+            for table in (TripEventRow, TripRow, DeadLetterRow):
+                connection.execute(delete(table))
+
+    def contents(self) -> list[list[tuple[Any, ...]]]:
+        return [self.all(TripEventRow), self.all(TripRow), self.all(DeadLetterRow)]
+
+
+@pytest.fixture
+def tables(database_url: str) -> Any:
+    tables = Tables(database_url)
+    yield tables
+    tables.store.close()
+    tables.engine.dispose()
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    order=st.permutations(MOVES),
+    again=st.lists(st.sampled_from(MOVES), max_size=6),
+    cut=st.integers(0, 18),
+)
+def test_any_order_with_repeats_in_any_batches_leaves_what_in_order_once_leaves(
+    tables: Tables, order: list[Any], again: list[Any], cut: int
+) -> None:
+    tables.clear()
+    tables.store.write(rows_of(*MOVES), [], T0_MS)
+    expected = tables.contents()
+    assert len(expected[0]) == 12
+    assert [row[3] for row in expected[1]] == [4, 4, 4]
+    tables.clear()
+    shuffled = order + again
+    random.Random(cut).shuffle(shuffled)
+    tables.store.write(rows_of(*shuffled[:cut]), [], T0_MS)
+    tables.store.write(rows_of(*shuffled[cut:]), [], T0_MS)
+    assert tables.contents() == expected
+
+
+def test_a_poison_event_goes_to_dead_letters_and_its_neighbours_land(
+    tables: Tables,
+) -> None:
+    good = rows_of((0, 0), (1, 0), (2, 0), (0, 1))
+    (poison,) = rows_of((5, 0), version=2**70)
+    dead = tables.store.write([*good[:2], poison, *good[2:]], [], T0_MS)
+    assert dead == 1
+    events, trips, ((ledger, seq, payload, error, at_ms),) = tables.contents()
+    assert len(events) == 4
+    assert len(trips) == 3
+    assert (ledger, seq, at_ms) == (poison.ledger, poison.place, T0_MS)
+    assert b'"rider5"' in payload
+    assert error
+
+
+def test_all_that_are_poison_are_found_and_only_they(tables: Tables) -> None:
+    good = rows_of(*[(number, 0) for number in range(40)])
+    bad = [rows_of((number, 0), version=2**70)[0] for number in (50, 57, 63)]
+    mixed = [*good, *bad]
+    random.Random(1).shuffle(mixed)
+    assert tables.store.write(mixed, [], T0_MS) == 3
+    events, _, letters = tables.contents()
+    assert len(events) == 40
+    assert {row[1] for row in letters} == {row.place for row in bad}
+
+
+def test_dead_letters_are_written_once_too(tables: Tables) -> None:
+    poison = rows_of((5, 0), version=2**70)
+    tables.store.write(poison, [], T0_MS)
+    tables.store.write(poison, [], T0_MS + 1)
+    assert len(tables.all(DeadLetterRow)) == 1
+
+
+def test_an_older_version_never_replaces_a_newer_one(tables: Tables) -> None:
+    tables.store.write(rows_of((1, 3)), [], T0_MS)
+    newest = tables.all(TripRow)
+    tables.store.write(rows_of((1, 1)), [], T0_MS)
+    assert tables.all(TripRow) == newest
+
+
+def test_postgres_refuses_a_zero_byte_and_only_that_event_is_lost(
+    postgres_url: str,
+) -> None:
+    tables = Tables(postgres_url)
+    poison = rows_of((5, 0), pick_up_address="a\0b")
+    assert tables.store.write([*rows_of((1, 0)), *poison], [], T0_MS) == 1
+    assert len(tables.all(TripEventRow)) == 1
+    tables.store.close()
+    tables.engine.dispose()

@@ -1,0 +1,165 @@
+"""`cabrank up` as a subprocess in a directory of its own, on free ports."""
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+READY = "cabrank ready on "
+START_MAX_S = 60
+STOP_MAX_S = 40
+
+
+class StackError(AssertionError):
+    pass
+
+
+class Person:
+    """A user made by `cabrank tokens`."""
+
+    def __init__(self, user: dict[str, Any], access: str) -> None:
+        self.user = user
+        self.access = access
+        self.id: str = user["id"]
+
+
+def cabrank(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "cabrank", *args],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+class Stack:
+    """`options` go to `cabrank up`, `settings` into its environment."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *options: str,
+        settings: Mapping[str, str] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.data_dir = data_dir
+        self.options = options
+        self.settings = dict(settings or {})
+        self.port = port
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        complaints = self.data_dir.with_suffix(".stderr")
+        with complaints.open("a") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "cabrank", "up", "--port", str(self.port)),
+                    *("--data-dir", str(self.data_dir), *self.options),
+                ],
+                env={**os.environ, **self.settings},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], START_MAX_S)
+        line = self.process.stdout.readline() if ready else ""
+        if not line.startswith(READY):
+            self.stop()
+            raise StackError(f"not ready: {line!r} {complaints.read_text()[-3000:]}")
+        self.url = line.removeprefix(READY).strip()
+        self.port = int(self.url.rpartition(":")[2])
+
+    def gateway(self, number: int) -> str:
+        """Base URL of gateway `number`, from 1."""
+        host = self.url.rpartition(":")[0]
+        return f"{host}:{self.port + number - 1}"
+
+    def pid(self, name: str) -> int:
+        return int((self.data_dir / "run" / f"{name}.pid").read_text())
+
+    def pids(self) -> dict[str, int]:
+        found = {}
+        for path in (self.data_dir / "run").glob("*.pid"):
+            text = path.read_text()
+            if text.strip():
+                found[path.stem] = int(text)
+        return found
+
+    def kill(self, name: str, sign: int = signal.SIGKILL) -> int:
+        """Signal one process; returns its pid."""
+        pid = self.pid(name)
+        os.kill(pid, sign)
+        return pid
+
+    @contextlib.contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """One process stands still: alive, connected, and silent."""
+        pid = self.kill(name, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def is_ready(self, number: int = 1) -> bool:
+        """What `/readyz` of a gateway says."""
+        try:
+            url = f"{self.gateway(number)}/readyz"
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    async def ready(self, number: int = 1) -> None:
+        """Wait until a gateway is ready (again)."""
+        ends_at = time.monotonic() + START_MAX_S
+        while not await asyncio.to_thread(self.is_ready, number):
+            assert time.monotonic() < ends_at, f"gateway {number} is not ready"
+            await asyncio.sleep(0.02)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_MAX_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+    def people(self, role: str, count: int) -> list[Person]:
+        made = cabrank(
+            *("tokens", "--role", role, "--count", str(count)),
+            *("--data-dir", str(self.data_dir), "--prefix", f"{role}{time.time_ns()}-"),
+        )
+        assert made.returncode == 0, made.stderr
+        lines = [json.loads(line) for line in made.stdout.splitlines()]
+        return [Person(line["user"], line["access"]) for line in lines]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that waits for its parent does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

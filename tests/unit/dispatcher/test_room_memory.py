@@ -1,0 +1,253 @@
+"""What of the rooms is kept, for how long, and across restarts and take-overs."""
+
+import msgspec
+import pytest
+
+from dispatcher.engine import Engine, Limits, Lookup
+from dispatcher.message_keys import MessageKeyRow, MessageKeys
+from schemas.codec import decode, encode
+from schemas.rooms import MessageData, MessageEvent
+from schemas.trips import Trip
+from tests.unit.dispatcher.world import (
+    DORA,
+    LIMITS,
+    NOON_MS,
+    RITA,
+    RON,
+    World,
+    joined,
+    numbers,
+    replay,
+    restart,
+    shows,
+    texts,
+)
+
+SMALL = msgspec.structs.replace(LIMITS, messages_max=10)
+
+
+def told(world: World, room: str) -> tuple[MessageData, ...]:
+    """What history knows of a room."""
+    return tuple(
+        event.message
+        for event in world.events
+        if isinstance(event, MessageEvent) and event.message.room == room
+    )
+
+
+def chat(world: World, room: str, count: int) -> None:
+    for n in range(count):
+        world.said(RITA, room, f"{room}{n + 1}")
+
+
+def held(world: World, room: str) -> bool:
+    """Whether a room's messages are answered without history."""
+    outcome = world.join(RON, room, "")
+    return not isinstance(outcome, Lookup)
+
+
+# ---- forgetting ----------------------------------------------------------------
+
+
+def test_the_room_longest_unused_is_forgotten_first() -> None:
+    world = World(SMALL)
+    for room in ("a", "b"):
+        chat(world, room, 4)
+    world.said(RITA, "a")
+    chat(world, "c", 2)
+    assert [held(world, room) for room in "abc"] == [True, False, True]
+
+
+def test_rooms_with_members_are_forgotten_last() -> None:
+    world = World(SMALL)
+    chat(world, "a", 4)
+    world.join(RON, "a")
+    chat(world, "b", 4)
+    chat(world, "c", 4)
+    assert [held(world, room) for room in "abc"] == [True, False, True]
+    world.leave(RON, "a")
+    world.said(RITA, "c")
+    chat(world, "d", 4)
+    assert [held(world, room) for room in "acd"] == [False, True, True]
+
+
+def test_a_forgotten_room_asks_history_and_its_numbers_go_on() -> None:
+    world = World(SMALL)
+    chat(world, "a", 4)
+    forgotten_seq = world.events[-1].seq
+    chat(world, "b", 8)
+    assert world.join(RON, "a") == Lookup("", forgotten_seq, "a")
+    data = joined(world.join(RON, "a", backlog=told(world, "a")))
+    assert texts(data) == ["a1", "a2", "a3", "a4"]
+    assert world.said(RITA, "a", "a5").seq == 5
+    assert isinstance(world.join(RON, "a", "", since=3), Lookup)
+    data = world.look("a", 4)
+    assert (data.recovered, numbers(data)) == (True, [5])
+    data = world.look("a", 2, backlog=told(world, "a"))
+    assert (data.recovered, numbers(data)) == (True, [3, 4, 5])
+
+
+def test_history_behind_the_held_messages_is_never_answered_with_a_gap() -> None:
+    world = World(SMALL)
+    chat(world, "a", 4)
+    chat(world, "b", 8)
+    world.said(RITA, "a", "a5")
+    data = world.look("a", 0, backlog=told(world, "a")[:2])
+    assert (data.recovered, numbers(data)) == (False, [5])
+    foreign = told(world, "b")
+    assert numbers(world.look("a", 0, backlog=foreign)) == [5]
+
+
+def test_messages_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.rooms.BACKLOGS_BYTES_MAX", 5_000)
+    world = World()
+    world.said(RITA, "a", "x" * 2_000)
+    world.said(RITA, "b", "x" * 2_000)
+    assert held(world, "a")
+    world.said(RITA, "c", "x" * 2_000)
+    assert [held(world, room) for room in "abc"] == [False, True, True]
+    assert world.engine.rooms == (0, 0, 2)
+
+
+def test_message_keys_are_bounded_and_the_oldest_go_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dispatcher.message_keys.MESSAGE_KEYS_MAX", 3)
+    monkeypatch.setattr("dispatcher.message_keys.MESSAGE_KEYS_BYTES_MAX", 100)
+    keys = MessageKeys()
+    for n in range(4):
+        keys.put(MessageKeyRow(n, "u", f"k{n}", "a", n), b"x" * 10)
+    known = [keys.message("u", f"k{n}") is not None for n in range(4)]
+    assert known == [False, True, True, True]
+    keys.put(MessageKeyRow(4, "u", "k4", "a", 4), b"x" * 85)
+    assert keys.message("u", "k3") == b"x" * 10
+    assert keys.message("u", "k2") is None
+
+
+def test_a_ledger_that_begins_late_asks_history_before_it_gives_a_number() -> None:
+    world = World()
+    world.next_n = 100
+    world.said(RITA, "other")
+    late = Engine("main", LIMITS)
+    late.apply_record(world.records[0])
+    world.engine = late
+    began_seq = 100 * 4096 - 1
+    assert world.send(RITA, "a", outside=True) == Lookup("", began_seq, "a")
+    before = msgspec.structs.replace(told(world, "other")[0], room="a", seq=7)
+    assert world.said(RITA, "a", backlog=(before,)).seq == 8
+    assert world.said(RITA, "a").seq == 9
+    assert world.said(RITA, "new", backlog=()).seq == 1
+
+
+# ---- restarts and take-overs ---------------------------------------------------
+
+
+def busy(limits: Limits = LIMITS) -> tuple[World, Trip]:
+    world = World(limits)
+    trip = world.driving("accept")
+    world.said(RITA, f"trip_{trip.id}", "here", key="here")
+    for room in "abc":
+        world.join(RON, room)
+        chat(world, room, 4)
+    world.leave(RON, "b")
+    world.said(RITA, "a", "old", key="old")
+    world.now_ms += 120_000
+    world.join(DORA, "c")
+    world.said(DORA, "c", "new", key="new")
+    return world, trip
+
+
+@pytest.mark.parametrize("limits", [LIMITS, SMALL, Limits(300_000, ring_events_max=1)])
+def test_replay_snapshot_and_tail_all_show_the_same(limits: Limits) -> None:
+    world, trip = busy(limits)
+    payload = world.engine.snapshot()
+    world.now_ms += 1_000
+    world.end(RON)
+    chat(world, "b", 2)
+    world.moves("arrive", DORA, trip)
+    expected = shows(world.engine, world.records)
+    assert shows(replay(world.records, limits), world.records) == expected
+    assert shows(restart(payload, world.records, limits), world.records) == expected
+
+
+def test_a_restored_engine_gives_the_same_snapshot_with_each_message_once() -> None:
+    world, _ = busy()
+    payload = world.engine.snapshot()
+    assert Engine.restore(payload, LIMITS).snapshot() == payload
+    assert payload.count(b'"text":"new"') == 1
+
+
+def test_a_snapshot_from_before_there_were_rooms_is_taken() -> None:
+    world = World()
+    world.request()
+    plain = msgspec.json.decode(world.engine.snapshot())
+    del plain["rooms"]
+    restored = Engine.restore(encode(plain), LIMITS)
+    assert restored.snapshot() == world.engine.snapshot()
+
+
+def test_a_key_whose_message_left_the_backlog_survives_a_restart() -> None:
+    world = World(SMALL)
+    first = world.said(RITA, "a", "first", key="k")
+    chat(world, "b", 10)
+    world.engine = restart(world.engine.snapshot(), world.records, SMALL)
+    again = world.send(RITA, "a", "again", key="k")
+    assert encode(again.data) == encode(first)  # type: ignore[union-attr]
+
+
+def test_members_and_numbers_survive_a_take_over() -> None:
+    world, _ = busy()
+    world.engine = replay(world.records)
+    world.engine.lead(0)
+    assert world.members("a") == ["ron"]
+    assert world.members("c") == ["ron", "dora"]
+    assert world.said(RITA, "a").seq == 6
+
+
+@pytest.mark.parametrize("by", ["replay", "restart"])
+def test_a_message_command_is_remembered_by_whoever_leads_next(by: str) -> None:
+    world = World()
+    world.said(RITA, "a", "x")
+    said = world.said(RON, "a", "y")
+    command = world.events[-1].command
+    world.engine = (
+        replay(world.records)
+        if by == "replay"
+        else restart(world.engine.snapshot(), world.records)
+    )
+    answer = world.engine.remembered(command)
+    assert answer is not None
+    assert answer.data is not None
+    assert decode(answer.data, MessageData) == said
+    world.engine.advance(NOON_MS + LIMITS.remember_ms)
+    assert world.engine.remembered(command) is None
+    assert world.engine.ring_floor_seq == 0
+
+
+def test_a_leave_is_remembered_and_a_join_is_decided_again() -> None:
+    world = World()
+    world.join(RITA, "a")
+    world.leave(RITA, "a")
+    join, leave = (event.command for event in world.events)
+    assert world.engine.remembered(join) is None
+    answer = world.engine.remembered(leave)
+    assert answer is not None
+    assert encode(answer.data) == encode({"room": "a"})
+
+
+def test_room_events_take_no_place_of_trips_in_the_ring() -> None:
+    limits = Limits(300_000, ring_events_max=2)
+    world = World(limits)
+    world.driving("accept")
+    chat(world, "a", 10)
+    assert world.sync(RITA, 0).recovered
+    assert len(world.sync(RITA, 0).events) == 2
+
+
+def test_what_was_said_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.ring.SAID_BYTES_MAX", 2_500)
+    world = World()
+    for _ in range(3):
+        world.said(RITA, "a", "x" * 1_000)
+    known = [world.engine.remembered(event.command) for event in world.events]
+    assert [answer is not None for answer in known] == [False, False, True]

@@ -1,0 +1,92 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.settings import Settings, SettingsError, describe, load, variable
+
+
+def test_no_variables_give_the_defaults() -> None:
+    assert load({}) == Settings()
+
+
+def test_a_variable_is_the_field_in_capitals() -> None:
+    assert variable("request_ttl_s") == "CABRANK_REQUEST_TTL_S"
+    read = load(
+        {
+            "CABRANK_REQUEST_TTL_S": "2.5",
+            "CABRANK_PORT": "0",
+            "CABRANK_REPLICAS": "3",
+            "CABRANK_NATS_URL": "nats://a:1,nats://b:2",
+        }
+    )
+    assert read.request_ttl_s == 2.5
+    assert (read.port, read.replicas) == (0, 3)
+    assert read.nats_url == "nats://a:1,nats://b:2"
+
+
+def test_names_of_other_programs_and_versions_are_let_pass() -> None:
+    assert load({"CABRANK_OF_TOMORROW": "x", "PORT": "1"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "eighty"),
+        ("port", ""),
+        ("access_ttl_s", "0"),
+        ("access_ttl_s", "-5"),
+        ("request_ttl_s", "soon"),
+        ("replicas", "2"),
+        ("matching", "random"),
+        ("log_level", "loud"),
+        ("region", "a.b"),
+        ("region", ""),
+        ("ledger_bytes_max", "-2"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_in_a_sentence(
+    field: str, text: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({variable(field): text})
+    message = str(raised.value)
+    assert message.startswith(f"{variable(field)} is {text!r}: ")
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+@given(st.sampled_from(Settings.__struct_fields__), st.text(max_size=40))
+def test_any_text_is_read_or_refused(field: str, text: str) -> None:
+    try:
+        read = load({variable(field): text})
+    except SettingsError:
+        return
+    assert isinstance(read, Settings)
+
+
+def test_lists_are_split_and_trimmed() -> None:
+    read = load(
+        {
+            "CABRANK_REGIONS": " north, south ,,",
+            "CABRANK_ORIGINS": "https://a.example/, https://b.example",
+        }
+    )
+    assert read.region_list() == ["north", "south"]
+    assert read.origin_list() == ["https://a.example", "https://b.example"]
+    assert Settings().region_list() == ["main"]
+    assert Settings().origin_list() == []
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    rows = {name: (default, meaning) for name, default, meaning in describe()}
+    assert list(rows) == [variable(field) for field in Settings.__struct_fields__]
+    assert rows["CABRANK_PORT"][0] == "8000"
+    assert rows["CABRANK_REQUEST_TTL_S"][0] == "300"
+    assert [name for name, (_, meaning) in rows.items() if not meaning] == []
+
+
+def test_every_described_default_reads_back_as_itself() -> None:
+    environ = {name: default for name, default, _ in describe()}
+    assert load(environ) == Settings()

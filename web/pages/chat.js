@@ -1,0 +1,220 @@
+// /chat and /chat/<room>: who is here and which room decides what is shown.
+//
+//   no room, or a bad name ─▶ the entrance asks for a room
+//   nobody logged in       ─▶ the entrance asks for a log-in
+//   both                   ─▶ the room
+
+import { Client, isRoomName } from "../client/cabrank.js";
+import { Account } from "./account.js";
+import { askForLogIn, askForRoom, explainLogIn, showRoomError } from "./entrance.js";
+import { RoomView, nameOf } from "./view.js";
+
+const find = (id) => document.getElementById(id);
+
+const EXPIRED = 4502;
+/** Between two comings back after an expired token: a clock that is wrong by hours would
+ * otherwise have them come back without end. */
+const EXPIRED_AGAIN_MS = 30_000;
+const EARLIER_LIMIT = 50;
+/** A finger has no shift key: there Enter is a new line. */
+const TOUCH = matchMedia("(hover: none) and (pointer: coarse)");
+const WIDE = matchMedia("(min-width: 48rem)");
+
+const STATES = {
+  connecting: "Connecting…",
+  reconnecting: "Connection lost. Reconnecting…",
+};
+const CLOSES = {
+  4500: "The server closed the connection: too many frames it could not read.",
+  4501: "You are not logged in any more.",
+  4502: "Your session has expired.",
+  4503: "Your session was ended.",
+};
+
+const wanted = roomOf(location.pathname);
+const account = new Account(() => begin());
+/** `{client, room, view, why}` while somebody is logged in and the room's name is good. */
+let visit = null;
+let expiredAtMs = -Infinity;
+
+askForRoom((room) => location.assign(`/chat/${room}`));
+askForLogIn(account);
+find("log-out").addEventListener("click", () => account.logOut());
+find("connect").addEventListener("click", () => visit?.client.connect());
+WIDE.addEventListener("change", unfoldMembers);
+unfoldMembers();
+prepareComposer();
+find("earlier").addEventListener("click", () => visit && showEarlier(visit));
+begin();
+
+/** The room an address names, good or not; null: none. */
+function roomOf(path) {
+  const name = path.split("/")[2] ?? "";
+  try {
+    return decodeURIComponent(name) || null;
+  } catch {
+    return name;
+  }
+}
+
+/** Show what fits who is logged in. */
+function begin() {
+  leave();
+  const { user } = account;
+  const isGood = isRoomName(wanted);
+  find("who").textContent = user ? nameOf(user) : "";
+  find("who").hidden = find("log-out").hidden = !user;
+  find("title").textContent = isGood ? wanted : "Chat";
+  document.title = isGood ? `${wanted} · cabrank` : "Chat · cabrank";
+  find("logging-in").hidden = Boolean(user);
+  find("choosing").hidden = isGood;
+  find("entrance").hidden = Boolean(user) && isGood;
+  find("room").hidden = !find("entrance").hidden;
+  if (user) explainLogIn("");
+  if (user && isGood) enter(user);
+  else if (wanted && !isGood) showRoomError(wanted);
+  else find(isGood ? "username" : "room-name").focus();
+}
+
+function enter(user) {
+  const client = new Client({
+    url: location.origin,
+    user: user.id,
+    getToken: (options) => account.getToken(options),
+  });
+  const room = client.room(wanted);
+  const view = new RoomView(room, user.id);
+  visit = { client, room, view, why: "" };
+  room.on("change", () => {
+    view.show();
+    showStatus();
+  });
+  client.on("state", showStatus);
+  client.on("closed", closed);
+  room.join();
+  client.connect();
+  view.show();
+  find("text").focus();
+}
+
+function leave() {
+  const left = visit;
+  visit = null;
+  left?.client.close();
+  left?.view.close();
+  find("status").hidden = true;
+}
+
+function closed({ code, reason }) {
+  if (!visit) return;
+  if (code === EXPIRED && Date.now() - expiredAtMs > EXPIRED_AGAIN_MS) {
+    // getToken knows a fresher one, or that there is none.
+    expiredAtMs = Date.now();
+    visit.client.connect();
+    return;
+  }
+  if (code >= 4501 && code <= 4503) {
+    explainLogIn(CLOSES[code]);
+    if (account.user) account.forget();
+    return;
+  }
+  visit.why = CLOSES[code] ?? `Disconnected (${code}). ${reason}`;
+  showStatus();
+}
+
+function showStatus() {
+  if (!visit) return;
+  const { client, room } = visit;
+  const { state } = client;
+  const waiting = room.unsent.filter(({ failed }) => !failed).length;
+  let text = STATES[state] ?? "";
+  if (state === "reconnecting" && waiting) {
+    text += ` ${waiting} ${waiting === 1 ? "message" : "messages"} will be sent then.`;
+  }
+  if (state === "open" && room.error) text = `You can't enter this room. ${reasonOf(room.error)}`;
+  if (state === "closed") text = visit.why;
+  const shownState = room.error ? "closed" : state;
+  find("status").dataset.state = shownState;
+  find("status").hidden = !text && state !== "closed";
+  // Said again only where it differs: it is read aloud.
+  if (find("status-text").textContent !== text) find("status-text").textContent = text;
+  find("connect").hidden = state !== "closed";
+  find("compose").hidden = room.error !== null;
+}
+
+function reasonOf({ code, message }) {
+  if (code === "room_forbidden") return "Only the trip's rider and driver may.";
+  if (code === "trip_not_found") return "There is no such trip.";
+  return message;
+}
+
+// ---- writing -------------------------------------------------------------------
+
+function prepareComposer() {
+  const text = find("text");
+  find("compose").addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+  });
+  text.addEventListener("keydown", (event) => {
+    // While a word is being composed (Japanese, for one) Enter chooses it.
+    const isSending = event.key === "Enter" && !event.shiftKey && !event.isComposing;
+    if (!isSending || TOUCH.matches) return;
+    event.preventDefault();
+    send();
+  });
+  text.addEventListener("input", () => {
+    complain("");
+    fit();
+  });
+}
+
+function send() {
+  const text = find("text");
+  if (!visit || !text.value.trim()) return;
+  try {
+    visit.room.send(text.value);
+  } catch (error) {
+    complain(error.message);
+    return;
+  }
+  text.value = "";
+  complain("");
+  fit();
+  visit.view.scrollDown();
+  text.focus();
+}
+
+function complain(message) {
+  find("text-error").textContent = message;
+  if (message) find("text").setAttribute("aria-invalid", "true");
+  else find("text").removeAttribute("aria-invalid");
+}
+
+/** As high as its lines, up to what the style allows. */
+function fit() {
+  const text = find("text");
+  text.rows = Math.min(6, text.value.split("\n").length);
+}
+
+// ---- reading -------------------------------------------------------------------
+
+async function showEarlier({ room }) {
+  const button = find("earlier");
+  const error = find("earlier-error");
+  const before = room.messages[0]?.seq;
+  button.disabled = true;
+  error.textContent = "";
+  try {
+    const query = `limit=${EARLIER_LIMIT}&before=${before}`;
+    room.addEarlier(await account.get(`/api/rooms/${room.name}/messages?${query}`));
+  } catch (failure) {
+    error.textContent = failure.message;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function unfoldMembers() {
+  find("members").open = WIDE.matches;
+}
