@@ -8,12 +8,12 @@ another. Prints microseconds of this process's CPU (user and system) for each ev
 """
 
 import asyncio
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import uvloop
 
 from persistence import database
 from persistence.store import Store
@@ -23,6 +23,7 @@ from schemas import streams
 from tests.support import nats
 from tests.support.records import Ledger, event, trip
 from tests.support.running import service
+from tests.support.waiting import until_is
 
 TRIPS = 5000
 TRIPS_PER_S = 500
@@ -60,21 +61,19 @@ async def measure(nats_url: str, database_url: str, label: str, first: int) -> N
     watch = await buses.connect(nats_url, "watch")
     ledger = Ledger(watch)
     pace = TRIPS_PER_S if label == "keeping pace" else 1e9
-    filling = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.writer", nats_url, str(first), str(pace)],
-        env={**os.environ, "PYTHONPATH": "."},
+    filling = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.writer", nats_url, str(first), str(pace))
     )
     if label == "catching up":
-        await asyncio.to_thread(filling.wait)
+        await filling.wait()
     connection = await buses.connect(nats_url, "writer")
     writer = Writer(connection, Store(database.plain_engine(database_url)))
     async with service() as running:
         cpu, wall = time.process_time(), time.monotonic()
         writer.start(running)
-        await asyncio.to_thread(filling.wait)
+        await filling.wait()
         ledger.n = (await ledger.js.stream_info(ledger.stream.name)).state.last_seq
-        while await ledger.floor() < ledger.n:
-            await asyncio.sleep(0.1)
+        await until_is(ledger.floor, lambda floor: floor >= ledger.n, 60)
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall
         running.stop()
         await writer.stop()
@@ -98,10 +97,12 @@ async def main(database_url: str) -> None:
         await bus.close()
         await measure(server.url, database_url, "keeping pace", 0)
         await measure(server.url, database_url, "catching up", TRIPS)
+        await measure(server.url, database_url, "catching up", TRIPS)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:  # noqa: PLR2004
         asyncio.run(fill(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
     else:
-        asyncio.run(main(sys.argv[1]))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main(sys.argv[1]))

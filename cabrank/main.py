@@ -186,6 +186,41 @@ def tokens(
     return 0
 
 
+UrlOption = Annotated[
+    str | None,
+    typer.Option(help="A gateway; by default that of the data directory's `up`."),
+]
+
+
+@app.command()
+def say(
+    room: Annotated[str, typer.Argument(metavar="ROOM", help="The room's name.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="At most 4,000 chars.")],
+    data_dir: DataDirOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Send a message to a room, as an operator."""
+    from cabrank import say as speaking
+
+    seq = speaking.say(room, text, data_dir, url)
+    print(f"message {seq} in {room}")
+    return 0
+
+
+@app.command()
+def notify(
+    user: Annotated[str, typer.Argument(metavar="USER", help="An id or a username.")],
+    data: Annotated[str, typer.Argument(metavar="JSON", help="The notice: an object.")],
+    data_dir: DataDirOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Send a notice to all live sessions of a user, as an operator."""
+    from cabrank import say as speaking
+
+    speaking.notify(user, data, data_dir, url)
+    return 0
+
+
 @app.command()
 def doctor(
     data_dir: DataDirOption = None,

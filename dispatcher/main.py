@@ -1,5 +1,6 @@
 """Wires the dispatcher: one NATS connection, one `Region` for each that it serves."""
 
+import gc
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -9,9 +10,15 @@ from runtime import lifecycle, log, ops
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Events live for minutes in the ring and hold no cycles: with Python's (700, 10, 10)
+the collector walks them over and over. p99 at 128 commands in flight: 38 → 22 ms
+(benchmarks/leader.py, 2026-11-21)."""
+
 
 def run(settings: Settings) -> int:
     """Serve `settings.regions` until SIGTERM; returns the exit status."""
+    gc.set_threshold(*GC_THRESHOLDS)
     log.configure("dispatcher", settings.log_level)
 
     async def start(service: Service) -> Callable[[], Awaitable[None]]:

@@ -8,7 +8,6 @@ from msgspec import Struct
 from dispatcher.limits import MESSAGE_KEYS_BYTES_MAX, MESSAGE_KEYS_MAX
 from schemas.codec import Raw
 
-
 ELSEWHERE = Raw(b"0")
 
 

@@ -32,9 +32,16 @@ class Publisher:
         self._region = region
 
     def events(self, events: Sequence[Event], encoded: Sequence[bytes]) -> bool:
+        """Each to its subjects, by `seq`; feed entries gather while only riders are
+        concerned. A driver gets two subjects, so in any other order one of them might
+        be a read, or a leader's death, behind the other, and `seq` would fall.
+        """
         sent = True
         feed: list[FeedEntry] = []
         for event, payload in zip(events, encoded, strict=True):
+            if feed and not (type(event) is TripEvent and len(event.audience) == 1):
+                sent = self._feed(feed) and sent
+                feed = []
             try:
                 sent = self._event(event, payload) and sent
             except subjects.SubjectError as error:

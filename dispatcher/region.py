@@ -80,6 +80,8 @@ class Region:
         """Of that record: who wrote it took over at this one."""
         self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
         self._lead: Lead | None = None
+        self._fence: Fence | None = None
+        """Of an epoch record that is being written."""
         self._resigned = asyncio.Event()
         self._snapshot_s = 0.0
         self._snapshot_n = 0
@@ -94,6 +96,8 @@ class Region:
     def reconnected(self) -> None:
         if self._lead is not None:
             self._lead.reconnected()
+        if self._fence is not None:
+            self._fence.again()
 
     def resign(self) -> None:
         self._resigned.set()
@@ -261,12 +265,14 @@ class Region:
     async def _append(self, payload: bytes, n: int, expected: int) -> Fate:
         settled: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
         fence = Fence(self._bus, self._js, self._ledger, settled.set_result)
+        self._fence = fence
         try:
             fence.append(payload, n, expected)
             while not settled.done():
                 await asyncio.wait({settled}, timeout=TICK_S)
                 fence.tick()
         finally:
+            self._fence = None
             fence.close()
         return settled.result()
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from dispatcher.limits import MISSED_BYTES_MAX, SAID_BYTES_MAX, Limits
 from dispatcher.state import Held
 from schemas.codec import decode
-from schemas.events import Event, TripEvent
+from schemas.events import DriverEvent, Event, TripEvent
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import TERMINAL
 
@@ -87,15 +87,15 @@ class Ring:
 
     def _push(self, event: Event, encoded: bytes) -> None:
         self._top_seq = event.seq
-        if isinstance(event, MessageEvent | MemberEvent):
-            self._say(event, encoded)
-            return
         if isinstance(event, TripEvent):
             trip = event.trip
             ended = trip.id if trip.status in TERMINAL else ""
             audience, feed = event.audience, event.feed
-        else:
+        elif isinstance(event, DriverEvent):
             ended, audience, feed = "", (), 0
+        else:
+            self._say(event, encoded)
+            return
         kept = Kept(
             event.seq, event.at_ms, encoded, audience, feed, event.command, ended
         )

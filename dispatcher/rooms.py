@@ -170,7 +170,10 @@ class Rooms:
         self._trip_heads[room] = head
         self._trip_heads.move_to_end(room)
         if len(self._trip_heads) > self._limits.trip_heads_max:
-            _, self._lost = self._trip_heads.popitem(last=False)
+            gone, self._lost = self._trip_heads.popitem(last=False)
+            for shelf in (self._idle, self._lively):
+                if gone in shelf:
+                    self._drop(shelf.pop(gone))
 
     def add_member(self, event: MemberEvent) -> None:
         """A member who comes or leaves also uses the room."""
@@ -201,6 +204,9 @@ class Rooms:
 
     def _forget(self) -> None:
         _, held = (self._idle or self._lively).popitem(last=False)
+        self._drop(held)
+
+    def _drop(self, held: Backlog) -> None:
         self.messages -= len(held.messages)
         self.bytes -= sum(map(len, held.messages))
         self.forgotten_seq = max(self.forgotten_seq, held.seq)

@@ -30,6 +30,7 @@ from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import codec, streams, subjects
 from schemas.accounts import (
+    FindUser,
     LogIn,
     LogOut,
     RefreshTokens,
@@ -38,6 +39,7 @@ from schemas.accounts import (
     Revoke,
     SignUp,
     Tokens,
+    Whereabouts,
 )
 from schemas.refusals import Code
 from schemas.trips import Role, User
@@ -90,6 +92,7 @@ class Accounts:
         responder.add(subjects.accounts("refresh"), RefreshTokens, self.refresh)
         responder.add(subjects.accounts("log_out"), LogOut, self.log_out)
         responder.add(subjects.accounts("revoke"), Revoke, self.revoke)
+        responder.add(subjects.accounts("whereabouts"), FindUser, self.whereabouts)
         responder.start()
         log.info("accounts started", service=service.name, kid=self._signer.kid)
 
@@ -193,17 +196,30 @@ class Accounts:
         return answered(None)
 
     async def revoke(self, request: Revoke) -> Result:
-        unknown = refused(Code.INVALID_DATA, "there is no such user", 404)
         if not _is_token(request.user):
-            return unknown
+            return _unknown_user()
         issued_ms = await sessions.end_all(self._engine, request.user)
         if issued_ms is None:
-            return unknown
+            return _unknown_user()
         # Another worker's clock may be ahead of ours; its tokens end as well.
         at_ms = max(self._clock_ms(), issued_ms)
         await self._publish(Revocation(request.user, None, at_ms))
         log.info("user revoked", user=request.user, by=request.by)
         return answered(None)
+
+    async def whereabouts(self, request: FindUser) -> Result:
+        """A user may be called what another's id is: the id goes first."""
+        name = request.user
+        if not _is_token(name) and _USERNAME.fullmatch(name) is None:
+            return _unknown_user()
+        async with reading(self._engine) as connection:
+            for column in (UserRow.id, UserRow.username):
+                found = await connection.execute(
+                    select(UserRow.id, UserRow.region).where(column == name)
+                )
+                if (row := found.one_or_none()) is not None:
+                    return answered(Whereabouts(row.id, row.region))
+        return _unknown_user()
 
     async def _end_stolen(self, session: str) -> None:
         """Two hold tokens of one session. Published before the row goes: who repeats
@@ -252,6 +268,10 @@ class Accounts:
             )
             row: RowMapping | None = found.mappings().one_or_none()
         return None if row is None else account_of(row)
+
+
+def _unknown_user() -> Result:
+    return refused(Code.INVALID_DATA, "there is no such user", 404)
 
 
 def _is_token(text: str) -> bool:

@@ -1,10 +1,12 @@
 """Questions about the past, answered from the projected tables.
 
-Trips are served as the leader wrote them. Nothing is decided here but who may look.
+Trips and messages are served as the leader wrote them. Nothing is decided here but who
+may look.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import nats.errors
 from msgspec import Raw
@@ -12,32 +14,36 @@ from nats.js.errors import NotFoundError
 from sqlalchemy import ColumnElement, Row, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from persistence import database
-from persistence.models import TripEventRow, TripRow
+from persistence import database, rooms
+from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
 from persistence.responder import Responder, answered, refused
 from runtime.bus import Bus
-from schemas import streams, subjects
+from schemas import codec, streams, subjects
 from schemas.accounts import (
     AuditRow,
+    FindBacklog,
     FindTrip,
     GetTripRow,
+    ListMessages,
     ListTripEvents,
     ListTrips,
     Result,
 )
 from schemas.events import record_of
 from schemas.refusals import Code
+from schemas.rooms import HISTORY_MAX, canonical, trip_of
 from schemas.times import rfc3339
 from schemas.trips import TERMINAL, Role
 
 QUEUE = "history"
-CONCURRENCY_MAX = database.POOL_MAX // 2
-"""Questions at once: half the pool, so that accounts never wait for history."""
+CONCURRENCY_MAX = 32
+"""Questions at once: more than the pool has connections, since `find` waits without
+one; few enough that accounts wait milliseconds for theirs."""
 CATCH_UP_S = 1.0
 """So long `find` waits for the writer, which is tens of milliseconds behind."""
 CATCH_UP_STEP_S = 0.025
 EVENTS_MAX = 4096
-"""Of one trip's audit in an answer; a trip given back 2,000 times has as many."""
+"""Of one trip's audit; it stops being readable at some 1,000 (NATS's 1 MiB)."""
 
 
 Found = Row[str, str | None, str, str, str]
@@ -57,6 +63,8 @@ class History:
         self._responder.add(
             subjects.history("trip_events"), ListTripEvents, self.trip_events
         )
+        self._responder.add(subjects.history("messages"), ListMessages, self.messages)
+        self._responder.add(subjects.history("backlog"), FindBacklog, self.backlog)
 
     def start(self) -> None:
         self._responder.start()
@@ -81,7 +89,7 @@ class History:
                 question.limit
             )
             rows = (await connection.execute(page)).scalars().all()
-        return Result(data=Raw(b"[" + ",".join(rows).encode() + b"]"))
+        return _list([row.encode() for row in rows])
 
     async def _place(
         self, connection: AsyncConnection, question: ListTrips
@@ -151,6 +159,64 @@ class History:
             return _not_found(question.trip)
         return Result(data=Raw(found.data.encode()))
 
+    async def messages(self, question: ListMessages) -> Result:
+        """One page of a room, newest first; shorter than asked for where messages are
+        very long, but never empty while there are more.
+        """
+        try:
+            room = canonical(question.room)
+        except subjects.SubjectError as error:
+            return refused(Code.INVALID_DATA, f"room: {error}")
+        region = question.region
+        trip = trip_of(room)
+        if trip is not None:
+            found = await self._row(trip)
+            if found is None:
+                return _not_found(trip)
+            if _is_strange(found, question.user, question.role):
+                message = f"the room of trip {trip} is not yours"
+                return refused(Code.ROOM_FORBIDDEN, message)
+            region = found.region
+        page = await self._page(region, room, question.limit, question.before)
+        return _list(rooms.within(page, rooms.PAGE_BYTES_MAX))
+
+    async def backlog(self, question: FindBacklog) -> Result:
+        """A room's last messages, which the leader no longer holds."""
+        record = record_of(question.seq)[0]
+        if not await self._caught_up(question.region, record):
+            message = f"history has not reached record {record} yet"
+            return refused(Code.UNAVAILABLE, message)
+        page = await self._page(question.region, question.room, HISTORY_MAX, None)
+        return _list(rooms.within(page, rooms.BACKLOG_BYTES_MAX)[::-1])
+
+    async def _page(
+        self, region: str, room: str, limit: int, before: int | None
+    ) -> list[bytes]:
+        """Messages of a room below number `before`, newest first, as JSON."""
+        if "\0" in region + room:
+            return []
+        spans = select(
+            RoomRow.ledger, RoomRow.first_n, RoomRow.last_n, RoomRow.last_at_ms
+        ).where(RoomRow.region == region, RoomRow.name == room)
+        row = MessageRow
+        page: list[bytes] = []
+        async with database.reading(self._engine) as connection:
+            known = [rooms.Span(*span) for span in await connection.execute(spans)]
+            for span in rooms.visible(known, before):
+                asked = (
+                    select(MessageRow.__table__)
+                    .where(row.region == region, row.room == room)
+                    .where(row.ledger == span.ledger)
+                    .where(row.n.between(span.first_n, span.last_n))
+                    .order_by(row.n.desc())
+                    .limit(limit - len(page))
+                )
+                found = await connection.execute(asked)
+                page += [codec.encode(rooms.message_of(each)) for each in found]
+                if len(page) == limit:
+                    break
+        return page
+
     async def _caught_up(self, region: str, record: int) -> bool:
         """Whether all records up to `record` are in the database; waits a moment."""
         stream = streams.ledger(region).name
@@ -190,6 +256,10 @@ def _own(question: ListTrips) -> ColumnElement[bool]:
     return TripRow.rider_id == question.user
 
 
+def _list(items: Sequence[bytes]) -> Result:
+    return Result(data=Raw(b"[" + b",".join(items) + b"]"))
+
+
 def _not_found(trip: str) -> Result:
     return refused(Code.TRIP_NOT_FOUND, f"there is no trip {trip[:64]!r}")
 
@@ -200,8 +270,11 @@ def _may_see(
     """None, or why not."""
     if found is None:
         return _not_found(question.trip)
-    if question.role is Role.OPERATOR:
-        return None
-    if question.user in (found.rider_id, found.driver_id):
-        return None
-    return refused(Code.NOT_A_PARTICIPANT, "this trip is not yours")
+    if _is_strange(found, question.user, question.role):
+        return refused(Code.NOT_A_PARTICIPANT, "this trip is not yours")
+    return None
+
+
+def _is_strange(found: Found, user: str, role: Role) -> bool:
+    """Whether the trip is none of this user's business."""
+    return role is not Role.OPERATOR and user not in (found.rider_id, found.driver_id)

@@ -1,8 +1,8 @@
 """The tables, the same on SQLite and PostgreSQL; migrations/ makes them.
 
-Instants are whole milliseconds since 1970 (`_ms`). `trips` and `trip_events` are
-projected from the ledger: they have no foreign keys, so that rows may come in any
-order, from any worker, and twice. Must not hold behaviour.
+Instants are whole milliseconds since 1970 (`_ms`). `trips`, `trip_events`, `rooms` and
+`messages` are projected from the ledger: they have no foreign keys, so that rows may
+come in any order, from any worker, and twice. Must not hold behaviour.
 """
 
 from sqlalchemy import (
@@ -28,6 +28,8 @@ NAMES = {
 
 ID_CHARS = 64
 """Users, trips, sessions, ledgers: UUIDs, with room for a subject token's 64."""
+ROOM_CHARS = 64
+"""Of a room's name, PROTOCOL.md section 2."""
 LEDGER_CHARS = 80
 """A ledger's id; in `dead_letters` it may be a stream's name, `LEDGER_` + 64."""
 
@@ -121,6 +123,54 @@ class TripEventRow(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     data: Mapped[str] = mapped_column(Text)
     """The whole `Trip` as JSON, as it was then."""
+
+
+class RoomRow(Base):
+    """A room that had a message, as far as one ledger tells: one ledger is the rule, a
+    second one means that the first was lost, and the numbers may begin anew.
+    """
+
+    __tablename__ = "rooms"
+
+    region: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(ROOM_CHARS), primary_key=True)
+    ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
+    first_n: Mapped[int] = mapped_column(BigInteger)
+    """Lowest number of a message."""
+    last_n: Mapped[int] = mapped_column(BigInteger)
+    """Highest number of a message."""
+    last_at_ms: Mapped[int] = mapped_column(BigInteger)
+    """When the last message was sent."""
+    trip_id: Mapped[str | None] = mapped_column(String(ID_CHARS))
+    """Of a trip's own room."""
+
+
+class MessageRow(Base):
+    """Each message once."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        # Keyset paging by the room's own numbers. Not unique: what the leader numbered
+        # is kept as it is.
+        Index(None, "region", "room", "ledger", "n"),
+    )
+
+    ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """The event's, in its region."""
+    region: Mapped[str] = mapped_column(String(64))
+    room: Mapped[str] = mapped_column(String(ROOM_CHARS))
+    n: Mapped[int] = mapped_column(BigInteger)
+    """The message's number in its room, from 1; `seq` to clients."""
+    id: Mapped[str] = mapped_column(String(ID_CHARS))
+    sender_id: Mapped[str] = mapped_column(String(ID_CHARS))
+    sender_username: Mapped[str] = mapped_column(String(150))
+    sender_first_name: Mapped[str] = mapped_column(String(150))
+    sender_last_name: Mapped[str] = mapped_column(String(150))
+    text: Mapped[str] = mapped_column(Text)
+    sent_at_ms: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[str | None] = mapped_column(Text)
+    """The sender's idempotency key."""
 
 
 class DeadLetterRow(Base):

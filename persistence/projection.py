@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from schemas import codec
+from persistence.rooms import MessageRow
+from schemas import codec, streams
 from schemas.events import TripEventType, record_of, seq_of
 from schemas.ledger import RECORD_VERSION
+from schemas.rooms import MessageData
 from schemas.times import from_rfc3339
 from schemas.trips import Position, Status
 
@@ -64,11 +66,17 @@ class DriverFact(Struct, frozen=True, tag_field="kind", tag="driver"):
 
 
 class MessageFact(Struct, frozen=True, tag_field="kind", tag="message"):
-    """Has no row yet."""
+    """A `MessageEvent`."""
+
+    seq: int
+    message: MessageData
+    key: str | None = None
 
 
 class MemberFact(Struct, frozen=True, tag_field="kind", tag="member"):
-    """Has no row: who is in a room is the leader's to know."""
+    """Has no row: who is in a room now is the leader's to know, and nobody asks who
+    was.
+    """
 
 
 Fact = TripFact | DriverFact | MessageFact | MemberFact
@@ -106,6 +114,10 @@ class EventRow(Struct, frozen=True):
     stream: str
 
 
+AnyRow = EventRow | MessageRow
+"""What an event that is remembered becomes."""
+
+
 class Unreadable(Struct, frozen=True):
     """What goes to `dead_letters`."""
 
@@ -122,7 +134,7 @@ def is_empty(payload: bytes) -> bool:
 
 def read_record(
     stream: str, sequence: int, payload: bytes
-) -> tuple[list[EventRow], list[Unreadable]]:
+) -> tuple[list[AnyRow], list[Unreadable]]:
     """The record at `sequence` of `stream` as rows, and what could not be read of it.
 
     Raises:
@@ -132,12 +144,11 @@ def read_record(
     try:
         record = codec.decode(payload, FactRecord)
         if record.v <= RECORD_VERSION:
-            rows = [
+            made = [
                 _row(stream, record.ledger, place, payload, fact)
                 for place, fact in enumerate(record.events, first)
-                if type(fact) is TripFact
             ]
-            return rows, []
+            return [row for row in made if row is not None], []
     except ValueError:
         pass  # One event or more is bad; which, we see one by one.
     try:
@@ -152,14 +163,15 @@ def read_record(
 
 def _read_one_by_one(
     stream: str, first: int, payload: bytes, raw: RawRecord
-) -> tuple[list[EventRow], list[Unreadable]]:
-    rows = []
+) -> tuple[list[AnyRow], list[Unreadable]]:
+    rows: list[AnyRow] = []
     unreadable = []
     for place, event in enumerate(raw.events, first):
         try:
             fact: Any = codec.decode(event, Fact)  # type: ignore[arg-type]
-            if type(fact) is TripFact:
-                rows.append(_row(stream, raw.ledger, place, payload, fact))
+            row = _row(stream, raw.ledger, place, payload, fact)
+            if row is not None:
+                rows.append(row)
         except ValueError as error:
             ledger = _safe_ledger(raw.ledger, stream)
             unreadable.append(Unreadable(ledger, place, bytes(event), str(error)))
@@ -171,6 +183,27 @@ def _safe_ledger(ledger: str, stream: str) -> str:
 
 
 def _row(
+    stream: str, ledger: str, place: int, record: bytes, fact: Fact
+) -> AnyRow | None:
+    """The fact's row; None: it has none. Raises: ValueError: it can't have one."""
+    if type(fact) is TripFact:
+        return _event_row(stream, ledger, place, record, fact)
+    if type(fact) is MessageFact:
+        return MessageRow(
+            ledger,
+            fact.seq,
+            streams.region_of_ledger(stream) or "",
+            fact.message,
+            from_rfc3339(fact.message.at),
+            fact.key,
+            place,
+            record,
+            stream,
+        )
+    return None
+
+
+def _event_row(
     stream: str, ledger: str, place: int, record: bytes, fact: TripFact
 ) -> EventRow:
     """Raises: ValueError (CodecError): the trip doesn't fit."""
@@ -190,6 +223,21 @@ def _row(
         record,
         stream,
     )
+
+
+def event_values(row: EventRow) -> dict[str, Any]:
+    """The row of `trip_events`."""
+    return {
+        "ledger": row.ledger,
+        "seq": row.seq,
+        "trip_id": row.trip_id,
+        "type": row.type,
+        "version": row.version,
+        "at_ms": row.at_ms,
+        "by": row.by,
+        "reason": row.reason,
+        "data": row.data,
+    }
 
 
 def trip_values(row: EventRow) -> dict[str, Any]:
@@ -229,7 +277,7 @@ def newest(rows: Iterable[EventRow]) -> list[EventRow]:
     return [by_trip[trip_id] for trip_id in sorted(by_trip)]
 
 
-def original(row: EventRow, error: str) -> Unreadable:
+def original(row: AnyRow, error: str) -> Unreadable:
     """The event of a row that the database won't take, byte for byte."""
     index = record_of(row.place)[1]
     events = msgspec.json.decode(row.record, type=RawRecord).events

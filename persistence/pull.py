@@ -1,8 +1,10 @@
 """One region's ledger, pulled: the durable consumer all workers share, asked raw.
 
-nats-py's `fetch` makes a subscription, a future and a task a message and hangs after
-a server restart; this keeps one request open at the server and hands each record to a
-callback. Delivery: at least once; anything not acknowledged within `ACK_WAIT_S` comes
+nats-py's `fetch` makes a future and a task a message and hangs after a server restart;
+here each record goes to a callback. Records that come one by one cost a read, a parse
+and a write each (measured: 160 us of CPU an event at 900 events/s against 30 in
+bursts), so an idle worker asks for one record only, and once that has come, sweeps up
+at once what gathered behind it. Delivery: at least once; anything not acknowledged within `ACK_WAIT_S` comes
 again, to any worker, in any order. Must not read records.
 """
 
@@ -10,7 +12,6 @@ import json
 import time
 from collections.abc import Callable
 
-import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -19,17 +20,15 @@ from persistence import metrics
 from runtime.bus import Bus, RawSubscription
 from schemas.streams import ACK_WAIT_S, WRITER_DURABLE
 
-log = structlog.get_logger()
-
-RECORDS_MAX = 256
-"""Of one request: at 1,000 records/s a request each quarter of a second."""
-BYTES_MAX = 8 * 1024 * 1024
-"""Of one request; a record has 512 KiB at most (schemas/ledger.py)."""
+SWEEP_RECORDS_MAX = 256
+"""Of one sweep: at 1,000 records/s and 20 sweeps/s, five times what there is."""
+SWEEP_BYTES_MAX = 8 * 1024 * 1024
+"""Of one sweep; a record has 512 KiB at most (schemas/ledger.py)."""
 EXPIRES_S = 2
 """So long a request stays open; after a NATS restart nobody answers the old one."""
 OVERDUE_S = EXPIRES_S + 1
 ACK_PENDING_MAX = 4096
-"""Records that all workers together may hold; a full house needs 16 of them."""
+"""Records that all workers together may hold: 16 full sweeps."""
 
 ACK = b"+ACK"
 
@@ -61,7 +60,9 @@ class Delivery:
 
 
 class Pull:
-    """Keeps a request open while `may_ask()`, and calls `deliver` in the read loop."""
+    """Asks while `may_ask()`, one request at a time; calls `deliver` in the read loop,
+    and `swept` when a sweep is over.
+    """
 
     def __init__(
         self,
@@ -70,18 +71,25 @@ class Pull:
         region: str,
         deliver: Callable[[Delivery], None],
         may_ask: Callable[[], bool],
+        swept: Callable[[], None],
     ) -> None:
         self.stream = stream
         self.region = region
         self.acknowledged = metrics.records.labels(region)
+        self._lag = metrics.lag_records.labels(region)
         self._bus = bus
         self._deliver = deliver
         self._may_ask = may_ask
+        self._swept = swept
+        self.sweeping = False
+        self.full = False
+        """The last sweep came to its limit: there is more."""
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{WRITER_DURABLE}"
         self._inbox = bus.new_inbox()
         self._subscription: RawSubscription | None = None
         self._request = 0
         """Number of the open request, last token of its reply subject."""
+        self._asked = 0
         self._missing = 0
         """Records the open request may still bring; 0: none is open."""
         self._asked_at = 0.0
@@ -120,38 +128,52 @@ class Pull:
             await self.prepare(js)
             return
         lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
-        metrics.lag_records.labels(self.region).set(lag)
+        self._lag.set(lag)
 
     def close(self) -> None:
         """Nothing is delivered any more; what is under way comes again elsewhere."""
         if self._subscription is not None:
             self._subscription.cancel()
             self._subscription = None
-        metrics.lag_records.remove(self.region)
+        self._lag.set(0)
 
     def ask(self) -> None:
-        """Open a request, unless one is open or the writer has enough."""
-        if self._missing or self._subscription is None or not self._may_ask():
-            return
-        request = json.dumps(
-            {
-                "batch": RECORDS_MAX,
-                "max_bytes": BYTES_MAX,
-                "expires": round(EXPIRES_S * 1e9),
-            }
-        )
+        """Wait at the server for one record, unless a request is open or the writer
+        has enough.
+        """
+        if not self._missing and self._may_ask():
+            self._send({"batch": 1, "expires": round(EXPIRES_S * 1e9)}, 1)
+
+    def sweep(self) -> None:
+        """Have all that is there now, at once, up to the limit; `sweeping` until then.
+        An open request for one record stands aside.
+        """
+        request = {
+            "batch": SWEEP_RECORDS_MAX,
+            "max_bytes": SWEEP_BYTES_MAX,
+            "no_wait": True,
+        }
+        if not self.sweeping and self._may_ask():
+            self.full = False
+            self.sweeping = self._send(request, SWEEP_RECORDS_MAX)
+
+    def _send(self, request: dict[str, object], records: int) -> bool:
+        if self._subscription is None:
+            return False
         reply = f"{self._inbox}.{self._request + 1}"
-        if self._bus.send(self._subject, request.encode(), reply):
-            self._request += 1
-            self._missing = RECORDS_MAX
-            self._asked_at = time.monotonic()
+        if not self._bus.send(self._subject, json.dumps(request).encode(), reply):
+            return False
+        self._request += 1
+        self._asked = self._missing = records
+        self._asked_at = time.monotonic()
+        return True
 
     def ask_if_overdue(self, *, at_once: bool = False) -> None:
         """Give an open request up that the server must have ended by now (`at_once`:
         the connection is a new one, the server knows of none), and ask.
         """
         if at_once or time.monotonic() - self._asked_at > OVERDUE_S:
-            self._missing = 0
+            self._over()
         self.ask()
 
     def _received(
@@ -166,13 +188,21 @@ class Pull:
         self._missing = max(0, self._missing - 1)
         self._deliver(Delivery(self, reply.decode(), payload, time.monotonic()))
         if not self._missing:
-            self.ask()
+            self.full = self.sweeping
+            self._over()
 
     def _ended(self, headers: bytes) -> None:
-        brought = RECORDS_MAX - self._missing
-        self._missing = 0
-        if brought or headers.startswith(b"NATS/1.0 408"):
+        # By its bytes, rather than for want of records.
+        self.full = self.sweeping and b"MaxBytes" in headers
+        expired = headers.startswith(b"NATS/1.0 408")
+        self._over()
+        if expired:
             self.ask()
-        else:
-            # No consumer, no leader, no JetStream: the writer's next round asks.
-            log.debug("pull ended", stream=self.stream, status=headers.decode())
+        # Else a sweep's end, and the writer asks; or there is no consumer, no leader,
+        # no JetStream, and the writer's next tick asks.
+
+    def _over(self) -> None:
+        self._missing = 0
+        if self.sweeping:
+            self.sweeping = False
+            self._swept()

@@ -139,7 +139,15 @@ class Responder:
         self._answer(operation, to, result)
 
     def _answer(self, operation: _Operation, to: str, result: Result) -> None:
+        payload = codec.encode(result)
+        if len(payload) > self._bus.max_payload:
+            # The server would close the connection over it.
+            limit = self._bus.max_payload
+            message = f"the answer has {len(payload)} bytes, over {limit}"
+            log.error("answer too big", operation=operation.name, bytes=len(payload))
+            result = refused(Code.UNAVAILABLE, message)
+            payload = codec.encode(result)
         outcome = "answered" if result.refused is None else str(result.refused.code)
         metrics.requests.labels(operation.name, outcome).inc()
         if to:
-            self._bus.send(to, codec.encode(result))
+            self._bus.send(to, payload)

@@ -7,12 +7,27 @@ fault; knows nothing of NATS.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, case, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence import failures, metrics
-from persistence.models import DeadLetterRow, TripEventRow, TripRow
-from persistence.projection import EventRow, Unreadable, newest, original, trip_values
+from persistence.models import (
+    DeadLetterRow,
+    MessageRow,
+    RoomRow,
+    TripEventRow,
+    TripRow,
+)
+from persistence.projection import (
+    AnyRow,
+    EventRow,
+    Unreadable,
+    event_values,
+    newest,
+    original,
+    trip_values,
+)
+from persistence.rooms import message_values, room_values
 
 ERROR_CHARS_MAX = 2000
 FIXED = ("id", "region", "rider_id", "created_at_ms")
@@ -42,9 +57,11 @@ class Store:
             set_=changing,
             where=trips.excluded.version > TripRow.__table__.c.version,
         )
+        self._messages = insert(MessageRow.__table__).on_conflict_do_nothing()
+        self._rooms = _widening(insert(RoomRow.__table__))
 
     def write(
-        self, rows: Sequence[EventRow], unreadable: Sequence[Unreadable], at_ms: int
+        self, rows: Sequence[AnyRow], unreadable: Sequence[Unreadable], at_ms: int
     ) -> int:
         """Write all rows, and dead letters for what can't be one.
 
@@ -58,7 +75,7 @@ class Store:
             self._bury(letters, at_ms)
         return len(letters)
 
-    def _write_or_halve(self, rows: list[EventRow], letters: list[Unreadable]) -> None:
+    def _write_or_halve(self, rows: list[AnyRow], letters: list[Unreadable]) -> None:
         if not rows:
             return
         try:
@@ -73,28 +90,23 @@ class Store:
             self._write_or_halve(rows[:middle], letters)
             self._write_or_halve(rows[middle:], letters)
 
-    def _commit(self, rows: list[EventRow]) -> None:
-        events = [
-            {
-                "ledger": row.ledger,
-                "seq": row.seq,
-                "trip_id": row.trip_id,
-                "type": row.type,
-                "version": row.version,
-                "at_ms": row.at_ms,
-                "by": row.by,
-                "reason": row.reason,
-                "data": row.data,
-            }
-            for row in rows
+    def _commit(self, rows: list[AnyRow]) -> None:
+        moves = [row for row in rows if isinstance(row, EventRow)]
+        said = [row for row in rows if not isinstance(row, EventRow)]
+        # Always in this order, for the same reason as in `write`.
+        work = [
+            (self._events, "trip_events", [event_values(row) for row in moves]),
+            (self._trips, "trips", [trip_values(row) for row in newest(moves)]),
+            (self._messages, "messages", [message_values(row) for row in said]),
+            (self._rooms, "rooms", room_values(said)),
         ]
-        trips = [trip_values(row) for row in newest(rows)]
         with metrics.commit_seconds.time(), self._engine.begin() as connection:
-            connection.execute(self._events, events)
-            connection.execute(self._trips, trips)
+            for statement, _, values in work:
+                if values:
+                    connection.execute(statement, values)
         metrics.batch_events.observe(len(rows))
-        metrics.rows.labels("trip_events").inc(len(events))
-        metrics.rows.labels("trips").inc(len(trips))
+        for _, table, values in work:
+            metrics.rows.labels(table).inc(len(values))
 
     def _bury(self, letters: list[Unreadable], at_ms: int) -> None:
         values = [
@@ -115,5 +127,23 @@ class Store:
         self._engine.dispose()
 
 
-def _place(row: EventRow) -> tuple[str, int]:
+def _place(row: AnyRow) -> tuple[str, int]:
     return row.ledger, row.seq
+
+
+def _widening(insert: Any) -> Any:
+    """An upsert of `rooms` that only ever widens what is known of a room: the same in
+    whatever order and however often messages come.
+    """
+    new, old = insert.excluded, RoomRow.__table__.c
+    earlier, later = new.first_n < old.first_n, new.last_n > old.last_n
+    newer = new.last_at_ms > old.last_at_ms
+    return insert.on_conflict_do_update(
+        index_elements=["region", "name", "ledger"],
+        set_={
+            "first_n": case((earlier, new.first_n), else_=old.first_n),
+            "last_n": case((later, new.last_n), else_=old.last_n),
+            "last_at_ms": case((newer, new.last_at_ms), else_=old.last_at_ms),
+        },
+        where=or_(earlier, later, newer),
+    )

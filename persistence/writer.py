@@ -19,7 +19,7 @@ from nats.js.errors import APIError
 
 from persistence import failures, metrics
 from persistence.projection import (
-    EventRow,
+    AnyRow,
     FutureRecord,
     Unreadable,
     is_empty,
@@ -33,9 +33,11 @@ from schemas.streams import ACK_WAIT_S, region_of_ledger
 
 log = structlog.get_logger()
 
-GATHER_S = 0.02
-"""So long a batch waits for company: fifty transactions a second at most, and history
+GATHER_S = 0.05
+"""So long a batch waits for company: twenty transactions a second at most, and history
 is that much behind."""
+SWEEP_MAX_S = 0.25
+"""A sweep not over by then goes on beside the writing."""
 BATCH_BYTES_MAX = 2 * 1024 * 1024
 """Of records in one transaction: some 3,000 events."""
 BACKLOG_BYTES_MAX = 16 * 1024 * 1024
@@ -65,6 +67,7 @@ class Writer:
         self._arrived: list[Delivery] = []
         self._bytes = 0
         self._some = asyncio.Event()
+        self._all_swept = asyncio.Event()
         self._stopping = asyncio.Event()
         self._backoff_s = 0.0
         self._paused = False
@@ -111,7 +114,9 @@ class Writer:
             region = region_of_ledger(name)
             if region is None or self._stopping.is_set():
                 continue
-            pull = Pull(self._bus, name, region, self._deliver, self._may_ask)
+            pull = Pull(
+                self._bus, name, region, self._deliver, self._may_ask, self._swept
+            )
             await pull.prepare(self._js)
             self._pulls[name] = pull
             log.info("following ledger", region=region)
@@ -161,6 +166,10 @@ class Writer:
         self._bytes += len(delivery.payload)
         self._some.set()
 
+    def _swept(self) -> None:
+        if not any(pull.sweeping for pull in self._pulls.values()):
+            self._all_swept.set()
+
     def _acknowledge(self, delivery: Delivery) -> None:
         # A lost acknowledgement brings the record again, and its rows are there.
         self._bus.send(delivery.reply, ACK)
@@ -190,21 +199,35 @@ class Writer:
     async def _run(self) -> None:
         while True:
             if not self._arrived:
+                for pull in self._pulls.values():
+                    pull.ask()
                 if self._stopping.is_set():
                     return
                 self._some.clear()
                 await self._some.wait()
-            if self._bytes < BATCH_BYTES_MAX:
+            pulls = self._pulls.values()
+            if not any(pull.full or pull.sweeping for pull in pulls):
                 await self._pause(GATHER_S)
+            await self._sweep()
             batch = self._take()
             for pull in self._pulls.values():
-                pull.ask()  # NATS sends the next while the database writes this
+                if pull.full:
+                    pull.sweep()  # NATS sends the next while the database writes this
             if batch and not await self._write(batch):
                 if self._stopping.is_set():
                     return  # what is in hand comes again, here or elsewhere
                 self._paused = True
                 await self._pause(self._backoff_s)
                 self._paused = False
+
+    async def _sweep(self) -> None:
+        """Have what gathered at the server since the first record came."""
+        self._all_swept.clear()
+        for pull in self._pulls.values():
+            pull.sweep()
+        if any(pull.sweeping for pull in self._pulls.values()):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_swept.wait(), SWEEP_MAX_S)
 
     async def _write(self, batch: list[Delivery]) -> bool:
         """Write and acknowledge; False: the database is away, and all was handed back
@@ -235,9 +258,9 @@ class Writer:
 
     def _read(
         self, batch: list[Delivery]
-    ) -> tuple[list[Delivery], list[EventRow], list[Unreadable]]:
+    ) -> tuple[list[Delivery], list[AnyRow], list[Unreadable]]:
         done: list[Delivery] = []
-        rows: list[EventRow] = []
+        rows: list[AnyRow] = []
         unreadable: list[Unreadable] = []
         for delivery in batch:
             stream = delivery.pull.stream

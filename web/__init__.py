@@ -10,23 +10,22 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        # The forms are sent by scripts; without them a password must not end up in an
-        # address.
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        # The browser itself refuses text where HTML is made of it.
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    # The forms are sent by scripts; without them a password must not end up in an
+    # address.
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    # The browser itself refuses text where HTML is made of it.
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
 )
+CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
 
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -2,10 +2,12 @@
 
 import typer
 
+from cabrank.bench.chat import command as chat
 from cabrank.bench.lifecycle import command
 
 app = typer.Typer(help="Measure this system.", no_args_is_help=True)
 app.command("lifecycle")(command)
+app.command("chat")(chat)
 
 
 @app.callback()

@@ -99,9 +99,11 @@ async def connect(
     Raises:
         LinkError: refused, timed out, or answered by something else.
     """
+    # Ours, not what comes back: picows forgets it where the connection ends at once.
+    link = Link(on_frame, on_closed)
     try:
-        _, link = await ws_connect(
-            lambda: Link(on_frame, on_closed),
+        await ws_connect(
+            lambda: link,
             socket_url(base, since),
             websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
             extra_headers={"Authorization": f"Bearer {token}"},
@@ -109,5 +111,4 @@ async def connect(
         )
     except (OSError, WSError, TimeoutError) as error:
         raise LinkError(f"no WebSocket at {base}: {error}") from error
-    assert isinstance(link, Link)
     return link

@@ -56,7 +56,8 @@ def _serve(request: Request[Any, Any, Any], asset: web.Asset) -> Response[bytes]
 
 def _answer(asset: web.Asset, status: int) -> Response[bytes]:
     headers = asset.headers()
-    media_type = headers.pop("Content-Type")
+    # Litestar adds the charset itself.
+    media_type = headers.pop("Content-Type").partition(";")[0]
     if status == NOT_MODIFIED:
         return Response(b"", status_code=status, headers=headers)
     return Response(

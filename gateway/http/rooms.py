@@ -4,7 +4,7 @@ Messages go to the region's leader as a session's do; who may write and read is 
 persistence's, to say. A room's name is checked here, before any of it reaches NATS.
 """
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
@@ -66,6 +66,7 @@ class NoticeBody(Struct):
     data: dict[str, Any]
 
 
+@runtime_checkable
 class Desk(Protocol):
     """What this side asks of the gateway's NATS side."""
 
@@ -147,7 +148,7 @@ async def notify(
     data: JSONBody[NoticeBody],
     asker: NamedDependency[Asker],
     desk: NamedDependency[Desk],
-) -> None:
+) -> Response[None]:
     """Tell a user something, on all their live sessions; operators only.
 
     Who isn't connected doesn't learn of it. 404: no such user.
@@ -158,6 +159,7 @@ async def notify(
     found = decode(data_of(await asker.ask(_WHEREABOUTS, question)), Whereabouts)
     if not desk.notify(found.region, found.id, encode(data.data)):
         raise Refused(Code.UNAVAILABLE, "NATS is not connected")
+    return Response(None, status_code=202, media_type="text/plain")
 
 
 def _name(room: str) -> str:

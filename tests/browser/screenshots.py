@@ -1,4 +1,4 @@
-"""Draws docs/screenshots anew: `python -m tests.browser.screenshots docs/screenshots`."""
+"""Draws docs/screenshots: `python -m tests.browser.screenshots docs/screenshots`."""
 
 import asyncio
 import shutil
@@ -32,16 +32,16 @@ async def _people(fake: FakeChat, site: Site) -> None:
         "dora": ("Dora", "Lind"),
     }
     for name, (first, last) in names.items():
-        fake.sign_up(
-            name, "correct horse", "driver", first_name=first, last_name=last
-        )
+        fake.sign_up(name, "correct horse", "driver", first_name=first, last_name=last)
     for number, (name, text) in enumerate(talk):
         await fake.post(fake.users[name], ROOM, text, f"k{number}")
 
 
 async def _tab(browser: Browser, site: Site, **options: object) -> Tab:
     context = await browser.new_context(
-        locale="en-GB", timezone_id="UTC", **options  # type: ignore[arg-type]
+        locale="en-GB",
+        timezone_id="UTC",
+        **options,  # type: ignore[arg-type]
     )
     return Tab(await context.new_page(), site)
 

@@ -1,4 +1,4 @@
-"""A server to look at, behind a cable. The browser tests know no more of it than this."""
+"""A server to look at, behind a cable: all that the browser tests know of it."""
 
 import asyncio
 import contextlib
@@ -36,6 +36,15 @@ class Site:
             answer = await http.post("/api/users", json=body)
         assert answer.status_code == 201, answer.text
         return answer.json()
+
+    async def post(self, access: str, room: str, *texts: str) -> None:
+        """Messages from the server side, in order."""
+        headers = {"Authorization": f"Bearer {access}"}
+        path = f"/api/rooms/{room}/messages"
+        async with httpx.AsyncClient(base_url=self.upstream, headers=headers) as http:
+            for text in texts:
+                answer = await http.post(path, json={"text": text})
+                assert answer.status_code == 201, answer.text
 
 
 class _Server(uvicorn.Server):

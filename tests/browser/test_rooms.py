@@ -58,9 +58,7 @@ async def test_members_come_and_go(site: Site, new_tab: NewTab) -> None:
     await ann.has_members("ann (you)")
 
 
-async def test_who_comes_later_reads_what_was_said(
-    site: Site, new_tab: NewTab
-) -> None:
+async def test_who_comes_later_reads_what_was_said(site: Site, new_tab: NewTab) -> None:
     ann, bob = await new_tab(), await new_tab()
     await site.sign_up("ann")
     await site.sign_up("bob")
@@ -74,13 +72,11 @@ async def test_who_comes_later_reads_what_was_said(
 async def test_earlier_messages_are_fetched_page_by_page(
     site: Site, new_tab: NewTab
 ) -> None:
-    ann, bob = await new_tab(), await new_tab()
-    await site.sign_up("ann")
+    bob = await new_tab()
+    ann = await site.sign_up("ann")
     await site.sign_up("bob")
-    await ann.enter("lobby", "ann")
     texts = [f"message {n}" for n in range(1, 131)]
-    await ann.say(*texts)
-    await ann.shows(*texts)
+    await site.post(ann["access"], "lobby", *texts)
     await bob.enter("lobby", "bob")
     earlier = bob.page.get_by_role("button", name="Earlier messages")
     first = bob.messages.first
@@ -133,7 +129,9 @@ async def test_a_text_that_is_too_long_is_kept_and_explained(
     await site.sign_up("ann")
     await ann.enter("lobby", "ann")
     await ann.say("x" * 4001)
-    await expect(ann.page.get_by_text("1 to 4000 characters; this has 4001")).to_be_visible()
+    await expect(
+        ann.page.get_by_text("1 to 4000 characters; this has 4001")
+    ).to_be_visible()
     await expect(ann.text).to_have_value("x" * 4001)
     await ann.say("🚕" * 4000)
     await ann.shows("🚕" * 4000)

@@ -5,6 +5,7 @@ the history against it; its exit status is the verdict.
 """
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Iterator
 
@@ -79,7 +80,9 @@ async def kill(fleet: Stack, name: str) -> None:
     killed = fleet.kill(name)
 
     def replaced() -> bool:
-        return fleet.pids().get(name, killed) != killed
+        with contextlib.suppress(FileNotFoundError):
+            return fleet.pid(name) != killed
+        return False
 
     await until(replaced, f"a new {name}", 20)
 

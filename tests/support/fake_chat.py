@@ -23,7 +23,7 @@ ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 HISTORY = 50
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - as RFC 9457 calls it
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
@@ -114,9 +114,14 @@ class FakeChat:
             case "GET", ["rooms", room, "messages"]:
                 self._bearer(scope)
                 query = dict(
-                    pair.split("=") for pair in scope["query_string"].decode().split("&")
+                    pair.split("=")
+                    for pair in scope["query_string"].decode().split("&")
                 )
                 return 200, self._page(room, **query)
+            case "POST", ["rooms", room, "messages"]:
+                user = self._bearer(scope)["user"]
+                key = data.get("idempotency_key", secrets.token_hex(8))
+                return 201, await self.post(user, room, data["text"], key)
         raise Problem(404, "unknown_type", "there is no such path")
 
     def sign_up(self, username: str, password: str, role: str, **names: str) -> Json:
@@ -203,7 +208,7 @@ class FakeChat:
                 await self._welcome(connection)
                 return
             if connection.session is None:
-                raise Problem(401, "not_authenticated", "log in first")
+                raise Problem(401, "not_authenticated", "log in first")  # noqa: TRY301
             answer = await self._take(connection, connection.session, kind, data)
         except Problem as problem:
             refused = {
@@ -314,5 +319,3 @@ class FakeChat:
 def set_of(sessions: dict[str, Json]) -> list[Json]:
     """Each session once: all its access tokens share one."""
     return list({id(session): session for session in sessions.values()}.values())
-
-

@@ -8,8 +8,9 @@ from nats.js.errors import NotFoundError
 
 from runtime.bus import Bus
 from schemas import codec, streams
-from schemas.events import DriverEvent, TripEvent, seq_of
+from schemas.events import DriverEvent, Event, TripEvent, seq_of
 from schemas.ledger import RECORD_VERSION, Record
+from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.times import rfc3339
 from schemas.trips import Person, Status, Trip
 
@@ -63,7 +64,25 @@ def online(driver: str) -> DriverEvent:
     return DriverEvent(0, T0_MS, driver, online=True)
 
 
-def record(n: int, *events: TripEvent | DriverEvent, ledger: str = LEDGER) -> bytes:
+def message(room: str, n: int, text: str = "hi", **changes: Any) -> MessageEvent:
+    """The room's message number `n`, sent n seconds after T0; `seq` as in `event`."""
+    fields: dict[str, Any] = {
+        "room": room,
+        "seq": n,
+        "id": str(uuid.UUID(int=n + (7 << 76) + (1 << 127))),
+        "sender": Person("u1", "user1", "Ada", "Löw"),
+        "text": text,
+        "at": rfc3339(T0_MS + n * 1000),
+    }
+    data = MessageData(**{**fields, **changes})
+    return MessageEvent(0, T0_MS + n * 1000, data, command="c" * 32)
+
+
+def joined(room: str, user: str, *, joined: bool = True) -> MemberEvent:
+    return MemberEvent(0, T0_MS, room, Person(user, user, "", ""), joined)
+
+
+def record(n: int, *events: Event, ledger: str = LEDGER) -> bytes:
     numbered = []
     for index, one in enumerate(events):
         fields = {name: getattr(one, name) for name in one.__struct_fields__}
@@ -93,7 +112,7 @@ class Ledger:
         )
         return self
 
-    async def append(self, *events: TripEvent | DriverEvent) -> int:
+    async def append(self, *events: Event) -> int:
         """Append a record with these events; its sequence."""
         return await self.append_raw(record(self.n + 1, *events, ledger=self.id))
 

@@ -9,6 +9,7 @@
 import { Emitter } from "./emitter.js";
 import { CabrankError } from "./errors.js";
 import * as policy from "./policy.js";
+import { Requests } from "./requests.js";
 import { Room } from "./room.js";
 import { tripsOf } from "./trips.js";
 
@@ -46,8 +47,7 @@ export class Client {
   #rejected = null;
   /** The one wait of each state: for the next try, the welcome, or the next beat. */
   #timer = null;
-  #pending = new Map();
-  #nextRef = 1;
+  #requests;
   #rooms = new Map();
   #comeNow = () => this.#hurry();
 
@@ -69,6 +69,11 @@ export class Client {
     this.#Socket = WebSocket;
     this.#timers = timers;
     this.#random = random;
+    this.#requests = new Requests({
+      timers,
+      random,
+      silent: () => this.#lost(policy.LOST, "no answer"),
+    });
     this.trips = tripsOf(this);
   }
 
@@ -130,27 +135,9 @@ export class Client {
    * after a lost one or a retryable refusal; others fail as `unavailable`.
    */
   request(type, data = {}, { retry = data.idempotency_key !== undefined, signal } = {}) {
-    return new Promise((resolve, reject) => {
-      const ref = `r${this.#nextRef++}`;
-      const text = JSON.stringify({ type, ref, data });
-      const bytes = new TextEncoder().encode(text).length;
-      if (signal?.aborted) return reject(signal.reason);
-      if (bytes > policy.FRAME_BYTES_MAX) {
-        const limit = `over ${policy.FRAME_BYTES_MAX}`;
-        return reject(new CabrankError("invalid_data", `The frame has ${bytes} bytes, ${limit}.`));
-      }
-      if (this.#state !== "open" && (!retry || this.#state === "closed")) {
-        return reject(CabrankError.unavailable("Not connected."));
-      }
-      const ask = { ref, text, retry, attempt: 0, timer: null, resolve, reject, release: null };
-      if (signal) {
-        const abort = () => this.#settle(ref)?.reject(signal.reason);
-        signal.addEventListener("abort", abort, { once: true });
-        ask.release = () => signal.removeEventListener("abort", abort);
-      }
-      this.#pending.set(ref, ask);
-      if (this.#state === "open") this.#ask(ask);
-    });
+    const isPossible = this.#state === "open" || (retry && this.#state !== "closed");
+    if (isPossible) return this.#requests.make(type, data, { retry, signal });
+    return Promise.reject(CabrankError.unavailable("Not connected."));
   }
 
   /** Send a frame that has no answer, such as `driver.location`; false: not connected. */
@@ -158,41 +145,6 @@ export class Client {
     if (this.#state !== "open") return false;
     this.#socket.send(JSON.stringify({ type, data }));
     return true;
-  }
-
-  #ask(ask) {
-    this.#clear(ask);
-    this.#socket.send(ask.text);
-    ask.timer = this.#timers.set(
-      () => this.#lost(policy.LOST, "no answer"),
-      policy.ANSWER_MAX_S,
-    );
-  }
-
-  #clear(ask) {
-    if (ask.timer !== null) this.#timers.clear(ask.timer);
-    ask.timer = null;
-  }
-
-  /** Takes a request off the list; undefined: it isn't there any more. */
-  #settle(ref) {
-    const ask = this.#pending.get(ref);
-    if (!ask) return undefined;
-    this.#pending.delete(ref);
-    this.#clear(ask);
-    ask.release?.();
-    return ask;
-  }
-
-  #refused(ref, { code, message, retryable }) {
-    const ask = this.#pending.get(ref);
-    if (!ask?.retry || !retryable) {
-      this.#settle(ref)?.reject(new CabrankError(code, message, retryable));
-      return;
-    }
-    this.#clear(ask);
-    const delay = policy.backoffS(ask.attempt++, this.#random());
-    ask.timer = this.#timers.set(() => this.#ask(ask), delay);
   }
 
   // ---- connections ------------------------------------------------------------
@@ -239,10 +191,7 @@ export class Client {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
     }
-    for (const ask of [...this.#pending.values()]) {
-      this.#clear(ask);
-      if (!ask.retry) this.#settle(ask.ref).reject(CabrankError.unavailable(message));
-    }
+    this.#requests.disconnected(message);
     for (const room of this.#rooms.values()) room.disconnected();
   }
 
@@ -274,9 +223,7 @@ export class Client {
     this.#drop("The session is closed.");
     globalThis.removeEventListener?.("online", this.#comeNow);
     this.#openedAt = null;
-    for (const ref of [...this.#pending.keys()]) {
-      this.#settle(ref).reject(CabrankError.unavailable("The session is closed."));
-    }
+    this.#requests.abandon("The session is closed.");
     this.#emitter.emit("closed", { code, reason });
   }
 
@@ -298,10 +245,10 @@ export class Client {
       return;
     }
     if (frame.type === "welcome") this.#welcome(frame.data);
-    else if (frame.type === "reply") this.#settle(frame.ref)?.resolve(frame.data);
-    else if (frame.type === "refused" && frame.ref === LOGIN_REF) this.#loginRefused(frame.data);
-    else if (frame.type === "refused" && frame.ref !== null) this.#refused(frame.ref, frame.data);
-    else this.#event(frame);
+    else if (frame.type === "reply") this.#requests.replied(frame.ref, frame.data);
+    else if (frame.type !== "refused" || frame.ref === null) this.#event(frame);
+    else if (frame.ref === LOGIN_REF) this.#loginRefused(frame.data);
+    else this.#requests.refused(frame.ref, frame.data);
   }
 
   #event(frame) {
@@ -324,7 +271,8 @@ export class Client {
     this.#emitter.emit("welcome", data);
     // A listener may have closed it.
     if (this.#state !== "open") return;
-    for (const ask of this.#pending.values()) this.#ask(ask);
+    const socket = this.#socket;
+    this.#requests.connected((text) => socket.send(text));
     for (const room of this.#rooms.values()) room.connected(data.user.id);
   }
 

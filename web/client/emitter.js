@@ -5,7 +5,7 @@ export class Emitter {
   #listeners = new Map();
   #report;
 
-  constructor(report = globalThis.reportError ?? console.error) {
+  constructor(report = reportUncaught) {
     this.#report = report;
   }
 
@@ -25,4 +25,9 @@ export class Emitter {
       }
     }
   }
+}
+
+function reportUncaught(error) {
+  if (globalThis.reportError) globalThis.reportError(error);
+  else console.error(error);
 }

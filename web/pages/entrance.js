@@ -23,6 +23,7 @@ export function showRoomError(room) {
   find("room-error").textContent = room
     ? `“${shown}” can't be a room's name. ${ROOM_RULE}`
     : `Which room? ${ROOM_RULE}`;
+  find("room-hint").hidden = true; // the error says it
   name.setAttribute("aria-invalid", "true");
   name.value = room;
   name.focus();

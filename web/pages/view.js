@@ -100,6 +100,7 @@ export class RoomView {
     const time = element("time", "", CLOCK.format(new Date(message.at)));
     time.dateTime = message.at;
     head.append(element("span", "sender", nameOf(message.sender)), " ", time);
+    row.title = time.textContent;
     row.append(head, element("p", "text", message.text));
     this.#log.append(row);
   }
@@ -116,12 +117,12 @@ export class RoomView {
       if (!entry.failed) {
         state.append("Not sent yet");
       } else {
-        state.append(`Not sent: ${entry.failed.message} `);
+        state.append(element("span", "", `Not sent: ${entry.failed.message}`));
         const again = element("button", "quiet", "Send again");
         again.addEventListener("click", () => this.#room.retry(entry.key));
         const discard = element("button", "quiet", "Discard");
         discard.addEventListener("click", () => this.#room.discard(entry.key));
-        state.append(again, " ", discard);
+        state.append(again, discard);
       }
       row.append(state);
       return row;

@@ -75,9 +75,10 @@ class Stack:
         assert rest == "", "the ready line is the only one"
         return self.process.returncode
 
-    def get(self, path: str) -> tuple[int, bytes]:
+    def get(self, path: str, access: str = "") -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {access}"} if access else {}
         with contextlib.suppress(OSError):
-            request = urllib.request.Request(self.url + path)
+            request = urllib.request.Request(self.url + path, headers=headers)
             try:
                 with urllib.request.urlopen(request, timeout=5) as answer:
                     return answer.status, answer.read()

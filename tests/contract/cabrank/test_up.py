@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.cabrank.commands import assert_refused, run
 from tests.contract.cabrank.running import Stack, begin, is_alive, running
+from tests.support import postgres
 from tests.support.waiting import until
 
 NAMES = {"nats", "gateway-1", "dispatcher-1", "persistence-1"}
@@ -89,6 +90,9 @@ def test_tokens_are_printed_a_line_each_and_taken_by_the_gateway(
         assert len(made) == 3
         names |= {one["user"]["username"] for one in made}
         assert all(one["user"]["role"] == "driver" for one in made)
+        for one in made:
+            status, me = stack.get("/api/me", one["access"])
+            assert (status, json.loads(me)) == (200, one["user"])
     assert len(names) == 6
     assert all(name.startswith("load") for name in names)
 
@@ -129,6 +133,22 @@ async def test_sigterm_stops_all_and_a_second_start_goes_on(tmp_path: Path) -> N
         again = json.loads((second.data / "stack.json").read_text())["nats_port"]
         assert again == nats_url
         assert second.stop(signal.SIGINT) == 0
+
+
+async def test_a_second_start_remembers_the_postgresql_of_the_first(
+    tmp_path: Path, postgres_cluster: postgres.Cluster
+) -> None:
+    url = postgres_cluster.url(postgres_cluster.create_database())
+    body = {"username": "ann", "password": "long enough", "role": "rider"}
+    with running(tmp_path, "--database-url", url) as first:
+        assert first.post("/api/users", body)[0] == 201, first.said
+        assert first.stop() == 0
+    with running(tmp_path) as second:
+        assert second.post("/api/tokens", body)[0] == 200, second.said
+        done = run("doctor", "--data-dir", str(second.data), cwd=tmp_path)
+        assert "ok    database    postgresql, at the newest revision" in done.stdout
+        assert second.stop() == 0
+    assert not (second.data / "cabrank.db").exists()
 
 
 async def test_gateways_listen_side_by_side_and_all_have_pid_files(

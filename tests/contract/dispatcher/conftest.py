@@ -35,9 +35,7 @@ def settings(nats_server: NatsServer) -> Settings:
 
 
 @pytest.fixture
-async def dispatcher(
-    settings: Settings, gateway: Gateway
-) -> AsyncIterator[InProcess]:
+async def dispatcher(settings: Settings, gateway: Gateway) -> AsyncIterator[InProcess]:
     """One that leads already."""
     dispatcher = await InProcess(settings).start()
     await gateway.leader()

@@ -40,6 +40,12 @@ RITA = User("rita", "rita", "Rita", "Rider", Role.RIDER)
 DORA = User("dora", "dora", "Dora", "Driver", Role.DRIVER)
 DAN = User("dan", "dan", "Dan", "Driver", Role.DRIVER)
 DEADLINE_MS = 10_000
+PROGRAM = """
+import sys
+from dispatcher.main import run
+from runtime.settings import load
+sys.exit(run(load()))
+"""
 
 
 def rider(number: int) -> User:
@@ -56,9 +62,7 @@ def command(kind: type[T], by: User, **fields: Any) -> T:
 
 
 def request(by: User = RITA, **fields: Any) -> RequestTrip:
-    return command(
-        RequestTrip, by, pick_up_address="A", drop_off_address="B", **fields
-    )
+    return command(RequestTrip, by, pick_up_address="A", drop_off_address="B", **fields)
 
 
 class Gateway:
@@ -174,12 +178,7 @@ class Process:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    "import sys; from dispatcher.main import run; "
-                    "from runtime.settings import load; sys.exit(run(load()))",
-                ],
+                [sys.executable, "-c", PROGRAM],
                 env={**os.environ, "CABRANK_NATS_URL": url, **settings},
                 stderr=out,
             )

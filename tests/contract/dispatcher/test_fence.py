@@ -14,6 +14,7 @@ from dispatcher.ledger import Ledger, open_ledger
 from runtime.bus import Bus
 from schemas import codec
 from schemas.commands import SyncUser
+from schemas.events import DriverEvent
 from tests.contract.dispatcher.desk import (
     DORA,
     RITA,
@@ -71,9 +72,7 @@ async def test_records_in_order_are_stored(pen: Pen, book: Book) -> None:
     assert [one.n for one in await book.records()] == [1, 2, 3]
 
 
-async def test_a_record_after_an_intruder_s_is_not_stored(
-    pen: Pen, book: Book
-) -> None:
+async def test_a_record_after_an_intruder_s_is_not_stored(pen: Pen, book: Book) -> None:
     await pen.write(1)
     await book.intrude()
     assert await pen.write(2) is Fate.DEPOSED
@@ -182,6 +181,7 @@ async def test_a_record_that_is_none_is_skipped_by_who_follows(
     trip = await gateway.trip(request())
     await book.intrude(n=7)
     await book.intrude(ledger="f" * 32)
+    await book.intrude(events=[DriverEvent(1, 1, "dora", online=False)])
     await book.js.publish(book.subject, b"not a record")
     gateway.send(command(SyncUser, DORA))
     await gateway.leader(after=first.epoch)

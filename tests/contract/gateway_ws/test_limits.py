@@ -178,7 +178,7 @@ async def test_a_slow_reader_is_closed_with_4001_and_slows_nobody(
             world.leader.push(RIDER, 1000 + number, "trip.requested", data)
         edge = world.edge
         assert edge is not None
-        region = edge.hub._regions["main"]
+        region = edge.hub.regions["main"]
         return len(region.listeners[RIDER].seats)
 
     await until(lambda: flood() == 1, "the slow one's end")

@@ -130,6 +130,7 @@ class Site:
         tokens: Tokens,
         identity: Identity,
         port: int,
+        *,
         desk: FakeDesk,
     ) -> None:
         self.desk = desk
@@ -228,7 +229,7 @@ async def site(connection: bus.Bus, persistence_bus: bus.Bus) -> AsyncIterator[S
     async with serving(app) as port:
         base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=base, timeout=20) as client:
-            found.append(Site(client, persistence, tokens, identity, port, desk))
+            found.append(Site(client, persistence, tokens, identity, port, desk=desk))
             yield found[0]
     asker.close()
 

@@ -17,6 +17,7 @@ from schemas.trips import Role
 from tests.contract.http.conftest import (
     RIDER,
     TRIP,
+    FakeDesk,
     Site,
     Tokens,
     bearer,
@@ -295,6 +296,7 @@ async def test_without_persistence_it_is_503_with_retry_after(
         Identity(tokens.jwks),
         lambda: None,
         Settings(),
+        FakeDesk(),
     )
     operator = bearer(tokens.issue(role=Role.OPERATOR))
     async with serving(app) as port:
@@ -343,7 +345,11 @@ async def test_a_bug_of_ours_is_a_problem_without_a_traceback(
 
     tokens = Tokens()
     app = create_app(
-        asker.Asker(connection), Identity(tokens.jwks), readiness, Settings()
+        asker.Asker(connection),
+        Identity(tokens.jwks),
+        readiness,
+        Settings(),
+        FakeDesk(),
     )
     async with serving(app) as port:
         base = f"http://127.0.0.1:{port}"

@@ -80,6 +80,23 @@ async def test_a_handlers_error_is_unavailable_and_the_next_is_answered(
     assert (await ask(bus, b'{"text":"a"}')).refused is None
 
 
+async def test_an_answer_over_nats_limit_is_unavailable_and_the_next_is_answered(
+    bus: Bus, desk: Desk
+) -> None:
+    responder = Responder(bus, "test", 2)
+
+    async def big(request: Echo) -> Result:
+        return answered("x" * (bus.max_payload if request.text == "big" else 1))
+
+    responder.add("test.echo", Echo, big)
+    responder.start()
+    result = await ask(bus, b'{"text":"big"}')
+    assert result.refused is not None
+    assert result.refused.code is Code.UNAVAILABLE
+    assert (await ask(bus, b'{"text":"a"}')).refused is None
+    await responder.stop()
+
+
 async def test_no_more_run_at_once_than_allowed_and_all_are_answered(
     bus: Bus, responder: Responder, desk: Desk
 ) -> None:

@@ -130,15 +130,15 @@ async def test_a_deleted_consumer_is_made_again(
         await until_true(lambda: _has(counting, 8), "rows after the deletion")
 
 
-async def test_writing_goes_on_after_a_restart_of_nats(  # noqa: PLR0917
-    database_url: str,
+async def test_writing_goes_on_after_a_restart_of_nats(
+    sqlite_url: str,
     nats_server: NatsServer,
     bus: Bus,
     ledger: Ledger,
     working: Working,
-    counting: Counting,
 ) -> None:
-    async with working(database_url):
+    counting = Counting(sqlite_url)
+    async with working(sqlite_url):
         await append_trips(ledger, 0, 1)
         await settled(ledger)
         nats_server.kill()
@@ -148,6 +148,7 @@ async def test_writing_goes_on_after_a_restart_of_nats(  # noqa: PLR0917
         await append_trips(ledger, 1, 1)
         await settled(ledger)
     assert await counting.rows(TripEventRow) == 8
+    await counting.engine.dispose()
 
 
 async def test_a_locked_database_is_waited_for(

@@ -109,7 +109,12 @@ class Shift:
     def join(self, by: User, tab: int, number: int, since: int | None) -> None:
         room, session = self.room(number), self.session(by, tab)
         envelope = self.world.envelope(by)
-        more = {"room": room, "session": session, "gateway": "g", "since": since}
+        more: dict[str, Any] = {
+            "room": room,
+            "session": session,
+            "gateway": "g",
+            "since": since,
+        }
         outcome = self.do(JoinRoom(**more, **envelope))
         if isinstance(outcome, Lookup):
             outcome = self.do(JoinRoom(**more, **self.looked_up(room), **envelope))
@@ -148,7 +153,12 @@ class Shift:
     def say(self, by: User, number: int, key: str | None, *, outside: bool) -> None:
         room = self.room(number)
         envelope = self.world.envelope(by)
-        more = {"room": room, "text": "hi", "key": key, "outside": outside}
+        more: dict[str, Any] = {
+            "room": room,
+            "text": "hi",
+            "key": key,
+            "outside": outside,
+        }
         outcome = self.do(SendMessage(**more, **envelope))
         if isinstance(outcome, Lookup):
             outcome = self.do(SendMessage(**more, **self.looked_up(room), **envelope))

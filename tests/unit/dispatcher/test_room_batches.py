@@ -27,7 +27,7 @@ class Desk:
         return {"id": f"{self.asked:032x}", "by": by, **HEAD}
 
     def join(self, by: User, room: str) -> bool:
-        more = {"room": room, "session": f"s-{by.id}", "gateway": "g"}
+        more: dict[str, Any] = {"room": room, "session": f"s-{by.id}", "gateway": "g"}
         command = JoinRoom(**more, **self.head(by))
         return self.batcher.take("reply.g.main", command, NOON_MS)
 

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from dispatcher.engine import Decided, Limits, Lookup
+from dispatcher.engine import Decided, Engine, Limits, Lookup
 from schemas.commands import JoinRoom
+from schemas.events import TripEvent
 from schemas.refusals import Code
 from schemas.rooms import MemberEvent, of_trip
 from schemas.trips import Trip
@@ -125,11 +126,9 @@ def test_a_room_takes_messages_until_its_ttl_after_the_trips_end() -> None:
 
 
 def archived(world: World, trip: Trip) -> Trip:
-    return next(
-        event.trip
-        for event in reversed(world.events)
-        if getattr(event, "trip", None) is not None and event.trip.id == trip.id  # type: ignore[union-attr]
-    )
+    """The trip as history has it."""
+    events = [event for event in world.events if isinstance(event, TripEvent)]
+    return next(e.trip for e in reversed(events) if e.trip.id == trip.id)
 
 
 def test_a_trip_the_leader_forgot_is_looked_up() -> None:
@@ -175,7 +174,10 @@ def test_a_trip_rooms_forgotten_number_comes_from_history() -> None:
     lost_seq = world.events[-1].seq
     world.now_ms += 1
     second = world.driving("accept", rider=RON, driver=DAN)
-    assert world.said(RON, of_trip(second.id)).seq == 1
+    assert world.said(RON, of_trip(second.id), key="k").seq == 1
+    assert world.engine.rooms == (0, 0, 1)
+    payload = world.engine.snapshot()
+    assert Engine.restore(payload, limits).snapshot() == payload
     lookup = Lookup("", lost_seq, of_trip(first.id))
     assert world.send(RITA, of_trip(first.id)) == lookup
     outcome = world.send(RITA, of_trip(first.id), backlog=tuple(said))

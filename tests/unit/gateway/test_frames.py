@@ -16,7 +16,6 @@ from gateway.session import (
     Shut,
     Submit,
     Visit,
-    parse_since,
 )
 from schemas import commands
 from schemas.accounts import Result

@@ -1,0 +1,163 @@
+"""`cabrank say` and `cabrank notify`: the server side speaks, from a shell or cron.
+
+Over the public HTTP API, as an operator whose token lives for a minute: signed with the
+data directory's key, or CABRANK_TOKEN.
+"""
+
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from cabrank import target
+from cabrank.datadir import DEFAULT, DataDir
+from cabrank.errors import CabrankError, UsageError, sentence
+from persistence.errors import PersistenceError
+from persistence.keys import Signer
+from runtime import settings
+from schemas import rooms
+from schemas.codec import CodecError, decode, encode
+from schemas.rooms import MessageData
+from schemas.subjects import SubjectError
+from schemas.trips import Role, User
+
+TOKEN = "CABRANK_TOKEN"  # noqa: S105 (the variable's name)
+TOKEN_TTL_S = 60.0
+TIMEOUT_S = 15.0
+"""Beyond the 10 s after which a gateway answers `unavailable`."""
+ATTEMPTS = 3
+RETRY_S = 1.0
+"""A new leader, or a gateway that is restarted, takes less."""
+ITSELF = User(
+    "00000000-0000-7000-8000-000000000000", "cabrank", "cabrank", "", Role.OPERATOR
+)
+"""Who speaks where no CABRANK_TOKEN says otherwise; no account has that id."""
+
+_BUSY = 503
+
+
+class _Problem(Struct):
+    """As much of an RFC 9457 problem as is told."""
+
+    detail: str = ""
+    code: str = ""
+
+
+class Door:
+    """The HTTP API of a running system."""
+
+    def __init__(self, data_dir: Path | None, url: str | None) -> None:
+        """Raises UsageError: no URL and nothing was started, or no key to sign with."""
+        self._base = (url or _url(data_dir)).rstrip("/")
+        self._token = os.environ.get(TOKEN) or _sign(data_dir)
+
+    def post(self, path: str, body: Any) -> bytes:
+        """The answer's body. What may be asked again is, while it is `unavailable`.
+
+        Raises:
+            UsageError: it was refused; the message says why.
+            CabrankError: nobody answered.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                time.sleep(RETRY_S)
+            try:
+                return self._post(path, body)
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code != _BUSY or attempt == ATTEMPTS:
+                        raise UsageError(_why(error.code, error.read())) from None
+            except (OSError, http.client.HTTPException) as error:
+                if attempt == ATTEMPTS:
+                    why = getattr(error, "reason", None) or error
+                    text = f"{self._base} can't be reached: {why}"
+                    raise CabrankError(sentence(Exception(text))) from None
+        raise AssertionError
+
+    def _post(self, path: str, body: Any) -> bytes:
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+        }
+        try:
+            request = urllib.request.Request(  # noqa: S310 (checked by `_url`)
+                self._base + path, encode(body), headers, method="POST"
+            )
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+                said: bytes = answer.read()
+                return said
+        except ValueError as error:
+            msg = f"{self._base!r} is not a URL such as http://127.0.0.1:8000."
+            raise UsageError(msg) from error
+
+
+def say(room: str, text: str, data_dir: Path | None, url: str | None) -> int:
+    """Send a message to a room; returns its number there.
+
+    Raises:
+        UsageError: the room or the text can't be, or it was refused.
+        CabrankError: nobody answered.
+    """
+    try:
+        name = rooms.canonical(room)
+    except SubjectError as error:
+        raise UsageError(f"The room can't be named that: {error}.") from None
+    if not text:
+        raise UsageError("There is no text to send.")
+    # The same key in every attempt, so that it is never said twice.
+    body = {"text": text, "idempotency_key": str(uuid.uuid4())}
+    answer = Door(data_dir, url).post(f"/api/rooms/{name}/messages", body)
+    return decode(answer, MessageData).seq
+
+
+def notify(user: str, data: str, data_dir: Path | None, url: str | None) -> None:
+    """Send a notice, a JSON object, to a user's live sessions.
+
+    Raises:
+        UsageError: the JSON is none, or it was refused.
+        CabrankError: nobody answered.
+    """
+    try:
+        body = decode(data.encode(), dict[str, Any])
+    except (CodecError, UnicodeEncodeError) as error:
+        raise UsageError(f"The notice is not a JSON object: {error}.") from None
+    path = f"/api/users/{quote(user, safe='')}/notices"
+    Door(data_dir, url).post(path, {"data": body})
+
+
+def _url(data_dir: Path | None) -> str:
+    url = DataDir(data_dir or DEFAULT).recall().url
+    if not url:
+        raise UsageError(
+            f"Nothing was started in {data_dir or DEFAULT} yet: run `cabrank up` on it "
+            "first, name another with --data-dir, or a gateway with --url."
+        )
+    return url
+
+
+def _sign(data_dir: Path | None) -> str:
+    found = target.find(data_dir)
+    try:
+        signer = Signer.load(found.signing_key)
+    except PersistenceError as error:
+        raise UsageError(sentence(error)) from None
+    now_ms = int(time.time() * 1000)
+    region = settings.load().region
+    return signer.issue(ITSELF, region, str(uuid.uuid4()), now_ms, TOKEN_TTL_S)
+
+
+def _why(status: int, body: bytes) -> str:
+    try:
+        problem = decode(body, _Problem)
+    except CodecError:
+        problem = _Problem()
+    if not problem.detail:
+        return f"It was refused with HTTP status {status}."
+    return f"It was refused ({problem.code}): {problem.detail.rstrip('.')}."

@@ -1,0 +1,302 @@
+"""Starts: snapshot and tail, torn snapshots, a ledger that lacks its beginning, a NATS
+server that goes and comes, a ledger that is full.
+"""
+
+import asyncio
+
+import pytest
+from nats.js.api import ObjectMeta
+
+from dispatcher import region as regions
+from dispatcher import snapshots
+from dispatcher.engine import Engine, Limits
+from dispatcher.errors import LedgerGapError
+from dispatcher.follower import Follower
+from dispatcher.region import Region
+from dispatcher.snapshots import SnapshotStore
+from runtime import bus as buses
+from runtime.bus import Bus
+from runtime.lifecycle import Service
+from runtime.settings import Settings
+from schemas import codec, streams
+from schemas.commands import AcceptTrip, SyncData, SyncUser
+from schemas.events import TripPush
+from tests.contract.dispatcher.desk import (
+    DORA,
+    RITA,
+    Book,
+    Gateway,
+    InProcess,
+    command,
+    request,
+    rider,
+)
+from tests.support.nats import NatsServer
+from tests.support.waiting import until, until_is, until_true
+
+LIMITS = Limits(request_ttl_ms=300_000)
+
+
+class Shelf:
+    """The snapshots of a region whose ledger has been written."""
+
+    def __init__(self, bus: Bus, book: Book) -> None:
+        self.bus = bus
+        self.book = book
+        self.store: SnapshotStore
+
+    async def open(self) -> "Shelf":
+        ledger = await self.book.ledger()
+        self.store = await SnapshotStore.open(self.book.js, ledger, 1)
+        self.follower = Follower(self.bus, ledger)
+        return self
+
+    async def replayed(self, last: int) -> Engine:
+        """What a replay of the ledger's beginning makes."""
+        engine = Engine("main", LIMITS)
+        async for _, record in self.follower.records(1, last):
+            assert record is not None
+            engine.apply_record(record)
+        return engine
+
+    async def save(self, n: int) -> None:
+        ledger = await self.book.ledger()
+        await self.store.save(snapshots.of(await self.replayed(n), ledger, n))
+
+    async def rebuilt(self) -> Region:
+        """A region as a start makes it, before it stands by."""
+        region = Region(
+            Service("test"), self.bus, self.book.js,
+            name="main", settings=Settings(), instance="test",
+        )  # fmt: skip
+        region._ledger = await self.book.ledger()
+        region._store = self.store
+        region._follower = self.follower
+        await region._rebuild()
+        return region
+
+
+@pytest.fixture
+async def shelf(bus: Bus, book: Book, gateway: Gateway, settings: Settings) -> Shelf:
+    """Of a ledger with two trips that ended and one that goes on; nobody leads."""
+    dispatcher = await InProcess(settings).start()
+    await gateway.leader()
+    await gateway.ride(rider(1))
+    await gateway.ride(rider(2))
+    trip = await gateway.trip(request())
+    await gateway.trip(command(AcceptTrip, DORA, trip=trip.id))
+    await dispatcher.stop()
+    return await Shelf(bus, book).open()
+
+
+async def test_snapshot_and_tail_make_what_the_whole_ledger_makes(shelf: Shelf) -> None:
+    last = await shelf.book.last()
+    whole = await shelf.replayed(last)
+    for n in (1, 5, last - 1, last):
+        await shelf.save(n)
+        region = await shelf.rebuilt()
+        assert region._n == last
+        assert region._engine.snapshot() == whole.snapshot()
+
+
+async def test_a_start_from_a_snapshot_answers_since_from_before_it(
+    shelf: Shelf, gateway: Gateway, settings: Settings
+) -> None:
+    await shelf.save(await shelf.book.last())
+    since = (await shelf.book.records())[5].events[0].seq
+    epoch = gateway.announced[-1].epoch
+    dispatcher = await InProcess(settings).start()
+    await gateway.leader(after=epoch)
+    answer = await gateway.ask(command(SyncUser, DORA, since=since))
+    await dispatcher.stop()
+    assert answer.data is not None
+    sync = codec.decode(answer.data, SyncData)
+    assert sync.recovered
+    seqs = [codec.decode(one, TripPush).seq for one in sync.events]
+    assert seqs
+    assert min(seqs) > since
+
+
+async def test_a_torn_snapshot_is_ignored(shelf: Shelf) -> None:
+    last = await shelf.book.last()
+    whole = (await shelf.replayed(last)).snapshot()
+    ledger = await shelf.book.ledger()
+    payload = snapshots.of(await shelf.replayed(last), ledger, last)
+    bucket = await shelf.book.js.object_store(streams.SNAPSHOTS)
+    for torn in (payload[: len(payload) // 2], b"", b"\x00" * 100, b'{"v":1}'):
+        await bucket.put("main", torn, meta=ObjectMeta(description="{}"))
+        assert (await shelf.rebuilt())._engine.snapshot() == whole
+
+
+async def test_a_snapshot_whose_digest_is_wrong_is_ignored(shelf: Shelf) -> None:
+    last = await shelf.book.last()
+    await shelf.save(last)
+    js = shelf.book.js
+    bucket = await js.object_store(streams.SNAPSHOTS)
+    info = await bucket.get_info("main")
+    chunks = f"$O.{streams.SNAPSHOTS}.C.{info.nuid}"
+    await js.purge_stream(f"OBJ_{streams.SNAPSHOTS}", subject=chunks)
+    await js.publish(chunks, b'{"v":1}')
+    whole = await shelf.replayed(last)
+    assert (await shelf.rebuilt())._engine.snapshot() == whole.snapshot()
+
+
+async def test_a_snapshot_of_another_ledger_or_of_the_future_is_ignored(
+    shelf: Shelf,
+) -> None:
+    last = await shelf.book.last()
+    engine = await shelf.replayed(last)
+    ledger = await shelf.book.ledger()
+    foreign = type(ledger)("main", ledger.stream, ledger.subject, "f" * 32, 1)
+    for payload in (
+        snapshots.of(engine, foreign, last),
+        snapshots.of(engine, ledger, last + 1),
+    ):
+        await shelf.store.save(payload)
+        assert (await shelf.rebuilt())._engine.snapshot() == engine.snapshot()
+
+
+async def test_a_ledger_whose_beginning_is_gone_is_not_led_without_a_snapshot(
+    shelf: Shelf, settings: Settings
+) -> None:
+    await shelf.book.js.purge_stream(shelf.book.stream, seq=3)
+    dispatcher = await InProcess(settings).start()
+    await until(lambda: dispatcher.service.failure)
+    assert isinstance(dispatcher.service.failure, LedgerGapError)
+    await dispatcher.service.cancel_tasks()
+
+
+async def test_a_snapshot_stands_for_what_is_gone(shelf: Shelf) -> None:
+    last = await shelf.book.last()
+    whole = await shelf.replayed(last)
+    await shelf.save(last - 1)
+    await shelf.book.js.purge_stream(shelf.book.stream, seq=last)
+    region = await shelf.rebuilt()
+    assert region._engine.snapshot() != Engine("main", LIMITS).snapshot()
+    assert region._engine.head_seq == whole.head_seq
+    assert region._engine.active_trips == 1
+
+
+async def test_a_standby_saves_a_snapshot_once_for_what_is_new(
+    shelf: Shelf, settings: Settings, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "SNAPSHOT_RECORDS", 1)
+    epoch = gateway.announced[-1].epoch
+    leader = await InProcess(settings).start()
+    await gateway.leader(after=epoch)
+    standby = await InProcess(settings).start()
+    await gateway.trip(request(rider(3)))
+    last = await shelf.book.last()
+    head = await until_is(shelf.store.head, lambda seen: seen and seen.n == last)
+    assert head is not None
+    bucket = await shelf.book.js.object_store(streams.SNAPSHOTS)
+    saved = (await bucket.get_info("main")).nuid
+    # Announcements come every second, a standby looks twenty times in it.
+    count = len(gateway.announced)
+    await until(lambda: len(gateway.announced) > count + 1)
+    assert (await bucket.get_info("main")).nuid == saved
+    await standby.stop()
+    await leader.stop()
+
+
+async def test_a_lone_leader_saves_a_snapshot_of_a_stored_record(
+    shelf: Shelf, settings: Settings, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "SNAPSHOT_S", 0.1)
+    epoch = gateway.announced[-1].epoch
+    dispatcher = await InProcess(settings).start()
+    await gateway.leader(after=epoch)
+
+    async def saved() -> bool:
+        await gateway.ask(command(SyncUser, RITA))
+        return await shelf.store.head() is not None
+
+    await until_true(saved, "a snapshot")
+    await dispatcher.stop()
+    head = await shelf.store.head()
+    assert head is not None
+    loaded = await shelf.store.load(LIMITS)
+    assert loaded is not None
+    expected = await shelf.replayed(head.n)
+    assert loaded[1].head_seq == expected.head_seq
+    assert (await shelf.rebuilt())._n == await shelf.book.last()
+
+
+async def test_a_leader_goes_on_after_the_nats_server_was_away(
+    dispatcher: InProcess, gateway: Gateway, book: Book, nats_server: NatsServer
+) -> None:
+    trip = await gateway.trip(request())
+    gateway.hear("user.main.rita", TripPush)
+    for end in (nats_server.stop, nats_server.kill):
+        gateway.log.clear()
+        gateway.announced.clear()
+        end()
+        nats_server.start()
+        await until(lambda: gateway.announced, "the leader's announcement")
+        await until(lambda: gateway.log, "events published again")
+        assert gateway.log[0][1].trip == codec.Raw(codec.encode(trip))
+        answer = await gateway.ask(command(SyncUser, RITA))
+        assert answer.data is not None
+        assert trip.id.encode() in bytes(answer.data)
+    assert dispatcher.service.failure is None
+
+
+async def test_a_full_ledger_refuses_with_overloaded_and_recovers(
+    gateway: Gateway, settings: Settings, bus: Bus, book: Book
+) -> None:
+    small = Settings(nats_url=settings.nats_url, ledger_bytes_max=20_000)
+    dispatcher = await InProcess(small).start()
+    await gateway.leader()
+    told: list[str] = []
+    number = 0
+    while not (told and told[-1] == "overloaded"):
+        number += 1
+        answer = await gateway.ask(request(rider(number)))
+        told.append("ok" if answer.refused is None else answer.refused.code)
+    assert set(told[:-1]) == {"ok"}
+
+    # Nobody can lead; who tries refuses.
+    refused = await until_is(lambda: _asked(gateway), lambda said: said == "overloaded")
+    assert refused
+
+    config = (await book.js.stream_info(book.stream)).config
+    config.max_bytes = 1_000_000
+    await book.js.update_stream(config)
+    answered = await until_is(lambda: _asked(gateway), lambda said: said == "ok")
+    assert answered
+    events = [event for one in await book.records() for event in one.events]
+    riders = [event.trip.rider.id for event in events]
+    assert riders[: number - 1] == [f"r{one}" for one in range(1, number)]
+    assert f"r{number}" not in riders
+    await dispatcher.stop()
+
+
+_asked_count = iter(range(10_000, 20_000))
+
+
+async def _asked(gateway: Gateway) -> str:
+    asked = request(rider(next(_asked_count)))
+    gateway.send(asked)
+    try:
+        await until(lambda: gateway.answer_to(asked), limit_s=0.2)
+    except TimeoutError:
+        return "silence"
+    answer = gateway.answer_to(asked)
+    assert answer is not None
+    return "ok" if answer.refused is None else answer.refused.code
+
+
+async def test_a_dispatcher_started_before_nats_waits_for_it(
+    nats_server: NatsServer,
+) -> None:
+    nats_server.stop()
+    starting = InProcess(Settings(nats_url=nats_server.url)).start()
+    started = asyncio.create_task(starting)
+    nats_server.start()
+    dispatcher = await started
+    bus = await buses.connect(nats_server.url, "test")
+    gateway = Gateway(bus)
+    await gateway.leader()
+    await gateway.ride()
+    await dispatcher.stop()
+    await bus.close()

@@ -1,0 +1,108 @@
+"""What the leader lets go of, on a real ledger."""
+
+import pytest
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from dispatcher import retention, snapshots
+from dispatcher.engine import Engine, Limits
+from dispatcher.follower import Follower
+from dispatcher.ledger import open_ledger
+from dispatcher.snapshots import SnapshotStore
+from runtime.bus import Bus
+from schemas import streams
+from tests.contract.dispatcher.desk import Book
+from tests.contract.dispatcher.test_fence import Pen
+
+RECORDS = 10
+
+
+class Keeper:
+    """Ten records, and all that has a say in what is kept of them."""
+
+    def __init__(self, bus: Bus, book: Book) -> None:
+        self.bus = bus
+        self.book = book
+
+    async def open(self) -> "Keeper":
+        js = self.book.js
+        self.ledger = await open_ledger(js, "main", bytes_max=-1, replicas=1)
+        pen = Pen(self.bus, js, self.ledger)
+        for n in range(1, RECORDS + 1):
+            await pen.write(n)
+        pen.fence.close()
+        self.store = await SnapshotStore.open(js, self.ledger, 1)
+        self.follower = Follower(self.bus, self.ledger)
+        return self
+
+    async def persisted(self, until: int) -> None:
+        """Persistence has acknowledged records up to `until`."""
+        js = self.book.js
+        await js.add_consumer(
+            self.ledger.stream,
+            ConsumerConfig(
+                durable_name=streams.WRITER_DURABLE, ack_policy=AckPolicy.EXPLICIT
+            ),
+        )
+        consumer = await js.pull_subscribe_bind(
+            streams.WRITER_DURABLE, self.ledger.stream
+        )
+        for message in await consumer.fetch(until):
+            await message.ack_sync()
+
+    async def snapshot(self, n: int) -> None:
+        engine = Engine("main", Limits(request_ttl_ms=1))
+        await self.store.save(snapshots.of(engine, self.ledger, n))
+
+    async def first_after_purge(self) -> int:
+        await retention.purge(self.book.js, self.ledger, self.store, self.follower)
+        return (await self.book.js.stream_info(self.ledger.stream)).state.first_seq
+
+
+@pytest.fixture
+async def keeper(bus: Bus, book: Book) -> Keeper:
+    return await Keeper(bus, book).open()
+
+
+@pytest.fixture
+def no_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All records are older than what is kept for its age."""
+    monkeypatch.setattr(retention, "KEPT_DAYS", -1)
+
+
+@pytest.mark.usefixtures("no_age")
+async def test_what_persistence_has_not_written_is_kept(keeper: Keeper) -> None:
+    await keeper.snapshot(9)
+    await keeper.persisted(4)
+    assert await keeper.first_after_purge() == 5
+
+
+@pytest.mark.usefixtures("no_age")
+async def test_what_a_replay_needs_is_kept(keeper: Keeper) -> None:
+    await keeper.snapshot(6)
+    await keeper.persisted(9)
+    assert await keeper.first_after_purge() == 7
+
+
+@pytest.mark.usefixtures("no_age")
+async def test_the_last_record_is_kept_always(keeper: Keeper) -> None:
+    await keeper.snapshot(RECORDS)
+    await keeper.persisted(RECORDS)
+    assert await keeper.first_after_purge() == RECORDS
+
+
+async def test_a_week_s_records_are_kept(keeper: Keeper) -> None:
+    await keeper.snapshot(RECORDS)
+    await keeper.persisted(RECORDS)
+    assert await keeper.first_after_purge() == 1
+
+
+@pytest.mark.usefixtures("no_age")
+async def test_nothing_is_purged_without_persistence(keeper: Keeper) -> None:
+    await keeper.snapshot(RECORDS)
+    assert await keeper.first_after_purge() == 1
+
+
+@pytest.mark.usefixtures("no_age")
+async def test_nothing_is_purged_without_a_snapshot(keeper: Keeper) -> None:
+    await keeper.persisted(RECORDS)
+    assert await keeper.first_after_purge() == 1

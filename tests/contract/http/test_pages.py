@@ -1,0 +1,57 @@
+"""The chat pages and their files, as a browser gets them."""
+
+import re
+
+import pytest
+
+import web
+from tests.contract.http.conftest import Site, problem
+
+POLICY = "content-security-policy"
+
+
+@pytest.mark.parametrize("path", ["/chat", "/chat/", "/chat/lobby", "/chat/A_b-9"])
+async def test_the_page_is_served_with_a_policy_of_its_own(
+    site: Site, path: str
+) -> None:
+    response = await site.client.get(path)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.headers[POLICY] == web.CONTENT_SECURITY_POLICY
+    assert response.content == web.CHAT_PAGE.body
+
+
+@pytest.mark.parametrize("room", ["*", "a.b", "x" * 65, "a%20b", "%3Cscript%3E"])
+async def test_a_room_that_can_not_be_is_a_404_page(site: Site, room: str) -> None:
+    response = await site.client.get(f"/chat/{room}")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.content == web.CHAT_PAGE.body
+
+
+async def test_all_that_the_page_names_is_there(site: Site) -> None:
+    names = re.findall(r'(?:href|src)="(/static/[^"]+)"', web.CHAT_PAGE.body.decode())
+    assert names
+    for name in {*names, *web.STATIC}:
+        response = await site.client.get(name)
+        assert response.status_code == 200
+        assert response.content == web.STATIC[name].body
+
+
+async def test_what_has_not_changed_is_not_sent_again(site: Site) -> None:
+    first = await site.client.get("/static/client/cabrank.js")
+    etag = first.headers["etag"]
+    for known in (etag, f'"x", W/{etag}'):
+        headers = {"If-None-Match": known}
+        again = await site.client.get("/static/client/cabrank.js", headers=headers)
+        assert (again.status_code, again.content) == (304, b"")
+    changed = {"If-None-Match": '"x"'}
+    fresh = await site.client.get("/static/client/cabrank.js", headers=changed)
+    assert fresh.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/", "/static/pages/chat.html", "/static/../web/__init__.py"]
+)
+async def test_nothing_else_is_served(site: Site, path: str) -> None:
+    problem(await site.client.get(path), 404, "unknown_type")

@@ -1,0 +1,296 @@
+// Types of cabrank.js. What a field means is the protocol's to say (docs/PROTOCOL.md).
+
+export type Role = "rider" | "driver" | "operator";
+
+export interface Person {
+  id: string;
+  username: string;
+  first_name: string;
+  last_name: string;
+}
+
+export interface User extends Person {
+  role: Role;
+}
+
+export interface Position {
+  lat: number;
+  lon: number;
+}
+
+export type Status =
+  | "REQUESTED"
+  | "STARTED"
+  | "ARRIVED"
+  | "IN_PROGRESS"
+  | "COMPLETED"
+  | "CANCELLED"
+  | "EXPIRED";
+
+export interface Trip {
+  id: string;
+  region: string;
+  status: Status;
+  version: number;
+  pick_up_address: string;
+  drop_off_address: string;
+  pick_up: Position | null;
+  drop_off: Position | null;
+  /** Drivers who aren't the trip's see `id` and `first_name` only. */
+  rider: Person | Pick<Person, "id" | "first_name">;
+  driver: Person | null;
+  created: string;
+  updated: string;
+}
+
+export interface Message {
+  room: string;
+  /** The room's own, from 1, without gaps. */
+  seq: number;
+  id: string;
+  sender: Person;
+  text: string;
+  /** RFC 3339. */
+  at: string;
+}
+
+export interface Welcome {
+  user: User;
+  session: string;
+  region: string;
+  seq: number;
+  heartbeat_s: number;
+  trips: Trip[];
+  open_trips: Trip[];
+  recovered: boolean;
+}
+
+export interface Frame<Data = any> {
+  type: string;
+  seq?: number;
+  data: Data;
+}
+
+export type Code =
+  | "bad_frame"
+  | "unknown_type"
+  | "invalid_data"
+  | "not_authenticated"
+  | "bad_credentials"
+  | "wrong_role"
+  | "not_a_participant"
+  | "trip_not_found"
+  | "trip_already_taken"
+  | "trip_not_open"
+  | "driver_busy"
+  | "rider_busy"
+  | "offer_expired"
+  | "wrong_status"
+  | "room_forbidden"
+  | "rate_limited"
+  | "overloaded"
+  | "unavailable";
+
+/** What requests reject with. `unavailable`: the outcome is unknown. */
+export class CabrankError extends Error {
+  constructor(code: Code, message: string, retryable?: boolean);
+  readonly code: Code;
+  readonly retryable: boolean;
+}
+
+/**
+ * `connecting`: for the first time; `reconnecting`: after a loss; `closed`: for good, until
+ * `connect()`.
+ */
+export type State = "idle" | "connecting" | "open" | "reconnecting" | "closed";
+
+export interface Close {
+  /** The WebSocket's close code; 1000 after `close()`, 4501 where there is no token. */
+  code: number;
+  reason: string;
+}
+
+type TripEvent =
+  | "trip.requested"
+  | "trip.started"
+  | "trip.arrived"
+  | "trip.in_progress"
+  | "trip.completed"
+  | "trip.cancelled"
+  | "trip.expired"
+  | "trip.released"
+  | "trip.snapshot";
+
+/** Arguments of the listeners, by type. Frames are passed as `(data, frame)`. */
+export type ClientEvents = {
+  state: [State];
+  closed: [Close];
+  /** A connection was lost; what follows depends on the code. */
+  disconnected: [Close];
+  /** `getToken` failed, or the server said what is not JSON. */
+  error: [unknown];
+  welcome: [Welcome];
+  notice: [Record<string, unknown>, Frame];
+  "chat.message": [Message, Frame<Message>];
+  "chat.joined": [{ room: string; user: Person }, Frame];
+  "chat.left": [{ room: string; user: Person }, Frame];
+  "trip.offered": [
+    { trip: Trip; offer: string; expires_at: string; pick_up_distance_m: number },
+    Frame,
+  ];
+  "trip.taken": [{ id: string }, Frame];
+  "driver.moved": [
+    { trip: string; lat: number; lon: number; heading: number | null; at: string },
+    Frame,
+  ];
+  /** Every frame but `welcome` and answers. */
+  "*": [Frame];
+} & { [type in TripEvent]: [Trip, Frame<Trip>] };
+
+export interface Timers {
+  set(action: () => void, seconds: number): unknown;
+  clear(timer: any): void;
+  /** Seconds that only grow. */
+  now(): number;
+}
+
+export interface ClientOptions {
+  /** `http(s)` or `ws(s)`; without a path `/ws` is meant. Default: the page's origin. */
+  url?: string | URL;
+  /**
+   * An access token; null: nobody is logged in, which closes. Asked for each connection
+   * and at each heartbeat (25 s): answer from memory while the token has more life than
+   * that. `rejected` is a token that the server has just refused. A rejected promise is
+   * taken for an outage and tried again.
+   */
+  getToken(asked: { rejected: string | null }): Promise<string | null> | string | null;
+  /** A cursor to come back with; default: none. */
+  since?: number | null;
+  /** Id of the user, where known before the first welcome: whose unsent messages to load. */
+  user?: string | null;
+  /** Where unsent messages are kept; null: in memory. Default: `localStorage`. */
+  storage?: Storage | null;
+  WebSocket?: new (url: string) => WebSocket;
+  timers?: Timers;
+  /** In [0, 1). */
+  random?: () => number;
+}
+
+export interface RequestOptions {
+  /**
+   * Wait for a connection, and send again after a lost one or a retryable refusal.
+   * Default: whether the data has an `idempotency_key`.
+   */
+  retry?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface TripRequest {
+  pick_up_address: string;
+  drop_off_address: string;
+  pick_up?: Position;
+  drop_off?: Position;
+  /** Default: a new one. */
+  idempotency_key?: string;
+}
+
+export interface Trips {
+  request(trip: TripRequest): Promise<Trip>;
+  accept(id: string): Promise<Trip>;
+  decline(id: string): Promise<Trip>;
+  arrive(id: string): Promise<Trip>;
+  begin(id: string): Promise<Trip>;
+  complete(id: string): Promise<Trip>;
+  release(id: string): Promise<Trip>;
+  cancel(id: string, reason?: string): Promise<Trip>;
+  get(id: string): Promise<Trip>;
+  online(): Promise<{ online: boolean }>;
+  offline(): Promise<{ online: boolean }>;
+  /** False: not connected; the next position replaces it. */
+  moved(position: Position & { heading?: number; speed?: number; at?: string }): boolean;
+}
+
+export class Client {
+  constructor(options: ClientOptions);
+  readonly state: State;
+  /** Null before the first welcome. */
+  readonly user: User | null;
+  readonly session: string | null;
+  readonly cursor: number | null;
+  readonly trips: Trips;
+  connect(): void;
+  close(): void;
+  /** Returns a function that ends the subscription. */
+  on<Type extends keyof ClientEvents>(
+    type: Type,
+    listener: (...args: ClientEvents[Type]) => void,
+  ): () => void;
+  /** A type of a later server. */
+  on(type: string, listener: (data: any, frame: Frame) => void): () => void;
+  /** @throws {CabrankError} `invalid_data` */
+  room(name: string): Room;
+  /** Resolves with the reply's data, rejects with a `CabrankError`. */
+  request<Data = any>(type: string, data?: object, options?: RequestOptions): Promise<Data>;
+  /** Send a frame that has no answer; false: not connected. */
+  tell(type: string, data?: object): boolean;
+}
+
+export interface Entry {
+  readonly key: string;
+  readonly text: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Null: never sent; else the room's newest `seq` when it was. */
+  readonly tried: number | null;
+  /** It was refused, and is not sent again by itself. */
+  readonly failed: { code: Code; message: string } | null;
+}
+
+export interface RoomEvents {
+  /** Anything that can be read from the room. */
+  change: [];
+  /** One that is new, not of the history. */
+  message: [Message];
+  /** Not let in, or sent out. */
+  refused: [CabrankError];
+}
+
+export class Room {
+  private constructor();
+  readonly name: string;
+  readonly joined: boolean;
+  readonly error: CabrankError | null;
+  readonly members: Person[];
+  /** Oldest first; the latest 1,000. A new array after each change. */
+  readonly messages: Message[];
+  /** What `messages` doesn't show yet, oldest first. */
+  readonly unsent: Entry[];
+  on<Type extends keyof RoomEvents>(
+    type: Type,
+    listener: (...args: RoomEvents[Type]) => void,
+  ): () => void;
+  /** Now, or as soon as there is a connection; and again after each lost one. */
+  join(): this;
+  leave(): Promise<void>;
+  /**
+   * Puts a message into the outbox, which sends it once; returns its key.
+   * @throws {CabrankError}
+   */
+  send(text: string): string;
+  /** Send a failed one again, as a new message. */
+  retry(key: string): void;
+  discard(key: string): void;
+  /** Add what `GET /api/rooms/{room}/messages?before=` gave. */
+  addEarlier(messages: Message[]): void;
+}
+
+/** Messages that no answer has come for yet; what `Room.unsent` is made of. */
+export class Outbox {
+  constructor(options: { storage?: Storage | null; user: string; room: string });
+  readonly entries: Entry[];
+}
+
+/** 1 to 64 of `A-Z a-z 0-9 _ -`. */
+export function isRoomName(name: unknown): boolean;
+/** An idempotency key. */
+export function newKey(): string;
