@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench postgresql lock clean
+.PHONY: up test check bench postgresql browser lock clean
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 up: $(VENV)/.run
 	exec $(BIN)/cabrank up $(ARGS)
 
-test: check postgresql
+test: check postgresql browser
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev
@@ -71,6 +71,22 @@ postgresql:
 	else \
 		echo "The tests need PostgreSQL's programs (initdb, postgres): install the" \
 			"package postgresql, or run make test as root on Debian." >&2; \
+		exit 1; \
+	fi
+
+# What the pages are tested in, and what the JavaScript client's own tests run on.
+browser:
+	@{ command -v chromium && command -v node; } >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium and Node.js for the tests"; \
+		apt-get -qq update >/dev/null; \
+		command -v node >/dev/null || packages=nodejs; \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			chromium $$packages >/dev/null \
+		|| { echo "apt-get could not install chromium and nodejs." >&2; exit 1; }; \
+	else \
+		echo "The tests need Chromium and Node.js: install the packages chromium and" \
+			"nodejs, or run make test as root on Debian." >&2; \
 		exit 1; \
 	fi
 

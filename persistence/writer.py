@@ -111,15 +111,12 @@ class Writer:
     async def _find_ledgers(self) -> None:
         names = await self._stream_names()
         for name in names - self._pulls.keys():
-            region = region_of_ledger(name)
-            if region is None or self._stopping.is_set():
+            if region_of_ledger(name) is None or self._stopping.is_set():
                 continue
-            pull = Pull(
-                self._bus, name, region, self._deliver, self._may_ask, self._swept
-            )
+            pull = Pull(self._bus, name, self._deliver, self._may_ask, self._swept)
             await pull.prepare(self._js)
             self._pulls[name] = pull
-            log.info("following ledger", region=region)
+            log.info("following ledger", region=pull.region)
         for name in self._pulls.keys() - names:
             pull = self._pulls.pop(name)
             pull.close()
@@ -159,9 +156,6 @@ class Writer:
         return self._bytes < BACKLOG_BYTES_MAX and not self._paused
 
     def _deliver(self, delivery: Delivery) -> None:
-        if is_empty(delivery.payload):
-            self._acknowledge(delivery)
-            return
         self._arrived.append(delivery)
         self._bytes += len(delivery.payload)
         self._some.set()
@@ -263,6 +257,9 @@ class Writer:
         rows: list[AnyRow] = []
         unreadable: list[Unreadable] = []
         for delivery in batch:
+            if is_empty(delivery.payload):
+                done.append(delivery)
+                continue
             stream = delivery.pull.stream
             sequence = sequence_of(delivery.reply)
             try:

@@ -48,3 +48,12 @@ def by_service(
         service = re.sub(r"-\d+\Z", "", key[0])
         used[service] = used.get(service, 0) + value - before.get(key, 0)
     return used
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory; 0 where there is no such process. See proc_pid_statm(5)."""
+    try:
+        fields = (PROC / str(pid) / "statm").read_text().split()
+    except OSError:
+        return 0
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")

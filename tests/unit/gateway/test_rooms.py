@@ -1,0 +1,285 @@
+"""One room at a gateway, against a leader and a network that loses and repeats."""
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from gateway.region import Listener, Region, Seat
+from gateway.rooms import Id, Joined, Occupant, Push, Room
+from schemas.closes import Close
+from schemas.codec import encode
+from schemas.rooms import MemberPush, MessagePush
+from tests.unit.gateway.sessions import claims
+
+HELD_MAX = 1000
+
+
+class Socket:
+    """What was written, as frames."""
+
+    def __init__(self, *, bare: bool = False) -> None:
+        self.pending = 0
+        self.bare = bare
+        self.frames: list[dict[str, Any]] = []
+        self.writes = 0
+        self.code: Close | None = None
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        while data:
+            length, start = data[1], 2
+            if length == 126:
+                length, start = int.from_bytes(data[2:4]), 4
+            self.frames.append(json.loads(data[start : start + length]))
+            data = data[start + length :]
+
+    def close(self, code: Close) -> None:
+        self.code = code
+
+    def numbers(self) -> list[int]:
+        """The room's own, of all messages."""
+        messages = (f for f in self.frames if f["type"] == "chat.message")
+        return [frame["data"]["seq"] for frame in messages]
+
+
+def seat(user: str = "u1", *, bare: bool = False) -> tuple[Seat, Socket]:
+    socket = Socket(bare=bare)
+    listener = Listener(Region("main", HELD_MAX), claims(sub=user))
+    listener.recipient.held = None
+    made = Seat(socket, listener)  # type: ignore[arg-type]
+    made.held = None
+    return made, socket
+
+
+def message(n: int, seq: int) -> MessagePush:
+    return MessagePush(seq, Raw(encode({"seq": n, "text": f"text {n}"})))
+
+
+def member(user: str, seq: int, *, joined: bool) -> MemberPush:
+    return MemberPush(seq, "lobby", Raw(encode({"id": user})), joined)
+
+
+def answer(
+    first: int, last: int, members: tuple[str, ...] = (), *, recovered: bool = False
+) -> Joined:
+    history = [message(n, 0).message for n in range(first, last + 1)]
+    return Joined([Id(user) for user in members], history, recovered)
+
+
+def joined_at(n: int) -> tuple[Room, Socket]:
+    """A room with one session in it, up to date at message `n`."""
+    room = Room("lobby", None, HELD_MAX)
+    made, socket = seat()
+    occupant = Occupant(made, explicit=True)
+    room.begin(occupant)
+    room.answered(occupant, answer(n, n) if n else answer(1, 0), None)
+    return room, socket
+
+
+def test_one_tick_is_one_write_for_each_session() -> None:
+    room, socket = joined_at(0)
+    for n in range(1, 21):
+        room.receive(message(n, n))
+    room.flush()
+    assert socket.numbers() == list(range(1, 21))
+    assert socket.writes == 1
+
+
+def test_a_gap_holds_all_that_follows_until_it_is_filled() -> None:
+    room, socket = joined_at(3)
+    for n in (4, 6, 7):
+        room.receive(message(n, n))
+    room.flush()
+    assert socket.numbers() == [4]
+    assert room.held is not None
+    assert room.fill(answer(5, 6, recovered=True))
+    room.flush()
+    assert room.held is None
+    assert socket.numbers() == [4, 5, 6, 7]
+    assert [frame.get("seq") for frame in socket.frames] == [4, None, None, 7]
+
+
+def test_a_gap_that_can_not_be_filled_is_told() -> None:
+    room, socket = joined_at(3)
+    room.receive(message(200, 200))
+    assert not room.fill(answer(101, 200))
+    room.receive(message(201, 201))
+    room.flush()
+    assert socket.numbers() == [201]
+
+
+def test_an_answer_ahead_of_what_came_shows_a_loss() -> None:
+    room, first = joined_at(3)
+    late, second = seat("u2")
+    occupant = Occupant(late, explicit=True)
+    room.begin(occupant)
+    room.answered(occupant, answer(4, 5), None)
+    assert room.held is not None
+    room.fill(answer(4, 5, recovered=True))
+    room.receive(message(6, 6))
+    room.flush()
+    assert first.numbers() == [4, 5, 6]
+    assert second.numbers() == [6]
+
+
+def test_who_comes_and_goes_is_told_but_not_what_the_answer_said() -> None:
+    room = Room("lobby", None, HELD_MAX)
+    made, socket = seat()
+    occupant = Occupant(made, explicit=True)
+    room.begin(occupant)
+    room.receive(member("u2", 10, joined=True))
+    room.receive(member("u1", 11, joined=True))
+    room.receive(member("u3", 12, joined=True))
+    room.receive(member("u2", 13, joined=False))
+    room.answered(occupant, answer(1, 0, ("u1", "u2")), None)
+    assert [(f["type"], f["data"]["user"]["id"]) for f in socket.frames] == [
+        ("chat.joined", "u3"),
+        ("chat.left", "u2"),
+    ]
+    room.receive(member("u2", 13, joined=False))
+    room.flush()
+    assert len(socket.frames) == 2
+
+
+def test_an_older_client_has_the_text_beside_the_type() -> None:
+    room, plain = joined_at(0)
+    made, old = seat("u2", bare=True)
+    room.admit(Occupant(made, explicit=False))
+    room.receive(message(1, 5))
+    room.receive(member("u3", 6, joined=True))
+    room.flush()
+    assert old.frames[0]["message"] == "text 1"
+    assert {**old.frames[0], "message": 0} == {**plain.frames[0], "message": 0}
+    assert old.frames[1] == plain.frames[1]
+
+
+def test_frames_wait_while_the_users_own_events_do() -> None:
+    room, _ = joined_at(0)
+    made, socket = seat("u2")
+    made.listener.seats.append(made)
+    room.admit(Occupant(made, explicit=False))
+    made.listener.recipient.held = []
+    room.receive(message(1, 50))
+    room.flush()
+    assert not socket.frames
+    made.listener.recipient.held = None
+    frame = b'\x81\x08{"a": 1}'
+    made.listener.region.give(made.listener, [(40, frame), (60, frame)])
+    assert [f.get("type") for f in socket.frames] == [None, "chat.message", None]
+
+
+def test_too_much_held_makes_everybody_come_back() -> None:
+    room = Room("lobby", None, 5)
+    made, socket = seat()
+    room.begin(Occupant(made, explicit=True))
+    for n in range(1, 8):
+        room.receive(message(n, n))
+    assert socket.code is Close.RESYNC
+
+
+def test_when_the_only_join_is_refused_a_trips_participants_hear_on() -> None:
+    room = Room("lobby", None, HELD_MAX)
+    asking, _ = seat()
+    room.begin(Occupant(asking, explicit=True))
+    made, socket = seat("u2")
+    room.admit(Occupant(made, explicit=False))
+    room.receive(message(4, 4))
+    room.remove(asking)
+    room.abandon()
+    room.receive(message(5, 5))
+    room.flush()
+    assert socket.numbers() == [4, 5]
+
+
+class Game:
+    """A leader that never errs, and a network that loses and repeats, in order."""
+
+    def __init__(self) -> None:
+        self.room = Room("lobby", None, HELD_MAX)
+        self.head = 0
+        self.wire: list[Push | tuple[Occupant | None, Joined, int | None]] = []
+        self.sessions: list[tuple[Occupant, Socket, list[int]]] = []
+        self.asked = False
+
+    def say(self, *, lost: bool, again: bool) -> None:
+        self.head += 1
+        for _ in range(0 if lost else 1 + again):
+            self.wire.append(message(self.head, 10 * self.head))
+
+    def join(self, since: int | None) -> None:
+        made, socket = seat(f"u{len(self.sessions)}")
+        occupant = Occupant(made, explicit=True)
+        self.sessions.append((occupant, socket, []))
+        self.room.begin(occupant)
+        self.wire.append((occupant, self._history(since), since))
+
+    def _history(self, since: int | None) -> Joined:
+        if since is not None and since <= self.head:
+            return answer(since + 1, self.head, recovered=True)
+        return answer(max(1, self.head - 4), self.head)
+
+    def deliver(self) -> None:
+        if not self.wire:
+            return
+        what = self.wire.pop(0)
+        room = self.room
+        if not isinstance(what, tuple):
+            room.receive(what)
+        else:
+            occupant, data, since = what
+            room.flush()
+            if occupant is None:
+                self.asked = False
+                room.fill(data)
+            else:
+                told = next(s[2] for s in self.sessions if s[0] is occupant)
+                head = since if data.recovered and since is not None else 0
+                told.append(head + len(data.history) if head else self._last(data))
+                room.answered(occupant, data, since)
+        if room.held is not None and room.n is not None and not self.asked:
+            self.asked = True
+            self.wire.append((None, self._history(room.n), room.n))
+
+    @staticmethod
+    def _last(data: Joined) -> int:
+        if not data.history:
+            return 0
+        last: int = json.loads(bytes(data.history[-1]))["seq"]
+        return last
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.sampled_from(["", "", "lost", "again"])),
+        st.tuples(st.just("join"), st.sampled_from([None, 0, 1, 3])),
+        st.tuples(st.just("deliver"), st.none()),
+        st.tuples(st.just("flush"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS)
+def test_every_session_hears_every_message_once_and_in_order(steps: list[Any]) -> None:
+    game = Game()
+    for kind, what in steps:
+        if kind == "say":
+            game.say(lost=what == "lost", again=what == "again")
+        elif kind == "join":
+            game.join(what)
+        elif kind == "deliver":
+            game.deliver()
+        else:
+            game.room.flush()
+    game.say(lost=False, again=False)
+    while game.wire:
+        game.deliver()
+    game.room.flush()
+    for _, socket, told in game.sessions:
+        (covered,) = told
+        assert socket.numbers() == list(range(covered + 1, game.head + 1))
+        assert socket.code is None
