@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench postgresql browser lock clean
+.PHONY: up test check bench postgresql browser lock clean bench-smoke peers
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -31,6 +31,15 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/cabrank bench lifecycle $(ARGS)
+
+# Every benchmark runs, tiny: proves that they work, not what they find.
+bench-smoke: $(VENV)/.dev
+	$(BIN)/python -m pytest -m bench $(ARGS)
+
+# This gateway beside its peers in one run; writes docs/BENCHMARKS.md. Needs Debian's
+# redis-server and postgresql; the peers get a virtual environment of their own.
+peers: $(VENV)/.run
+	$(BIN)/python benchmarks/peers/run.py $(ARGS)
 
 # ---- what the above need -----------------------------------------------------
 

@@ -97,7 +97,6 @@ async def main(database_url: str) -> None:
         await bus.close()
         await measure(server.url, database_url, "keeping pace", 0)
         await measure(server.url, database_url, "catching up", TRIPS)
-        await measure(server.url, database_url, "catching up", TRIPS)
 
 
 if __name__ == "__main__":

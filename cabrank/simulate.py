@@ -4,6 +4,7 @@ Exit status: 0, or 1 where an invariant broke, or 2 on bad input.
 """
 
 import asyncio
+import contextlib
 import random
 import signal
 import time
@@ -35,7 +36,7 @@ just then needs its backoff.
 """
 UNSEEN_MAX_S = 10.0
 HISTORY_LAG_MAX_S = 30.0
-RENEW_EVERY_S = 5.0
+RENEW_EVERY_S = 1.0
 OWN_FAULTS = frozenset(
     {Code.BAD_FRAME, Code.UNKNOWN_TYPE, Code.INVALID_DATA, Code.WRONG_ROLE}
 )
@@ -132,11 +133,16 @@ class Simulation:
     async def _renew_tokens(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            for agent in self._agents:
-                account = agent.client.account
-                due = time.monotonic() > account.renew_at
-                if due and await renew(self._web, account) and agent.client.connected:
-                    await agent.client.ask("session.refresh", {"token": account.access})
+            now_s = time.monotonic()
+            due = [a for a in self._agents if now_s > a.client.account.renew_at]
+            await asyncio.gather(*(self._renew(agent.client) for agent in due))
+
+    async def _renew(self, client: Client) -> None:
+        """A session that is lost meanwhile comes back with the new token anyway."""
+        if await renew(self._web, client.account) and client.connected:
+            refresh = client.ask("session.refresh", {"token": client.account.access})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(refresh, RENEW_EVERY_S)
 
     async def _play(self) -> None:
         self._living = [asyncio.create_task(agent.live()) for agent in self._agents]

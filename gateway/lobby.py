@@ -71,8 +71,15 @@ class Lobby:
 
     # ---- sessions come and go ------------------------------------------------
 
-    def join(self, seat: Seat, command: JoinRoom, done: Done) -> Refusal | None:
-        """Carry a join to the leader; `done` writes its answer to the session."""
+    def visit(
+        self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done
+    ) -> Refusal | None:
+        """Carry it to the leader, or say why not; `done` writes its answer."""
+        if isinstance(command, JoinRoom):
+            return self._join(seat, command, done)
+        return self._leave(seat, command, done)
+
+    def _join(self, seat: Seat, command: JoinRoom, done: Done) -> Refusal | None:
         region = seat.listener.region
         if not seat.attendance:
             seat.attendance = next(self._ids)
@@ -122,7 +129,7 @@ class Lobby:
         elif live is not None:
             live.explicit = True
 
-    def leave(self, seat: Seat, command: LeaveRoom, done: Done) -> Refusal | None:
+    def _leave(self, seat: Seat, command: LeaveRoom, done: Done) -> Refusal | None:
         region = seat.listener.region
         command = msgspec.structs.replace(
             command, session=seat.attendance, gateway=self._gateway

@@ -11,11 +11,16 @@ from websockets.http11 import Response
 
 from gateway.handshake import Rejected
 from gateway.http import problems
-from schemas.refusals import Code, Refusal
+from schemas.refusals import HTTP_STATUS, Code, Refusal
 
 
 def rejection(rejected: Rejected) -> Response:
     return _response(rejected.status, Refusal(rejected.code, rejected.detail))
+
+
+def of_leader(refusal: Refusal) -> Response:
+    """What a leader refused, by the code's usual status."""
+    return _response(HTTP_STATUS[refusal.code], refusal)
 
 
 def as_problem(response: Response) -> Response:

@@ -1,8 +1,8 @@
 """One WebSocket: bytes in and out, RFC 6455 by websockets, meaning by the session.
 
 uvicorn hands the socket over on an upgrade (`uvicorn.Config(ws=…)`), replays the
-request head and calls `shutdown()` when it stops. Frames out go by gateway/outbox.py.
-Has no task and no timer handle of its own.
+request head and calls `shutdown()` when it stops. The handshake is gateway/opening.py's,
+frames out go by gateway/outbox.py. Has no task and no timer handle of its own.
 """
 
 import asyncio
@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 from websockets.server import ServerProtocol
 
-from gateway import handshake, metrics, refusing, wire
+from gateway import handshake, metrics, wire
 from gateway import session as machine
-from gateway.outbox import Outbox
+from gateway.opening import Opening
 from gateway.session import Session
-from schemas import rooms
 from schemas.accounts import Result
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import Answer, JoinRoom
+from schemas.commands import Answer
 from schemas.frames import FRAME_BYTES_MAX
-from schemas.refusals import HTTP_STATUS, Refusal
+from schemas.refusals import Refusal
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -45,10 +44,9 @@ _quiet.setLevel(logging.CRITICAL)
 _NEVER = float("inf")
 
 
-class Connection(Outbox):
+class Connection(Opening):
     __slots__ = (
         "_close_s",
-        "_early",
         "_fragments",
         "_ping_s",
         "_pong_s",
@@ -78,8 +76,6 @@ class Connection(Outbox):
         self.pending = 0
         self.due_slot = 0
         self.bare = False
-        self._early: list[bytes] | None = None
-        """What comes while a leader is asked about the handshake."""
 
     # ---- asyncio.Protocol ----------------------------------------------------
 
@@ -98,10 +94,7 @@ class Connection(Outbox):
             self._server_state.connections.discard(cast("Any", self))
 
     def data_received(self, data: bytes) -> None:
-        if self._early is not None:
-            self._early.append(data)
-            if sum(map(len, self._early)) > FRAME_BYTES_MAX:
-                self._transport.abort()
+        if self._is_undecided(data):
             return
         ws = self._ws
         ws.receive_data(data)
@@ -190,14 +183,10 @@ class Connection(Outbox):
             self._refuse(action.ref, refusal)
 
     def _visit(self, action: machine.Visit) -> None:
-        seat, lobby, command = self._seat, self._edge.hub.lobby, action.command
-        if seat is None:
+        if self._seat is None:
             return
         done = self._answers(action.ref)
-        if isinstance(command, JoinRoom):
-            refusal = lobby.join(seat, command, done)
-        else:
-            refusal = lobby.leave(seat, command, done)
+        refusal = self._edge.hub.lobby.visit(self._seat, action.command, done)
         if refusal is not None:
             self._refuse(action.ref, refusal)
 
@@ -286,55 +275,9 @@ class Connection(Outbox):
 
     # ---- opening and closing -------------------------------------------------
 
-    def _handshake(self, request: Request) -> None:
+    def _begin(self, verdict: handshake.Accepted) -> None:
         edge = self._edge
         now = edge.now()
-        verdict = handshake.judge(
-            request.path,
-            request.headers.get_all,
-            edge.origins,
-            lambda token: edge.identity.verify(token, now.wall_ms / 1000),
-        )
-        if isinstance(verdict, handshake.Rejected):
-            self._reject(refusing.rejection(verdict))
-            return
-        claims, room = verdict.claims, verdict.room
-        if claims is None or room is None or rooms.trip_of(room) is None:
-            self._accept(request, verdict)
-            return
-        self._early = []
-        edge.may_enter(
-            claims, room, lambda refusal: self._judged(request, verdict, refusal)
-        )
-
-    def _judged(
-        self, request: Request, verdict: handshake.Accepted, refusal: Refusal | None
-    ) -> None:
-        """What the leader said about the room of this path."""
-        early, self._early = self._early or [], None
-        if self._ws.state is not CONNECTING or self._transport.is_closing():
-            return
-        if refusal is None:
-            self._accept(request, verdict)
-        else:
-            status = HTTP_STATUS[refusal.code]
-            rejected = handshake.Rejected(status, refusal.code, refusal.message)
-            self._reject(refusing.rejection(rejected))
-        if early and self._ws.state is OPEN:
-            self.data_received(b"".join(early))
-
-    def _accept(self, request: Request, verdict: handshake.Accepted) -> None:
-        edge = self._edge
-        now = edge.now()
-        response = self._ws.accept(request)
-        if response.status_code != 101:  # noqa: PLR2004 - Switching Protocols
-            self._reject(refusing.as_problem(response))
-            return
-        if verdict.subprotocol is not None:
-            response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
-        metrics.HANDSHAKES.labels("101").inc()
-        self._ws.send_response(response)
-        self._write_control()
         self._session = Session(
             edge.shared, now, verdict.required, verdict.since, verdict.room
         )
@@ -344,18 +287,12 @@ class Connection(Outbox):
             self._act(self._session.identify(verdict.claims), now)
         self._schedule(now)
 
-    def _reject(self, response: Response) -> None:
-        metrics.HANDSHAKES.labels(str(response.status_code)).inc()
-        self._ws.send_response(response)
-        self._write_control()
-
     def close(self, code: Close) -> None:
         """Start the closing handshake; the socket is cut if the peer doesn't join."""
         if self._ws.state is not OPEN:
             return
         metrics.CLOSES.labels(str(code.value)).inc()
-        if self._latest is not None:
-            self._latest = None
+        self._latest = None
         self._ws.send_close(code, wire.reason(code))
         self._write_control()
         self._end_session()

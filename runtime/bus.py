@@ -177,7 +177,9 @@ class Bus(Client):
 
     async def _read_loop(self) -> None:
         await super()._read_loop()
-        if self.is_connected:
+        task = asyncio.current_task()
+        cancelled = task is not None and task.cancelling()
+        if self.is_connected and not cancelled:
             self.fail(nats.errors.Error("the NATS read loop ended"))
 
 

@@ -144,7 +144,8 @@ class AuditRow(Struct):
 class ListMessages(Struct):
     """`history.messages` → list[MessageData], newest first, before the room's `seq`
     `before`. A trip room's are its rider's, driver's and operators': others get
-    `room_forbidden`; no such trip: `trip_not_found`.
+    `room_forbidden`; no such trip: `trip_not_found`. Fewer than `limit` where they are
+    very long, none only where there are no more.
     """
 
     user: str
@@ -156,8 +157,9 @@ class ListMessages(Struct):
 
 
 class FindBacklog(Struct):
-    """`history.backlog` → list[MessageData], the room's last 100, oldest first; or
-    `unavailable` where persistence has not yet written the ledger up to `seq`.
+    """`history.backlog` → list[MessageData], the room's last 100, oldest first (the
+    newest that fit 256 KiB); or `unavailable` where persistence has not yet written the
+    ledger up to `seq`.
     """
 
     region: str

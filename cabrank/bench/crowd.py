@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from cabrank.bench.tasks import Ask, Clear, Count, Done, Locate, Open, Task
+from cabrank.bench.tasks import Ask, Clear, Done, Locate, Open, Task
 from cabrank.load.link import Link, LinkError, connect
 from cabrank.load.wire import command, read_frame, read_refused, read_trip_ref
 from schemas.codec import decode, encode
@@ -159,9 +159,7 @@ class Crowd:
         if self._welcomes < wanted:
             self._troubles["no welcome"] += wanted - self._welcomes
 
-    async def _open_one(
-        self, task: Open, limit: asyncio.Semaphore, token: str
-    ) -> None:
+    async def _open_one(self, task: Open, limit: asyncio.Semaphore, token: str) -> None:
         client = Driver(self) if task.drivers else Rider(self)
         async with limit:
             try:
@@ -184,7 +182,7 @@ class Crowd:
 
     async def _until(self, condition: Callable[[], bool], limit_s: float) -> None:
         ends_at = time.monotonic() + limit_s
-        while not condition() and time.monotonic() < ends_at:
+        while not condition() and time.monotonic() < ends_at:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     # ---- requests ------------------------------------------------------------
@@ -282,7 +280,7 @@ class Crowd:
                     await asyncio.sleep(max(0, wait_s))
                 else:
                     await asyncio.sleep(0)
-        # What a gateway doesn't know it refuses itself, in order: all before it is read.
+        # A gateway refuses what it doesn't know by itself, and in order.
         wanted = self._barriers + len(links)
         for link in links:
             link.send(command("bench.barrier", "barrier", {}))

@@ -6,7 +6,6 @@ both. At the end the history must hold each of them.
 
 import asyncio
 import contextlib
-import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from msgspec import Struct
 from cabrank.bench import cpu, system
 from cabrank.bench.orders import Member, Order, Summary, Window
 from cabrank.bench.pair import STEPS
+from cabrank.bench.rows import middle
 from cabrank.load import LoadError, report
 from cabrank.load.users import Account, from_data_dir, sign_up
 from cabrank.load.web import Web
@@ -236,13 +236,6 @@ def _plural(pairs: int) -> str:
     return "1 pair" if pairs == 1 else f"{pairs} pairs"
 
 
-def _middle(values: list[float], digits: int = 1) -> str:
-    """Median, and the spread where there are several."""
-    shown = [statistics.median(values), min(values), max(values)]
-    middle, least, most = (f"{value:,.{digits}f}" for value in shown)
-    return middle if len(values) == 1 else f"{middle} ({least} to {most})"
-
-
 def _show(outcome: Outcome) -> None:
     console = report.out()
     runs = outcome.runs
@@ -251,20 +244,20 @@ def _show(outcome: Outcome) -> None:
         "",
         "median (least to most)",
     )
-    shown.add_row("trips/s", _middle([run.trips_per_s for run in runs]))
-    shown.add_row("commands/s", _middle([run.commands_per_s for run in runs]))
+    shown.add_row("trips/s", middle([run.trips_per_s for run in runs]))
+    shown.add_row("commands/s", middle([run.commands_per_s for run in runs]))
     for step in STEPS:
-        shown.add_row(f"{step} p50 ms", _middle([run.p50_ms[step] for run in runs]))
-        shown.add_row(f"{step} p99 ms", _middle([run.p99_ms[step] for run in runs]))
+        shown.add_row(f"{step} p50 ms", middle([run.p50_ms[step] for run in runs]))
+        shown.add_row(f"{step} p99 ms", middle([run.p99_ms[step] for run in runs]))
     for name in runs[0].cpu_ms:
         values = [run.cpu_ms.get(name, 0.0) for run in runs]
-        shown.add_row(f"CPU ms a trip, {name}", _middle(values, 2))
+        shown.add_row(f"CPU ms a trip, {name}", middle(values, 2))
     ours = [
         sum(ms for name, ms in run.cpu_ms.items() if name not in {"nats", "load"})
         for run in runs
     ]
     if len(runs[0].cpu_ms) > 1:
-        shown.add_row("CPU ms a trip, services", _middle(ours, 2))
+        shown.add_row("CPU ms a trip, services", middle(ours, 2))
     console.print(shown)
     console.print(
         f"{outcome.trips} trips · losses {outcome.losses} · history complete after "

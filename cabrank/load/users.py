@@ -106,6 +106,8 @@ async def _sign_up_one(web: Web, role: Role, name: str) -> Account:
         if answer.status in {200, 201}:
             return Account.of(read_tokens(answer.body))
     what = answer.body[:200].decode(errors="replace")
+    if not answer.status:
+        raise LoadError(f"{web.base} does not answer: {what}.")
     raise LoadError(f"signing up {name} failed with status {answer.status}: {what}")
 
 

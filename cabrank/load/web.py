@@ -29,6 +29,7 @@ class Web:
     """Requests to one base URL over a few kept connections."""
 
     def __init__(self, base: str) -> None:
+        self.base = base
         parts = urlsplit(base)
         assert parts.hostname is not None
         self._host, self._port = parts.hostname, parts.port

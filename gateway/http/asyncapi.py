@@ -89,7 +89,8 @@ def _channel(messages: dict[str, Any]) -> dict[str, Any]:
     return {
         "address": "/ws",
         "description": "Role from the token. `/taxi/`, `/rider/`, `/driver/` are "
-        "aliases; the last two refuse another role.",
+        "aliases; the last two refuse another role. `/ws/chat/<room>/` also joins "
+        "that room: after `welcome` comes the join's reply, `ref` null.",
         "messages": {
             name: {"$ref": f"#/components/messages/{name}"} for name in messages
         },

@@ -54,11 +54,6 @@ async def test_over_100_bad_frames_close_with_4500(
     assert await client.closed() == 4500
 
 
-async def test_who_never_logs_in_is_closed_with_4501(sockets: Sockets) -> None:
-    client = await sockets.raw(None)
-    assert await client.closed() == 4501
-
-
 async def test_reader_that_is_too_slow_is_closed_with_4001_and_comes_back(
     town: Town, sockets: Sockets
 ) -> None:
@@ -125,13 +120,28 @@ class SlowReader:
         self.socket.close()
 
 
-async def test_no_welcome_closes_with_1013(own_stack: Any) -> None:
+async def test_after_10_s_without_a_word_each_is_told_what_they_lack(
+    own_stack: Any,
+) -> None:
+    """In one test, for each takes 10 s: a command without an answer is `unavailable`,
+    a session without a welcome closes with 1013, a client without a log-in with 4501.
+    """
     stack: Stack = own_stack()
-    rider = stack.people("rider", 1)[0]
-    with stack.paused("dispatcher-1"):
-        client = await connect(stack.url, rider.access)
-        async with client:
-            assert await client.closed() == 1013
+    first, second = stack.people("rider", 2)
+    keyed = ADDRESSES | {"idempotency_key": "again"}
+    asking = await Sockets.alone(stack.url, first)
+    async with asking:
+        with stack.paused("dispatcher-1"):
+            waiting = await connect(stack.url, second.access)
+            silent = await connect(stack.url, None)
+            refused, unwelcome, unknown = await asyncio.gather(
+                asking.ask("trip.request", keyed), waiting.closed(), silent.closed()
+            )
+        assert refused["data"]["code"] == "unavailable"
+        assert refused["data"]["retryable"] is True
+        assert unwelcome == 1013
+        assert unknown == 4501
+        await asking.do("trip.request", keyed)
 
 
 @pytest.mark.parametrize("name", ["gateway-1"])

@@ -1,6 +1,6 @@
 """Every refusal of PROTOCOL.md section 3 over a real socket. (`room_forbidden` and
 `offer_expired` belong to rooms and to the nearest policy; `overloaded` needs a full
-ledger, which a contract test provokes.)
+ledger, which a contract test provokes; `unavailable` is in test_closes.py.)
 """
 
 import asyncio
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ADDRESSES, Sockets, Town, started
-from tests.support.stack import Stack
 
 UNKNOWN = "0192f0c4-0000-7000-8000-000000000000"
 TOO_LONG = "x" * 256
@@ -230,18 +229,3 @@ async def test_too_many_frames_are_rate_limited(town: Town, sockets: Sockets) ->
     refused = await driver.answer("f")
     assert refused["data"]["code"] == "rate_limited"
     assert refused["data"]["retryable"] is True
-
-
-async def test_command_is_unavailable_while_no_dispatcher_answers(
-    own_stack: Any,
-) -> None:
-    stack: Stack = own_stack()
-    rider = stack.people("rider", 1)[0]
-    keyed = ADDRESSES | {"idempotency_key": "again"}
-    client = await Sockets.alone(stack.url, rider)
-    async with client:
-        with stack.paused("dispatcher-1"):
-            refused = await client.ask("trip.request", keyed)
-        assert refused["data"]["code"] == "unavailable"
-        assert refused["data"]["retryable"] is True
-        await client.do("trip.request", keyed)

@@ -6,7 +6,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from runtime import bus
-from schemas import commands
+from schemas import commands, subjects
+from schemas.accounts import FindBacklog, Result
+from schemas.codec import decode, encode
+from schemas.commands import Answer, Lookup
 from schemas.events import Notice
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role
@@ -390,6 +393,48 @@ async def test_the_gateway_tells_a_new_leader_who_is_where(
     await client.do("chat.leave", {"room": "lobby"})
     world.leader.announce(epoch=9)
     await until(lambda: any(p.full and not p.here for p in rooms.presence))
+
+
+async def test_more_sessions_than_one_message_holds_join_again(world: World) -> None:
+    rooms = RoomLeader(world.leader)
+    await rooms.listen()
+    await world.start(attendance_max=1)
+    for user in (RIDER, OTHER):
+        await member(world, user=user)
+    before = dict(rooms.sessions["lobby"])
+    rooms.sessions.clear()
+    world.leader.announce(epoch=8)
+    await until(lambda: rooms.sessions.get("lobby") == before, "both sessions")
+
+
+async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(
+    world: World, rooms: RoomLeader
+) -> None:
+    message = rooms.say("lobby", "long ago")
+    answers = [
+        Result(refused=Refusal(Code.UNAVAILABLE, "not yet")),
+        Result(data=raw([message])),
+    ]
+    asked: list[FindBacklog] = []
+
+    def respond(_: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
+        asked.append(decode(payload, FindBacklog))
+        world.bus.send(reply.decode(), encode(answers.pop(0)))
+
+    world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
+    await world.bus.flush()
+
+    def forgetful(command: commands.AnyCommand) -> Answer | None:
+        if isinstance(command, commands.JoinRoom) and command.backlog is None:
+            lookup = Lookup("", 4096, "lobby")
+            return Answer(command.id, command.attempt, lookup=lookup)
+        return rooms.decide(command)
+
+    world.leader.decide = forgetful
+    client, _ = await world.user(world.tokens.issue())
+    await client.do("chat.join", {"room": "lobby"})
+    assert asked == [FindBacklog("main", "lobby", 4096)] * 2
+    assert world.leader.asked(commands.JoinRoom)[-1].backlog == (message,)
 
 
 async def test_a_leader_that_thought_a_session_gone_is_put_right(

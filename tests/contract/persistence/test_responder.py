@@ -102,7 +102,7 @@ async def test_no_more_run_at_once_than_allowed_and_all_are_answered(
 ) -> None:
     desk.open.clear()
     asked = [asyncio.create_task(ask(bus, b'{"text":"a"}')) for _ in range(9)]
-    await until(lambda: len(responder._waiting) == 7)
+    await until(lambda: len(responder._waiting) == 7 and desk.running == 2)
     desk.open.set()
     results = await asyncio.gather(*asked)
     assert [result.refused for result in results] == [None] * 9

@@ -21,7 +21,8 @@ def rows_of(*moves: tuple[int, int], **changes: Any) -> list[EventRow]:
     for number, move in moves:
         n = 1 + number * 4 + move
         at = event(trip(number, move, **changes), move)
-        rows += read_record("LEDGER_main", n, record(n, at))[0]
+        read, _ = read_record("LEDGER_main", n, record(n, at))
+        rows += [row for row in read if isinstance(row, EventRow)]
     return rows
 
 

@@ -119,6 +119,25 @@ async def test_a_record_of_a_newer_version_waits_and_blocks_nobody(
     assert await counting.rows(DeadLetterRow) == 0
 
 
+async def test_what_takes_many_sweeps_all_lands_between_empty_records(
+    database_url: str,
+    ledger: Ledger,
+    working: Working,
+    counting: Counting,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pull, "SWEEP_RECORDS_MAX", 4)
+    for number in range(10):
+        await append_trips(ledger, number, 1)
+        await ledger.append()
+    async with working(database_url):
+        await settled(ledger)
+        await ledger.append()
+        await append_trips(ledger, 10, 1)
+        await settled(ledger)
+    assert await counting.rows(TripEventRow) == 44
+
+
 async def test_a_deleted_consumer_is_made_again(
     database_url: str, ledger: Ledger, working: Working, counting: Counting
 ) -> None:

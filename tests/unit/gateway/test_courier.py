@@ -11,6 +11,7 @@ from schemas import codec, commands
 from schemas.accounts import Result
 from schemas.commands import Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
+from schemas.rooms import MessageData
 from schemas.trips import Role, User
 from tests.contract.gateway_ws.leader import raw
 
@@ -254,6 +255,32 @@ def test_a_lookup_s_trip_goes_with_the_next_attempt() -> None:
     assert codec.encode(command.archived) == codec.encode(TRIP)  # type: ignore[union-attr]
     post.answer("a", 2)
     assert post.ended == [("a", "ok")]
+
+
+def test_a_room_s_backlog_and_its_trip_go_with_the_next_attempt() -> None:
+    post = Post()
+    person = User("u1", "ada", "Ada", "L", Role.RIDER)
+    join = commands.JoinRoom(id="a", deadline_ms=0, by=person, room="lobby")
+    assert post.courier.submit("main", join, post.owner, lambda _: None, 0) is None
+    post.flush()
+    lookup = Lookup("t", 4096, "lobby")
+    post.courier.answered("main", Answers(1, [Answer("a", 1, lookup=lookup)]), 0)
+    ((pending, _),) = post.lookups
+    message = MessageData("lobby", 7, "m", person.person(), "hello", "at")
+    backlog = Result(data=raw([message]))
+    post.courier.looked_up(pending, Result(data=raw(TRIP)), 1, backlog)
+    command = post.sent[-1][1][0]
+    assert isinstance(command, commands.JoinRoom)
+    assert (command.attempt, command.backlog) == (2, (message,))
+    assert command.archived is not None
+
+
+def test_a_backlog_that_history_refuses_ends_the_command() -> None:
+    post = Post()
+    pending = looking_up(post)
+    lagging = Result(refused=Refusal(Code.UNAVAILABLE, "not yet"))
+    post.courier.looked_up(pending, None, 1, lagging)
+    assert post.ended == [("a", "unavailable")]
 
 
 def test_an_unreadable_answer_of_history_is_unavailable() -> None:

@@ -1,0 +1,172 @@
+"""`cabrank bench fanout`: what it costs a gateway to show a request to all its drivers,
+beside the floor, and how soon the last driver has it.
+
+One request at a time, then bursts, then a steady rate. CPU is the whole gateway
+process's: the riders' commands and answers are in it, as is reading NATS.
+"""
+
+from typing import Annotated
+
+import typer
+from msgspec import Struct
+
+from cabrank.bench import cpu, output, worker
+from cabrank.bench.rows import Sheet
+from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
+from cabrank.bench.tasks import Ask, Clear, Done, Open
+from cabrank.bench.worker import Worker
+from cabrank.load import report
+from cabrank.load.figures import percentile
+from schemas.trips import Role
+
+CROWD = "cabrank.bench.crowd"
+UNIT = "deliveries per gateway CPU-second"
+WARM_UP = 20
+BURST_AIM = "1,000,000"
+FLOOR_BURSTS = 4
+"""The floor is so quick with bursts that the CPU clock's 10 ms need more of them."""
+
+
+class Job(Struct, frozen=True):
+    """`singles`: requests of a run, one at a time. `bursts` of `burst` requests.
+    `steady`: requests at `rate` a second.
+    """
+
+    drivers: int
+    runs: int
+    singles: int
+    bursts: int
+    burst: int
+    rate: float
+    steady: int
+
+    @property
+    def riders(self) -> int:
+        return max(self.singles, self.bursts * self.burst, self.steady, WARM_UP)
+
+
+class Floor:
+    """The bare loop, with clients of its own."""
+
+    def __init__(self, process: Worker, crowd: Worker) -> None:
+        self._process = process
+        self._crowd = crowd
+
+    def open(self, base: str, drivers: int) -> None:
+        self._crowd.do(Open(base, ["driver"] * drivers, True))
+        self._crowd.do(Open(base, ["rider"], False))
+
+    def deliveries_per_cpu_s(self, rounds: int, copies: int, length: int) -> float:
+        """Writing `copies` frames of `length` bytes at a time."""
+        self._process.tell(f"{copies} {length}".encode())
+        self._crowd.do(Ask(max(2, rounds // 10), copies=copies))
+        pid = self._process.process.pid
+        before = cpu.used_s(pid) or 0.0
+        done = self._crowd.do(Ask(rounds, copies=copies))
+        return per_cpu_s(done.deliveries, (cpu.used_s(pid) or 0.0) - before)
+
+
+class Fanout:
+    """One measurement after the other on an open crowd. `floor` None: without."""
+
+    def __init__(
+        self, subject: Subject, crowd: Worker, floor: Floor | None, job: Job
+    ) -> None:
+        self._subject = subject
+        self._crowd = crowd
+        self._floor = floor
+        self._job = job
+        self._latencies_s: list[float] = []
+        sizes = f"{job.drivers} drivers, {job.runs} runs"
+        self.sheet = Sheet("fanout", sizes, [], 0, {}, {})
+
+    def open(self) -> None:
+        job, subject = self._job, self._subject
+        drivers = subject.people(Role.DRIVER, job.drivers)
+        riders = subject.people(Role.RIDER, job.riders)
+        for opening in (
+            Open(subject.base, drivers, True),
+            Open(subject.base, riders, False),
+        ):
+            self.sheet.blame(self._crowd.do(opening).troubles)
+        self._ask(Ask(min(WARM_UP, job.singles)))
+
+    def _ask(self, task: Ask) -> tuple[Done, float]:
+        done, used = self._subject.measured(self.sheet, self._crowd, task)
+        self._crowd.do(Clear())
+        return done, used.get(GATEWAY, 0.0)
+
+    def run(self) -> None:
+        job, sheet = self._job, self.sheet
+        done, seconds = self._ask(Ask(job.singles))
+        one = per_cpu_s(done.deliveries, seconds)
+        sheet.row("one request at a time", UNIT).values.append(one)
+        self._ratio("one request at a time", one, job.singles, 1, done.frame_bytes)
+        done, seconds = self._ask(Ask(job.bursts * job.burst, job.burst))
+        many = per_cpu_s(done.deliveries, seconds)
+        name = f"bursts of {job.burst}"
+        sheet.row(name, UNIT, aim=BURST_AIM).values.append(many)
+        self._ratio(name, many, job.bursts, job.burst, done.frame_bytes)
+        if job.steady:
+            self._steadily()
+
+    def _ratio(
+        self, name: str, ours: float, rounds: int, copies: int, length: int
+    ) -> None:
+        if self._floor is None:
+            return
+        rounds *= 1 if copies == 1 else FLOOR_BURSTS
+        floor = self._floor.deliveries_per_cpu_s(rounds, copies, length)
+        self.sheet.row(f"{name}: floor", UNIT).values.append(floor)
+        aim = "0.85" if copies == 1 else ""
+        share = self.sheet.row(f"{name}: share of the floor", "ratio", 2, aim)
+        share.values.append(ours / floor if floor else 0.0)
+
+    def _steadily(self) -> None:
+        job, sheet = self._job, self.sheet
+        done, _ = self._ask(Ask(job.steady, per_s=job.rate))
+        unit = "ms, request to the last driver"
+        for share, aim in ((0.5, ""), (0.99, "15")):
+            value = percentile(done.latencies_s, share)
+            row = sheet.row(f"p{share * 100:.0f} at {job.rate:g}/s", unit, 1, aim)
+            row.values.append(1000 * (value or 0.0))
+
+
+def measure(subject: Subject, job: Job, *, crowd: str = CROWD) -> Sheet:
+    """`crowd`: the module whose clients speak the subject's language."""
+    with (
+        worker.running(crowd) as clients,
+        worker.running("cabrank.bench.floor") as bare,
+        worker.running(CROWD) as bare_clients,
+    ):
+        assert bare.process.stdout is not None
+        floor = Floor(bare, bare_clients)
+        floor.open(bare.process.stdout.readline().decode().strip(), job.drivers)
+        fanout = Fanout(subject, clients, floor, job)
+        fanout.open()
+        for _ in range(job.runs):
+            fanout.run()
+        return fanout.sheet
+
+
+def command(  # noqa: PLR0917 (typer reads options, not positions)
+    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 1000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs.")] = 5,
+    singles: Annotated[
+        int, typer.Option(min=1, help="Requests of a run, one at a time.")
+    ] = 300,
+    bursts: Annotated[int, typer.Option(min=1, help="Bursts of a run.")] = 30,
+    burst: Annotated[int, typer.Option(min=1, help="Requests of a burst.")] = 20,
+    rate: Annotated[float, typer.Option(min=0.1, help="Steady: requests/s.")] = 10,
+    duration: Annotated[float, typer.Option(min=0, help="Steady: seconds.")] = 10,
+    data_dir: output.DataDir = None,
+    url: output.Url = None,
+    as_json: output.AsJson = False,
+    plot: output.Plot = None,
+) -> None:
+    """Deliveries per gateway CPU-second, beside the floor, and p99 to the last."""
+    job = Job(drivers, runs, singles, bursts, burst, rate, round(rate * duration))
+    with report.progress() as say, subject(url, data_dir, say) as system:
+        say(f"{drivers} drivers, {runs} runs")
+        sheet = measure(system, job)
+    output.show([sheet], as_json=as_json, plot=plot)

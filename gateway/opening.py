@@ -1,0 +1,113 @@
+"""The opening handshake of one socket: judged, where need be by a leader, and answered.
+
+A trip's room on the path is entered by its participants only, which the region's leader
+knows; the answer to the upgrade waits for it. Must not know what a session does.
+"""
+
+from typing import TYPE_CHECKING
+
+from websockets.http11 import Request, Response
+from websockets.protocol import CONNECTING, OPEN
+from websockets.server import ServerProtocol
+
+from gateway import handshake, metrics, refusing
+from gateway.outbox import Outbox
+from schemas import rooms
+from schemas.claims import Claims
+from schemas.frames import FRAME_BYTES_MAX
+from schemas.refusals import Code, Refusal
+
+if TYPE_CHECKING:
+    from gateway.edge import Edge
+
+_REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
+
+
+class Opening(Outbox):
+    """`_early`: what comes while a leader is asked; None: nobody is."""
+
+    __slots__ = ("_early",)
+
+    def __init__(self, edge: "Edge", ws: ServerProtocol) -> None:
+        super().__init__(edge, ws)
+        self._early: list[bytes] | None = None
+
+    def _begin(self, verdict: handshake.Accepted) -> None:
+        """The socket is open: its session starts."""
+        raise NotImplementedError
+
+    def _write_control(self) -> None:
+        """Write what websockets wants sent."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _is_undecided(self, data: bytes) -> bool:
+        """Whether `data` came too early, and is kept."""
+        if self._early is None:
+            return False
+        self._early.append(data)
+        if sum(map(len, self._early)) > FRAME_BYTES_MAX:
+            self._transport.abort()
+        return True
+
+    def _handshake(self, request: Request) -> None:
+        edge = self._edge
+        now_s = edge.now().wall_ms / 1000
+        verdict = handshake.judge(
+            request.path,
+            request.headers.get_all,
+            edge.origins,
+            lambda token: edge.identity.verify(token, now_s),
+        )
+        if isinstance(verdict, handshake.Rejected):
+            self._reject(refusing.rejection(verdict))
+            return
+        claims, room = verdict.claims, verdict.room
+        if claims is None or room is None or rooms.trip_of(room) is None:
+            self._accept(request, verdict)
+            return
+        self._early = []
+        edge.may_enter(
+            claims,
+            room,
+            lambda refusal: self._judged(request, verdict, claims, refusal),
+        )
+
+    def _judged(
+        self,
+        request: Request,
+        verdict: handshake.Accepted,
+        claims: Claims,
+        refusal: Refusal | None,
+    ) -> None:
+        """What the leader said about the room of this path."""
+        early, self._early = self._early or [], None
+        if self._ws.state is not CONNECTING or self._transport.is_closing():
+            return
+        if self._edge.identity.is_revoked(claims):  # meanwhile; no session heard of it
+            refusal = _REVOKED
+        if refusal is not None:
+            self._reject(refusing.of_leader(refusal))
+            return
+        self._accept(request, verdict)
+        if early and self._ws.state is OPEN:
+            self.data_received(b"".join(early))
+
+    def _accept(self, request: Request, verdict: handshake.Accepted) -> None:
+        response = self._ws.accept(request)
+        if response.status_code != 101:  # noqa: PLR2004 - Switching Protocols
+            self._reject(refusing.as_problem(response))
+            return
+        if verdict.subprotocol is not None:
+            response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
+        metrics.HANDSHAKES.labels("101").inc()
+        self._ws.send_response(response)
+        self._write_control()
+        self._begin(verdict)
+
+    def _reject(self, response: Response) -> None:
+        metrics.HANDSHAKES.labels(str(response.status_code)).inc()
+        self._ws.send_response(response)
+        self._write_control()

@@ -1,0 +1,74 @@
+"""Every benchmark runs, tiny: that its figures are good is nobody's promise here, that
+it measures, loses nothing and ends well is (`make bench-smoke`).
+"""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from tests.support.stack import Stack, cabrank
+
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.skipif(sys.platform != "linux", reason="CPU is read from /proc"),
+]
+
+
+async def bench(stack: Stack, *options: str) -> Any:
+    done = await asyncio.to_thread(
+        cabrank,
+        *("bench", *options, "--json"),
+        *("--url", stack.url, "--data-dir", str(stack.data_dir)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def names(sheets: Any) -> set[str]:
+    return {row["name"] for sheet in sheets for row in sheet["rows"]}
+
+
+async def test_fan_out_is_measured_beside_the_floor(stack: Stack) -> None:
+    options = ("--drivers", "20", "--runs", "1", "--singles", "10", "--bursts", "2")
+    (sheet,) = await bench(stack, "fanout", *options, "--duration", "0.5")
+    assert sheet["losses"] == 0
+    assert {
+        "one request at a time",
+        "one request at a time: floor",
+        "one request at a time: share of the floor",
+        "bursts of 20",
+        "p99 at 10/s",
+    } <= names([sheet])
+    p99 = next(row for row in sheet["rows"] if row["name"] == "p99 at 10/s")
+    assert p99["values"][0] > 0
+
+
+async def test_connections_are_measured_and_held(stack: Stack) -> None:
+    (sheet,) = await bench(stack, "connections", "--count", "50", "--hold", "0.2")
+    rows = {row["name"]: row["values"] for row in sheet["rows"]}
+    assert rows["open after 0.2 s"] == [50]
+    assert sheet["losses"] == 0
+
+
+async def test_locations_are_measured(stack: Stack) -> None:
+    options = ("--drivers", "20", "--runs", "1", "--frames", "10")
+    (sheet,) = await bench(stack, "locations", *options)
+    assert "as fast as they go" in names([sheet])
+    assert sheet["losses"] == 0
+    assert sheet["troubles"] == {}
+
+
+async def test_lifecycle_is_measured(stack: Stack) -> None:
+    options = ("--pairs", "2", "--duration", "0.5", "--warm-up", "0.1", "--runs", "1")
+    (outcome,) = await bench(stack, "lifecycle", *options)
+    assert outcome["trips"] > 0
+    assert outcome["missing"] == outcome["unfinished"] == 0
+
+
+async def test_chat_is_measured(stack: Stack) -> None:
+    options = ("--rooms", "2", "--members", "5", "--bursts", "2", "--duration", "0.5")
+    outcome = await bench(stack, "chat", *options, "--runs", "1")
+    assert outcome["losses"] == 0
