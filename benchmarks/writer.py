@@ -80,7 +80,7 @@ async def measure(nats_url: str, database_url: str, label: str, first: int) -> N
     await connection.close()
     await watch.close()
     events = TRIPS * 4
-    print(  # noqa: T201
+    print(
         f"{label}: {events} events in {wall:.1f} s, {events / wall:.0f}/s, "
         f"{cpu / events * 1e6:.1f} us of CPU an event"
     )

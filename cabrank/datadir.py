@@ -101,6 +101,18 @@ class DataDir:
                 os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
                 return held
 
+    def owner(self) -> int:
+        """The pid of the `up` that runs on it; 0: none."""
+        with contextlib.suppress(OSError):
+            held = os.open(self.lock_file, os.O_RDONLY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return self._owner(held)
+            finally:
+                os.close(held)
+        return 0
+
     @staticmethod
     def _owner(held: int) -> int:
         """The pid that who took the lock has written; 0 until then."""

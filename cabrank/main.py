@@ -89,6 +89,20 @@ def up(
     )
 
 
+@app.command()
+def restart(
+    data_dir: Annotated[
+        Path, typer.Option(help="Data directory of a running `cabrank up`.")
+    ] = DEFAULT,
+) -> int:
+    """Restart the services of a running `up` one after another, without an outage."""
+    from cabrank.rolling import restart as roll
+
+    for name in roll(data_dir):
+        print(f"{name} restarted", flush=True)
+    return 0
+
+
 def _service(name: str) -> int:
     from runtime import settings
 

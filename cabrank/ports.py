@@ -1,5 +1,8 @@
-"""TCP ports: which are free. Asks the kernel by binding; holds nothing."""
+"""TCP ports: which are free. Asks the kernel by binding; holds nothing but what
+`shared` returns.
+"""
 
+import itertools
 import random
 import socket
 
@@ -76,6 +79,42 @@ def listening(host: str, port: int, count: int) -> int:
                 "choose another with --port."
             )
     return port
+
+
+def shared(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """What `count` gateways listen on: each on `port` by a socket of its own, among
+    which the kernel spreads connections (SO_REUSEPORT, socket(7)), and the k-th on
+    `port` + k - 1 as well. Bound, not yet listening.
+
+    Raises:
+        UsageError: a port was taken meanwhile.
+    """
+    made: list[list[socket.socket]] = []
+    try:
+        for number in range(count):
+            own = [_bound(host, port, reuse=count > 1)]
+            made.append(own)
+            if number > 0:
+                own.append(_bound(host, port + number, reuse=False))
+    except OSError as error:
+        for each in itertools.chain(*made):
+            each.close()
+        raise UsageError(f"{host}: {error.strerror}.") from None
+    return made
+
+
+def _bound(host: str, port: int, *, reuse: bool) -> socket.socket:
+    bound = socket.socket(_family(host), socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def connectable(host: str) -> str:

@@ -109,10 +109,11 @@ class Simulation:
         riders = await self._make_users(Role.RIDER, self.plan.riders)
         drivers = await self._make_users(Role.DRIVER, self.plan.drivers)
         Driver.drivers = len(drivers)
+        ours = frozenset(account.user.id for account in riders)
         seeds = random.Random(self.plan.seed)  # noqa: S311 (reproducible on purpose)
         for account in riders + drivers:
             rng = random.Random(seeds.getrandbits(64))  # noqa: S311
-            client = Client(account, self.plan.bases, self.watch, rng)
+            client = Client(account, self.plan.bases, self.watch, rng, ours)
             kind = Rider if account.user.role is Role.RIDER else Driver
             agent = kind(client, self.plan.habits, rng, self.watch, self._over)
             self._agents.append(agent)

@@ -4,8 +4,9 @@ Runs nothing itself; supervisor.py does.
 """
 
 import os
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,15 +86,24 @@ def nats(plan: Plan) -> Callable[[], Launch]:
     return lambda: Launch(argv, os.environ, probes.nats(plan.nats_port))
 
 
-def gateway(plan: Plan, number: int) -> Callable[[], Launch]:
-    """The `number`-th gateway, from 1."""
-    port = plan.port + number - 1
+def gateway(
+    plan: Plan, number: int, listeners: Sequence[socket.socket]
+) -> Callable[[], Launch]:
+    """The `number`-th gateway, from 1, on sockets that stay open while it is replaced.
+
+    It is asked on an ops port of its own, for on the others its predecessor may answer.
+    """
+    port = str(plan.port + number - 1)
+    fds = tuple(listener.fileno() for listener in listeners)
+    listen_fds = ",".join(map(str, fds))
 
     def launch() -> Launch:
+        ops_port = ports.free(plan.host)
         return Launch(
             command("gateway"),
-            environ(plan, port=str(port), ops_port="0"),
-            probes.http(ports.connectable(plan.host), port),
+            environ(plan, port=port, listen_fds=listen_fds, ops_port=str(ops_port)),
+            probes.http(ports.connectable(plan.host), ops_port),
+            fds,
         )
 
     return launch

@@ -39,6 +39,8 @@ class Launch:
     argv: Sequence[str]
     environ: Mapping[str, str]
     probe: Probe
+    fds: tuple[int, ...] = ()
+    """Descriptors it inherits."""
 
 
 def say(message: str) -> None:
@@ -67,7 +69,11 @@ class Children:
         self._environ = {tether.VARIABLE: tie}
 
     async def start(
-        self, name: str, argv: Sequence[str], environ: Mapping[str, str]
+        self,
+        name: str,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        fds: tuple[int, ...] = (),
     ) -> asyncio.subprocess.Process:
         """Start one; its output goes to the end of its log.
 
@@ -87,7 +93,7 @@ class Children:
                 stderr=log,
                 env={**environ, **self._environ},
                 process_group=0,
-                pass_fds=(self._lock, self._pipe),
+                pass_fds=(self._lock, self._pipe, *fds),
             )
         finally:
             os.close(log)
@@ -101,9 +107,17 @@ class Supervised:
     """One program, kept running until it is stopped."""
 
     def __init__(
-        self, name: str, children: Children, launch: Callable[[], Launch]
+        self,
+        name: str,
+        children: Children,
+        launch: Callable[[], Launch],
+        *,
+        is_successor: bool = False,
     ) -> None:
         self.name = name
+        self._is_announced = not is_successor
+        """Whether the pid file is ours: a successor's is its predecessor's until it is
+        ready."""
         self.log = children.directory.log_file(name)
         self._pid_file = children.directory.pid_file(name)
         self._children = children
@@ -149,14 +163,24 @@ class Supervised:
     async def _one_life(self) -> int:
         self._current = launch = self._launch()
         try:
-            process = await self._children.start(self.name, launch.argv, launch.environ)
+            process = await self._children.start(
+                self.name, launch.argv, launch.environ, launch.fds
+            )
         except OSError as error:
             raise StackError(f"{self.name} can't be started: {error}.") from None
         self._process = process
-        write(self._pid_file, f"{process.pid}\n")
+        if self._is_announced:
+            self._announce(process.pid)
         if self._stopping.is_set():  # asked to stop while it was being started
             self._signal(signal.SIGTERM)
         return await process.wait()
+
+    def _announce(self, pid: int) -> None:
+        write(self._pid_file, f"{pid}\n")
+
+    def successor(self) -> "Supervised":
+        """One that is to take this one's place; both run until this one is stopped."""
+        return Supervised(self.name, self._children, self._launch, is_successor=True)
 
     async def ready(self) -> None:
         """Wait until it says so itself."""
@@ -174,6 +198,9 @@ class Supervised:
             await asyncio.sleep(PROBE_S)
         self._ready = True
         self._restarts.was_ready()
+        if not self._is_announced and self._process is not None:
+            self._is_announced = True
+            self._announce(self._process.pid)
 
     def _signal(self, sign: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -195,8 +222,15 @@ class Supervised:
             say(f"{self.name} did not end within {limit_s:.0f} s and is killed")
             self._signal(signal.SIGKILL)
             await asyncio.wait({self._task}, timeout=FINAL_WAIT_S)
-        self._pid_file.unlink(missing_ok=True)
+        self._forget_pid()
         return bool(done)
+
+    def _forget_pid(self) -> None:
+        """Unless the file names a successor."""
+        with contextlib.suppress(OSError, ValueError):
+            named = int(self._pid_file.read_text())
+            if self._process is not None and named == self._process.pid:
+                self._pid_file.unlink()
 
 
 def _how_it_ended(status: int) -> str:

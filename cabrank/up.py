@@ -4,8 +4,10 @@ cleanly down again.
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 from cabrank import embedded, ports, stack
 from cabrank.datadir import DataDir, Remembered, write
 from cabrank.errors import StackError, UsageError, sentence
+from cabrank.rolling import RESTART, Rolling
 from cabrank.stack import Plan
 from cabrank.supervisor import Children, Supervised, say, tail
 from runtime import settings
@@ -37,7 +40,8 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run everything until SIGTERM, SIGINT or SIGHUP.
+    """Run everything until SIGTERM, SIGINT, or the terminal's end; RESTART, and SIGHUP
+    otherwise, restart the services one after another.
 
     Returns:
         0 after a clean stop.
@@ -108,32 +112,44 @@ class Up:
         self.children = children
         self.stages: list[list[Supervised]] = []
         """In the order in which they are stopped."""
+        self.listeners: list[list[socket.socket]] = []
+        """The gateways'; open here too, so that what connects while one is replaced or
+        dead waits for the next."""
+        self._rolling = Rolling(self)
         self._asked = asyncio.Event()
-        self._failed: asyncio.Future[None] = asyncio.Future()
+        self._terminal = has_terminal()
+        self.failed: asyncio.Future[None] = asyncio.Future()
         """Done when a program is given up."""
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            nohup = sign is signal.SIGHUP and signal.getsignal(sign) == signal.SIG_IGN
-            if not nohup:
-                loop.add_signal_handler(sign, self._asked.set)
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, self._asked.set)
+        loop.add_signal_handler(RESTART, self._rolling.ask)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup(1)
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         asked = asyncio.create_task(self._asked.wait())
         starting = asyncio.create_task(self._start())
+        rolling = asyncio.create_task(self._rolling.run(starting))
         try:
-            await self._until_ended(asked, starting)
+            await self._until_ended(asked, starting, rolling)
         finally:
             starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            rolling.cancel()
+            await asyncio.gather(starting, rolling, return_exceptions=True)
+            self._stop_listening()
             await self._stop()
             asked.cancel()
         return 0
 
     async def _until_ended(
-        self, asked: asyncio.Task[bool], starting: asyncio.Task[None]
+        self,
+        asked: asyncio.Task[bool],
+        starting: asyncio.Task[None],
+        rolling: asyncio.Task[None],
     ) -> None:
         """Return when asked to stop; raise what makes going on senseless."""
-        watched: set[asyncio.Future[Any]] = {asked, starting, self._failed}
+        watched: set[asyncio.Future[Any]] = {asked, starting, rolling, self.failed}
         while True:
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if asked in done:
@@ -142,20 +158,30 @@ class Up:
                 future.result()
             watched.discard(starting)
 
+    def _hung_up(self) -> None:
+        """The terminal is gone: stop. It is still there, or never was: restart."""
+        if self._terminal and not has_terminal():
+            self._asked.set()
+        else:
+            self._rolling.ask()
+
     # ---- start ---------------------------------------------------------------
 
     async def _start(self) -> None:
         plan = self.plan
+        self.listeners = ports.shared(plan.host, plan.port, plan.gateways)
         nats = Supervised(stack.NATS, self.children, stack.nats(plan))
         gateways = [
-            Supervised(name, self.children, stack.gateway(plan, number))
-            for number, name in enumerate(plan.names("gateway"), 1)
+            Supervised(name, self.children, stack.gateway(plan, number, own))
+            for number, (name, own) in enumerate(
+                zip(plan.names("gateway"), self.listeners, strict=True), 1
+            )
         ]
         dispatchers = self._workers("dispatcher")
         persistence = self._workers("persistence")
         self.stages = [gateways, dispatchers, persistence, [nats]]
-        nats.begin(self._failed)
-        await self._migrate()
+        nats.begin(self.failed)
+        await self.migrate()
         directory = plan.directory
         # The embedded one goes without saying, so that the directory may be moved.
         foreign = plan.database_url != directory.embedded_database_url
@@ -164,7 +190,7 @@ class Up:
         await nats.ready()
         programs = (*dispatchers, *gateways, *persistence)
         for program in programs:
-            program.begin(self._failed)
+            program.begin(self.failed)
         await asyncio.gather(*(program.ready() for program in programs))
         print(f"cabrank ready on {plan.url}", flush=True)
 
@@ -174,7 +200,7 @@ class Up:
             for name in self.plan.names(service)
         ]
 
-    async def _migrate(self) -> None:
+    async def migrate(self) -> None:
         """In a process of its own: SQLAlchemy and Alembic are 60 MB that `up` would
         carry as long as it lives.
         """
@@ -200,6 +226,12 @@ class Up:
 
     # ---- stop ----------------------------------------------------------------
 
+    def _stop_listening(self) -> None:
+        """Who connects from now on is refused instead of kept waiting."""
+        for listener in itertools.chain(*self.listeners):
+            listener.close()
+        self.listeners = []
+
     async def _stop(self) -> None:
         """Edge first: what it took is decided, what was decided is written, and only
         then does the ledger's server go.
@@ -209,3 +241,12 @@ class Up:
             reserved_s = (len(self.stages) - done) * STOP_LATER_S
             limit_s = max(deadline - time.monotonic() - reserved_s, STOP_LATER_S)
             await asyncio.gather(*(program.stop(limit_s) for program in stage))
+
+
+def has_terminal() -> bool:
+    """Whether this process has a controlling terminal (tty(4))."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -78,6 +78,7 @@ class Edge:
         self.writes = 0
         self.bytes_out = 0
         self.connections: set[Connection] = set()
+        self.draining = False
         self._dirty: list[Outbox] = []
         self._asker = asker
         self._service = service

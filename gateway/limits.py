@@ -55,5 +55,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     there (CABRANK_TRIP_ROOM_TTL_S), and a little."""
     trip_rooms_max: int = 8
     """Of one user, ended trips' included: so many subscriptions a busy driver has."""
+    connections_per_user_max: int = 100
+    """CABRANK_CONNECTIONS_PER_USER_MAX."""
+    connections_per_address_max: int = 20_000
+    """CABRANK_CONNECTIONS_PER_ADDRESS_MAX: this machine's descriptors (issue 4)."""
     http_head_s: float = 10
     http_body_s: float = 10

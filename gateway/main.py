@@ -1,11 +1,13 @@
 """The gateway process: wires its parts, serves, drains. Nothing else decides here."""
 
+import asyncio
 import gc
 import socket
+from collections.abc import Sequence
 
 import structlog
 
-from gateway import webserver
+from gateway import drain, webserver
 from gateway.edge import Edge
 from gateway.http.app import create_app
 from gateway.http.asker import Asker
@@ -13,7 +15,7 @@ from gateway.identity import Identity, IdentityError
 from gateway.limits import Limits
 from gateway.revocations import follow
 from runtime import bus as nats
-from runtime import lifecycle
+from runtime import lifecycle, ops
 from runtime import log as logs
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -26,6 +28,8 @@ LAST_ANSWERS_S = 2.0
 
 TRIP_ROOM_SLACK_S = 10
 """The leader's clock decides when a trip's room closes; ours starts a little later."""
+LAST_REQUESTS_S = 1.0
+"""A kept-alive HTTP connection that is idle for longer is closed by a drain."""
 LAST_LEAVES_S = 0.5
 """For the leader to hear that the sessions have left their rooms; one that doesn't
 finds out by this gateway's silence.
@@ -35,14 +39,23 @@ finds out by this gateway's silence.
 class Running:
     """A started gateway; calling it drains it."""
 
-    def __init__(self, edge: Edge, server: webserver.WebServer, bus: nats.Bus) -> None:
+    def __init__(
+        self, edge: Edge, server: webserver.WebServer, bus: nats.Bus, drain_s: float
+    ) -> None:
         self.edge = edge
         self._server = server
         self._bus = bus
+        self._drain_s = drain_s
 
     async def __call__(self) -> None:
         """Accept no more, let commands under way be answered, send clients away."""
         self._server.refuse_new()
+        self.edge.draining = True
+        http_s = min(self._drain_s, LAST_REQUESTS_S)
+        await asyncio.gather(
+            drain.send_away(self.edge.connections, self._drain_s),
+            self._server.settle(http_s),
+        )
         await self.edge.settle(LAST_ANSWERS_S)
         await self._server.stop()
         await self.edge.settle(LAST_LEAVES_S)
@@ -54,32 +67,45 @@ def run(settings: Settings) -> int:
     logs.configure("gateway", settings.log_level)
     try:
         identity = Identity.load(settings.verify_keys_file, settings.access_ttl_s)
-        listener = webserver.bind(settings.host, settings.port)
+        listeners = _listeners(settings)
     except IdentityError as error:
         log.error("can't start", error=str(error))  # noqa: TRY400
         return 1
     except OSError as error:
-        where = f"{settings.host}:{settings.port}"
+        where = settings.listen_fds or f"{settings.host}:{settings.port}"
         log.error("can't listen", address=where, error=error.strerror)  # noqa: TRY400
         return 1
-    with listener:
 
-        async def begin(service: Service) -> Running:
-            limits = Limits(trip_room_s=settings.trip_room_ttl_s + TRIP_ROOM_SLACK_S)
-            running = await start(service, settings, identity, listener, limits)
-            # What start-up made stays: no later collection need look at it again.
-            gc.collect()
-            gc.freeze()
-            return running
+    async def begin(service: Service) -> Running:
+        limits = Limits(
+            trip_room_s=settings.trip_room_ttl_s + TRIP_ROOM_SLACK_S,
+            connections_per_user_max=settings.connections_per_user_max,
+            connections_per_address_max=settings.connections_per_address_max,
+        )
+        running = await start(service, settings, identity, listeners, limits)
+        # What start-up made stays: no later collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        return running
 
+    try:
         return lifecycle.run("gateway", begin)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    if settings.listen_fds:
+        return webserver.inherited(settings.listen_fds)
+    return [webserver.bind(settings.host, settings.port)]
 
 
 async def start(
     service: Service,
     settings: Settings,
     identity: Identity,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     limits: Limits,
 ) -> Running:
     """Start everything. Waits for NATS and for the revocations, so
@@ -113,10 +139,13 @@ async def start(
         return None if bus.is_connected else "NATS is not connected"
 
     app = create_app(asker, identity, readiness, settings, edge)
-    server = webserver.WebServer(app, edge, listener)
+    server = webserver.WebServer(app, edge, listeners)
     await server.start()
+    if settings.ops_port:
+        ops.serve(settings.host, settings.ops_port, readiness)
     service.spawn("edge", edge.run())
     service.spawn("uvicorn", server.run())
-    host, port = listener.getsockname()[:2]
-    log.info("listening", host=host, port=port, gateway=edge.id)
-    return Running(edge, server, bus)
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        log.info("listening", host=host, port=port, gateway=edge.id)
+    return Running(edge, server, bus, settings.drain_s)

@@ -1,8 +1,9 @@
 """One WebSocket: bytes in and out, RFC 6455 by websockets, meaning by the session.
 
 uvicorn hands the socket over on an upgrade (`uvicorn.Config(ws=…)`), replays the
-request head and calls `shutdown()` when it stops. The handshake is gateway/opening.py's,
-frames out go by gateway/outbox.py. Has no task and no timer handle of its own.
+request head and calls `shutdown()` when it stops. The handshake is in
+gateway/opening.py; frames out go by gateway/outbox.py. Has no task and no timer handle
+of its own.
 """
 
 import asyncio

@@ -4,8 +4,10 @@ uvicorn has no limit for half a request; its access log would print `?token=`. M
 know routes or frames.
 """
 
+import asyncio
 import socket
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.edge import Edge
 
 BACKLOG = 2048
+SETTLE_POLL_S = 0.02
 GRACE_S = 8
 """For the last answers and closing handshakes; runtime.lifecycle cuts off at 20 s."""
 
@@ -52,6 +55,8 @@ class HttpConnection(HttpToolsProtocol):
         self._in_request = True
         self._give_s(self._edge.limits.http_body_s)
         super().on_headers_complete()
+        if self._edge.draining and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._in_request = False
@@ -68,10 +73,13 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class WebServer:
-    """Serves `app` and the edge's WebSockets on a bound socket."""
+    """Serves `app` and the edge's WebSockets on bound sockets."""
 
-    def __init__(self, app: Any, edge: "Edge", listener: socket.socket) -> None:
-        self._listener = listener
+    def __init__(
+        self, app: Any, edge: "Edge", listeners: Sequence[socket.socket]
+    ) -> None:
+        self._listeners = list(listeners)
+        self._edge = edge
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -93,21 +101,35 @@ class WebServer:
         config = self._server.config
         config.load()
         self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[self._listener])
+        await self._server.startup(sockets=self._listeners)
 
     async def run(self) -> None:
         """Its own heartbeat (the Date header); ends after `stop`."""
         await self._server.main_loop()
 
     def refuse_new(self) -> None:
-        """Accept no more connections."""
+        """Accept no more connections; who asks on one that is there is answered, and
+        that it ends (RFC 9112 section 9.6). A listening socket that another process
+        has as well goes on there, with all that waits in its queue.
+        """
         for server in self._server.servers:
             server.close()
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait until kept-alive HTTP connections have ended, at most `limit_s`: closed
+        while idle, one may just be bringing a request.
+        """
+        until_s = time.monotonic() + limit_s
+        connections = self._server.server_state.connections
+        while any(isinstance(each, HttpConnection) for each in connections):
+            if time.monotonic() >= until_s:
+                return
+            await asyncio.sleep(SETTLE_POLL_S)
 
     async def stop(self) -> None:
         """Close every connection, each by its `shutdown()`, and wait for them."""
         self._server.should_exit = True
-        await self._server.shutdown(sockets=[self._listener])
+        await self._server.shutdown(sockets=self._listeners)
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
@@ -130,3 +152,12 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def inherited(descriptors: str) -> list[socket.socket]:
+    """The sockets behind descriptors with commas between.
+
+    Raises:
+        OSError: one is no open socket.
+    """
+    return [socket.socket(fileno=int(number)) for number in descriptors.split(",")]

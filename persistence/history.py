@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 import nats.errors
-from msgspec import Raw
+from msgspec import Raw, Struct
 from nats.js.errors import NotFoundError
 from sqlalchemy import ColumnElement, Row, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -42,12 +42,22 @@ one; few enough that accounts wait milliseconds for theirs."""
 CATCH_UP_S = 1.0
 """So long `find` waits for the writer, which is tens of milliseconds behind."""
 CATCH_UP_STEP_S = 0.025
+FRESH_S = 0.3
+"""So long other questions wait for what is in the ledger when they are asked, so that
+who was answered a moment ago finds it; then they are answered with what there is."""
 EVENTS_MAX = 4096
 """Of one trip's audit; it stops being readable at some 1,000 (NATS's 1 MiB)."""
 
 
 Found = Row[str, str | None, str, str, str]
 """Rider, driver, status, region, data."""
+
+
+class Progress(Struct, frozen=True):
+    """Ledger sequences: up to `written` all is in the database; `last`: the newest."""
+
+    written: int
+    last: int
 
 
 class History:
@@ -78,6 +88,7 @@ class History:
         if question.status is not None:
             page = page.where(TripRow.status == question.status.value)
         place = tuple_(TripRow.created_at_ms, TripRow.id)
+        await self._freshen(question.region)
         async with database.reading(self._engine) as connection:
             if question.before is not None:
                 before = await self._place(connection, question)
@@ -103,6 +114,7 @@ class History:
         return (await connection.execute(asked)).one_or_none()
 
     async def trip(self, question: GetTripRow) -> Result:
+        await self._freshen(question.region)
         found = await self._row(question.trip)
         if isinstance(missing := _may_see(found, question), Result):
             return missing
@@ -111,6 +123,7 @@ class History:
 
     async def trip_events(self, question: ListTripEvents) -> Result:
         """The audit of one trip, oldest first."""
+        await self._freshen(question.region)
         found = await self._row(question.trip)
         if isinstance(missing := _may_see(found, question), Result):
             return missing
@@ -168,6 +181,7 @@ class History:
         except subjects.SubjectError as error:
             return refused(Code.INVALID_DATA, f"room: {error}")
         region = question.region
+        await self._freshen(region)
         trip = trip_of(room)
         if trip is not None:
             found = await self._row(trip)
@@ -219,20 +233,43 @@ class History:
 
     async def _caught_up(self, region: str, record: int) -> bool:
         """Whether all records up to `record` are in the database; waits a moment."""
-        stream = streams.ledger(region).name
         deadline = time.monotonic() + CATCH_UP_S
-        while True:
-            try:
-                info = await self._js.consumer_info(
-                    stream, streams.WRITER_DURABLE, timeout=CATCH_UP_S
-                )
-            except (NotFoundError, TimeoutError, nats.errors.Error):
-                return False
-            if info.ack_floor is not None and info.ack_floor.stream_seq >= record:
+        while (progress := await self._progress(region)) is not None:
+            if progress.written >= record:
                 return True
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(CATCH_UP_STEP_S)
+        return False
+
+    async def _freshen(self, region: str | None) -> None:
+        """Wait, but not long, until what the ledger holds now is in the database."""
+        if region is None:
+            return
+        deadline = time.monotonic() + FRESH_S
+        progress = await self._progress(region)
+        if progress is None:
+            return
+        last = progress.last
+        while progress.written < last and time.monotonic() < deadline:
+            await asyncio.sleep(CATCH_UP_STEP_S)
+            progress = await self._progress(region) or progress
+
+    async def _progress(self, region: str) -> Progress | None:
+        """How far the writer is; None: that can't be had."""
+        try:
+            stream = streams.ledger(region).name
+            info = await self._js.consumer_info(
+                stream, streams.WRITER_DURABLE, timeout=CATCH_UP_S
+            )
+        except (NotFoundError, TimeoutError, nats.errors.Error, ValueError):
+            return None
+        if info.ack_floor is None or info.delivered is None:
+            return None
+        return Progress(
+            info.ack_floor.stream_seq,
+            info.delivered.stream_seq + (info.num_pending or 0),
+        )
 
     async def _row(self, trip: str) -> Found | None:
         if "\0" in trip:  # which PostgreSQL's text can't even be asked about

@@ -31,15 +31,43 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Meta(ge=0, le=65535, description="port the gateway listens on")
     ] = 8000
+    listen_fds: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9]+(,[0-9]+)*)?$",
+            description="open listening sockets that the gateway inherits, as "
+            "descriptors with commas between, instead of host and port (set by "
+            "`cabrank up`)",
+        ),
+    ] = ""
     ops_port: Annotated[
         int,
         Meta(
             ge=0,
             le=65535,
             description="port of /healthz, /readyz and /metrics of the dispatcher and "
-            "of persistence; 0: none (a gateway has them on its own port)",
+            "of persistence; 0: none (a gateway has them on its own port as well)",
         ),
     ] = 0
+    connections_per_user_max: Annotated[
+        int, Meta(ge=1, description="WebSockets of one user on one gateway")
+    ] = 100
+    connections_per_address_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="WebSockets from one address on one gateway (behind a proxy "
+            "all come from the proxy's)",
+        ),
+    ] = 20_000
+    drain_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=8,
+            description="seconds over which a stopping gateway sends its clients away",
+        ),
+    ] = 5
     region: Annotated[
         str,
         Meta(

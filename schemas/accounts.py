@@ -101,6 +101,8 @@ class ListTrips(Struct):
     status: Status | None = None
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
     before: str | None = None
+    region: str | None = None
+    """Whose ledger the answer should be up to date with; it waits a moment for that."""
 
 
 class GetTripRow(Struct):
@@ -109,6 +111,8 @@ class GetTripRow(Struct):
     user: str
     role: Role
     trip: str
+    region: str | None = None
+    """As in `ListTrips`."""
 
 
 class FindTrip(Struct):
@@ -127,6 +131,8 @@ class ListTripEvents(Struct):
     user: str
     role: Role
     trip: str
+    region: str | None = None
+    """As in `ListTrips`."""
 
 
 class AuditRow(Struct):

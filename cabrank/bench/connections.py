@@ -42,11 +42,11 @@ def _shares(count: int) -> list[int]:
 
 
 def _run(
-    subject: Subject, sheet: Sheet, tokens: list[str], job: Job, crowd: str
+    subject: Subject, sheet: Sheet, tokens: list[str], job: Job, crowd: tuple[str, ...]
 ) -> None:
     with contextlib.ExitStack() as stack:
         crowds = [
-            stack.enter_context(worker.running(crowd)) for _ in _shares(job.count)
+            stack.enter_context(worker.running(*crowd)) for _ in _shares(job.count)
         ]
         before = subject.rss_bytes()
         seconds = gateway_s = 0.0
@@ -82,7 +82,7 @@ def _hold(
     sheet.row(f"open after {job.hold_s:g} s", "connections").values.append(still)
 
 
-def measure(subject: Subject, job: Job, *, crowd: str = CROWD) -> Sheet:
+def measure(subject: Subject, job: Job, *, crowd: tuple[str, ...] = CROWD) -> Sheet:
     sheet = Sheet(
         "connections", f"{job.count} connections, {job.runs} runs", [], 0, {}, {}
     )

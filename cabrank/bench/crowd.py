@@ -9,12 +9,12 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import uvloop
 
 from cabrank.bench.tasks import Ask, Clear, Done, Locate, Open, Task
-from cabrank.load.link import Link, LinkError, connect
+from cabrank.load.link import Connect, Link, LinkError, connect
 from cabrank.load.wire import command, read_frame, read_refused, read_trip_ref
 from schemas.codec import decode, encode
 
@@ -32,10 +32,6 @@ REFUSED = b'{"type":"refused"'
 MARK = b'"pick_up_address":"'
 MARK_CHARS = 6
 """The address begins with the request's number, so that its frames are known."""
-
-OnFrame = Callable[[bytes], None]
-OnClosed = Callable[[int], None]
-Connect = Callable[[str, str, int | None, OnFrame, OnClosed], Awaitable[Link]]
 
 
 def request_mark(number: int) -> str:

@@ -5,6 +5,8 @@ One request at a time, then bursts, then a steady rate. CPU is the whole gateway
 process's: the riders' commands and answers are in it, as is reading NATS.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -19,7 +21,7 @@ from cabrank.load import report
 from cabrank.load.figures import percentile
 from schemas.trips import Role
 
-CROWD = "cabrank.bench.crowd"
+CROWD = ("-m", "cabrank.bench.crowd")
 UNIT = "deliveries per gateway CPU-second"
 WARM_UP = 20
 BURST_AIM = "1,000,000"
@@ -106,6 +108,8 @@ class Fanout:
         many = per_cpu_s(done.deliveries, seconds)
         name = f"bursts of {job.burst}"
         sheet.row(name, UNIT, aim=BURST_AIM).values.append(many)
+        lost = 100 * done.lost / max(1, done.expected)
+        sheet.row(f"{name}: lost", "% of deliveries", 1, "0").values.append(lost)
         self._ratio(name, many, job.bursts, job.burst, done.frame_bytes)
         if job.steady:
             self._steadily()
@@ -132,16 +136,27 @@ class Fanout:
             row.values.append(1000 * (value or 0.0))
 
 
-def measure(subject: Subject, job: Job, *, crowd: str = CROWD) -> Sheet:
-    """`crowd`: the module whose clients speak the subject's language."""
+@contextlib.contextmanager
+def _bare(drivers: int) -> Iterator[Floor]:
     with (
-        worker.running(crowd) as clients,
-        worker.running("cabrank.bench.floor") as bare,
-        worker.running(CROWD) as bare_clients,
+        worker.running("-m", "cabrank.bench.floor") as bare,
+        worker.running(*CROWD) as clients,
     ):
         assert bare.process.stdout is not None
-        floor = Floor(bare, bare_clients)
-        floor.open(bare.process.stdout.readline().decode().strip(), job.drivers)
+        floor = Floor(bare, clients)
+        floor.open(bare.process.stdout.readline().decode().strip(), drivers)
+        yield floor
+
+
+def measure(
+    subject: Subject, job: Job, *, crowd: tuple[str, ...] = CROWD, beside: bool = True
+) -> Sheet:
+    """`crowd`: the program whose clients speak the subject's language. `beside`: the
+    floor is measured too.
+    """
+    with contextlib.ExitStack() as stack:
+        clients = stack.enter_context(worker.running(*crowd))
+        floor = stack.enter_context(_bare(job.drivers)) if beside else None
         fanout = Fanout(subject, clients, floor, job)
         fanout.open()
         for _ in range(job.runs):

@@ -16,7 +16,7 @@ import uvloop
 from cabrank.bench.orders import Member, Order, Summary, Window
 from cabrank.bench.pair import DRIVER, RIDER, STEPS, Pair
 from cabrank.load.figures import percentile
-from cabrank.load.link import Link, connect
+from cabrank.load.link import Connect, Link, connect
 from schemas.codec import decode, encode
 
 WELCOME_MAX_S = 30.0
@@ -31,8 +31,9 @@ def _say(what: Any) -> None:
 
 
 class Generator:
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, connect: Connect) -> None:
         self._order = order
+        self._connect = connect
         self._trips: dict[str, list[str]] = {m.user.id: [] for m in order.riders}
         self._count = 0
         self._going_on = True
@@ -116,7 +117,7 @@ class Generator:
         async with limit:
             for member, read in ((rider, from_rider), (driver, from_driver)):
                 links.append(
-                    await connect(
+                    await self._connect(
                         self._order.base, member.access, None, read, self._closed
                     )
                 )
@@ -129,10 +130,11 @@ class Generator:
         self._troubles[what] += 1
 
 
-def main() -> None:
+def main(connect: Connect = connect) -> None:
+    """`connect`: how a client is opened; the benchmarks' peers have their own."""
     order = decode(sys.stdin.buffer.read(), Order)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Generator(order).run())
+        runner.run(Generator(order, connect).run())
 
 
 if __name__ == "__main__":

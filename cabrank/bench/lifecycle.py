@@ -16,10 +16,11 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from cabrank.bench import cpu, system
+from cabrank.bench import cpu, output, system
 from cabrank.bench.orders import Member, Order, Summary, Window
 from cabrank.bench.pair import STEPS
-from cabrank.bench.rows import middle
+from cabrank.bench.rows import Sheet, middle
+from cabrank.bench.subject import GATEWAY
 from cabrank.load import LoadError, report
 from cabrank.load.users import Account, from_data_dir, sign_up
 from cabrank.load.web import Web
@@ -30,6 +31,7 @@ from schemas.trips import Role, Status, Trip
 
 HISTORY_LAG_MAX_S = 60.0
 COMMANDS_A_TRIP = len(STEPS)
+GENERATOR = ("-m", "cabrank.bench.generator")
 
 
 class Run(Struct):
@@ -76,7 +78,9 @@ async def _users(
     return made[0], made[1]
 
 
-def _measure(order: Order, data_dir: Path | None) -> tuple[list[Run], Summary]:
+def measure(
+    order: Order, data_dir: Path | None, program: tuple[str, ...] = GENERATOR
+) -> tuple[list[Run], Summary]:
     """Run the generator and sample the system's CPU at its windows' edges.
 
     Raises:
@@ -84,8 +88,8 @@ def _measure(order: Order, data_dir: Path | None) -> tuple[list[Run], Summary]:
     """
     runs: list[Run] = []
     before: dict[tuple[str, int], float] = {}
-    generator = subprocess.Popen(
-        [sys.executable, "-m", "cabrank.bench.generator"],
+    generator = subprocess.Popen(  # noqa: S603 (our own modules)
+        [sys.executable, *program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -175,7 +179,7 @@ def _bench_one(base: str, data_dir: Path | None, job: Job, pairs: int) -> Outcom
         job.duration_s,
         job.runs,
     )
-    runs, summary = _measure(order, data_dir)
+    runs, summary = measure(order, data_dir)
     missing, lag_s = asyncio.run(_missing(base, riders, summary.trips))
     trips = sum(map(len, summary.trips.values()))
     return Outcome(
@@ -217,7 +221,8 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     database_url: Annotated[
         str | None, typer.Option(help="Database of the system to start.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: output.AsJson = False,
+    plot: output.Plot = None,
 ) -> None:
     """Trips a second with everything durable, and what one costs."""
     job = Job(pairs or [64, 1], duration, warm_up, runs)
@@ -228,12 +233,35 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     else:
         for outcome in outcomes:
             _show(outcome)
+    if plot is not None:
+        output.draw([sheet(_plural(o.pairs), o.runs) for o in outcomes], plot)
     if any(outcome.losses or outcome.troubles for outcome in outcomes):
         raise typer.Exit(1)
 
 
 def _plural(pairs: int) -> str:
     return "1 pair" if pairs == 1 else f"{pairs} pairs"
+
+
+def sheet(name: str, runs: list[Run]) -> Sheet:
+    """The figures that compare with other benchmarks' and other systems'."""
+    made = Sheet("lifecycle", name, [], 0, {}, {})
+    for run in runs:
+        all_ms = sum(ms for what, ms in run.cpu_ms.items() if what != "load")
+        gateway_s = run.cpu_ms.get(GATEWAY, 0.0) / 1000
+        latency = "ms, trip.request to its answer"
+        for row, value in (
+            (made.row("trips", "per second"), run.trips_per_s),
+            (made.row("CPU, all processes", "ms a trip", 2), all_ms),
+            (
+                made.row("commands", "per gateway CPU-second", aim="5,000"),
+                COMMANDS_A_TRIP / gateway_s if gateway_s else 0.0,
+            ),
+            (made.row("request p50", latency, 1), run.p50_ms[STEPS[0]]),
+            (made.row("request p99", latency, 1), run.p99_ms[STEPS[0]]),
+        ):
+            row.values.append(value)
+    return made
 
 
 def _show(outcome: Outcome) -> None:

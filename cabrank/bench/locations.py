@@ -33,7 +33,7 @@ class Job(Struct, frozen=True):
 def measure(subject: Subject, job: Job) -> Sheet:
     sizes = f"{job.drivers} drivers, {job.runs} runs of {job.frames} frames each"
     sheet = Sheet("locations", sizes, [], 0, {}, {})
-    with worker.running(CROWD) as crowd:
+    with worker.running(*CROWD) as crowd:
         drivers = subject.people(Role.DRIVER, job.drivers)
         sheet.blame(crowd.do(Open(subject.base, drivers, True)).troubles)
         crowd.do(Locate(max(1, job.frames // 10), job.rate))

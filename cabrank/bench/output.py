@@ -86,5 +86,6 @@ def _panels(sheets: list[Sheet]) -> dict[str, list[tuple[str, Row]]]:
     for sheet in sheets:
         for row in sheet.rows:
             if row.values:
-                panels.setdefault(row.unit, []).append((row.name, row))
+                name = row.name if len(sheets) == 1 else f"{sheet.sizes}: {row.name}"
+                panels.setdefault(row.unit, []).append((name, row))
     return panels

@@ -37,15 +37,15 @@ class Worker:
 
 
 @contextlib.contextmanager
-def running(module: str, *arguments: str) -> Iterator[Worker]:
-    """`python -m module` until the block ends."""
-    process = subprocess.Popen(  # noqa: S603 (our own modules)
-        [sys.executable, "-m", module, *arguments],
+def running(*command: str) -> Iterator[Worker]:
+    """`python COMMAND` until the block ends, such as `-m a.module`."""
+    process = subprocess.Popen(  # noqa: S603 (our own programs)
+        [sys.executable, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     try:
-        yield Worker(module, process)
+        yield Worker(" ".join(command), process)
     finally:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):

@@ -60,10 +60,17 @@ class Watch(Struct):
 
 
 class Client:
-    """`trips`: the user's active ones; `open`: a driver's list of the unclaimed."""
+    """`trips`: the user's active ones; `open`: a driver's list of the unclaimed, of
+    `riders` only (None: of everybody), so that a run leaves others' trips alone.
+    """
 
     def __init__(
-        self, account: Account, bases: list[str], watch: Watch, rng: random.Random
+        self,
+        account: Account,
+        bases: list[str],
+        watch: Watch,
+        rng: random.Random,
+        riders: frozenset[str] | None = None,
     ) -> None:
         self.account = account
         self.trips: dict[str, Trip] = {}
@@ -74,6 +81,7 @@ class Client:
         self._bases = bases
         self._next_base = rng.randrange(len(bases))
         self._watch = watch
+        self._riders = riders
         self._rng = rng
         self._link: Link | None = None
         self._since: int | None = None
@@ -263,7 +271,9 @@ class Client:
         if not welcome.recovered:
             self._since = welcome.seq
         self.trips = {trip.id: trip for trip in welcome.trips}
-        self.open = {trip.id: trip for trip in welcome.open_trips}
+        self.open = {
+            trip.id: trip for trip in welcome.open_trips if self._is_of_run(trip)
+        }
         self._welcomed.set()
         self.changed.set()
 
@@ -278,12 +288,16 @@ class Client:
         elif self._driver and frame.type == "trip.requested":
             offered = wire.read_open_trip(frame.data)
             checker.feed(self._session, seq, frame.type, offered.id)
-            self.open[offered.id] = offered
-            self.changed.set()
+            if self._is_of_run(offered):
+                self.open[offered.id] = offered
+                self.changed.set()
         else:
             trip = wire.read_trip(frame.data)
             checker.event(self._session, seq, frame.type, trip)
             self._take(trip)
+
+    def _is_of_run(self, trip: OpenTrip) -> bool:
+        return self._riders is None or trip.rider.id in self._riders
 
     def _take(self, trip: Trip) -> None:
         """Keep the newest sight of an active trip."""

@@ -3,7 +3,7 @@
 Must not interpret frames; that is the business of who opens it.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from picows import (
     WSCloseCode,
@@ -87,20 +87,28 @@ def _number(code: WSCloseCode | int) -> int:
     return code.value if isinstance(code, WSCloseCode) else code
 
 
-async def connect(
+Connect = Callable[
+    [str, str, int | None, Callable[[bytes], None], Callable[[int], None]],
+    Awaitable[Link],
+]
+"""What `connect` is."""
+
+
+async def connect(  # noqa: PLR0917 (`Connect`'s, and `make`)
     base: str,
     token: str,
     since: int | None,
     on_frame: Callable[[bytes], None],
     on_closed: Callable[[int], None],
+    make: type[Link] = Link,
 ) -> Link:
-    """Open `<base>/ws` as the token's user.
+    """Open `<base>/ws` as the token's user; `make`: a kind of link of one's own.
 
     Raises:
         LinkError: refused, timed out, or answered by something else.
     """
     # Ours, not what comes back: picows forgets it where the connection ends at once.
-    link = Link(on_frame, on_closed)
+    link = make(on_frame, on_closed)
     try:
         await ws_connect(
             lambda: link,

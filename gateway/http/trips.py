@@ -59,7 +59,7 @@ async def trips(
     if before is not None and (before := uuid_or_none(before)) is None:
         raise Refused(Code.INVALID_DATA, "before: no trip's id looks like that")
     who = request.auth
-    question = ListTrips(who.sub, who.role, status, limit, before)
+    question = ListTrips(who.sub, who.role, status, limit, before, who.region)
     return _json(data_of(await asker.ask(_LIST, question)))
 
 
@@ -72,7 +72,8 @@ async def trip(
     request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
 ) -> Response[Trip]:
     """One trip, to its rider and driver and to operators."""
-    question = GetTripRow(request.auth.sub, request.auth.role, _id(trip_id))
+    who = request.auth
+    question = GetTripRow(who.sub, who.role, _id(trip_id), who.region)
     return _json(data_of(await asker.ask(_TRIP, question)))
 
 
@@ -85,7 +86,8 @@ async def trip_events(
     request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
 ) -> Response[list[AuditRow]]:
     """All that happened to a trip, oldest first."""
-    question = ListTripEvents(request.auth.sub, request.auth.role, _id(trip_id))
+    who = request.auth
+    question = ListTripEvents(who.sub, who.role, _id(trip_id), who.region)
     return _json(data_of(await asker.ask(_EVENTS, question)))
 
 

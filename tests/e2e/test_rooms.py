@@ -232,6 +232,19 @@ def test_what_a_shell_gets_wrong_is_one_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [("http://127.0.0.1:1", 1), ("nonsense", 2), ("file:///etc/hostname", 2)],
+)
+def test_an_address_that_does_not_answer_is_told(
+    stack: Stack, url: str, status: int
+) -> None:
+    at = ("--data-dir", str(stack.data_dir), "--url", url)
+    done = cabrank("say", "room", "x", *at)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_saying_needs_a_system(tmp_path: Any) -> None:
     done = cabrank("say", "room", "x", "--data-dir", str(tmp_path / "none"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
@@ -264,7 +277,8 @@ def test_a_small_bench_loses_nothing(stack: Stack) -> None:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(
         tmp_path_factory.mktemp("rooms") / "data",
-        *("--gateways", "2", "--dispatchers", "2"),
+        # The first one's port is shared by all: two with ports of their own.
+        *("--gateways", "3", "--dispatchers", "2"),
     )
     stack.start()
     yield stack
@@ -295,13 +309,13 @@ async def test_members_over_two_gateways_are_true_also_after_one_is_killed(
     fleet: Stack, people: list[Person], closing: AsyncExitStack
 ) -> None:
     ada, bob, eve = people.pop(), people.pop(), people.pop()
-    here = await member(closing, fleet.gateway(1), ada, "two")
+    here = await member(closing, fleet.gateway(3), ada, "two")
     there = await member(closing, fleet.gateway(2), bob, "two")
     await member(closing, fleet.gateway(2), eve, "two")
     said = await there.do("chat.send", {"room": "two", "text": "hello"})
     assert await heard(here, "hello") == await heard(there, "hello") == said
     fleet.kill("gateway-2")
-    back = await member(closing, fleet.gateway(1), eve, "two")
+    back = await member(closing, fleet.gateway(3), eve, "two")
     left = await here.expect("chat.left")
     assert left["data"]["user"]["id"] == bob.id
     joined = await back.do("chat.join", {"room": "two"})
@@ -315,7 +329,7 @@ async def test_a_killed_leader_costs_no_member_and_no_message(
 ) -> None:
     clients = [
         await member(closing, fleet.gateway(number), people.pop(), "led")
-        for number in (1, 2)
+        for number in (2, 3)
     ]
     sent = 0
     for victim in ("", "dispatcher-1", "dispatcher-2"):  # one of them leads
@@ -340,7 +354,7 @@ async def test_a_restarted_nats_server_costs_no_message(
 ) -> None:
     clients = [
         await member(closing, fleet.gateway(number), people.pop(), "away")
-        for number in (1, 2)
+        for number in (2, 3)
     ]
     await clients[0].do("chat.send", {"room": "away", "text": "1"})
     fleet.kill("nats")
@@ -361,7 +375,7 @@ async def test_a_restarted_nats_server_costs_no_message(
 async def test_who_requests_alone_may_write_to_the_trip_before(
     fleet: Stack, people: list[Person], closing: AsyncExitStack
 ) -> None:
-    rider, _ = await welcomed(fleet.gateway(1), people.pop().access)
+    rider, _ = await welcomed(fleet.gateway(3), people.pop().access)
     await closing.enter_async_context(rider)
     trip = await rider.do("trip.request", ADDRESSES)
     room = f"trip_{trip['id']}"

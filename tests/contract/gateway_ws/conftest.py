@@ -87,7 +87,7 @@ class World:
             self._service,
             self.settings,
             Identity(self.tokens.jwks),
-            listener,
+            [listener],
             self.limits,
         )
         self.edge = started.edge

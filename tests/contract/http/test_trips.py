@@ -33,6 +33,7 @@ async def test_own_trips_are_a_bare_array(site: Site) -> None:
                 "status": None,
                 "limit": 50,
                 "before": None,
+                "region": "main",
             },
         )
     ]
@@ -49,6 +50,7 @@ async def test_the_list_takes_status_limit_and_before(site: Site) -> None:
         "status": "COMPLETED",
         "limit": 100,
         "before": TRIP,
+        "region": "main",
     }
 
 
@@ -105,7 +107,7 @@ async def test_a_trip_is_asked_for_as_the_bearer(
     upper = path.replace(TRIP, TRIP.upper())
     response = await site.client.get(upper, headers=headers)
     assert (response.status_code, response.json()) == (200, {"some": "rows"})
-    question = {"user": RIDER, "role": "driver", "trip": TRIP}
+    question = {"user": RIDER, "role": "driver", "trip": TRIP, "region": "main"}
     assert site.persistence.asked == [(subject, question)]
 
 

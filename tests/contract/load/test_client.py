@@ -89,10 +89,11 @@ async def script() -> AsyncIterator[Script]:
 
 
 @contextlib.asynccontextmanager
-async def staying(*bases: str) -> AsyncIterator[tuple[Client, Watch]]:
+async def staying(*bases: str, user: User = ANN) -> AsyncIterator[tuple[Client, Watch]]:
     watch = Watch(Checker(), Figures())
-    account = Account(ANN, "token", None, FAR)
-    client = Client(account, list(bases), watch, random.Random(1))
+    account = Account(user, "token", None, FAR)
+    ours = frozenset({ANN.id})
+    client = Client(account, list(bases), watch, random.Random(1), ours)
     task = asyncio.create_task(client.stay())
     try:
         yield client, watch
@@ -161,6 +162,21 @@ async def test_client_finds_the_gateway_that_is_there(script: Script) -> None:
     async with staying(nobody, nobody, script.base) as (client, watch):
         await until(lambda: client.connected)
     assert watch.figures.welcomes == 1
+
+
+async def test_driver_leaves_the_trips_of_other_riders_alone(script: Script) -> None:
+    async def show_two(socket: ServerConnection) -> None:
+        for seq, rider in ((101, "stranger"), (102, "rider")):
+            data = TRIP | {"id": f"of-{rider}", "rider": {"id": rider}}
+            data["rider"]["first_name"] = "Ann"
+            frame = {"type": "trip.requested", "seq": seq, "data": data}
+            await socket.send(json.dumps(frame))
+
+    script.then = [show_two]
+    bob = User("driver", "bob", "Bob", "Ray", Role.DRIVER)
+    async with staying(script.base, user=bob) as (client, _):
+        await until(lambda: client.open)
+        assert list(client.open) == ["of-rider"]
 
 
 async def test_what_the_client_saw_reaches_the_checker(script: Script) -> None:

@@ -163,6 +163,22 @@ async def test_the_audit_is_oldest_first_with_the_trip_of_then(past: Past) -> No
     assert then == [trip(1, move) for move in range(4)]
 
 
+async def test_what_the_ledger_holds_when_asked_is_in_the_answer(
+    past: Past,
+    database_url: str,
+    ledger: Ledger,
+    working: Working,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(histories, "FRESH_S", 5)
+    async with working(database_url):
+        for number in range(1, 6):
+            one = trip(number)
+            await ledger.append(event(one))
+            question = GetTripRow(one.rider.id, Role.RIDER, one.id, "main")
+            assert (await past.ask("trip", question)).refused is None
+
+
 # ---- find: for the leader, who has forgotten ---------------------------------
 
 

@@ -122,6 +122,7 @@ async def test_messages_that_come_again_to_two_workers_are_written_once(
     async with working(database_url), working(database_url):
         await settled(ledger)
     assert await counting.rows(MessageRow) == 200
+    assert await counting.rows(DeadLetterRow) == 0
     assert sorted(await counting.column(RoomRow.last_n)) == [98, 99, 100, 100]
     assert sorted(await counting.column(RoomRow.first_n)) == [1, 1, 2, 3]
 
@@ -231,6 +232,13 @@ async def test_a_trip_room_is_its_participants_and_operators(past: Rooms) -> Non
     for user, role in (("r2", Role.RIDER), ("d2", Role.DRIVER)):
         question = ListMessages(user, role, "main", room)
         assert await past.refusal("messages", question) is Code.ROOM_FORBIDDEN
+
+
+async def test_an_operator_elsewhere_sees_a_trip_room_too(past: Rooms) -> None:
+    room = f"trip_{trip(1).id}"
+    past.happened(event(trip(1, 1)), message(room, 1))
+    question = ListMessages("o", Role.OPERATOR, "oslo", room)
+    assert len(await past.read("messages", question)) == 1
 
 
 async def test_the_room_of_an_unknown_trip_is_not_found(past: Rooms) -> None:

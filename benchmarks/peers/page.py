@@ -1,0 +1,124 @@
+"""docs/BENCHMARKS.md, from what was found. Pure but for reading the machine's names."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from cabrank import embedded
+from cabrank.bench.rows import Row, Sheet
+
+HERE = Path(__file__).resolve().parent
+NOTES = HERE / "NOTES.md"
+OURS = "cabrank"
+OUR_PARTS = ("uvloop", "websockets", "uvicorn", "msgspec", "nats-py", "picows")
+
+JOBS = (
+    ("one request at a time", "deliveries per gateway CPU-second, 1 request at a time"),
+    ("one request at a time: floor", "the floor, in the same run"),
+    ("one request at a time: share of the floor", "share of the floor"),
+    ("bursts of 20", "deliveries per gateway CPU-second, bursts of 20"),
+    ("bursts of 20: floor", "the floor, in the same run"),
+    ("bursts of 20: lost", "lost in bursts of 20, %"),
+    ("p50 at 10/s", "request → last driver at 10/s, p50 ms"),
+    ("p99 at 10/s", "request → last driver at 10/s, p99 ms"),
+    ("trips", "trips/s (lifecycle)"),
+    ("CPU, all processes", "CPU-ms a trip, all processes"),
+    ("commands", "commands per gateway CPU-second (lifecycle)"),
+    ("request p50", "request → answer, p50 ms (lifecycle)"),
+    ("request p99", "request → answer, p99 ms (lifecycle)"),
+    ("connects", "connects per gateway CPU-second, welcome included"),
+    ("memory", "KiB RSS per idle connection"),
+    ("evenly, 20/s a driver", "`driver.location` per gateway CPU-second, one by one"),
+    ("as fast as they go", "the same, as fast as they go"),
+)
+"""Row's name → what it is called on the page."""
+
+Found = dict[str, list[Sheet]]
+
+
+def _rows(sheets: list[Sheet]) -> dict[str, Row]:
+    return {row.name: row for sheet in sheets for row in sheet.rows}
+
+
+def _line(words: list[str]) -> str:
+    return "| " + " | ".join(words) + " |"
+
+
+def table(found: Found) -> str:
+    """A row a job, a column a system; ours with its aim."""
+    columns = ["job", "aim", *found]
+    lines = [_line(columns), "|---|---|" + "---:|" * len(found)]
+    rows = {name: _rows(sheets) for name, sheets in found.items()}
+    for name, words in JOBS:
+        aim = next((r[name].aim for r in rows.values() if name in r), "")
+        cells = [r[name].words if name in r else "-" for r in rows.values()]
+        lines.append(_line([words, aim, *cells]))
+    return "\n".join(lines)
+
+
+def troubles(found: Found) -> str:
+    """What went wrong, by system and job; that is a result too."""
+    lines = [
+        f"- {name}, {sheet.bench}: {times} times: {what}"
+        for name, sheets in found.items()
+        for sheet in sheets
+        for what, times in sheet.troubles.items()
+    ]
+    return "\n".join(lines) or "None."
+
+
+def _said(*command: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return "unknown"
+    return done.stdout.strip().splitlines()[0] if done.stdout else "unknown"
+
+
+def machine() -> str:
+    info = Path("/proc/cpuinfo").read_text()
+    model = next(
+        (x.partition(":")[2].strip() for x in info.splitlines() if "model name" in x),
+        platform.machine(),
+    )
+    ours = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in OUR_PARTS)
+    theirs = [
+        line
+        for line in (HERE / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    postgres = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    lines = [
+        f"{model}, {os.cpu_count()} cores",
+        f"Linux {platform.release()}, Python {platform.python_version()}",
+        f"cabrank: {ours}, {_said(str(embedded.program()), '--version')}",
+        "peers: " + ", ".join(theirs).replace("==", " "),
+        _said("redis-server", "--version"),
+        _said(str(postgres[-1]), "--version") if postgres else "no PostgreSQL",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def page(found: Found, drivers: int, spent_s: float) -> str:
+    return f"""# Benchmarks
+
+Written by `make peers` (`python benchmarks/peers/run.py`, {spent_s / 60:.0f} minutes);
+each run's figures are in BENCHMARKS.json. Medians, and the spread where there were
+several runs. Gateway CPU is that of the process that holds the WebSockets; ratios
+between columns count, absolute figures are this machine's.
+
+{table(found)}
+
+{drivers} drivers, one gateway process each. What went wrong:
+
+{troubles(found)}
+
+## The machine and the versions
+
+{machine()}
+
+{NOTES.read_text()}"""

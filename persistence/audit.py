@@ -1,0 +1,226 @@
+"""Compares the database with a ledger that is read to it, chunk by chunk.
+
+Only asks; never writes, and never reads NATS. Rows may be added meanwhile: only what
+the ledger held when the audit began is compared.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from persistence.comparison import Difference, Key, Row, Trips, compare, place
+from persistence.database import reading
+from persistence.models import (
+    DeadLetterRow,
+    MessageRow,
+    RoomRow,
+    TripEventRow,
+    TripRow,
+)
+from persistence.projection import (
+    EventRow,
+    Unreadable,
+    event_values,
+    newest,
+    read_record,
+)
+from persistence.rooms import message_values
+from schemas.events import seq_of
+
+IDS_MAX = 500
+"""Of one question: far below what either database takes (SQLite: 32,766 values)."""
+LISTED_MAX = 1000
+"""Of what one question at the end finds."""
+
+
+class Counts(Struct):
+    records: int = 0
+    trip_events: int = 0
+    messages: int = 0
+    trips: int = 0
+    """Rows of trips looked at; a trip that moves in two chunks counts twice."""
+
+
+class Audit:
+    """One ledger. `chunk` in order, then `finish`.
+
+    Raises, from all: sqlalchemy.exc.SQLAlchemyError: the database can't be asked.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, stream: str, region: str, ledger: str, last: int
+    ) -> None:
+        """`last`: the last record that will be compared."""
+        self._engine = engine
+        self._stream = stream
+        self._region = region
+        self._ledger = ledger
+        self._trips = Trips(seq_of(last + 1, 0) - 1)
+        self._first: int | None = None
+        self._last = 0
+        self.counts = Counts()
+
+    async def chunk(
+        self, first: int, last: int, records: Sequence[tuple[int, bytes]]
+    ) -> list[Difference]:
+        """Records `first` to `last`, as far as there: (sequence, payload), ascending.
+
+        Raises:
+            FutureRecord: a record's format is newer than this code.
+        """
+        self._first = first if self._first is None else self._first
+        self._last = last
+        numbers = {number for number, _ in records}
+        differences = [
+            Difference("missing", "ledger", f"record {number} of {self._stream}")
+            for number in range(first, last + 1)
+            if number not in numbers
+        ]
+        moves: list[EventRow] = []
+        said: dict[Key, Row] = {}
+        unreadable: list[Unreadable] = []
+        for number, payload in records:
+            rows, bad = read_record(self._stream, number, payload)
+            unreadable += bad
+            for row in rows:
+                if isinstance(row, EventRow):
+                    moves.append(row)
+                else:
+                    said[row.ledger, row.seq] = message_values(row)
+        events = {(row.ledger, row.seq): event_values(row) for row in moves}
+        self.counts.records += len(records)
+        self.counts.trip_events += len(events)
+        self.counts.messages += len(said)
+        low, high = seq_of(first, 0), seq_of(last + 1, 0) - 1
+        async with reading(self._engine) as connection:
+            buried = await self._range(connection, DeadLetterRow, low, high)
+            for table, expected in ((TripEventRow, events), (MessageRow, said)):
+                found = await self._range(connection, table, low, high)
+                name = table.__tablename__
+                differences += compare(name, expected, found, buried)
+            latest = newest(r for r in moves if (r.ledger, r.seq) not in buried)
+            trips = await _trips(connection, [row.trip_id for row in latest])
+        self.counts.trips += len(latest)
+        differences += self._trips.check(latest, trips)
+        return differences + _unreadable(unreadable, buried)
+
+    async def finish(self) -> list[Difference]:
+        """What only the whole shows: rows that no event made."""
+        differences = self._trips.rest()
+        async with reading(self._engine) as connection:
+            differences += await self._extra_trips(connection)
+            differences += await self._rooms(connection)
+        return differences
+
+    async def head_seq(self) -> int:
+        """The highest seq of the ledger that the database has, 0 where none."""
+        heads = []
+        async with reading(self._engine) as connection:
+            for table in (TripEventRow, MessageRow):
+                question = select(func.max(table.seq)).where(
+                    table.ledger == self._ledger
+                )
+                heads.append((await connection.execute(question)).scalar_one() or 0)
+        return max(heads)
+
+    async def _range(
+        self, connection: AsyncConnection, table: Any, low: int, high: int
+    ) -> dict[Key, Row]:
+        question = select(table.__table__).where(
+            # An unreadable record's dead letter has its stream's name.
+            table.ledger.in_([self._ledger, self._stream]),
+            table.seq.between(low, high),
+        )
+        rows = (await connection.execute(question)).mappings()
+        return {(row["ledger"], row["seq"]): row for row in rows}
+
+    async def _extra_trips(self, connection: AsyncConnection) -> list[Difference]:
+        """Trips whose last move is in the ledger's range, but not in the ledger. The
+        events were compared, so they stand for it. Trips of a ledger that was lost may
+        have numbers of the same range.
+        """
+        if self._first is None:
+            return []
+        low, high = seq_of(self._first, 0), seq_of(self._last + 1, 0) - 1
+        event = TripEventRow
+        known = exists().where(
+            event.trip_id == TripRow.id,
+            or_(
+                event.ledger != self._ledger,
+                and_(event.ledger == self._ledger, event.seq == TripRow.seq),
+            ),
+        )
+        question = (
+            select(TripRow.id, TripRow.seq)
+            .where(TripRow.region == self._region, TripRow.seq.between(low, high))
+            .where(~known)
+            .limit(LISTED_MAX)
+        )
+        return [
+            Difference("extra", "trips", f"trip {row.id}, seq {row.seq}")
+            for row in await connection.execute(question)
+        ]
+
+    async def _rooms(self, connection: AsyncConnection) -> list[Difference]:
+        """`rooms` tells what `messages`, which were compared, add up to."""
+        message = MessageRow
+        sums = (
+            select(
+                message.room,
+                func.min(message.n).label("first_n"),
+                func.max(message.n).label("last_n"),
+                func.max(message.sent_at_ms).label("last_at_ms"),
+            )
+            .where(message.ledger == self._ledger, message.region == self._region)
+            .group_by(message.room)
+            .subquery()
+        )
+        on = and_(
+            RoomRow.name == sums.c.room,
+            RoomRow.ledger == self._ledger,
+            RoomRow.region == self._region,
+        )
+        same = and_(
+            RoomRow.first_n == sums.c.first_n,
+            RoomRow.last_n == sums.c.last_n,
+            RoomRow.last_at_ms == sums.c.last_at_ms,
+        )
+        question = (
+            select(sums.c.room, RoomRow.name)
+            .select_from(sums.outerjoin(RoomRow, on))
+            .where(or_(RoomRow.name.is_(None), ~same))
+            .limit(LISTED_MAX)
+        )
+        return [
+            Difference("missing" if name is None else "different", "rooms", room)
+            for room, name in await connection.execute(question)
+        ]
+
+
+async def _trips(connection: AsyncConnection, ids: list[str]) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for start in range(0, len(ids), IDS_MAX):
+        question = select(TripRow.__table__).where(
+            TripRow.id.in_(ids[start : start + IDS_MAX])
+        )
+        for row in (await connection.execute(question)).mappings():
+            found[row["id"]] = row
+    return found
+
+
+def _unreadable(
+    unreadable: Iterable[Unreadable], buried: dict[Key, Row]
+) -> list[Difference]:
+    """Events that can have no row; they should be dead letters."""
+    differences = []
+    for one in unreadable:
+        key = (one.ledger, one.place)
+        there = buried.get(key)
+        if there is None:
+            differences.append(Difference("missing", "dead_letters", place(key)))
+        else:
+            differences.append(Difference("dead letter", "ledger", place(key)))
+    return differences

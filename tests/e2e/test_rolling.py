@@ -1,0 +1,179 @@
+"""Several gateways on one port, and the restart of everything under load."""
+
+import asyncio
+import itertools
+import signal
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ADDRESSES, bearer
+from tests.support.client import Client, Frame, welcomed
+from tests.support.stack import Person, Stack, alive, cabrank
+from tests.support.waiting import until
+
+Start = Callable[..., Stack]
+SERVICES = {"gateway", "dispatcher", "persistence"}
+
+
+class Faithful:
+    """A client that comes back, with its cursor, whenever it is sent away."""
+
+    def __init__(self, url: str, person: Person) -> None:
+        self._url = url
+        self._person = person
+        self.closes: list[int] = []
+        self.events: list[Frame] = []
+        self.recovered: list[bool] = []
+        self.client: Client | None = None
+        self.cursor = 0
+        self.stopped = False
+
+    async def live(self) -> None:
+        while not self.stopped:
+            since = self.cursor or None
+            client, data = await welcomed(self._url, self._person.access, since=since)
+            self.recovered.append(data["recovered"] or since is None)
+            self.client = client
+            self.closes.append(await client.closed())
+            self.cursor = max(self.cursor, client.cursor)
+            self.events += [f for f in client.frames if "seq" in f]
+
+    async def stop(self) -> None:
+        self.stopped = True
+        assert self.client is not None
+        await self.client.close()
+        self.closes.pop()
+
+    async def insist(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Until it is answered: a connection may end before its answer comes."""
+        while True:
+            client = self.client
+            assert client is not None
+            try:
+                answer = await client.ask(kind, data)
+            except Exception:  # noqa: BLE001 - whatever a closed connection raises
+                await until(lambda old=client: self.client is not old, "a new one", 20)
+                continue
+            if answer["type"] == "reply":
+                reply: dict[str, Any] = answer["data"]
+                return reply
+            assert answer["data"]["retryable"], answer
+
+
+async def drive(rider: Faithful, driver: Faithful, over: asyncio.Event) -> list[str]:
+    """Trips one after another, until `over`; their ids."""
+    trips = []
+    for number in itertools.count():
+        if over.is_set():
+            return trips
+        request = {**ADDRESSES, "idempotency_key": f"trip-{number}"}
+        trip = (await rider.insist("trip.request", request))["id"]
+        trips.append(trip)
+        for kind in ("trip.accept", "trip.begin", "trip.complete"):
+            await driver.insist(kind, {"id": trip})
+    raise AssertionError
+
+
+async def ask_over_http(url: str, person: Person, over: asyncio.Event) -> int:
+    """Requests on one kept connection and on fresh ones; how many were answered."""
+    count = 0
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as kept:
+        while not over.is_set():
+            answer = await kept.get("/api/me", headers=bearer(person))
+            assert answer.status_code == 200, answer.text
+            answer = await kept.get("/api/trips", headers=bearer(person))
+            assert answer.status_code == 200, answer.text
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as fresh:
+                assert (await fresh.get("/readyz")).status_code == 200
+            count += 3
+    return count
+
+
+@pytest.mark.parametrize("how", ["signal", "command"])
+async def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_event(
+    own_stack: Start, how: str
+) -> None:
+    stack = own_stack("--gateways", "2" if how == "signal" else "1")
+    riding, driving = stack.people("rider", 1)[0], stack.people("driver", 1)[0]
+    rider, driver = Faithful(stack.url, riding), Faithful(stack.url, driving)
+    living = [asyncio.create_task(each.live()) for each in (rider, driver)]
+    await until(lambda: rider.client and driver.client, "the sockets")
+    over = asyncio.Event()
+    trips = asyncio.create_task(drive(rider, driver, over))
+    asking = asyncio.create_task(ask_over_http(stack.url, riding, over))
+    before = {n: p for n, p in stack.pids().items() if n.rpartition("-")[0] in SERVICES}
+
+    if how == "command":
+        arguments = ("restart", "--data-dir", str(stack.data_dir))
+        done = await asyncio.to_thread(cabrank, *arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [
+            "persistence-1 restarted",
+            "dispatcher-1 restarted",
+            "gateway-1 restarted",
+        ]
+    else:
+        assert stack.process is not None
+        stack.process.send_signal(signal.SIGHUP)
+    await until(lambda: not any(map(alive, before.values())), "their ends", 60)
+    after = stack.pids()
+    assert set(before) < set(after)
+    assert all(
+        after[name] != pid and alive(after[name]) for name, pid in before.items()
+    )
+
+    count = len(rider.events)
+    over.set()
+    made = await trips
+    assert await asking > 0
+    await rider.insist("trip.get", {"id": made[-1]})
+    for each in (rider, driver):
+        await each.stop()
+    await asyncio.gather(*living)
+    for each in (rider, driver):
+        assert each.closes, "nobody was sent away"
+        assert set(each.closes) == {4002}
+        assert all(each.recovered)
+        mine = [f for f in each.events if f["type"] in PARTS]
+        parts = [(f["data"]["id"], f["type"]) for f in mine]
+        seen = [pair for pair in parts if pair[1] != "trip.requested"]
+        assert seen == [(trip, kind) for trip in made for kind in PARTS[1:]]
+    assert len(rider.events) >= count
+    assert len(made) > 1
+
+
+PARTS = ("trip.requested", "trip.started", "trip.in_progress", "trip.completed")
+
+
+def test_a_restart_of_what_does_not_run_is_refused(own_stack: Start) -> None:
+    stack = own_stack()
+    stack.stop()
+    done = cabrank("restart", "--data-dir", str(stack.data_dir))
+    assert done.returncode == 2
+    assert "No `cabrank up` runs" in done.stderr
+
+
+def connections(url: str) -> int:
+    """How many connected to the gateway that answers there, by its metrics."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    name = 'cabrank_gateway_handshakes_total{status="101"}'
+    return next((int(float(x.split()[-1])) for x in lines if x.startswith(name)), 0)
+
+
+async def test_all_gateways_take_connections_on_the_first_ones_port(
+    own_stack: Start,
+) -> None:
+    stack = own_stack("--gateways", "2")
+    person = stack.people("rider", 1)[0]
+    for _ in range(100):  # 2 ** -100 for all to meet the same one
+        client, _ = await welcomed(stack.url, person.access)
+        await client.close()
+        taken = await asyncio.to_thread(connections, stack.gateway(2))
+        if taken:
+            break
+    assert taken, "gateway-2 took no connection on the shared port"
