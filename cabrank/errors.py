@@ -1,8 +1,9 @@
 """What goes wrong on the command line.
 
 CabrankError
-├── UsageError    wrong option, setting or input: exit status 2
-└── StackError    `up` can't go on: exit status 1
+├── UsageError        wrong option, setting or input: exit status 2
+├── UnreachableError  nothing to compare with answers: exit status 2
+└── StackError        `up` can't go on: exit status 1
 """
 
 
@@ -13,6 +14,12 @@ class CabrankError(Exception):
 
 
 class UsageError(CabrankError):
+    exit_code = 2
+
+
+class UnreachableError(CabrankError):
+    """Of commands whose exit status 1 is a verdict."""
+
     exit_code = 2
 
 

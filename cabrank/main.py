@@ -254,6 +254,19 @@ def doctor(
     return int(any(finding.level is Level.FAIL for finding in findings))
 
 
+@app.command()
+def verify(
+    data_dir: DataDirOption = None,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until persistence has caught up, 30 s at most.")
+    ] = True,
+) -> int:
+    """Compare ledger and database row by row: 0 equal, 1 different, 2 unknown."""
+    from cabrank import verify as verifying
+
+    return verifying.run(data_dir, wait=wait)
+
+
 def _add_load_commands(arguments: list[str]) -> None:
     """Register simulate and bench where they are meant, or listed in the help: they
     import clients that no service needs.

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from gateway import metrics
 from gateway.courier import Courier, Pending
+from gateway.crowd import Crowd
 from gateway.gaps import Clock, Own
 from gateway.http.asker import Asker
 from gateway.hub import Hub, command_ids
@@ -73,6 +74,7 @@ class Edge:
             clock=self.clock,
             wake=self.wake,
         )
+        self.crowd = Crowd(limits, self.hub.sessions_of)
         self.positions = Positions(self._send_fixes, limits.fixes_per_message_max)
         self.frames_in = 0
         self.writes = 0

@@ -123,6 +123,12 @@ class Hub:
         if region.drivers.pop(listener.recipient.id, None) and not region.drivers:
             region.stop_feed()
 
+    def sessions_of(self, claims: Claims) -> int:
+        """How many that user has on this gateway."""
+        region = self.regions.get(claims.region)
+        listener = region.listeners.get(claims.sub) if region is not None else None
+        return len(listener.seats) if listener is not None else 0
+
     def _region(self, name: str) -> Region:
         region = self.regions.get(name)
         if region is None:

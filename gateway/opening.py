@@ -10,7 +10,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 
-from gateway import handshake, metrics, refusing
+from gateway import crowd, handshake, metrics, refusing
 from gateway.outbox import Outbox
 from schemas import rooms
 from schemas.claims import Claims
@@ -24,13 +24,16 @@ _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
 class Opening(Outbox):
-    """`_early`: what comes while a leader is asked; None: nobody is."""
+    """`_early`: what comes while a leader is asked; None: nobody is. `_place`: what its
+    address counts as; None: it is not counted.
+    """
 
-    __slots__ = ("_early",)
+    __slots__ = ("_early", "_place")
 
     def __init__(self, edge: "Edge", ws: ServerProtocol) -> None:
         super().__init__(edge, ws)
         self._early: list[bytes] | None = None
+        self._place: str | None = None
 
     def _begin(self, verdict: handshake.Accepted) -> None:
         """The socket is open: its session starts."""
@@ -42,6 +45,16 @@ class Opening(Outbox):
 
     def data_received(self, data: bytes) -> None:
         raise NotImplementedError
+
+    def _peer(self) -> str:
+        name = self._transport.get_extra_info("peername")
+        return crowd.place(name[0]) if isinstance(name, tuple) else ""
+
+    def _leave(self) -> None:
+        """The socket is gone."""
+        place, self._place = self._place, None
+        if place is not None:
+            self._edge.crowd.leave(place)
 
     def _is_undecided(self, data: bytes) -> bool:
         """Whether `data` came too early, and is kept."""
@@ -65,6 +78,10 @@ class Opening(Outbox):
             self._reject(refusing.rejection(verdict))
             return
         claims, room = verdict.claims, verdict.room
+        crowded = edge.crowd.refusal(self._peer(), claims)
+        if crowded is not None:
+            self._reject(refusing.of_refusal(crowded))
+            return
         if claims is None or room is None or rooms.trip_of(room) is None:
             self._accept(request, verdict)
             return
@@ -89,7 +106,7 @@ class Opening(Outbox):
         if self._edge.identity.is_revoked(claims):  # meanwhile; no session heard of it
             refusal = _REVOKED
         if refusal is not None:
-            self._reject(refusing.of_leader(refusal))
+            self._reject(refusing.of_refusal(refusal))
             return
         self._accept(request, verdict)
         if early and self._ws.state is OPEN:
@@ -103,6 +120,8 @@ class Opening(Outbox):
         if verdict.subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
         metrics.HANDSHAKES.labels("101").inc()
+        self._place = self._peer()
+        self._edge.crowd.enter(self._place)
         self._ws.send_response(response)
         self._write_control()
         self._begin(verdict)

@@ -18,8 +18,8 @@ def rejection(rejected: Rejected) -> Response:
     return _response(rejected.status, Refusal(rejected.code, rejected.detail))
 
 
-def of_leader(refusal: Refusal) -> Response:
-    """What a leader refused, by the code's usual status."""
+def of_refusal(refusal: Refusal) -> Response:
+    """What a leader, or a limit of ours, refused, by the code's usual status."""
     return _response(HTTP_STATUS[refusal.code], refusal)
 
 

@@ -71,7 +71,8 @@ class Connection(Opening):
         self._server_state = server_state
         self._session: Session | None = None
         self._seat: Seat | None = None
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
+        """Of an unfinished message; one buffer, for fragments may be empty and many."""
         self._welcome_s = self._pong_s = self._close_s = _NEVER
         self._ping_s = _NEVER
         self.pending = 0
@@ -91,6 +92,7 @@ class Connection(Opening):
         self._end_session()
         self._edge.wheel.cancel(self)
         self._edge.connections.discard(self)
+        self._leave()
         if self._server_state is not None:
             self._server_state.connections.discard(cast("Any", self))
 
@@ -124,12 +126,12 @@ class Connection(Opening):
             if frame.fin:
                 self._text(bytes(frame.data))
             else:
-                self._fragments = [bytes(frame.data)]
+                self._fragments = bytearray(frame.data)
         elif opcode is Opcode.CONT:
             if self._fragments is not None:
-                self._fragments.append(bytes(frame.data))
+                self._fragments += frame.data
                 if frame.fin:
-                    whole, self._fragments = b"".join(self._fragments), None
+                    whole, self._fragments = bytes(self._fragments), None
                     self._text(whole)
         elif opcode is Opcode.PONG:
             self._pong_s = _NEVER
@@ -203,6 +205,9 @@ class Connection(Opening):
     def _attach(self, identified: machine.Identified, now: machine.Now) -> None:
         claims = identified.claims
         self._welcome_s = now.mono_s + self._edge.limits.welcome_s
+        if self._edge.crowd.is_full_of(claims):  # who logs in by frame
+            self.close(Close.TRY_AGAIN_LATER)
+            return
         self._seat = self._edge.hub.attach(self, claims, identified.since)
         if self._seat is None:
             self.close(Close.TRY_AGAIN_LATER)

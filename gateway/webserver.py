@@ -25,6 +25,14 @@ GRACE_S = 8
 """For the last answers and closing handshakes; runtime.lifecycle cuts off at 20 s."""
 
 
+HEAD_BYTES_MAX = 64 * 1024
+"""What bodies may have as well; common servers take 8 to 64 KiB."""
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+)
+
+
 class HttpConnection(HttpToolsProtocol):
     """Ends a connection whose request head, or body, doesn't arrive in time."""
 
@@ -33,6 +41,8 @@ class HttpConnection(HttpToolsProtocol):
         self.due_slot = 0
         self._edge = edge
         self._in_request = False
+        self._head_bytes = 0
+        """Since the last request's end; llhttp itself has no limit."""
 
     def _give_s(self, seconds: float) -> None:
         self._edge.wheel.schedule(self, time.monotonic() + seconds)
@@ -49,10 +59,15 @@ class HttpConnection(HttpToolsProtocol):
         if not self._in_request and self.due_slot == 0:
             # The first bytes of a further request; the first one's time is running.
             self._give_s(self._edge.limits.http_head_s)
+        self._head_bytes += len(data)
         super().data_received(data)
+        if not self._in_request and self._head_bytes > HEAD_BYTES_MAX:
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._in_request = True
+        self._head_bytes = 0
         self._give_s(self._edge.limits.http_body_s)
         super().on_headers_complete()
         if self._edge.draining and self.cycle is not None:
@@ -60,6 +75,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_request = False
+        self._head_bytes = 0
         self._edge.wheel.cancel(self)
         super().on_message_complete()
 

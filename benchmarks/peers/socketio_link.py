@@ -21,7 +21,7 @@ class SocketIo(plain.Link):
     """Written to and read from as any other link."""
 
     def send(self, message: bytes) -> None:
-        super().send(HEAD + message + b"]")
+        self.packet(HEAD + message + b"]")
 
     def packet(self, message: bytes) -> None:
         super().send(message)

@@ -2,6 +2,7 @@
 and welcome sent, and the memory that a connection with nothing to do takes.
 """
 
+import asyncio
 import contextlib
 import time
 from typing import Annotated
@@ -9,12 +10,14 @@ from typing import Annotated
 import typer
 from msgspec import Struct
 
-from cabrank.bench import output, worker
+from cabrank.bench import lifecycle, output, worker
 from cabrank.bench.fanout import CROWD
+from cabrank.bench.orders import Member, Order
 from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
 from cabrank.bench.tasks import Count, Open
 from cabrank.load import report
+from cabrank.load.users import from_data_dir
 from schemas.trips import Role
 
 COUNT_MAX = 19_000
@@ -27,12 +30,14 @@ KIB = 1024
 
 
 class Job(Struct, frozen=True):
-    """`hold_s`: how long all must then stay up, heartbeats included."""
+    """`hold_s`: how long all must then stay up, heartbeats included, while `pairs` of
+    riders and drivers make trips.
+    """
 
     count: int
     runs: int
     hold_s: float
-    settle_s: float = SETTLE_S
+    pairs: int = 0
 
 
 def _shares(count: int) -> list[int]:
@@ -52,13 +57,13 @@ def _run(
         seconds = gateway_s = 0.0
         left, opened = tokens, 0
         for clients, share in zip(crowds, _shares(job.count), strict=True):
-            opening = Open(subject.base, left[:share], True)
+            opening = Open(subject.base, left[:share], False)
             left = left[share:]
             done, used = subject.measured(sheet, clients, opening)
             seconds += done.seconds
             gateway_s += used.get(GATEWAY, 0.0)
             opened += done.open
-        time.sleep(job.settle_s)
+        time.sleep(SETTLE_S)
         row = sheet.row("connects", "per gateway CPU-second", aim="1,200")
         row.values.append(per_cpu_s(opened, gateway_s))
         sheet.row("connects: rate", "per second").values.append(opened / seconds)
@@ -73,7 +78,10 @@ def _run(
 def _hold(
     subject: Subject, sheet: Sheet, crowds: list[worker.Worker], job: Job
 ) -> None:
-    time.sleep(job.hold_s)
+    if job.pairs:
+        _drive(subject, sheet, job)
+    else:
+        time.sleep(job.hold_s)
     still = 0
     for clients in crowds:
         done, _ = subject.measured(sheet, clients, Count())
@@ -82,11 +90,31 @@ def _hold(
     sheet.row(f"open after {job.hold_s:g} s", "connections").values.append(still)
 
 
+def _drive(subject: Subject, sheet: Sheet, job: Job) -> None:
+    """Trips beside the idle connections, for as long as those are held."""
+    people = [
+        [
+            Member(account.user, account.access)
+            for account in asyncio.run(from_data_dir(subject.data_dir, role, job.pairs))
+        ]
+        for role in (Role.RIDER, Role.DRIVER)
+    ]
+    order = Order(subject.base, people[0], people[1], 0, job.hold_s, 1)
+    runs, summary = lifecycle.measure(order, subject.data_dir)
+    sheet.losses += summary.unfinished
+    sheet.blame(summary.troubles)
+    for run in runs:
+        sheet.row("trips beside them", "per second").values.append(run.trips_per_s)
+        row = sheet.row("trip.request p99 beside them", "ms", 1)
+        row.values.append(run.p99_ms["trip.request"])
+
+
 def measure(subject: Subject, job: Job, *, crowd: tuple[str, ...] = CROWD) -> Sheet:
     sheet = Sheet(
         "connections", f"{job.count} connections, {job.runs} runs", [], 0, {}, {}
     )
-    tokens = subject.people(Role.DRIVER, job.count)
+    # Riders: drivers would be shown every request that is made beside them.
+    tokens = subject.people(Role.RIDER, job.count)
     for _ in range(job.runs):
         _run(subject, sheet, tokens, job, crowd)
     return sheet
@@ -100,6 +128,9 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     hold: Annotated[
         float, typer.Option(min=0, help="Seconds that all must then stay up.")
     ] = 0,
+    pairs: Annotated[
+        int, typer.Option(min=0, help="Pairs that make trips meanwhile.")
+    ] = 0,
     data_dir: output.DataDir = None,
     url: output.Url = None,
     as_json: output.AsJson = False,
@@ -108,5 +139,5 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     """Connects per gateway CPU-second, and RSS per idle connection."""
     with report.progress() as say, subject(url, data_dir, say) as system:
         say(f"{count} connections, {runs} runs")
-        sheet = measure(system, Job(count, runs, hold))
+        sheet = measure(system, Job(count, runs, hold, pairs))
     output.show([sheet], as_json=as_json, plot=plot)

@@ -47,9 +47,12 @@ async def test_fan_out_is_measured_beside_the_floor(stack: Stack) -> None:
 
 
 async def test_connections_are_measured_and_held(stack: Stack) -> None:
-    (sheet,) = await bench(stack, "connections", "--count", "50", "--hold", "0.2")
+    (sheet,) = await bench(
+        stack, "connections", "--count", "50", "--hold", "0.3", "--pairs", "2"
+    )
     rows = {row["name"]: row["values"] for row in sheet["rows"]}
-    assert rows["open after 0.2 s"] == [50]
+    assert rows["open after 0.3 s"] == [50]
+    assert rows["trips beside them"][0] > 0
     assert sheet["losses"] == 0
 
 
