@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench postgresql browser lock clean bench-smoke peers
+.PHONY: up test check bench conformance fuzz postgresql browser lock clean bench-smoke peers
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -40,6 +40,26 @@ bench-smoke: $(VENV)/.dev
 # redis-server and postgresql; the peers get a virtual environment of their own.
 peers: $(VENV)/.run
 	$(BIN)/python benchmarks/peers/run.py $(ARGS)
+
+# The Autobahn suite (docs/conformance/) is written for Python 2.7; name one with PYTHON2.
+PYTHON2 ?= python2.7
+conformance: $(VENV)/.dev $(VENV)/autobahn/.done
+	$(BIN)/python -m tests.conformance.autobahn "$(PYTHON2)" $(VENV)/autobahn
+
+$(VENV)/autobahn/.done:
+	@"$(PYTHON2)" -m pip --version >/dev/null 2>&1 || { \
+		echo "The Autobahn suite needs Python 2.7 with pip: make conformance PYTHON2=..." >&2; \
+		exit 1; }
+	"$(PYTHON2)" -m pip --quiet --disable-pip-version-check install \
+		--target $(@D) autobahntestsuite==0.8.2
+	@touch $@
+
+# A bounded run of coverage-guided fuzzing, where atheris has a wheel for this Python.
+FUZZ ?= -max_total_time=20 -max_len=4096
+fuzz: $(VENV)/.dev
+	@$(PIP) install --only-binary :all: --target $(VENV)/atheris --upgrade atheris==3.0.0 \
+	&& PYTHONPATH=$(VENV)/atheris $(BIN)/python -m tests.fuzz.frame_path $(FUZZ) \
+	|| { test ! -d $(VENV)/atheris/atheris && echo "atheris can't be installed here; left out"; }
 
 # ---- what the above need -----------------------------------------------------
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cabrank.errors import UsageError
+from schemas.streams import LEDGER_PREFIX
 
 DIED_WAIT_S = 5.0
 """How long the children of an `up` that was killed may take to die as well."""
@@ -69,6 +70,11 @@ class DataDir:
 
     def exists(self) -> bool:
         return self.state_file.is_file()
+
+    def has_ledger(self) -> bool:
+        """Whether the JetStream store has any region's (nats-server 2.15's layout)."""
+        folder = f"jetstream/*/streams/{LEDGER_PREFIX}*"
+        return any(self.nats_store.glob(folder))
 
     def lock(self) -> int:
         """Take the directory; free again when the descriptor, and every copy of it

@@ -80,12 +80,25 @@ def up(
         str | None,
         typer.Option(help="postgresql://…; by default SQLite in the data directory."),
     ] = None,
+    share_port: Annotated[
+        bool,
+        typer.Option("--share-port", help="All gateways listen on PORT as well."),
+    ] = False,
 ) -> int:
     """Start everything on this machine and keep it running."""
     from cabrank.up import Options, run
 
     return run(
-        Options(host, port, data_dir, gateways, dispatchers, persistence, database_url)
+        Options(
+            host,
+            port,
+            data_dir,
+            gateways,
+            dispatchers,
+            persistence,
+            database_url,
+            share_port,
+        )
     )
 
 
@@ -265,6 +278,20 @@ def verify(
     from cabrank import verify as verifying
 
     return verifying.run(data_dir, wait=wait)
+
+
+@app.command()
+def rebuild(
+    data_dir: DataDirOption = None,
+    new_ledger: Annotated[
+        bool,
+        typer.Option(help="Begin a ledger in place of a lost one, above its numbers."),
+    ] = False,
+) -> int:
+    """Replay the ledger into the database; what is there already stays."""
+    from cabrank import rebuild as rebuilding
+
+    return rebuilding.run(data_dir, new_ledger=new_ledger)
 
 
 def _add_load_commands(arguments: list[str]) -> None:

@@ -1,5 +1,5 @@
 """TCP ports: which are free. Asks the kernel by binding; holds nothing but what
-`shared` returns.
+`listeners` returns.
 """
 
 import itertools
@@ -81,10 +81,12 @@ def listening(host: str, port: int, count: int) -> int:
     return port
 
 
-def shared(host: str, port: int, count: int) -> list[list[socket.socket]]:
-    """What `count` gateways listen on: each on `port` by a socket of its own, among
-    which the kernel spreads connections (SO_REUSEPORT, socket(7)), and the k-th on
-    `port` + k - 1 as well. Bound, not yet listening.
+def listeners(
+    host: str, port: int, count: int, *, share: bool
+) -> list[list[socket.socket]]:
+    """What `count` gateways listen on, the k-th on `port` + k - 1. `share`: each on
+    `port` as well by a socket of its own, among which the kernel spreads connections
+    (SO_REUSEPORT, socket(7)). Bound, not yet listening.
 
     Raises:
         UsageError: a port was taken meanwhile.
@@ -92,8 +94,10 @@ def shared(host: str, port: int, count: int) -> list[list[socket.socket]]:
     made: list[list[socket.socket]] = []
     try:
         for number in range(count):
-            own = [_bound(host, port, reuse=count > 1)]
+            own: list[socket.socket] = []
             made.append(own)
+            if number == 0 or share:
+                own.append(_bound(host, port, reuse=share))
             if number > 0:
                 own.append(_bound(host, port + number, reuse=False))
     except OSError as error:

@@ -31,6 +31,8 @@ class Plan:
     persistence: int
     database_url: str
     nats_port: int
+    share_port: bool
+    """All gateways take connections on `port`, not the first alone."""
 
     @property
     def nats_url(self) -> str:

@@ -37,6 +37,7 @@ class Options:
     dispatchers: int
     persistence: int
     database_url: str | None
+    share_port: bool = False
 
 
 def run(options: Options) -> int:
@@ -88,6 +89,7 @@ def _plan(options: Options, directory: DataDir) -> Plan:
         persistence=options.persistence,
         database_url=database_url(directory, options.database_url),
         nats_port=nats_port,
+        share_port=options.share_port,
     )
 
 
@@ -169,7 +171,9 @@ class Up:
 
     async def _start(self) -> None:
         plan = self.plan
-        self.listeners = ports.shared(plan.host, plan.port, plan.gateways)
+        self.listeners = ports.listeners(
+            plan.host, plan.port, plan.gateways, share=plan.share_port
+        )
         nats = Supervised(stack.NATS, self.children, stack.nats(plan))
         gateways = [
             Supervised(name, self.children, stack.gateway(plan, number, own))
@@ -180,14 +184,18 @@ class Up:
         dispatchers = self._workers("dispatcher")
         persistence = self._workers("persistence")
         self.stages = [gateways, dispatchers, persistence, [nats]]
+        directory = plan.directory
+        has_lost_ledger = directory.exists() and not directory.has_ledger()
         nats.begin(self.failed)
         await self.migrate()
-        directory = plan.directory
         # The embedded one goes without saying, so that the directory may be moved.
         foreign = plan.database_url != directory.embedded_database_url
         url = plan.database_url if foreign else ""
         directory.remember(Remembered(plan.nats_port, url, plan.url))
         await nats.ready()
+        if has_lost_ledger:
+            say("there is no ledger any more: one begins above the database's numbers")
+            await self._prepare("rebuild", "--new-ledger")
         programs = (*dispatchers, *gateways, *persistence)
         for program in programs:
             program.begin(self.failed)
@@ -201,11 +209,14 @@ class Up:
         ]
 
     async def migrate(self) -> None:
+        await self._prepare("migrate")
+
+    async def _prepare(self, *command: str) -> None:
         """In a process of its own: SQLAlchemy and Alembic are 60 MB that `up` would
         carry as long as it lives.
         """
         process = await self.children.start(
-            PREPARE, stack.command("migrate"), stack.environ(self.plan)
+            PREPARE, stack.command(*command), stack.environ(self.plan)
         )
         try:
             status = await process.wait()

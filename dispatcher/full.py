@@ -1,7 +1,7 @@
 """While a ledger is full, nobody can lead; this one tells who asks so."""
 
 from dispatcher import inbox
-from dispatcher.batch import Entry
+from dispatcher.batch import REFUSED_MAX, Entry
 from dispatcher.publisher import Publisher
 from runtime.bus import Bus
 from schemas import subjects
@@ -12,14 +12,18 @@ FULL = Refusal(Code.OVERLOADED, "the ledger is full")
 
 
 class Refuser:
-    """Refuses every command of the region from now on, until `close`. Nothing of them
-    is stored, whoever leads, so it needs no fence. A later attempt gets no answer: an
-    earlier one may have been stored before the ledger was full.
+    """Refuses every command of the region from now on, until `close`: those that
+    `collect` finds once a try to write, begun afterwards, has met a full ledger again
+    (`refuse`). That verdict is the fence's: nobody else has led since the ledger
+    filled, so nobody has decided them, and whoever leads later never gets this attempt.
+    A later attempt gets no answer: an earlier one may have been stored before.
     """
 
     def __init__(self, bus: Bus, region: str) -> None:
         self._region = region
         self._publisher = Publisher(bus, region)
+        self._new: list[Entry] = []
+        self._collected: list[Entry] = []
         self._subscription = bus.subscribe_raw(
             subjects.commands(region), self._on_commands
         )
@@ -27,11 +31,16 @@ class Refuser:
     def close(self) -> None:
         self._subscription.cancel()
 
+    def collect(self) -> None:
+        self._collected, self._new = self._new, []
+
+    def refuse(self) -> None:
+        self._publisher.answers(0, self._collected)
+        self._collected = []
+
     def _on_commands(self, _: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
         subject, commands = inbox.read(self._region, reply, payload)
-        entries = [
-            Entry(subject, Answer(c.id, c.attempt, refused=FULL), fresh=True)
-            for c in commands
-            if c.attempt == 1
-        ]
-        self._publisher.answers(0, entries)
+        for command in commands:
+            if command.attempt == 1 and len(self._new) < REFUSED_MAX:
+                answer = Answer(command.id, command.attempt, refused=FULL)
+                self._new.append(Entry(subject, answer, fresh=True))

@@ -296,14 +296,17 @@ class Lead:
         self._bus.write_now()
 
     def _refuse_all(self) -> None:
-        """Nothing of it was stored: that is true whoever leads."""
+        """What was decided here is not stored: that is true whoever leads. What is only
+        repeated may have been stored long ago, and gets no answer.
+        """
         refusal = Refusal(OVERLOADED.code, "the ledger is full")
-        entries = self._batcher.undelivered()
+        entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
         for entry in entries:
             entry.answer = _refused(entry.answer, refusal)
         for reply, command in self._queue:
-            answer = Answer(command.id, command.attempt, refused=refusal)
-            entries.append(Entry(reply, answer, fresh=True))
+            if self._engine.remembered(command.id) is None:
+                answer = Answer(command.id, command.attempt, refused=refusal)
+                entries.append(Entry(reply, answer, fresh=True))
         self._publisher.answers(self.epoch, entries)
 
     def _tell_tally(self) -> None:

@@ -63,9 +63,15 @@ async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def open_ledger(
-    js: JetStreamContext, region: str, *, bytes_max: int, replicas: int
+    js: JetStreamContext,
+    region: str,
+    *,
+    bytes_max: int,
+    replicas: int,
+    first_seq: int = 1,
 ) -> Ledger:
-    """The region's ledger; made, with a new id, where there is none.
+    """The region's ledger; made, with a new id, where there is none. `first_seq`: the
+    number of the first record of one that is made.
 
     Of two that make it at once one wins and both return the winner's.
     """
@@ -85,6 +91,7 @@ async def open_ledger(
                 max_age=spec.max_age_s,
                 num_replicas=replicas,
                 allow_direct=True,
+                first_seq=first_seq,
                 metadata={streams.LEDGER_ID: secrets.token_hex(16)},
             )
             try:

@@ -28,7 +28,7 @@ from dispatcher.full import Refuser
 from dispatcher.lead import REPUBLISHED_RECORDS, Ended, Lead
 from dispatcher.ledger import UNREACHABLE, Ledger, patiently
 from dispatcher.pinger import Pinger
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.snapshots import Head, SnapshotStore
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -140,6 +140,7 @@ class Region:
     async def _rebuild(self) -> None:
         """Snapshot and tail, else the whole ledger."""
         self.missing = "replaying the ledger"
+        self._recent.clear()
         loaded = await self._store.load(self._limits)
         held = await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
         first = held.first if held.messages else held.last + 1
@@ -156,15 +157,22 @@ class Region:
         else:
             head, self._engine = loaded
             self._n = head.n
-            start = max(head.replay_from, first)
-            async for _, record in self._follower.records(start, head.n):
-                if record is not None:
-                    self._engine.refill_ring(record)
-        self._recent.clear()
+            await self._refill(head, first)
         self._snapshot_n = self._n
         self._snapshot_s = time.monotonic()
         await self._catch_up(held.last)
         log.info("replayed", region=self.name, n=self._n)
+
+    async def _refill(self, head: Head, first: int) -> None:
+        """The ring of a snapshot, and its last records: their events may have reached
+        nobody, and whoever leads next publishes them again.
+        """
+        start = max(min(head.replay_from, head.n + 1 - REPUBLISHED_RECORDS), first)
+        async for message, record in self._follower.records(start, head.n):
+            if record is not None:
+                if message.seq >= head.replay_from:
+                    self._engine.refill_ring(record)
+                self._note(message.seq, record)
 
     async def _catch_up(self, last: int) -> None:
         async for message, record in self._follower.records(self._n + 1, last):
@@ -176,6 +184,9 @@ class Region:
             return
         self._engine.apply_record(record)
         self._epoch = record.epoch
+        self._note(n, record)
+
+    def _note(self, n: int, record: Record) -> None:
         if record.events:
             batch = Batch(n, record.at_ms)
             batch.events = list(record.events)
@@ -282,12 +293,17 @@ class Region:
         self.missing = "the ledger is full"
         refuser = Refuser(self._bus, self.name)
         try:
+            purged_s = time.monotonic()
             while not self._resigned.is_set():
-                await asyncio.sleep(FULL_RETRY_S)
-                await self._purge()
+                await asyncio.sleep(TICK_S)
+                if time.monotonic() - purged_s >= FULL_RETRY_S:
+                    await self._purge()
+                    purged_s = time.monotonic()
+                refuser.collect()
                 fate = await self._append(payload, n, n - 1)
                 if fate is not Fate.FULL:
                     return fate
+                refuser.refuse()
         finally:
             refuser.close()
         return Fate.UNKNOWN

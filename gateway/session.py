@@ -193,6 +193,11 @@ class Session:
             return self._keep(frame, len(payload))
         return self._take(frame, now)
 
+    def stir(self, now: Now) -> list[Action]:
+        """A control frame, or a part of a message: too many can't be refused."""
+        is_fine = self.state is State.OVER or self._bucket.take(now.mono_s)
+        return [] if is_fine else [self._over(Close.PROTOCOL_ABUSE)]
+
     def _bare(self, payload: bytes) -> frames.ClientFrame | None:
         """The older shape of `chat.send`, where `payload` is one."""
         try:

@@ -7,7 +7,6 @@ of its own.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -16,11 +15,11 @@ import structlog
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import CLOSED, CONNECTING, OPEN
-from websockets.server import ServerProtocol
 
 from gateway import handshake, metrics, wire
 from gateway import session as machine
 from gateway.opening import Opening
+from gateway.rfc6455 import Protocol
 from gateway.session import Session
 from schemas.accounts import Result
 from schemas.claims import Claims
@@ -38,11 +37,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_quiet = logging.getLogger("cabrank.gateway.websockets")
-_quiet.setLevel(logging.CRITICAL)
-"""websockets says little that the metrics don't, and quotes what clients sent."""
-
 _NEVER = float("inf")
+READ_BYTES_MAX = 16 * 1024
+"""So much is parsed before limits are looked at again; uvloop reads 256 KiB at once,
+which could hold 40,000 pings."""
 
 
 class Connection(Opening):
@@ -67,7 +65,7 @@ class Connection(Opening):
         server_state: "ServerState | None" = None,
         app_state: Any = None,  # noqa: ARG002 - uvicorn passes it
     ) -> None:
-        super().__init__(edge, ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_quiet))
+        super().__init__(edge, Protocol(FRAME_BYTES_MAX))
         self._server_state = server_state
         self._session: Session | None = None
         self._seat: Seat | None = None
@@ -99,6 +97,15 @@ class Connection(Opening):
     def data_received(self, data: bytes) -> None:
         if self._is_undecided(data):
             return
+        if len(data) <= READ_BYTES_MAX:
+            self._received(data)
+            return
+        for start in range(0, len(data), READ_BYTES_MAX):
+            if not self._transport.is_reading():
+                return
+            self._received(data[start : start + READ_BYTES_MAX])
+
+    def _received(self, data: bytes) -> None:
         ws = self._ws
         ws.receive_data(data)
         for event in ws.events_received():
@@ -122,6 +129,8 @@ class Connection(Opening):
 
     def _frame(self, frame: Frame) -> None:
         opcode = frame.opcode
+        if opcode is not Opcode.TEXT or not frame.fin:
+            self._stirred()
         if opcode is Opcode.TEXT:
             if frame.fin:
                 self._text(bytes(frame.data))
@@ -135,10 +144,22 @@ class Connection(Opening):
                     self._text(whole)
         elif opcode is Opcode.PONG:
             self._pong_s = _NEVER
+        elif opcode is Opcode.PING:
+            if self._ws.writes and self._ws.state is OPEN:
+                self._write_control()  # before what follows it is answered
         elif opcode is Opcode.BINARY:
             self.close(Close.UNSUPPORTED_DATA)
         elif opcode is Opcode.CLOSE:
             self._end_session()
+
+    def _stirred(self) -> None:
+        if self._session is None:
+            return
+        now = self._edge.now()
+        for action in self._session.stir(now):
+            self._act(action, now)
+            # What else comes isn't even read; the close frame gets its time to arrive.
+            self._transport.pause_reading()
 
     def _text(self, payload: bytes) -> None:
         session = self._session

@@ -61,6 +61,8 @@ class Audit:
         self._trips = Trips(seq_of(last + 1, 0) - 1)
         self._first: int | None = None
         self._last = 0
+        self._rowless: set[int] = set()
+        """Seqs of events that are in the ledger, but not among `trip_events`."""
         self.counts = Counts()
 
     async def chunk(
@@ -101,6 +103,8 @@ class Audit:
                 found = await self._range(connection, table, low, high)
                 name = table.__tablename__
                 differences += compare(name, expected, found, buried)
+                if table is TripEventRow:
+                    self._rowless.update(seq for _, seq in events.keys() - found.keys())
             latest = newest(r for r in moves if (r.ledger, r.seq) not in buried)
             trips = await _trips(connection, [row.trip_id for row in latest])
         self.counts.trips += len(latest)
@@ -135,7 +139,7 @@ class Audit:
             table.seq.between(low, high),
         )
         rows = (await connection.execute(question)).mappings()
-        return {(row["ledger"], row["seq"]): row for row in rows}
+        return {(row["ledger"], row["seq"]): dict(row) for row in rows}
 
     async def _extra_trips(self, connection: AsyncConnection) -> list[Difference]:
         """Trips whose last move is in the ledger's range, but not in the ledger. The
@@ -157,11 +161,11 @@ class Audit:
             select(TripRow.id, TripRow.seq)
             .where(TripRow.region == self._region, TripRow.seq.between(low, high))
             .where(~known)
-            .limit(LISTED_MAX)
         )
         return [
             Difference("extra", "trips", f"trip {row.id}, seq {row.seq}")
             for row in await connection.execute(question)
+            if row.seq not in self._rowless
         ]
 
     async def _rooms(self, connection: AsyncConnection) -> list[Difference]:
@@ -207,7 +211,7 @@ async def _trips(connection: AsyncConnection, ids: list[str]) -> dict[str, Row]:
             TripRow.id.in_(ids[start : start + IDS_MAX])
         )
         for row in (await connection.execute(question)).mappings():
-            found[row["id"]] = row
+            found[row["id"]] = dict(row)
     return found
 
 

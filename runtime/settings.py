@@ -51,7 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 0
     connections_per_user_max: Annotated[
         int, Meta(ge=1, description="WebSockets of one user on one gateway")
-    ] = 100
+    ] = 1_000
     connections_per_address_max: Annotated[
         int,
         Meta(

@@ -4,7 +4,6 @@ A room's own `seq` (`n` inside, where `seq` is the event's) counts its messages 
 densely, and is given by the region's leader: all members see one order.
 """
 
-import re
 from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct
@@ -20,23 +19,24 @@ PRESENCE_INTERVAL_S = 1.0
 PRESENCE_SILENCE_MS = 4_000
 """A gateway that says nothing for so long is gone, and its sessions with it."""
 
-_TRIP_ROOM = re.compile(
-    r"trip_([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})", re.ASCII
-)
+_TRIP_ROOM = "trip_"
 
 RoomName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX, pattern=NO_NUL)]
 
 
 def trip_of(room: str) -> str | None:
-    """The trip whose own room this is, its id in lower case; None: an open room."""
-    match = _TRIP_ROOM.fullmatch(room)
-    return None if match is None else match[1].lower()
+    """The trip whose own room this is, its id in lower case; None: an open room. Any
+    name that begins so is a trip's, whether or not there can be such a trip.
+    """
+    if not room.startswith(_TRIP_ROOM):
+        return None
+    return room.removeprefix(_TRIP_ROOM).lower() or None
 
 
 def of_trip(trip: str) -> str:
     """The room of a trip."""
-    return f"trip_{trip}"
+    return _TRIP_ROOM + trip
 
 
 def canonical(room: str) -> str:

@@ -1,12 +1,20 @@
 """Wall-clock instants: whole milliseconds since 1970 inside, RFC 3339 outside."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def rfc3339(at_ms: int) -> str:
     """`1795255200000` → `"2026-11-21T10:00:00.000Z"` (always three decimals and Z)."""
-    at = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(at_s: int) -> str:
+    """Nearly all instants are now: formatting one took a gateway 4 µs of the 21 that a
+    position took (`cabrank bench locations`).
+    """
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def from_rfc3339(text: str) -> int:

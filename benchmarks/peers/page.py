@@ -18,9 +18,12 @@ JOBS = (
     ("one request at a time", "deliveries per gateway CPU-second, 1 request at a time"),
     ("one request at a time: floor", "the floor, in the same run"),
     ("one request at a time: share of the floor", "share of the floor"),
+    ("one request at a time: floor at that pace", "the floor at the gateway's pace"),
+    ("one request at a time: share of the floor at that pace", "share of that"),
     ("bursts of 20", "deliveries per gateway CPU-second, bursts of 20"),
     ("bursts of 20: floor", "the floor, in the same run"),
     ("bursts of 20: lost", "lost in bursts of 20, %"),
+    ("bursts of 300: lost", "lost in a burst of 300 to 100 drivers, %"),
     ("p50 at 10/s", "request → last driver at 10/s, p50 ms"),
     ("p99 at 10/s", "request → last driver at 10/s, p99 ms"),
     ("trips", "trips/s (lifecycle)"),
@@ -39,7 +42,8 @@ Found = dict[str, list[Sheet]]
 
 
 def _rows(sheets: list[Sheet]) -> dict[str, Row]:
-    return {row.name: row for sheet in sheets for row in sheet.rows}
+    """By name; of two the first sheet's, which is of the greater number of drivers."""
+    return {row.name: row for sheet in reversed(sheets) for row in sheet.rows}
 
 
 def _line(words: list[str]) -> str:

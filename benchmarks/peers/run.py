@@ -45,7 +45,8 @@ class Sizes:
         self.drivers = 1000 // small
         self.runs = 1 if quick else 3
         self.ours = fanout.Job(self.drivers, self.runs, 300 // small, 30, 20, 10, 60)
-        self.theirs = fanout.Job(self.drivers, 1, 20, 2, 20, 10, 30)
+        self.theirs = fanout.Job(self.drivers, 1, 15, 2, 20, 10, 25)
+        self.flood = fanout.Job(100, 1, 1, 1, 300, 10, 0)
         self.connections = 5000 // small
         self.their_connections = 1000 // small
         self.pairs = 64 // small
@@ -96,6 +97,7 @@ def ours(sizes: Sizes) -> list[Sheet]:
             ),
         ]
     with subject(None, None, print) as system:
+        made.append(fanout.measure(system, sizes.flood, beside=False))
         people = [
             [Member(one.user, one.access) for one in _accounts(system, role, sizes)]
             for role in BOTH
@@ -127,6 +129,14 @@ def theirs(peer: Peer, sizes: Sizes) -> list[Sheet]:
             made,
             "fanout",
             lambda: fanout.measure(system, job, crowd=clients, beside=False),
+        )
+    with _running(peer) as (base, where):
+        system = Subject(base, where, crowded)
+        flood = sizes.flood
+        _attempt(
+            made,
+            "fanout",
+            lambda: fanout.measure(system, flood, crowd=clients, beside=False),
         )
     with _running(peer) as (base, where):
         people = [[_member(role) for _ in range(sizes.pairs)] for role in BOTH]

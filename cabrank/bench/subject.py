@@ -34,10 +34,16 @@ class Subject:
     def measured(
         self, sheet: Sheet, crowd: Worker, task: Task
     ) -> tuple[Done, dict[str, float]]:
-        """Have `task` done; what it took, by process. Adds both up in `sheet`."""
+        """Have `task` done; what it took, by process. Adds both up in `sheet`.
+
+        Raises:
+            LoadError: the crowd died, or there is no gateway whose CPU to read.
+        """
         before = cpu.snapshot(self.data_dir)
         done = crowd.do(task)
         used = cpu.by_service(before, cpu.snapshot(self.data_dir))
+        if GATEWAY not in used:
+            raise LoadError(f"No gateway's pid is in {self.data_dir / 'run'}.")
         used["load"] = done.cpu_s
         sheet.burn(used)
         sheet.blame(done.troubles)

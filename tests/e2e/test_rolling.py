@@ -97,7 +97,7 @@ async def ask_over_http(url: str, person: Person, over: asyncio.Event) -> int:
 async def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_event(
     own_stack: Start, how: str
 ) -> None:
-    stack = own_stack("--gateways", "2" if how == "signal" else "1")
+    stack = own_stack("--gateways", "2" if how == "signal" else "1", "--share-port")
     riding, driving = stack.people("rider", 1)[0], stack.people("driver", 1)[0]
     rider, driver = Faithful(stack.url, riding), Faithful(stack.url, driving)
     living = [asyncio.create_task(each.live()) for each in (rider, driver)]
@@ -126,7 +126,6 @@ async def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_event(
         after[name] != pid and alive(after[name]) for name, pid in before.items()
     )
 
-    count = len(rider.events)
     over.set()
     made = await trips
     assert await asking > 0
@@ -142,7 +141,6 @@ async def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_event(
         parts = [(f["data"]["id"], f["type"]) for f in mine]
         seen = [pair for pair in parts if pair[1] != "trip.requested"]
         assert seen == [(trip, kind) for trip in made for kind in PARTS[1:]]
-    assert len(rider.events) >= count
     assert len(made) > 1
 
 
@@ -168,7 +166,7 @@ def connections(url: str) -> int:
 async def test_all_gateways_take_connections_on_the_first_ones_port(
     own_stack: Start,
 ) -> None:
-    stack = own_stack("--gateways", "2")
+    stack = own_stack("--gateways", "2", "--share-port")
     person = stack.people("rider", 1)[0]
     for _ in range(100):  # 2 ** -100 for all to meet the same one
         client, _ = await welcomed(stack.url, person.access)

@@ -161,7 +161,10 @@ class Shift:
         }
         outcome = self.do(SendMessage(**more, **envelope))
         if isinstance(outcome, Lookup):
-            outcome = self.do(SendMessage(**more, **self.looked_up(room), **envelope))
+            found = self.looked_up(room)
+            if outcome.trip and found["archived"] is None:
+                return  # the gateway says that there is no such trip
+            outcome = self.do(SendMessage(**more, **found, **envelope))
             assert not isinstance(outcome, Lookup)
 
     def pass_time(self, seconds: int, *, beats: bool) -> None:

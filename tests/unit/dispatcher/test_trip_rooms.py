@@ -104,7 +104,13 @@ def test_a_trips_room_has_one_name_whatever_its_letters_case() -> None:
     assert (data.room, texts(data)) == (of_trip(trip), ["hello"])
 
 
-@pytest.mark.parametrize("room", ["trip_", "trip_7", "TRIP_", "trips"])
+def test_a_room_of_what_can_be_no_trips_id_is_no_open_room() -> None:
+    outcome = World().join(RON, "trip_nope")
+    assert isinstance(outcome, Lookup)
+    assert outcome.trip == "nope"
+
+
+@pytest.mark.parametrize("room", ["trip_", "TRIP_", "trips"])
 def test_what_only_looks_like_a_trips_room_is_an_open_one(room: str) -> None:
     assert isinstance(World().join(RON, room), Decided)
 

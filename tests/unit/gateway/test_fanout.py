@@ -232,6 +232,10 @@ class Socket:
     def write(self, data: bytes) -> None:
         self.out += data
 
+    def deliver(self, data: bytes) -> bool:
+        self.write(data)
+        return False
+
     def write_latest(self, key: str, frame: bytes) -> None:
         self.out += frame
 

@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from cabrank.bench import output
+from cabrank.bench import output, worker
 from cabrank.bench.connections import CLIENTS_MAX, _shares
 from cabrank.bench.cpu import rss_bytes
-from cabrank.bench.fanout import Job
+from cabrank.bench.fanout import CROWD, Job
 from cabrank.bench.rows import Row, Sheet, middle
-from cabrank.bench.subject import per_cpu_s, subject
+from cabrank.bench.subject import Subject, per_cpu_s, subject
+from cabrank.bench.tasks import Count
 from cabrank.load import LoadError
 from schemas.codec import decode
 
@@ -67,7 +68,6 @@ def test_losses_end_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_plot_is_a_png(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="the extra `bench`")
     output.show([sheet()], as_json=False, plot=tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert capsys.readouterr().out
@@ -100,3 +100,20 @@ def test_running_system_needs_its_directory() -> None:
         subject("http://127.0.0.1:1", None, lambda _: None),
     ):
         pass
+
+
+def test_gateway_that_can_not_be_found_is_no_figure_of_zero(tmp_path: Path) -> None:
+    system = Subject("http://127.0.0.1:1", tmp_path, lambda *_: [])
+    with (
+        worker.running(*CROWD) as crowd,
+        pytest.raises(LoadError, match="No gateway's pid"),
+    ):
+        system.measured(sheet(), crowd, Count())
+
+
+def test_crowd_that_dies_is_told() -> None:
+    with (
+        worker.running(*CROWD) as crowd,
+        pytest.raises(LoadError, match="ended with status 1"),
+    ):
+        crowd.tell(b"no task")

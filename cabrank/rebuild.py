@@ -1,0 +1,232 @@
+"""`cabrank rebuild`: the retained ledgers into the database, by the same rows and the
+same statements as persistence, so that both may write at once and again and again.
+
+Adds what is missing and brings trips up to date; a row that somebody altered stays as
+it is (`cabrank verify` finds it), and users are not touched. The ledger is read by
+direct gets: what persistence has acknowledged stays so.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+
+from msgspec import Struct
+from nats.js import JetStreamContext
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from cabrank import doctor, ledgers
+from cabrank.errors import UnreachableError, UsageError
+from cabrank.ledgers import Chunk, Progress, Reader, connected
+from dispatcher.ledger import Ledger, open_ledger
+from persistence import database
+from persistence.models import DeadLetterRow, MessageRow, TripEventRow
+from persistence.projection import AnyRow, FutureRecord, Unreadable, read_record
+from persistence.store import Store
+from runtime import log, settings
+from runtime.bus import Bus
+from schemas.events import record_of, seq_of
+
+ATTEMPTS = 10
+RETRY_S = 1.0
+"""A database that is locked or restarted is back before."""
+HEADROOM_RECORDS = 1_000_000
+"""By so much a new ledger begins above what the database knows of the lost one, for
+clients may have seen events that persistence had not written: 15 minutes at the 1,000
+records/s of a leader under load. Numbers stay below 2^53 (JavaScript) for 2^41 records.
+"""
+
+
+class Rebuilt(Struct):
+    """Of one region."""
+
+    region: str
+    first: int
+    last: int
+    records: int = 0
+    events: int = 0
+    dead: int = 0
+    is_whole: bool = True
+    """False: what was before `first` is in neither the ledger nor the database."""
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.region}: records {self.first}-{self.last}: {self.records:,} "
+            f"records, {self.events:,} events"
+        )
+        if self.dead:
+            text += f", {self.dead:,} of them to dead_letters"
+        if not self.is_whole:
+            text += (
+                f"\n  What was before record {self.first} is no longer in the ledger, "
+                "nor in the database: restore a backup, then rebuild again."
+            )
+        return text
+
+
+async def rebuild(data_dir: Path | None) -> list[Rebuilt]:
+    """Replay all ledgers; the database is migrated first.
+
+    Raises:
+        UsageError: no ledger, a database that can't be used, records of a newer
+            version.
+        UnreachableError: NATS or the database does not answer.
+    """
+    log.configure("rebuild", "error")
+    found = doctor.subject(data_dir)
+    async with connected(found.nats_url) as bus:
+        js = bus.jetstream()
+        there = await ledgers.find(js)
+        if not there:
+            raise UsageError(
+                "This NATS server holds no ledger; where it was lost, begin a new one "
+                "with --new-ledger."
+            )
+        engine = await asyncio.to_thread(_migrated, found.database_url)
+        try:
+            return [await _replay(bus, js, engine, ledger) for ledger in there]
+        except FutureRecord as error:
+            raise UsageError(f"The ledger is newer than this program: {error}.") from (
+                None
+            )
+        finally:
+            engine.dispose()
+
+
+def _migrated(url: str) -> Engine:
+    try:
+        database.migrate(url)
+        return database.plain_engine(url)
+    except database.DatabaseError as error:
+        raise UsageError(f"The database can't be used: {error}.") from None
+    except (SQLAlchemyError, OSError) as error:
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: Exception) -> UnreachableError:
+    why = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return UnreachableError(f"The database can't be reached or refuses: {why}.")
+
+
+async def _replay(
+    bus: Bus, js: JetStreamContext, engine: Engine, ledger: Ledger
+) -> Rebuilt:
+    reader = Reader(bus, js, ledger)
+    store = Store(engine)
+    try:
+        await reader.open()
+        done = Rebuilt(ledger.region, reader.held.first, reader.held.last)
+        progress = Progress(ledger.region, reader.held.last)
+        try:
+            async for chunk in reader.chunks():
+                if not done.records:
+                    done.first = chunk.first
+                    done.is_whole = await asyncio.to_thread(
+                        _knows_before, engine, ledger, chunk
+                    )
+                await _write(store, ledger, chunk, done)
+                progress.reached(chunk.last)
+        finally:
+            progress.over()
+        return done
+    finally:
+        reader.close()
+
+
+def _knows_before(engine: Engine, ledger: Ledger, chunk: Chunk) -> bool:
+    """Whether the database has something of what the ledger has no longer."""
+    if chunk.first <= ledger.born_seq:
+        return True
+    identity = ledgers.identity(ledger, chunk)
+    with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
+        for table in (TripEventRow, MessageRow):
+            question = select(table.seq).where(
+                table.ledger == identity, table.seq < seq_of(chunk.first, 0)
+            )
+            if connection.execute(question.limit(1)).first() is not None:
+                return True
+    return False
+
+
+async def _write(store: Store, ledger: Ledger, chunk: Chunk, done: Rebuilt) -> None:
+    rows: list[AnyRow] = []
+    unreadable: list[Unreadable] = []
+    for message in chunk.messages:
+        good, bad = read_record(ledger.stream, message.seq, message.payload)
+        rows += good
+        unreadable += bad
+    at_ms = time.time_ns() // 1_000_000
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            dead = await asyncio.to_thread(store.write, rows, unreadable, at_ms)
+            break
+        except OperationalError as error:
+            if attempt == ATTEMPTS:
+                raise _unreachable(error) from None
+            await asyncio.sleep(RETRY_S)
+        except SQLAlchemyError as error:
+            raise _unreachable(error) from None
+    done.records += len(chunk.messages)
+    done.events += len(rows) + len(unreadable)
+    done.dead += dead
+
+
+# ---- a ledger that was lost ----------------------------------------------------
+
+
+async def begin_anew(data_dir: Path | None) -> list[tuple[Ledger, bool]]:
+    """Make the ledgers that are not there, their numbers above all that the database
+    has; each of CABRANK_REGIONS with whether it was made now.
+
+    Raises:
+        UsageError: a ledger is there already and its numbers are the database's again.
+        UnreachableError: NATS or the database does not answer.
+    """
+    log.configure("rebuild", "error")
+    found = doctor.subject(data_dir)
+    values = settings.load()
+    async with connected(found.nats_url) as bus:
+        js = bus.jetstream()
+        engine = await asyncio.to_thread(_migrated, found.database_url)
+        try:
+            head = await asyncio.to_thread(_head_record, engine)
+        except SQLAlchemyError as error:
+            raise _unreachable(error) from None
+        finally:
+            engine.dispose()
+        first_seq = head + HEADROOM_RECORDS + 1 if head else 1
+        before = {ledger.region for ledger in await ledgers.find(js)}
+        made = []
+        for region in values.region_list():
+            ledger = await open_ledger(
+                js,
+                region,
+                bytes_max=values.ledger_bytes_max,
+                replicas=values.replicas,
+                first_seq=first_seq,
+            )
+            made.append((ledger, region not in before))
+        return made
+
+
+def _head_record(engine: Engine) -> int:
+    """The highest record of any ledger that left a row; 0: none did."""
+    heads = []
+    with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
+        for table in (TripEventRow, MessageRow, DeadLetterRow):
+            head = connection.execute(select(func.max(table.seq))).scalar_one()
+            heads.append(record_of(head or 0)[0])
+    return max(heads)
+
+
+def run(data_dir: Path | None, *, new_ledger: bool) -> int:
+    """Do it and tell; 0, or what the errors say."""
+    if new_ledger:
+        for ledger, is_new in asyncio.run(begin_anew(data_dir)):
+            verb = "begins" if is_new else "is there already: it began"
+            print(f"{ledger.region}: the ledger {verb} at record {ledger.born_seq}")
+        return 0
+    rebuilt = asyncio.run(rebuild(data_dir))
+    for one in rebuilt:
+        print(one)
+    return int(any(one.dead or not one.is_whole for one in rebuilt))

@@ -1,0 +1,92 @@
+"""Bytes nobody would send, through the whole protocol class: nothing raises, and what
+is kept of them is bounded.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.protocol import OPEN
+
+from gateway.limits import Limits
+from schemas.frames import FRAME_BYTES_MAX
+from tests.conformance.echo import Echo, EchoEdge
+from tests.conformance.wire import Line
+from tests.support.rawsocket import frame, upgrade
+
+opcodes = st.integers(0, 15)
+frames = st.builds(
+    frame,
+    opcodes,
+    st.one_of(st.binary(max_size=200), st.sampled_from([b"x" * 70_000, b"\xe2\x82"])),
+    fin=st.booleans(),
+    rsv=st.sampled_from([0, 0, 0, 0, 1, 2, 4]),
+    mask=st.sampled_from([b"\1\2\3\4", b"\1\2\3\4", None]),
+    length=st.one_of(st.none(), st.none(), st.integers(0, (1 << 64) - 1)),
+)
+streams = st.lists(st.one_of(frames, frames, st.binary(max_size=50)), max_size=12)
+
+
+async def run(talk: Callable[[Echo, EchoEdge], None], *, opened: bool) -> Line:
+    edge = EchoEdge(Limits())
+    echo = Echo(edge, FRAME_BYTES_MAX)
+    line = Line()
+    echo.connection_made(cast("asyncio.Transport", line))
+    if opened:
+        echo.data_received(upgrade(1, "/ws"))
+        assert echo._ws.state is OPEN
+    talk(echo, edge)
+    edge.end_tick()
+    echo.connection_lost(None)
+    assert not edge.connections
+    return line
+
+
+def feed(echo: Echo, data: bytes, cuts: list[int]) -> None:
+    """`data` in pieces of the sizes in `cuts`, over and over."""
+    line = cast("Line", echo._transport)
+    at = turn = 0
+    while at < len(data) and not line.is_closing():
+        size = cuts[turn % len(cuts)]
+        echo.data_received(data[at : at + size])
+        at, turn = at + size, turn + 1
+        held = len(echo._fragments or b"") + len(echo._ws.reader.buffer)
+        assert held <= 2 * FRAME_BYTES_MAX + 100_000
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams, st.lists(st.integers(1, 100_000), min_size=1, max_size=5))
+def test_any_frames_in_any_pieces_never_raise_and_are_never_hoarded(
+    stream: list[bytes], cuts: list[int]
+) -> None:
+    def talk(echo: Echo, edge: EchoEdge) -> None:
+        feed(echo, b"".join(stream), cuts)
+
+    asyncio.run(run(talk, opened=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400), st.lists(st.integers(1, 50), min_size=1, max_size=3))
+def test_any_bytes_for_a_handshake_never_raise(data: bytes, cuts: list[int]) -> None:
+    def talk(echo: Echo, edge: EchoEdge) -> None:
+        feed(echo, data, cuts)
+
+    asyncio.run(run(talk, opened=False))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.text(max_size=300), min_size=1, max_size=8),
+    st.lists(st.integers(1, 60), min_size=1, max_size=4),
+)
+def test_how_messages_are_cut_makes_no_difference(
+    texts: list[str], cuts: list[int]
+) -> None:
+    def talk(echo: Echo, edge: EchoEdge) -> None:
+        feed(echo, b"".join(frame(1, text.encode()) for text in texts), cuts)
+
+    line = asyncio.run(run(talk, opened=True))
+    _, _, sent = line.sent.partition(b"\r\n\r\n")
+    assert sent == b"".join(frame(1, text.encode(), mask=None) for text in texts)

@@ -1,0 +1,179 @@
+import json
+
+import pytest
+
+from cabrank import verify as verifying
+from cabrank.errors import UnreachableError, UsageError
+from cabrank.rebuild import rebuild
+from cabrank.verify import Report, verify
+from tests.contract.rebuild.conftest import Kept, Rows
+from tests.support.records import event, message, record, trip
+
+
+async def compared() -> Report:
+    (report,) = await verify(None, wait=False)
+    return report
+
+
+async def told() -> list[str]:
+    return [
+        f"{one.kind} {one.where} {one.what}" for one in (await compared()).differences
+    ]
+
+
+@pytest.mark.usefixtures("projected")
+async def test_what_persistence_wrote_is_equal() -> None:
+    report = await compared()
+    assert report.different == 0
+    assert report.counts.trip_events == 12
+    assert report.counts.messages == 6
+    assert report.counts.records == 21
+
+
+@pytest.mark.usefixtures("projected")
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("DELETE FROM trip_events WHERE seq = 4096", "missing trip_events seq 4096"),
+        ("DELETE FROM messages WHERE n = 1 AND room = 'bar'", "missing messages"),
+        ("UPDATE trip_events SET by = 'x' WHERE version = 1", "different trip_events"),
+        ("UPDATE trip_events SET data = '{}' WHERE version = 4", ": data"),
+        ("UPDATE messages SET text = 'x' WHERE n = 2", ": text"),
+        ("DELETE FROM trips WHERE rider_id = 'r1'", "missing trips"),
+        ("UPDATE trips SET status = 'STARTED'", ": status"),
+        ("UPDATE trips SET version = 3", "stale trips"),
+        ("UPDATE trips SET version = 9", "different trips"),
+        ("UPDATE rooms SET last_n = 2 WHERE name = 'bar'", "different rooms bar"),
+        ("DELETE FROM rooms WHERE name = 'hall'", "missing rooms hall"),
+    ],
+)
+async def test_every_altered_row_is_told(rows: Rows, statement: str, says: str) -> None:
+    if rows.engine.dialect.name == "postgresql":
+        statement = statement.replace(" by =", ' "by" =')
+    assert rows.run(statement) > 0
+    differences = await told()
+    assert any(says in one for one in differences), differences
+
+
+async def test_rows_the_ledger_does_not_have_are_extra(
+    projected: Kept, rows: Rows
+) -> None:
+    rows.run("UPDATE trip_events SET seq = seq + 1 WHERE seq = 4096")
+    rows.run("UPDATE messages SET seq = seq + 100 WHERE n = 1 AND room = 'hall'")
+    rows.run("UPDATE trips SET id = 'ghost' WHERE rider_id = 'r0'")
+    differences = await told()
+    assert f"extra trip_events seq 4097 of ledger {projected.id}" in differences
+    assert any("extra messages" in one for one in differences)
+    assert any("extra trips trip ghost" in one for one in differences)
+
+
+@pytest.mark.usefixtures("projected")
+async def test_rows_beyond_the_ledgers_end_are_extra(rows: Rows) -> None:
+    rows.run("UPDATE trip_events SET seq = 4096000 WHERE seq = 4096")
+    differences = await told()
+    assert "extra ledger rows up to record 1000, LEDGER_main ends at 21" in differences
+
+
+async def test_rows_of_a_ledger_before_are_not_compared(
+    projected: Kept, rows: Rows
+) -> None:
+    rows.run("UPDATE trip_events SET ledger = 'old'")
+    rows.run("UPDATE messages SET ledger = 'old'")
+    rows.run("UPDATE rooms SET ledger = 'old'")
+    report = await compared()
+    assert {one.kind for one in report.differences} == {"missing"}
+    assert report.different == 18
+    assert projected.n == 21
+
+
+async def test_what_was_purged_is_not_compared(projected: Kept, rows: Rows) -> None:
+    await projected.js.purge_stream(projected.stream.name, seq=9)
+    report = await compared()
+    assert (report.first, report.different) == (9, 0)
+    assert rows.run("DELETE FROM trip_events WHERE seq < 9 * 4096") > 0
+    assert (await compared()).different == 0
+
+
+async def test_a_hole_in_the_ledger_is_told(projected: Kept) -> None:
+    await projected.js.delete_msg(projected.stream.name, 3)
+    differences = await told()
+    assert "missing ledger record 3 of LEDGER_main" in differences
+    assert any("extra trip_events" in one for one in differences)
+
+
+async def test_a_ledger_of_many_chunks_is_compared_to_its_end(
+    projected: Kept, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cabrank.ledgers.BATCH_RECORDS", 4)
+    assert (await compared()).different == 0
+    rows.run("DELETE FROM trip_events WHERE version = 4")
+    assert (await compared()).different == 3
+    rows.run("UPDATE trips SET version = 9, seq = 2 WHERE rider_id = 'r0'")
+    assert (await compared()).different == 4
+    assert projected.n == 21
+
+
+async def test_an_event_among_the_dead_letters_differs(
+    projected: Kept, settled: None
+) -> None:
+    bad = json.loads(record(projected.n + 1, event(trip(7)), ledger=projected.id))
+    bad["events"][0]["kind"] = "unheard of"
+    await projected.append_raw(json.dumps(bad).encode())
+    assert any("missing dead_letters" in one for one in await told())
+    await rebuild(None)
+    assert [one.split()[0:2] for one in await told()] == [["dead", "letter"]]
+
+
+async def test_a_record_of_a_newer_version_is_not_judged(projected: Kept) -> None:
+    newer = json.loads(record(projected.n + 1, event(trip(7)), ledger=projected.id))
+    newer["v"] = 2
+    await projected.append_raw(json.dumps(newer).encode())
+    with pytest.raises(UsageError, match="newer than this program"):
+        await verify(None, wait=False)
+
+
+async def test_an_empty_ledger_equals_an_empty_database(
+    settled: None, ledger: Kept
+) -> None:
+    report = await compared()
+    assert (report.different, report.counts.records) == (0, 0)
+    assert ledger.n == 0
+
+
+async def test_persistence_that_lags_is_waited_for_and_then_named(
+    projected: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "WAIT_MAX_S", 0.3)
+    await projected.js.pull_subscribe(
+        projected.stream.subjects[0], "persistence", stream=projected.stream.name
+    )
+    with pytest.raises(UnreachableError, match="has record 0 of 21"):
+        await verify(None, wait=True)
+    assert (await compared()).different == 0
+
+
+@pytest.mark.usefixtures("settled")
+async def test_a_server_without_a_ledger_is_no_verdict() -> None:
+    with pytest.raises(UsageError, match="no ledger"):
+        await verify(None, wait=False)
+
+
+@pytest.mark.usefixtures("projected")
+async def test_only_the_first_twenty_differences_are_kept(rows: Rows) -> None:
+    rows.run("DELETE FROM trip_events")
+    rows.run("DELETE FROM messages")
+    rows.run("DELETE FROM trips")
+    report = await compared()
+    assert report.different == 21
+    assert len(report.differences) == 20
+
+
+async def test_messages_of_a_live_ledger_may_run_ahead(
+    projected: Kept, rows: Rows
+) -> None:
+    """What comes after the last record compared is not extra."""
+    await projected.append(message("hall", 4))
+    await rebuild(None)
+    assert (await compared()).different == 0
+    assert rows.run("DELETE FROM messages WHERE n = 4") == 1
+    assert (await compared()).different == 2  # the message, and the room's last

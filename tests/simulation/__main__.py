@@ -1,0 +1,86 @@
+# ruff: noqa: T201 - a command line prints
+"""`python -m tests.simulation`: many seeds, on all cores; what fails is shrunk.
+
+Exit status: 0, or 1 where a schedule broke a promise.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from tests.simulation import plan as plans
+from tests.simulation.shrink import shrink
+from tests.simulation.verdict import Verdict
+from tests.simulation.world import run
+
+CHUNK = 50
+
+
+def _play(seeds: range) -> list[tuple[int, Verdict]]:
+    """The failing ones."""
+    found = []
+    for seed in seeds:
+        verdict = run(plans.of(seed))
+        if verdict.violations:
+            found.append((seed, verdict))
+    return found
+
+
+def _chunks(seeds: range) -> Iterator[range]:
+    for start in range(0, len(seeds), CHUNK):
+        yield seeds[start : start + CHUNK]
+
+
+def _show(seed: int, verdict: Verdict) -> None:
+    print(f"\nseed {seed} (trace {verdict.trace}) breaks:", flush=True)
+    for violation in verdict.violations[:10]:
+        print(f"  {violation}")
+    rule = verdict.violations[0].partition(":")[0]
+
+    def fails_alike(other: Verdict) -> bool:
+        return any(text.startswith(rule) for text in other.violations)
+
+    print("shrinking", end="", flush=True)
+    small = shrink(
+        plans.of(seed), fails_alike, lambda _: print(".", end="", flush=True)
+    )
+    print(f"\n  {small}")
+    for violation in run(small).violations[:10]:
+        print(f"  {violation}")
+    print(f"again: python -m tests.simulation --first {seed} --seeds 1", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--seeds", type=int, default=3000, help="how many schedules")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    seeds = range(given.first, given.first + given.seeds)
+    began_s = time.monotonic()
+    done, failed = 0, 0
+    with multiprocessing.Pool(given.jobs, maxtasksperchild=100) as pool:
+        chunks = list(_chunks(seeds))
+        for chunk, found in zip(chunks, pool.imap(_play, chunks), strict=True):
+            done += len(chunk)
+            for seed, verdict in found:
+                failed += 1
+                if failed <= 5:
+                    _show(seed, verdict)
+            passed_s = time.monotonic() - began_s
+            line = (
+                f"{done:,} of {len(seeds):,} schedules, {failed} broke a promise, "
+                f"{done / passed_s * 60:,.0f} a minute"
+            )
+            end = "\r" if sys.stdout.isatty() else "\n"
+            if end == "\r" or done % (CHUNK * 20) == 0 or done == len(seeds):
+                print(line, end=end, flush=True)
+    print()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

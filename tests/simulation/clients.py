@@ -1,0 +1,333 @@
+"""Clients: they come, ask for what makes sense to them and for what doesn't, lose their
+connection, come back. They tell the watch all they did and saw.
+"""
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from websockets.protocol import OPEN
+
+from cabrank.history import Call
+from cabrank.load import wire
+from gateway.handshake import Accepted
+from gateway.socket import Connection
+from schemas.claims import Claims
+from schemas.trips import Role, Status, Trip
+from tests.simulation.net import TICK_S
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Machine, World
+
+THINK_S = 0.12
+"""The longest pause between two calls of a client."""
+NEXT = {
+    Status.STARTED: ("trip.arrive", "trip.arrive", "trip.begin", "trip.release"),
+    Status.ARRIVED: ("trip.begin", "trip.begin", "trip.begin", "trip.release"),
+    Status.IN_PROGRESS: ("trip.complete", "trip.complete"),
+}
+ANYTHING = (
+    "trip.arrive",
+    "trip.begin",
+    "trip.complete",
+    "trip.release",
+    "trip.cancel",
+    "trip.get",
+    "trip.accept",
+)
+
+
+class Cable:
+    """A socket's transport: bytes reach the client later, in order, or not at all."""
+
+    def __init__(self, client: "Client", machine: "Machine", rng: Random) -> None:
+        self.machine = machine
+        self.connection: Any = None
+        self._client = client
+        self._rng = rng
+        self._loop = machine.loop
+        self._up_s = self._down_s = 0.0
+        self.is_cut = False
+
+    def _after(self, before_s: float) -> float:
+        return max(before_s + TICK_S, self._loop.time() + self._rng.random() * 0.002)
+
+    # ---- what the gateway calls ------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        if not self.is_cut:
+            self._down_s = self._after(self._down_s)
+            world = self._loop.world
+            self._loop.call_at(self._down_s, self._arrive, data, context=world)
+
+    def _arrive(self, data: bytes) -> None:
+        if not self.is_cut:
+            self._client.receive(self, data)
+
+    def close(self) -> None:
+        self.cut()
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.is_cut
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    # ---- what the client calls -------------------------------------------------
+
+    def open(self, claims: Claims, since: int | None) -> None:
+        def begin() -> None:
+            edge = self.machine.held
+            if self.is_cut or edge is None:
+                self.cut()
+                return
+            connection = self.connection = Connection(edge)
+            connection.connection_made(self)  # type: ignore[arg-type]
+            connection._ws.state = OPEN
+            connection._begin(Accepted(None, claims, since, None))
+
+        self._up(begin)
+
+    def send(self, payload: bytes) -> None:
+        def arrive() -> None:
+            if not self.is_cut and self.connection is not None:
+                self.connection._text(payload)
+
+        self._up(arrive)
+
+    def _up(self, work: Any) -> None:
+        self._up_s = self._after(self._up_s)
+        self._loop.call_at(self._up_s, work, context=self.machine.context)
+
+    def cut(self) -> None:
+        """Both ends learn of it in their own time."""
+        if self.is_cut:
+            return
+        self.is_cut = True
+
+        def lost() -> None:
+            if self.connection is not None:
+                self.connection.connection_lost(None)
+
+        self._loop.call_later(
+            self._rng.random() * 0.05, lost, context=self.machine.context
+        )
+        self._loop.call_later(
+            self._rng.random() * 0.01, self._client.lost, self, context=self._loop.world
+        )
+
+
+class Client:
+    """One user with one session at a time."""
+
+    def __init__(self, world: "World", name: str, role: Role) -> None:
+        self.id = name
+        self.role = role
+        self._world = world
+        self._loop = world.loop
+        self._rng = world.rng(name)
+        self._cable: Cable | None = None
+        self._session = ""
+        self._sessions = 0
+        self._refs = 0
+        self._keys = 0
+        self.welcomed = False
+        self.recovering_to = -1
+        self._since: int | None = None
+        self.calls: dict[str, Call] = {}
+        self.trips: dict[str, Trip] = {}
+        self.open: dict[str, int] = {}
+        """Trips up for grabs → when it was learned, for who is online."""
+
+    def start(self) -> None:
+        self._loop.call_soon(self._connect)
+        self._loop.call_later(0.1 + self._rng.random() * 0.3, self._think)
+
+    @property
+    def is_idle(self) -> bool:
+        return self.welcomed and not self.calls
+
+    # ---- connection ------------------------------------------------------------
+
+    def _connect(self) -> None:
+        gateways = self._world.gateways
+        if not gateways:
+            self._loop.call_later(0.1, self._connect)
+            return
+        self._sessions += 1
+        self._session = f"{self.id}/{self._sessions}"
+        rng = self._world.rng(self._session)
+        self._cable = Cable(self, self._rng.choice(gateways), rng)
+        claims = Claims(
+            self.id, self.id, "F", "L", self.role, "main", self._session, 0, 1e12
+        )
+        self._cable.open(claims, self._since)
+
+    def lose(self) -> None:
+        if self._cable is not None:
+            self._cable.cut()
+
+    def gateway_died(self, machine: "Machine") -> None:
+        if self._cable is not None and self._cable.machine is machine:
+            self._cable.cut()
+
+    def lost(self, cable: Cable) -> None:
+        if cable is not self._cable:
+            return
+        self._cable = None
+        self.welcomed = False
+        for call in self.calls.values():
+            self._world.watch.history.unknown(call)
+        self.calls.clear()
+        self._loop.call_later(0.01 + self._rng.random() * 0.3, self._connect)
+
+    # ---- frames in -------------------------------------------------------------
+
+    def receive(self, cable: Cable, data: bytes) -> None:
+        at = 0
+        while at < len(data) and not cable.is_cut:
+            first, size, at = data[at], data[at + 1], at + 2
+            if size == 126:
+                size, at = int.from_bytes(data[at : at + 2], "big"), at + 2
+            elif size == 127:
+                size, at = int.from_bytes(data[at : at + 8], "big"), at + 8
+            payload, at = data[at : at + size], at + size
+            if first == 0x81:
+                self._take(wire.read_frame(payload))
+            elif first == 0x88:
+                cable.cut()
+
+    def _take(self, frame: wire.Frame) -> None:
+        checker = self._world.watch.checker
+        if frame.type in {"reply", "refused"}:
+            self._answered(frame)
+        elif frame.type == "welcome":
+            self._welcome(wire.read_welcome(frame.data))
+        elif frame.type == "trip.snapshot":
+            trip = wire.read_trip(frame.data)
+            checker.snapshot(self._session, trip)
+            self._saw(trip)
+        elif frame.seq is not None:
+            self._since = max(frame.seq, self._since or 0)
+            self._event(frame, frame.seq)
+
+    def _welcome(self, welcome: wire.Welcome) -> None:
+        self.welcomed = True
+        self._world.watch.checker.welcome(
+            self.id,
+            self._session,
+            welcome.seq,
+            welcome.trips,
+            recovered=welcome.recovered,
+        )
+        if not welcome.recovered:
+            self._since = welcome.seq
+        self.trips = {}
+        for trip in welcome.trips:
+            self._saw(trip)
+        self.open = {trip.id: trip.version for trip in welcome.open_trips}
+
+    def _event(self, frame: wire.Frame, seq: int) -> None:
+        checker = self._world.watch.checker
+        trip_id = wire.read_trip_ref(frame.data).id
+        if frame.type == "trip.taken":
+            self.open.pop(trip_id, None)
+            checker.feed(self._session, seq, frame.type, trip_id)
+        elif not wire.is_participant_frame(frame.data):
+            self.open[trip_id] = seq
+            checker.feed(self._session, seq, frame.type, trip_id)
+        else:
+            trip = wire.read_trip(frame.data)
+            checker.event(self._session, seq, frame.type, trip)
+            self._saw(trip)
+            if self.role is Role.DRIVER and frame.type == "trip.started":
+                self.open.pop(trip_id, None)
+
+    def _saw(self, trip: Trip) -> None:
+        watch = self._world.watch
+        watch.history.saw(trip, self._loop.time())
+        known = self.trips.get(trip.id)
+        if known is None or known.version < trip.version:
+            self.trips[trip.id] = trip
+        watch.seen[trip.id] = None
+
+    def _answered(self, frame: wire.Frame) -> None:
+        call = self.calls.pop(frame.ref or "", None)
+        if call is None:
+            self._world.watch.strange(f"{self.id}: an answer to {frame.ref}")
+            return
+        history = self._world.watch.history
+        now_s = self._loop.time()
+        if frame.type == "refused":
+            history.refused(call, wire.read_refused(frame.data).code, now_s)
+        elif call.kind in {"trip.decline", "driver.online", "driver.offline"}:
+            history.unknown(call)
+        else:
+            trip = wire.read_trip(frame.data)
+            history.answered(call, trip, now_s)
+            if call.kind != "trip.get":
+                self._world.watch.checker.answer(self.id, call.kind, trip)
+            watch = self._world.watch
+            watch.seen[trip.id] = None
+
+    # ---- what they do ----------------------------------------------------------
+
+    def _think(self) -> None:
+        world = self._world
+        if world.acting and world.calls_left and self.welcomed and len(self.calls) < 2:
+            what = self._choose()
+            if what is not None:
+                world.calls_left -= 1
+                self._ask(*what)
+        if world.acting:
+            self._loop.call_later(self._rng.random() * THINK_S, self._think)
+
+    def _mine(self) -> Trip | None:
+        for trip in self.trips.values():
+            is_rider = self.role is Role.RIDER
+            driver = trip.driver is not None and trip.driver.id == self.id
+            ended = trip.status in {"COMPLETED", "CANCELLED", "EXPIRED"}
+            if not ended and (is_rider or driver):
+                return trip
+        return None
+
+    def _choose(self) -> tuple[str, str | None] | None:
+        rng, mine = self._rng, self._mine()
+        if rng.random() < 0.12 and self._world.watch.seen:
+            return rng.choice(ANYTHING), rng.choice(list(self._world.watch.seen))
+        if self.role is Role.RIDER:
+            if mine is None or rng.random() < 0.1:
+                return "trip.request", None
+            return ("trip.cancel", mine.id) if rng.random() < 0.15 else None
+        if self.role is Role.OPERATOR:
+            if not self._world.watch.seen or rng.random() < 0.7:
+                return None
+            kind = rng.choice(("trip.cancel", "trip.complete"))
+            return kind, rng.choice(list(self._world.watch.seen))
+        if mine is not None and mine.status in NEXT:
+            return rng.choice(NEXT[mine.status]), mine.id
+        if rng.random() < 0.05:
+            return rng.choice(("driver.online", "driver.offline")), None
+        return ("trip.accept", rng.choice(list(self.open))) if self.open else None
+
+    def _ask(self, kind: str, trip: str | None) -> None:
+        self._refs += 1
+        data: dict[str, object] = {}
+        key = None
+        if kind == "trip.request":
+            data = {"pick_up_address": "A", "drop_off_address": "B"}
+            if self._rng.random() < 0.5:
+                self._keys += self._rng.random() < 0.8
+                key = data["idempotency_key"] = f"k{self._keys}"
+        elif trip is not None:
+            data = {"id": trip}
+        ref = f"{self._session}/{self._refs}"
+        call = Call(self.id, self.role, kind, trip, key, self._loop.time())
+        self.calls[ref] = call
+        self._world.watch.history.add(call)
+        if self._cable is not None:
+            self._cable.send(wire.command(kind, ref, data))

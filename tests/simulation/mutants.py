@@ -1,0 +1,185 @@
+"""The system with one of its promises' guards taken away. The simulation must notice
+each (test_mutants.py); what it doesn't notice, it doesn't test.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import dispatcher.fence
+import dispatcher.lead
+import dispatcher.region
+import persistence.writer
+from dispatcher.batch import Batch, Batcher, Writer
+from dispatcher.engine import Engine, Limits
+from dispatcher.fence import Fate, Fence
+from dispatcher.lead import Lead
+from dispatcher.region import Region
+from dispatcher.ring import Kept, Ring
+from dispatcher.snapshots import Head, SnapshotStore
+from persistence.pull import Delivery
+from schemas.codec import decode
+from schemas.commands import AnyCommand
+from schemas.events import TripEvent
+
+
+class Fenceless(Fence):
+    """Records go in wherever they fall."""
+
+    def _send(self) -> None:
+        self._headers = b"NATS/1.0\r\n\r\n"
+        super()._send()
+
+    def _on_ack(self, subject: bytes, _: bytes, payload: bytes, headers: bytes) -> None:
+        if self._n and b'"seq"' in payload and subject.endswith(b".%d" % self._n):
+            self._settle(Fate.STORED)
+        else:
+            super()._on_ack(subject, _, payload, headers)
+
+
+class Forgetful(Batcher):
+    """A command that comes again is decided again."""
+
+    def take(self, reply: str, command: AnyCommand, now_ms: int) -> bool:
+        self._undelivered.pop(command.id, None)
+        return super().take(reply, command, now_ms)
+
+    def delivered(self, batch: Batch) -> None:
+        for entry in batch.entries:
+            self._undelivered.pop(entry.answer.id, None)
+
+
+class Hasty(Lead):
+    """Answers leave with the record, not after it."""
+
+    def _pump(self) -> None:
+        before = self._in_flight
+        super()._pump()
+        batch = self._in_flight
+        if batch is not None and batch is not before:
+            self._publisher.events(batch.events, batch.encoded)
+            self._publisher.answers(self.epoch, batch.entries)
+
+
+class Epochless(Region):
+    """Leads on from where the ledger seems to end."""
+
+    async def _append(self, payload: bytes, n: int, expected: int) -> Fate:
+        return Fate.STORED
+
+    async def _take_over(self) -> Writer | None:
+        writer = await super()._take_over()
+        if writer is not None:
+            self._n -= 1
+        return writer
+
+
+class Skipping(SnapshotStore):
+    """Replays from the record after the next."""
+
+    async def load(self, limits: Limits) -> tuple[Head, Engine] | None:
+        loaded = await super().load(limits)
+        if loaded is None:
+            return None
+        head, engine = loaded
+        return Head(head.v, head.ledger, head.n + 1, head.replay_from), engine
+
+
+class Acknowledging(persistence.writer.Writer):
+    """Acknowledges what it is about to write."""
+
+    async def _write(self, batch: list[Delivery]) -> bool:
+        for delivery in batch:
+            self._acknowledge(delivery)
+        return await super()._write(batch)
+
+
+class Pipelined(Fence):
+    """Two records in flight, each expecting the one before it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._waiting: tuple[bytes, int] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._waiting is not None
+
+    def append(self, payload: bytes, n: int, expected: int) -> None:
+        if not self._n:
+            super().append(payload, n, expected)
+            return
+        self._waiting = (payload, n)
+        headers = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n"
+        subject = self._ledger.subject
+        self._bus.send(subject, payload, f"{self._inbox}.{n}", headers % expected)
+
+    def _settle(self, fate: Fate) -> None:
+        waiting, self._waiting = self._waiting, None
+        self._n = 0
+        if waiting is not None and fate is Fate.STORED:
+            # Sent once more: a lost acknowledgement is read back anyway.
+            super().append(*waiting, waiting[1] - 1)
+        self._settled(fate)
+
+
+class TwoAtOnce(Lead):
+    """The lead that goes with it."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._flying: list[Batch] = []
+
+    def _pump(self) -> None:
+        before = self._in_flight
+        super()._pump()
+        if self._in_flight is not None and self._in_flight is not before:
+            self._flying.append(self._in_flight)
+
+    def _settled(self, fate: Fate) -> None:
+        self._in_flight = self._flying.pop(0) if self._flying else None
+        super()._settled(fate)
+
+
+def _nothing(_: Engine, __: str) -> None:
+    return None
+
+
+def _forgets_ended(ring: Ring, user: str, since: int) -> list[Kept] | None:
+    missed = _missed(ring, user, since)
+    if missed is None:
+        return None
+    ended = {decode(k.encoded, TripEvent).trip.id for k in missed if k.ended}
+    return [k for k in missed if decode(k.encoded, TripEvent).trip.id not in ended]
+
+
+_missed = Ring.missed
+Patch = tuple[Any, dict[str, Any]]
+MUTANTS: dict[str, list[Patch]] = {
+    "fence off": [
+        (dispatcher.lead, {"Fence": Fenceless}),
+        (dispatcher.region, {"Fence": Fenceless}),
+    ],
+    "dedupe off": [
+        (dispatcher.lead, {"Batcher": Forgetful}),
+        (Engine, {"remembered": _nothing}),
+    ],
+    "ack before commit": [(persistence.writer, {"Writer": Acknowledging})],
+    "an answer ahead of its record": [(dispatcher.region, {"Lead": Hasty})],
+    "no epoch record": [(dispatcher.region, {"Region": Epochless})],
+    "replay from the wrong record": [(dispatcher.region, {"SnapshotStore": Skipping})],
+    "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
+    "two records in flight": [
+        (dispatcher.region, {"Lead": TwoAtOnce}),
+        (dispatcher.lead, {"Fence": Pipelined}),
+    ],
+}
+
+
+@contextlib.contextmanager
+def mutated(name: str) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for target, values in MUTANTS[name]:
+            stack.enter_context(mock.patch.multiple(target, **values))
+        yield

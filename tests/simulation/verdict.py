@@ -1,0 +1,159 @@
+"""What is to be true when a schedule is over: for clients, ledger and database."""
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cabrank.history import History
+from cabrank.invariants import Checker
+from schemas.codec import decode
+from schemas.events import DriverEvent, TripEvent, seq_of
+from schemas.ledger import Record
+from schemas.trips import Role, Status, Trip
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Verdict(Struct):
+    """`trace`: of all that clients saw and the ledger holds; equal runs have equal
+    ones.
+    """
+
+    violations: list[str]
+    trace: str
+    took_s: float
+    """Virtual time."""
+    records: int
+    calls: int
+
+
+class Watch:
+    """All observations of one run."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self.now_s = now_s
+        self.checker = Checker()
+        self.history = History()
+        self.seen: dict[str, None] = {}
+        """Trips that anybody knows of."""
+        self._strange: list[str] = []
+
+    def strange(self, what: str) -> None:
+        self._strange.append(what)
+
+    def is_whole(self, world: "World") -> bool:
+        """Whether everybody is back and has been shown everything."""
+        if not all(client.is_idle for client in world.clients):
+            return False
+        if world.server.stream.consumer.pending:
+            return False
+        return not self.checker.unseen() and not _open_lists(world)
+
+    def judge(self, world: "World") -> Verdict:
+        violations = list(self._strange)
+        violations += world.loop.failures
+        for machine in world.machines:
+            for error in (machine.service.failure, machine.link.failed):
+                if error is not None:
+                    violations.append(f"{machine.name} failed: {error!r}")
+        for client in world.clients:
+            if not client.is_idle:
+                left = ", ".join(map(str, client.calls.values()))
+                violations.append(f"whole again: {client.id} waits for {left or 'all'}")
+        records = _ledger(world, violations)
+        _database(world, records, violations)
+        rows = {trip: world.database.audit(trip) for trip in self.checker.trips()}
+        for trip_id in list(self.seen) + [t for t in rows if t not in self.seen]:
+            audit = world.database.audit(trip_id)
+            for row in audit:
+                self.history.saw(decode(row.data, Trip))
+            if audit:
+                self.checker.history(decode(audit[-1].data, Trip), audit)
+        for violation in (*self.checker.finish(), *self.history.check()):
+            violations.append(f"{violation.rule}: {violation.message}")
+        violations += _open_lists(world)
+        return Verdict(
+            violations=violations,
+            trace=_trace(world, violations),
+            took_s=world.loop.time(),
+            records=len(world.server.stream.records),
+            calls=len(self.history.calls),
+        )
+
+
+def _ledger(world: "World", violations: list[str]) -> list[Record]:
+    """Records are numbered, and an epoch begins with an empty record of its own."""
+    records = []
+    epoch = 0
+    for n, payload in enumerate(world.server.stream.records, 1):
+        record = decode(payload, Record)
+        records.append(record)
+        if record.n != n:
+            violations.append(f"ledger: record {n} says it is {record.n}")
+        if record.epoch != epoch and (record.epoch != n or record.events):
+            violations.append(f"ledger: record {n} is of epoch {record.epoch}")
+        epoch = record.epoch
+        for i, event in enumerate(record.events):
+            if event.seq != seq_of(n, i):
+                violations.append(f"ledger: event {i} of record {n} is {event.seq}")
+    return records
+
+
+def _database(world: "World", records: list[Record], violations: list[str]) -> None:
+    """Ledger = database, row by row."""
+    written = {event.seq: event for record in records for event in record.events}
+    rows = {seq: row for (_, seq), row in world.database.events.items()}
+    for seq, event in written.items():
+        if not isinstance(event, TripEvent):
+            continue
+        row = rows.pop(seq, None)
+        if row is None:
+            violations.append(f"ledger = database: event {seq} has no row")
+        elif decode(row["data"].encode(), Trip) != event.trip:
+            violations.append(f"ledger = database: event {seq} differs")
+    violations += [f"ledger = database: row {seq} is no event" for seq in rows]
+    violations += [f"dead letter: {let.error}" for let in world.database.letters]
+
+
+def _open_lists(world: "World") -> list[str]:
+    """What drivers think is up for grabs and isn't, and what they don't know of. Not
+    of those who were offline: they learn of it when they come back.
+    """
+    newest: dict[str, Trip] = {}
+    were_offline = set()
+    gave_back: dict[str, set[str]] = {}
+    for payload in world.server.stream.records:
+        for event in decode(payload, Record).events:
+            if isinstance(event, DriverEvent):
+                were_offline.add(event.driver)
+            elif isinstance(event, TripEvent):
+                newest[event.trip.id] = event.trip
+                gave_back.setdefault(event.trip.id, set())
+                if event.type == "trip.released":
+                    gave_back[event.trip.id].add(event.by)
+    is_open = {trip.id for trip in newest.values() if trip.status is Status.REQUESTED}
+    wrong = []
+    for client in world.clients:
+        if client.role is not Role.DRIVER or client.id in were_offline:
+            continue
+        known = set(client.open)
+        missed = {trip for trip in is_open - known if client.id not in gave_back[trip]}
+        if known - is_open:
+            wrong.append(f"feed: {client.id} thinks open: {known - is_open}")
+        if missed:
+            wrong.append(f"feed: {client.id} doesn't know of {missed}")
+    return wrong
+
+
+def _trace(world: "World", violations: list[str]) -> str:
+    digest = hashlib.sha256()
+    for payload in world.server.stream.records:
+        digest.update(payload)
+    for call in world.watch.history.calls:
+        digest.update(str(call).encode())
+    for violation in violations:
+        digest.update(violation.encode())
+    return digest.hexdigest()[:16]

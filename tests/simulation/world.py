@@ -1,0 +1,354 @@
+"""A whole cabrank in one thread and in virtual time: the real dispatchers, gateways and
+writers over simulated NATS, clients, clocks and database.
+
+`run` is a function of its plan: the same plan gives the same verdict, message by
+message. What each process runs is the shipped code, shell included; what stands in for
+something is in loop.py, net.py, stream.py and database.py.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+from unittest import mock
+
+import structlog
+
+import dispatcher.region
+import gateway.edge
+import gateway.socket
+import persistence.pull
+import persistence.writer
+from dispatcher.engine import Engine, Limits
+from gateway.edge import Edge
+from gateway.limits import Limits as EdgeLimits
+from runtime.lifecycle import Service
+from runtime.settings import Settings
+from schemas.accounts import FindBacklog, FindTrip, Result
+from schemas.commands import AnyCommand
+from schemas.trips import Role
+from tests.simulation.clients import Client
+from tests.simulation.database import Database
+from tests.simulation.jet import Jet
+from tests.simulation.loop import Clock, Loop, Process
+from tests.simulation.net import Link, Server
+from tests.simulation.plan import LENGTH_S, Fault, Plan
+from tests.simulation.verdict import Verdict, Watch
+
+SETTLE_MAX_S = 30.0
+"""After the last fault everything is whole again within this, or it never is: a command
+may have to run into its deadline, a hung leader be noticed, records come again."""
+STEP_S = 0.25
+COMMAND_S = 4.0
+
+
+class Machine(Process):
+    """A process and what it holds."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        rng = world.rng(name)
+        super().__init__(world.loop, name, rng.choice((0.0, 0.0, -0.5, 0.5)))
+        self.link = Link(world.server, self, rng)
+        self.link.jetstream = lambda: Jet(self.link, world.server)
+        self.service: Service = self.context.run(Service, name)
+        self.held: Any = None
+
+
+class Asker:
+    """Stands for gateway/http/asker.py: asks the simulated database."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def ask(self, _: str, question: FindTrip | FindBacklog) -> Result:
+        await asyncio.sleep(0.001)
+        floor = self._world.server.stream.consumer.floor
+        return self._world.database.find(question, floor)
+
+
+class World:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.loop = Loop()
+        self._work = self.rng("work")
+        self.loop.work_s = lambda: self._work.random() * 0.01
+        self.server = Server(self.loop, self.rng("server"))
+        self.server.is_clustered = plan.clustered
+        self.database = Database()
+        self.watch = Watch(self.loop.time)
+        self.poisoned = 0
+        """So many decisions to come raise."""
+        self._made = 0
+        self.calls_left = plan.calls
+        self.acting = True
+        self.dispatchers: list[Machine] = []
+        self.gateways: list[Machine] = []
+        self.writers: list[Machine] = []
+        self.machines: list[Machine] = []
+        self.clients: list[Client] = []
+
+    def rng(self, name: str) -> Random:
+        """A source of its own for each, so that nobody's order is another's."""
+        return Random(f"{self.plan.seed} {name}")
+
+    # ---- processes -----------------------------------------------------------
+
+    def _machine(self, kind: str) -> Machine:
+        self._made += 1
+        machine = Machine(self, f"{kind}-{self._made}")
+        self.machines.append(machine)
+        return machine
+
+    def start_dispatcher(self) -> None:
+        if not self.server.is_up:
+            self.loop.call_later(0.1, self.start_dispatcher)
+            return
+        machine = self._machine("dispatcher")
+        self.dispatchers.append(machine)
+
+        def start() -> None:
+            settings = Settings(request_ttl_s=self.plan.request_ttl_ms / 1000)
+            region = machine.held = dispatcher.region.Region(
+                machine.service,
+                machine.link,  # type: ignore[arg-type]
+                machine.link.jetstream(),
+                name="main",
+                settings=settings,
+                instance=machine.name,
+            )
+            machine.link.on_reconnect = region.reconnected
+            machine.service.spawn("region", region.run(), may_end=True)
+
+        machine.start(start)
+
+    def start_gateway(self) -> None:
+        if not self.server.is_up:
+            self.loop.call_later(0.1, self.start_gateway)
+            return
+        machine = self._machine("gateway")
+        self.gateways.append(machine)
+
+        def start() -> None:
+            edge = machine.held = Edge(
+                bus=machine.link,  # type: ignore[arg-type]
+                identity=Anybody(),  # type: ignore[arg-type]
+                asker=Asker(self),  # type: ignore[arg-type]
+                service=machine.service,
+                origins=[],
+                limits=EdgeLimits(command_s=COMMAND_S, ping_s=1e6, resend_s=0.5),
+            )
+            machine.link.on_reconnect = edge.nats_is_back
+            machine.service.spawn("edge", edge.run())
+
+        machine.start(start)
+
+    def start_persistence(self) -> None:
+        if not self.server.is_up:
+            self.loop.call_later(0.1, self.start_persistence)
+            return
+        machine = self._machine("persistence")
+        self.writers.append(machine)
+
+        def start() -> None:
+            writer = machine.held = persistence.writer.Writer(
+                machine.link,  # type: ignore[arg-type]
+                self.database,  # type: ignore[arg-type]
+            )
+            machine.link.on_reconnect = writer.reconnected
+            writer.start(machine.service)
+
+        machine.start(start)
+
+    def _kill(self, machine: Machine) -> None:
+        if not machine.is_alive:
+            return
+        machine.kill()
+        machine.link.cut(at_once=self._work.random() < 0.5)
+        if machine in self.gateways:
+            self.gateways.remove(machine)
+            for client in self.clients:
+                client.gateway_died(machine)
+
+    # ---- faults --------------------------------------------------------------
+
+    def _strike(self, fault: Fault) -> None:
+        kind, _, whom = fault.kind.partition(" ")
+        later = self.loop.call_later
+        if whom in {"dispatcher", "gateway", "persistence"}:
+            self._strike_process(kind, whom, fault)
+        elif fault.kind == "database away":
+            self.database.is_away = True
+            later(fault.for_s, setattr, self.database, "is_away", False)
+        elif fault.kind == "restart nats" and self.server.is_up:
+            self.server.restart(fault.for_s)
+        elif fault.kind == "lose acks":
+            self.server.acks_to_lose = 1 + fault.which % 3
+        elif fault.kind == "ledger full":
+            self.server.stream.is_full = True
+            later(fault.for_s, setattr, self.server.stream, "is_full", False)
+        elif fault.kind == "slow disk":
+            self.server.store_max_s = 0.3
+            later(fault.for_s, setattr, self.server, "store_max_s", 0.002)
+        elif fault.kind == "slow network":
+            self.server.slow_s = 0.05
+            later(fault.for_s, setattr, self.server, "slow_s", 0.001)
+        elif fault.kind == "jump clock":
+            alive = [m for m in self.machines if m.is_alive]
+            machine = alive[fault.which % len(alive)]
+            machine.skew_s += (fault.for_s - 0.4) * 20
+        elif fault.kind == "tear snapshot":
+            self.server.torn = True
+        elif fault.kind == "decide raises":
+            self.poisoned += 1
+        elif fault.kind == "lose client":
+            self.clients[fault.which % len(self.clients)].lose()
+
+    def _strike_process(self, kind: str, whom: str, fault: Fault) -> None:
+        of_kind = {
+            "dispatcher": (self.dispatchers, self.start_dispatcher),
+            "gateway": (self.gateways, self.start_gateway),
+            "persistence": (self.writers, self.start_persistence),
+        }
+        machines, again = of_kind[whom]
+        alive = [machine for machine in machines if machine.is_alive]
+        if not alive:
+            return
+        machine = alive[fault.which % len(alive)]
+        if whom == "dispatcher" and fault.which < 4:  # rather who leads
+            machine = next((m for m in alive if m.held and m.held._lead), machine)
+        if kind == "kill":
+            self._kill(machine)
+            self.loop.call_later(fault.for_s, again)
+        elif kind == "cut":
+            machine.link.cut()
+        elif kind == "hang" and not machine.is_hung:
+            machine.hang()
+            self.loop.call_later(fault.for_s, machine.go_on)
+        elif kind == "resign" and machine.held is not None and not machine.is_hung:
+            machine.start(machine.held.resign)
+            self.loop.call_later(0.5, self._kill, machine)
+            self.loop.call_later(0.5 + fault.for_s, again)
+
+    # ---- a run ---------------------------------------------------------------
+
+    async def run(self) -> Verdict:
+        plan = self.plan
+        for _ in range(plan.dispatchers):
+            self.start_dispatcher()
+        for _ in range(plan.gateways):
+            self.start_gateway()
+        self.start_persistence()
+        for role, count in (
+            (Role.RIDER, plan.riders),
+            (Role.DRIVER, plan.drivers),
+            (Role.OPERATOR, plan.operators),
+        ):
+            for number in range(count):
+                client = Client(self, f"{role.value}-{number}", role)
+                self.clients.append(client)
+                client.start()
+        for fault in plan.faults:
+            self.loop.call_at(0.2 + fault.at_s, self._strike, fault)
+        await asyncio.sleep(0.2 + LENGTH_S)
+        self.acting = False
+        self._heal()
+        last_s = max((f.at_s + f.for_s for f in plan.faults), default=0)
+        await asyncio.sleep(max(0.0, 0.2 + last_s + 0.6 - self.loop.time()))
+        return await self._settle()
+
+    def _heal(self) -> None:
+        """Faults that don't end by themselves end now. Clocks further apart than a
+        command's deadline let no command live.
+        """
+        self.poisoned = 0
+        self.server.acks_to_lose = 0
+        for machine in self.machines:
+            machine.skew_s = 0.0
+
+    async def _settle(self) -> Verdict:
+        until_s = self.loop.time() + SETTLE_MAX_S
+        while self.loop.time() < until_s:
+            if self.watch.is_whole(self):
+                break
+            await asyncio.sleep(STEP_S)
+        return self.watch.judge(self)
+
+    def poison(self, engine: Engine, command: AnyCommand, seq: int) -> Any:
+        if self.poisoned and command.by.role is not Role.OPERATOR:
+            self.poisoned -= 1
+            raise ArithmeticError("planted")
+        return _decide(engine, command, seq)
+
+
+_decide = Engine.decide
+
+
+class Anybody:
+    """Stands for gateway/identity.py: every token is good."""
+
+    def is_revoked(self, _: object) -> bool:
+        return False
+
+    def verify(self, _: str, __: float) -> Any:
+        raise NotImplementedError
+
+
+class Secrets:
+    """Stands for the module `secrets`: ids that replay alike."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def token_hex(self, size: int) -> str:
+        self._count += 1
+        return f"{self._count:0{2 * size}x}"
+
+
+@contextlib.contextmanager
+def _staged(world: World) -> Iterator[None]:
+    """The code reads this world's clocks, and its periods are a schedule's."""
+    plan, clock = world.plan, Clock(world.loop)
+
+    def limits(**given: Any) -> Limits:
+        return Limits(**given, ring_events_max=plan.ring_events_max)
+
+    snapshot_s = 0.3 if plan.snapshots else 1e9
+    region = {"time": clock, "Limits": limits, "SNAPSHOT_S": snapshot_s}
+    region |= {"POLL_S": 0.2, "LEADER_PATIENCE": 2}
+
+    def decide(engine: Engine, command: AnyCommand, seq: int) -> Any:
+        return world.poison(engine, command, seq)
+
+    with contextlib.ExitStack() as stack:
+        for module, values in (
+            (dispatcher.region, region),
+            (gateway.edge, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
+            (gateway.socket, {"time": clock}),
+            (persistence.pull, {"time": clock}),
+            (persistence.writer, {"time": clock}),
+            (Engine, {"decide": decide}),
+        ):
+            stack.enter_context(mock.patch.multiple(module, **values))
+        yield
+
+
+def _silence(*_: Any) -> Any:
+    raise structlog.DropEvent
+
+
+def run(plan: Plan) -> Verdict:
+    """One schedule, from start to verdict."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(50),
+        processors=[_silence],
+        cache_logger_on_first_use=False,
+    )
+    world = World(plan)
+    try:
+        with _staged(world):
+            return world.loop.run_until_complete(world.run())
+    finally:
+        for machine in world.machines:
+            machine.kill()
+        world.loop.close()

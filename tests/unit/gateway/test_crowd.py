@@ -1,0 +1,46 @@
+"""What counts as one address, and how many connections it may have."""
+
+import pytest
+
+from gateway.crowd import Crowd, place
+from gateway.limits import Limits
+from schemas.refusals import Code
+from tests.unit.gateway.sessions import claims
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("a name", "a name"),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_address(address: str, counted: str) -> None:
+    assert place(address) == counted
+
+
+def test_who_leaves_makes_room_at_the_address() -> None:
+    crowd = Crowd(Limits(connections_per_address_max=1), lambda _: 0)
+    assert crowd.refusal("a", None) is None
+    crowd.enter("a")
+    refused = crowd.refusal("a", claims())
+    assert refused is not None
+    assert refused.code is Code.RATE_LIMITED
+    assert crowd.refusal("b", None) is None
+    crowd.leave("a")
+    assert crowd.refusal("a", None) is None
+    assert not crowd._at
+
+
+def test_a_user_s_limit_is_only_for_whom_is_known() -> None:
+    crowd = Crowd(Limits(connections_per_user_max=2), lambda _: 2)
+    assert crowd.refusal("a", None) is None
+    refused = crowd.refusal("a", claims())
+    assert refused is not None
+    assert "2 connections of one user" in refused.message
