@@ -5,6 +5,7 @@ ignored. Services ask through the async engine; the writer and the migrations, w
 have a thread of their own, through the plain one.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from persistence.errors import DatabaseError
@@ -33,6 +34,7 @@ POOL_MAX = 8
 MIGRATION_LOCK = 0x6361_6272_616E_6B  # "cabrank"
 MIGRATION_WAIT_S = 60
 """How long one runner of migrations waits for another."""
+WAL_RETRY_S = 0.05
 TABLE_LOCK_WAIT_S = 10
 """How long a migration waits for a table in use; all who come after wait with it."""
 
@@ -204,7 +206,7 @@ def migrate(url: str, revision: str = "head") -> None:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     made = plain_engine(url)
     try:
-        with made.connect() as connection:
+        with _connected(made) as connection:
             if is_sqlite(parsed):
                 # BEGIN IMMEDIATE below is the lock.
                 wait_ms = MIGRATION_WAIT_S * 1000
@@ -218,6 +220,20 @@ def migrate(url: str, revision: str = "head") -> None:
                 _move(connection, revision)
     finally:
         made.dispose()
+
+
+def _connected(made: Engine) -> Connection:
+    """Another runner may be at an SQLite file's first change to WAL, which no busy
+    timeout waits for.
+    """
+    deadline = time.monotonic() + MIGRATION_WAIT_S
+    while True:
+        try:
+            return made.connect()
+        except OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_S)
 
 
 def _lock(connection: Connection) -> None:
