@@ -57,12 +57,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--seeds", type=int, default=3000, help="how many schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=int, default=0, help="processes; 0: one a core")
     given = parser.parse_args()
+    jobs = given.jobs or os.cpu_count()
     seeds = range(given.first, given.first + given.seeds)
     began_s = time.monotonic()
     done, failed = 0, 0
-    with multiprocessing.Pool(given.jobs, maxtasksperchild=100) as pool:
+    with multiprocessing.Pool(jobs, maxtasksperchild=100) as pool:
         chunks = list(_chunks(seeds))
         for chunk, found in zip(chunks, pool.imap(_play, chunks), strict=True):
             done += len(chunk)

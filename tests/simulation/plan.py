@@ -10,6 +10,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.limits import MISSED_BYTES_MAX
+
 Kind = Literal[
     "kill dispatcher",
     "hang dispatcher",
@@ -57,9 +59,12 @@ class Plan(Struct, frozen=True):
     """Of all clients together."""
     faults: tuple[Fault, ...]
     ring_events_max: int
+    """At least what clients may have under way: a command is known by its event."""
     request_ttl_ms: int
     snapshots: bool
     clustered: bool
+    missed_bytes_max: int = MISSED_BYTES_MAX
+    """Whoever missed more is given the whole state instead."""
 
 
 def of(seed: int) -> Plan:
@@ -67,6 +72,7 @@ def of(seed: int) -> Plan:
     faults = [_fault(rng) for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4)))]
     # A gap that even the ring has lost is test_simulation.py's own case.
     gaps = any(f.kind in {"restart nats", "cut gateway"} for f in faults)
+    roomy = gaps or rng.random() < 0.7
     return Plan(
         seed=seed,
         riders=rng.randint(1, 3),
@@ -76,10 +82,11 @@ def of(seed: int) -> Plan:
         dispatchers=rng.choice((1, 2, 2)),
         calls=rng.choice((8, 16, 32)),
         faults=tuple(sorted(faults, key=lambda fault: fault.at_s)),
-        ring_events_max=max(rng.choice((6, 200_000, 200_000)), 200_000 * gaps),
+        ring_events_max=200_000 if roomy else 24,
         request_ttl_ms=rng.choice((300, 300_000, 300_000)),
         snapshots=rng.random() < 0.4,
         clustered=rng.random() < 0.2,
+        missed_bytes_max=MISSED_BYTES_MAX if roomy else 2000,
     )
 
 
@@ -115,6 +122,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, request_ttl_ms=300_000),
         replace(plan, snapshots=False),
         replace(plan, clustered=False),
+        replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
     ):
         if simpler != plan:
             yield simpler

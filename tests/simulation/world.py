@@ -16,6 +16,7 @@ from unittest import mock
 import structlog
 
 import dispatcher.region
+import dispatcher.ring
 import gateway.edge
 import gateway.socket
 import persistence.pull
@@ -328,6 +329,7 @@ def _staged(world: World) -> Iterator[None]:
             (persistence.pull, {"time": clock}),
             (persistence.writer, {"time": clock}),
             (Engine, {"decide": decide}),
+            (dispatcher.ring, {"MISSED_BYTES_MAX": plan.missed_bytes_max}),
         ):
             stack.enter_context(mock.patch.multiple(module, **values))
         yield
