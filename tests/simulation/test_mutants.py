@@ -6,8 +6,8 @@ from tests.simulation import plan as plans
 from tests.simulation.mutants import MUTANTS, mutated
 from tests.simulation.world import run
 
-SEEDS_MAX = 600
-"""Some 15 s; the slowest to show so far took 150."""
+SEEDS_MAX = 1500
+"""Some 45 s; the one that shows last (a wrong replay) takes 570 of them."""
 
 
 @pytest.mark.parametrize("name", MUTANTS)
