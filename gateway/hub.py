@@ -182,9 +182,14 @@ class Hub:
         connection.live()
         for seq, frame in held:
             seat.give(seq, frame, self._limits.held_max)
-        region.give(listener, listener.recipient.start(data))
+        stamped = listener.recipient.start(data)
         if claims.role is Role.DRIVER:
+            # Either may hold the first of one record's events: merged by `seq`.
+            region.own.setdefault(listener, []).extend(stamped)
             self._feed_ready(region, region.feed.start(data.feed))
+            region.flush()
+        else:
+            region.give(listener, stamped)
         self.gaps.check(listener)
         self._trip_rooms.synced(listener, data)
 

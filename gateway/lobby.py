@@ -167,12 +167,20 @@ class Lobby:
             self._untold.add(region)
 
     def admit(self, seat: Seat, name: str, n: int | None) -> None:
-        """Let a session hear its trip's room, whose last message was `n`."""
-        room = self.room(seat.listener.region, name, n)
+        """Let a session hear its trip's room from the message after `n` on; None: from
+        now on.
+        """
+        region = seat.listener.region
+        is_new = name not in region.rooms
+        room = self.room(region, name, n)
         if seat in room.live or seat in room.joining:
             return
         room.admit(Occupant(seat, explicit=False))
         _note(seat, room)
+        if is_new:  # NATS may not have heard of the subscription when somebody wrote
+            room.hold()
+            room.asking = True
+            self._ask(region, room, seat)
 
     # ---- rooms ---------------------------------------------------------------
 

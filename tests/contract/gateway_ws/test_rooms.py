@@ -358,7 +358,7 @@ async def test_what_the_rider_wrote_before_reaches_the_driver_too(
     driver = await world.driver()
     rooms.say(TRIP_ROOM, "second door")
     world.leader.push(DRIVER, 201, "trip.started", trip(1, 2, "STARTED"))
-    await driver.expect("trip.started")
+    await driver.expect("chat.message", lambda f: f["data"]["seq"] == 1)
     rooms.say(TRIP_ROOM, "are you there?")
     await driver.expect("chat.message", lambda f: f["data"]["seq"] == 2)
     assert [f["data"]["seq"] for f in driver.seen("chat.message")] == [1, 2]
