@@ -2,8 +2,8 @@
 
 Linearizability after Wing and Gong (1993), key by key: each trip with its transition
 table, each rider and each driver with their one active trip. A call whose answer never
-came, or was `unavailable`, may have happened or not. Pure; knows PROTOCOL.md only, not
-the dispatcher's tables. Events' order is cabrank/invariants.py's.
+came, or was `unavailable`, may have happened or not. Pure. Events' order is
+cabrank/invariants.py's.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -11,83 +11,43 @@ from typing import Any
 
 from msgspec import Struct
 
+from cabrank import sequential
 from cabrank.invariants import Violation
 from cabrank.linear import NEVER, Op, TooManyStates, explains
-from schemas.trips import DRIVING, TERMINAL, Role, Status, Trip
+from cabrank.sequential import MOVES, Call, State
+from schemas.trips import Status, Trip
+
+__all__ = ["Call", "History"]
 
 S = Status
-_BEFORE_PICK_UP = frozenset({S.STARTED, S.ARRIVED})
-_BEFORE_RIDE = _BEFORE_PICK_UP | {S.REQUESTED}
-MOVES: dict[str, tuple[Status, dict[Role, frozenset[Status]]]] = {
-    "trip.accept": (S.STARTED, {Role.DRIVER: frozenset({S.REQUESTED})}),
-    "trip.arrive": (S.ARRIVED, {Role.DRIVER: frozenset({S.STARTED})}),
-    "trip.begin": (S.IN_PROGRESS, {Role.DRIVER: _BEFORE_PICK_UP}),
-    "trip.complete": (
-        S.COMPLETED,
-        {
-            Role.DRIVER: frozenset({S.IN_PROGRESS}),
-            Role.OPERATOR: frozenset({S.IN_PROGRESS}),
-        },
-    ),
-    "trip.release": (S.REQUESTED, {Role.DRIVER: _BEFORE_PICK_UP}),
-    "trip.cancel": (
-        S.CANCELLED,
-        {
-            Role.RIDER: _BEFORE_RIDE,
-            Role.DRIVER: _BEFORE_PICK_UP,
-            Role.OPERATOR: _BEFORE_RIDE,
-        },
-    ),
-}
-"""PROTOCOL.md sections 1 and 2: where a command leads, who may give it, from where."""
 UNDECIDED = frozenset({"overloaded", "rate_limited"})
 """Refusals that say that nothing happened and nothing about the trip."""
 
 
-class Call(Struct, eq=False):
-    """One command of a client; times are any one clock's. `answer` or `code` is set
-    once it was answered; neither: nobody knows what became of it.
-    """
+class _Index(Struct):
+    """Calls by what they may have to do with; made once, for the verdict."""
 
-    user: str
-    role: Role
-    kind: str
-    trip: str | None
-    key: str | None
-    start: float
-    end: float = NEVER
-    answer: Trip | None = None
-    code: str | None = None
-
-    def __str__(self) -> str:
-        end = "…" if self.end == NEVER else f"{self.end:.4f}"
-        what = self.code or "unknown"
-        if self.answer is not None:
-            what = f"{self.answer.status.value} version {self.answer.version}"
-        return (
-            f"[{self.start:.4f}, {end}] {self.kind} by {self.user} of "
-            f"{self.trip or self.key or 'no key'}: {what}"
-        )
-
-
-class _State(Struct, frozen=True):
-    """A trip, as far as commands depend on it."""
-
-    version: int
-    status: Status
-    rider: str
-    driver: str | None
-    last: str
-    by: str
-    key: str | None
+    by_trip: dict[str, list[Call]] = {}
+    """Calls that named it or were answered with it."""
+    by_user: dict[str, list[Call]] = {}
+    lost_requests: dict[str, list[Call]] = {}
+    """A rider's requests that nobody knows the outcome of: of any trip of theirs."""
+    trips_of: dict[str, list[str]] = {}
 
 
 class History:
-    """Feed it every call, and every sight of a trip with when it was first had."""
+    """Feed it every call, and every sight of a trip with when it was first had.
+    `users`: whose calls are fed (None: everybody's); a trip that anybody else took part
+    in is not judged.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, users: frozenset[str] | None = None) -> None:
         self.calls: list[Call] = []
+        self.users = users
+        self.undecided = 0
+        """Searches of the last `check` that were given up."""
         self._facts: dict[str, dict[int, tuple[Trip, float]]] = {}
+        self._index = _Index()
 
     # ---- what clients did and saw --------------------------------------------
 
@@ -116,12 +76,38 @@ class History:
     def check(self) -> list[Violation]:
         """What no order explains. Facts must be complete: all audit rows were fed."""
         found: list[Violation] = []
+        self._index = self._indexed()
+        self.undecided = 0
         for trip in self._facts:
-            self._judge(f"trip {trip}", self._trip(trip), found)
-        for user in {call.user: call for call in self.calls}:
+            if not self._has_strangers(trip):
+                self._judge(f"trip {trip}", self._trip(trip), found)
+        for user in self._index.by_user:
             self._judge(f"user {user}", self._user(user), found)
         self._count_requests(found)
         return found
+
+    def _indexed(self) -> _Index:
+        index = _Index()
+        for call in self.calls:
+            index.by_user.setdefault(call.user, []).append(call)
+            about = {call.trip, call.answer.id if call.answer is not None else None}
+            for trip in about - {None}:
+                index.by_trip.setdefault(str(trip), []).append(call)
+            if call.kind == "trip.request" and _may_be(call):
+                index.lost_requests.setdefault(call.user, []).append(call)
+        for trip, facts in self._facts.items():
+            for user in _users_of(facts):
+                index.trips_of.setdefault(user, []).append(trip)
+        return index
+
+    def _has_strangers(self, trip: str) -> bool:
+        return self.users is not None and not _users_of(self._facts[trip]) <= self.users
+
+    def _calls_about(self, trip: str) -> list[Call]:
+        """Those that may have had a part in what became of it."""
+        rider = next(iter(self._facts[trip].values()))[0].rider.id
+        known = self._index.by_trip.get(trip, [])
+        return known + self._index.lost_requests.get(rider, [])
 
     def _judge(
         self,
@@ -133,15 +119,18 @@ class History:
             if explains(*case):
                 return
         except TooManyStates:
+            self.undecided += 1
             return
-        name = what.partition(" ")[2]
-        calls = [
-            str(call)
-            for call in self.calls
-            if name in {call.trip, call.user, call.answer and call.answer.id}
-        ]
-        text = "; ".join(calls)
-        found.append(Violation("some order explains it", f"{what}: {text}"))
+        kind, _, name = what.partition(" ")
+        calls = self._index.by_user if kind == "user" else self._index.by_trip
+        text = "; ".join(map(str, calls.get(name, [])))
+        found.append(
+            Violation(
+                "some order explains it",
+                f"{what}: no order of the commands fits their times and explains all "
+                f"answers: {text or 'nobody asked for what became of it'}",
+            )
+        )
 
     def _count_requests(self, found: list[Violation]) -> None:
         """One request makes one trip."""
@@ -153,9 +142,8 @@ class History:
                 rider = next(iter(facts.values()))[0].rider.id
                 made[rider] = made.get(rider, 0) + 1
         for rider, count in made.items():
-            lost = [call for call in self.calls if call.user == rider and _may_be(call)]
-            requests = [call for call in lost if call.kind == "trip.request"]
-            if count > len(requests):
+            requests = self._index.lost_requests.get(rider, [])
+            if count > len(requests) and (self.users is None or rider in self.users):
                 text = (
                     f"{count} trips of {rider} were answered to nobody, "
                     f"{len(requests)} requests of theirs have no answer"
@@ -167,7 +155,7 @@ class History:
     def _trip(self, trip: str) -> tuple[list[Op], Hashable, Callable[[Any], bool]]:
         facts = self._facts[trip]
         ops = []
-        for call in self.calls:
+        for call in self._calls_about(trip):
             if call.code in UNDECIDED:
                 continue
             if call.kind == "trip.request":
@@ -180,10 +168,10 @@ class History:
                 ops.append(self._op(call, steps))
         for version, (fact, at) in facts.items():
             if fact.status is S.EXPIRED:
-                ops.append(Op(0, at, _expiring(version)))
+                ops.append(Op(0, at, sequential.expiring(version)))
         newest = max(facts)
 
-        def is_final(state: _State | None) -> bool:
+        def is_final(state: State | None) -> bool:
             return state is not None and state.version == newest
 
         return ops, None, is_final
@@ -195,7 +183,7 @@ class History:
             end = max(end, call.start)
         return Op(call.start, end, steps, may_be_lost=_may_be(call))
 
-    def _fits(self, trip: str, state: _State, call: Call) -> bool:
+    def _fits(self, trip: str, state: State, call: Call) -> bool:
         """Whether a new state is one that was seen, and not before the call."""
         fact, at = self._facts[trip].get(state.version, (None, NEVER))
         return (
@@ -207,7 +195,7 @@ class History:
 
     def _requesting(
         self, call: Call, trip: str
-    ) -> Callable[[_State | None], Iterable[_State]] | None:
+    ) -> Callable[[State | None], Iterable[State]] | None:
         answer = call.answer
         if call.code is not None or (answer is not None and answer.id != trip):
             return None
@@ -215,9 +203,9 @@ class History:
         if made.rider.id != call.user:
             return None
 
-        def steps(state: _State | None) -> Iterable[_State]:
+        def steps(state: State | None) -> Iterable[State]:
             if state is None:
-                first = _State(1, S.REQUESTED, call.user, None, "", "", call.key)
+                first = State(1, S.REQUESTED, call.user, None, "", "", call.key)
                 fits = answer is None or answer.version == 1
                 if fits and self._fits(trip, first, call):
                     yield first
@@ -232,11 +220,11 @@ class History:
 
     def _moving(
         self, call: Call, trip: str
-    ) -> Callable[[_State | None], Iterable[_State]]:
-        def steps(state: _State | None) -> Iterable[_State]:
+    ) -> Callable[[State | None], Iterable[State]]:
+        def steps(state: State | None) -> Iterable[State]:
             if state is None:
                 return
-            for code, after in _outcomes(call, state):
+            for code, after in sequential.outcomes(call, state):
                 if code != call.code:
                     continue
                 answer = call.answer
@@ -250,19 +238,20 @@ class History:
     # ---- a user --------------------------------------------------------------
 
     def _user(self, user: str) -> tuple[list[Op], Hashable, Callable[[Any], bool]]:
-        """At most one active trip, and `…_busy` only while there is one."""
+        """At most one active trip, and `…busy` only while there is one."""
         ops = [
-            Op(call.start, call.end, _busy)
-            for call in self.calls
-            if call.user == user and call.code in {"rider_busy", "driver_busy"}
+            Op(call.start, call.end, sequential.busy)
+            for call in self._index.by_user[user]
+            if call.code in {"rider_busy", "driver_busy"}
         ]
-        for trip, facts in self._facts.items():
+        for trip in self._index.trips_of.get(user, []):
+            facts = self._facts[trip]
             was = False
             for version in sorted(facts):
                 fact, at = facts[version]
-                now = _occupies(fact, user)
+                now = sequential.occupies(fact, user)
                 if now != was:
-                    step = _begins(trip) if now else _ends(trip)
+                    step = sequential.begins(trip) if now else sequential.ends(trip)
                     start, end = self._when(trip, version, at)
                     ops.append(Op(start, end, step))
                 was = now
@@ -272,7 +261,7 @@ class History:
         """Between which times a version came to be."""
         starts, end = [], seen
         status = self._facts[trip][version][0].status
-        for call in self.calls:
+        for call in self._calls_about(trip):
             answer = call.answer
             made = answer is not None and (answer.id, answer.version) == (trip, version)
             if made:
@@ -292,81 +281,5 @@ def _may_be(call: Call) -> bool:
     return call.answer is None and call.code is None
 
 
-def _outcomes(call: Call, state: _State) -> Iterable[tuple[str | None, _State]]:
-    """(refusal or None, state after) of a command about a trip that there is."""
-    user, role = call.user, call.role
-    takes_part = {
-        Role.RIDER: state.rider == user,
-        Role.DRIVER: state.driver == user,
-        Role.OPERATOR: True,
-    }[role]
-    if call.kind == "trip.get":
-        yield (None if takes_part else "not_a_participant"), state
-        return
-    to, may = MOVES[call.kind]
-    accepts = call.kind == "trip.accept"
-    if role not in may:
-        yield "wrong_role", state
-    elif not accepts and not takes_part:
-        yield "not_a_participant", state
-    elif (state.last, state.by) == (call.kind, user):
-        yield None, state
-    elif state.status not in may[role]:
-        if state.last == call.kind and state.status in TERMINAL:
-            # Who ended a trip is forgotten when it goes into history.
-            yield None, state
-        if not accepts:
-            yield "wrong_status", state
-        else:
-            taken = state.status in DRIVING
-            yield ("trip_already_taken" if taken else "trip_not_open"), state
-    else:
-        if accepts:
-            yield "driver_busy", state
-        driver = user if accepts else state.driver
-        if call.kind == "trip.release":
-            driver = None
-        yield (
-            None,
-            _State(
-                state.version + 1, to, state.rider, driver, call.kind, user, state.key
-            ),
-        )
-
-
-def _expiring(version: int) -> Callable[[_State | None], Iterable[_State]]:
-    def steps(state: _State | None) -> Iterable[_State]:
-        if state is None or state.status is not S.REQUESTED:
-            return
-        if state.version + 1 == version:
-            yield _State(version, S.EXPIRED, state.rider, None, "", "", state.key)
-
-    return steps
-
-
-def _occupies(trip: Trip, user: str) -> bool:
-    if trip.rider.id == user:
-        return trip.status not in TERMINAL
-    is_driver = trip.driver is not None and trip.driver.id == user
-    return is_driver and trip.status in DRIVING
-
-
-def _busy(active: str | None) -> Iterable[str | None]:
-    if active is not None:
-        yield active
-
-
-def _begins(trip: str) -> Callable[[str | None], Iterable[str | None]]:
-    def steps(active: str | None) -> Iterable[str | None]:
-        if active is None:
-            yield trip
-
-    return steps
-
-
-def _ends(trip: str) -> Callable[[str | None], Iterable[str | None]]:
-    def steps(active: str | None) -> Iterable[str | None]:
-        if active == trip:
-            yield None
-
-    return steps
+def _users_of(facts: dict[int, tuple[Trip, float]]) -> frozenset[str]:
+    return frozenset().union(*(trip.participants() for trip, _ in facts.values()))

@@ -44,9 +44,13 @@ def explains(ops: list[Op], initial: Hashable, is_final: Callable[[Any], bool]) 
             return True
         left = [(i, op) for i, op in enumerate(ops) if not done >> i & 1]
         by = min((op.end for _, op in left if not op.may_be_lost), default=NEVER)
-        for i, op in left:
-            if op.start > by:
+        may_be_next = [(i, op) for i, op in left if op.start <= by]
+        for i, op in may_be_next:
+            if not op.may_be_lost and list(op.steps(state)) == [state]:
+                # It changes nothing: whatever order there is, this may come first.
+                may_be_next = [(i, op)]
                 break
+        for i, op in may_be_next:
             for after in op.steps(state):
                 node = (done | 1 << i, after)
                 if node not in seen:

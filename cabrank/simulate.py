@@ -61,6 +61,10 @@ class Result(Struct):
     violation_count: int
     outcomes: Counter[str]
     duration_s: float
+    calls: int
+    """Of which the history checker looked for an order that explains their answers."""
+    undecided: int
+    """Trips and users for which its search was given up."""
 
 
 class Simulation:
@@ -110,6 +114,8 @@ class Simulation:
         drivers = await self._make_users(Role.DRIVER, self.plan.drivers)
         Driver.drivers = len(drivers)
         ours = frozenset(account.user.id for account in riders)
+        everybody = frozenset(account.user.id for account in riders + drivers)
+        self.watch.history.users = everybody
         seeds = random.Random(self.plan.seed)  # noqa: S311 (reproducible on purpose)
         for account in riders + drivers:
             rng = random.Random(seeds.getrandbits(64))  # noqa: S311
@@ -233,6 +239,8 @@ class Simulation:
         if not last_look and checker.history_lags(trip, rows):
             return False
         checker.history(trip, rows)
+        for row in rows:
+            self.watch.history.saw(decode(row.data, Trip))
         self._outcomes[trip.status.value] += 1
         return True
 
@@ -243,9 +251,18 @@ class Simulation:
                 "no refusal without cause",
                 f"{figures.refusals[code]} commands were refused with {code}",
             )
-        violations = checker.finish()
+        checker.finish()
+        history = self.watch.history
+        for violation in history.check():
+            checker.violate(violation.rule, violation.message)
         return Result(
-            figures, violations, checker.violation_count, self._outcomes, duration_s
+            figures,
+            checker.violations,
+            checker.violation_count,
+            self._outcomes,
+            duration_s,
+            len(history.calls),
+            history.undecided,
         )
 
 
@@ -271,7 +288,9 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the random choices.")] = None,
 ) -> None:
-    """Run riders and drivers against a running system, and check its invariants."""
+    """Run riders and drivers against a running system, check its invariants, and that
+    some order of the commands explains all answers.
+    """
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
     bases = [base_url(text) for text in url or ["http://127.0.0.1:8000"]]
     plan = Plan(riders, drivers, duration, bases, data_dir, chosen)
@@ -281,6 +300,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     ):
         result = runner.run(_simulate(plan, say))
     report.show_simulation(result.figures, result.outcomes, result.duration_s, chosen)
+    report.show_history(result.calls, result.undecided)
     report.show_violations(result.violations, result.violation_count)
     if result.violation_count:
         raise typer.Exit(1)

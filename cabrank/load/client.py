@@ -9,13 +9,15 @@ import random
 import time
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from cabrank.history import Call, History
 from cabrank.invariants import Checker
 from cabrank.load import wire
 from cabrank.load.figures import Figures
 from cabrank.load.link import Link, LinkError, connect
 from cabrank.load.users import Account
+from cabrank.sequential import MOVES
 from schemas.closes import Close
 from schemas.refusals import RETRYABLE
 from schemas.trips import TERMINAL, OpenTrip, Role, Trip
@@ -30,6 +32,8 @@ RETRY_S = (0.1, 1.0)
 """Between two attempts of a refused but retryable command, drawn at random."""
 CLOSING_S = 0.01
 """Until a connection that is on its way out is noticed to be gone."""
+RECORDED = frozenset({"trip.request", "trip.get", *MOVES})
+"""Commands whose answers the history explains."""
 CLOSE_NAMES = {code.value: code.name.lower() for code in Close}
 TRIP_EVENTS = frozenset(
     {
@@ -57,6 +61,7 @@ class Watch(Struct):
 
     checker: Checker
     figures: Figures
+    history: History = field(default_factory=History)
 
 
 class Client:
@@ -195,11 +200,13 @@ class Client:
         """Send a command, and again until its outcome is known."""
         while True:
             await self._welcomed.wait()
-            frame = await self._attempt(kind, data)
+            call = self._call(kind, data)
+            frame = await self._attempt(call, data)
             if frame is None:
                 continue
             if frame.type == "refused":
                 refused = wire.read_refused(frame.data)
+                self._watch.history.refused(call, refused.code, time.monotonic())
                 self._watch.figures.refusals[refused.code.value] += 1
                 if refused.code in RETRYABLE:
                     self._watch.figures.retries += 1
@@ -210,10 +217,20 @@ class Client:
                 return Outcome()
             trip = wire.read_trip(frame.data)
             self._watch.checker.answer(self._id, kind, trip)
+            self._watch.history.answered(call, trip, time.monotonic())
             self._take(trip)
             return Outcome(trip=trip)
 
-    async def _attempt(self, kind: str, data: dict[str, object]) -> wire.Frame | None:
+    def _call(self, kind: str, data: dict[str, object]) -> Call:
+        """One attempt, as the history knows it: it may happen even unanswered."""
+        trip, key = (
+            str(data[name]) if name in data else None
+            for name in ("id", "idempotency_key")
+        )
+        role = self.account.user.role
+        return Call(self._id, role, kind, trip, key, time.monotonic())
+
+    async def _attempt(self, call: Call, data: dict[str, object]) -> wire.Frame | None:
         """None: the connection went, or nothing came in time."""
         link = self._link
         if link is None or not link.open:
@@ -224,8 +241,10 @@ class Client:
         future: asyncio.Future[wire.Frame | None]
         future = asyncio.get_running_loop().create_future()
         self._waiting[ref] = future
-        started = time.monotonic()
-        link.send(wire.command(kind, ref, data))
+        if call.kind in RECORDED:
+            self._watch.history.add(call)
+        call.start = started = time.monotonic()
+        link.send(wire.command(call.kind, ref, data))
         try:
             frame = await asyncio.wait_for(future, ANSWER_TIMEOUT_S)
         except TimeoutError:
@@ -235,7 +254,7 @@ class Client:
         if frame is None:
             self._watch.figures.retries += 1
         else:
-            self._watch.figures.answered(kind, time.monotonic() - started)
+            self._watch.figures.answered(call.kind, time.monotonic() - started)
         return frame
 
     # ---- frames --------------------------------------------------------------
@@ -270,6 +289,8 @@ class Client:
         )
         if not welcome.recovered:
             self._since = welcome.seq
+        for trip in welcome.trips:
+            self._watch.history.saw(trip, time.monotonic())
         self.trips = {trip.id: trip for trip in welcome.trips}
         self.open = {
             trip.id: trip for trip in welcome.open_trips if self._is_of_run(trip)
@@ -301,6 +322,7 @@ class Client:
 
     def _take(self, trip: Trip) -> None:
         """Keep the newest sight of an active trip."""
+        self._watch.history.saw(trip, time.monotonic())
         if trip.version < self._versions.get(trip.id, 0):
             return
         self._versions[trip.id] = trip.version

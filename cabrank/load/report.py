@@ -86,6 +86,13 @@ def show_simulation(
     )
 
 
+def show_history(calls: int, undecided: int) -> None:
+    text = f"history: {calls} calls, an order that explains their answers looked for"
+    if undecided:
+        text += f"; given up for {undecided} trips or users"
+    out().print(text, markup=False)
+
+
 def show_violations(violations: list[Violation], count: int) -> None:
     """Losses are violations of "answered is seen" and of "history equals answers"."""
     console = out()

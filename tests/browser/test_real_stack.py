@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from cabrank.chaos.cable import Cable
 from tests.browser.conftest import NewTab
 from tests.browser.site import Site
-from tests.support.cable import Cable
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,12 +7,13 @@ import subprocess
 import pytest
 
 from cabrank.bench.pair import STEPS
+from cabrank.chaos.cable import Cable
 from tests.support.nats import free_port
 from tests.support.stack import Stack, cabrank
 
 
-async def run(*args: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(cabrank, *args)
+async def run(*args: object) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(cabrank, *map(str, args))
 
 
 async def test_simulation_signs_its_people_up_and_finds_nothing_broken(
@@ -24,6 +25,28 @@ async def test_simulation_signs_its_people_up_and_finds_nothing_broken(
     assert "seed 7" in done.stdout
     assert "losses 0" in done.stdout
     assert "COMPLETED" in done.stdout
+
+
+class Liar(Cable):
+    """Says that a trip has ended where another driver has it."""
+
+    def passed(self, data: bytes) -> bytes:
+        return data.replace(b'"trip_already_taken"', b'"trip_not_open"     ')
+
+
+async def test_a_simulation_whose_answers_no_order_explains_fails(
+    stack: Stack,
+) -> None:
+    liar = Liar("127.0.0.1", stack.port)
+    await liar.lay()
+    size = ("--riders", "3", "--drivers", "6", "--duration", "3", "--seed", "7")
+    base = f"http://127.0.0.1:{liar.port}"
+    done = await run("simulate", *size, "--url", base, "--data-dir", stack.data_dir)
+    await liar.cut()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "no order of the commands" in done.stdout
+    assert "trip_not_open" in done.stdout
+    assert "losses 0" in done.stdout
 
 
 async def test_bench_counts_trips_and_what_each_process_used(stack: Stack) -> None:

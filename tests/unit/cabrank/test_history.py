@@ -210,10 +210,28 @@ def test_what_was_seen_before_it_was_asked_for_is_not_explained() -> None:
     assert story.rules() == UNEXPLAINED
 
 
+def test_answers_that_change_nothing_need_no_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linear, "STATES_MAX", 50)
+    reads = [Op(0, 1, lambda state: [state] if state else []) for _ in range(30)]
+    assert explains([Op(0, 1, lambda _: [1]), *reads], 0, lambda _: True)
+    assert not explains([Op(2, 3, lambda _: [1]), *reads], 0, lambda _: True)
+
+
+def test_trips_that_strangers_took_part_in_are_not_judged() -> None:
+    for users, rules in ((frozenset({R}), set()), (frozenset({R, E}), UNEXPLAINED)):
+        story = Story()
+        story.history.users = users
+        story.requested()
+        story.history.saw(trip(2, S.STARTED, E))
+        assert story.rules() == rules
+
+
 def test_a_search_that_grows_too_far_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(linear, "STATES_MAX", 50)
-    ops = [Op(0, 1, lambda state: [state]) for _ in range(10)]
+    ops = [Op(0, 1, lambda state: [state + 1]) for _ in range(10)]
     with pytest.raises(TooManyStates):
         explains(ops, 0, lambda _: False)

@@ -1,4 +1,4 @@
-"""A TCP cable between a client and a server that a test can cut, mute and mend.
+"""A TCP cable between a client and a server that can be cut, muted and mended.
 
 It stands for everything between two machines: a server that dies, a lost network, an
 answer that never arrives.
@@ -29,6 +29,10 @@ class Cable:
 
     def mute(self) -> None:
         self._is_muted = True
+
+    def passed(self, data: bytes) -> bytes:
+        """What becomes of a piece of what the server says; for who is to lie."""
+        return data
 
     async def cut(self) -> None:
         """End all connections without a word; new ones are refused until `lay`."""
@@ -69,7 +73,7 @@ class Cable:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK_BYTES):
                 if not (is_down and self._is_muted):
-                    writer.write(data)
+                    writer.write(self.passed(data) if is_down else data)
                     await writer.drain()
         self._ends.discard(writer)
         writer.transport.abort()
