@@ -181,6 +181,15 @@ def head() -> str:
     return revision
 
 
+def serves(revision: str | None) -> bool:
+    """Whether this code works on a database of that revision: its own, or a later one,
+    since a migration only adds what the version before can do without ("expand"); what
+    nobody uses any more goes a version later ("contract"). So during an upgrade a
+    worker of the version before may still be restarted.
+    """
+    return revision is not None and revision >= head()
+
+
 async def current(made: AsyncEngine) -> str | None:
     """The database's revision; None: never migrated."""
     async with reading(made) as connection:

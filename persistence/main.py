@@ -57,7 +57,7 @@ async def check_revision(url: str) -> None:
     """Wait until the database answers, for ever, and compare its revision.
 
     Raises:
-        DatabaseError: the URL can't be used, or the revision isn't this code's.
+        DatabaseError: the URL can't be used, or the revision is older than this code.
     """
     head = database.head()
     pause, longest = WAIT_S
@@ -73,12 +73,14 @@ async def check_revision(url: str) -> None:
                 pause = min(longest, pause * 2)
     finally:
         await engine.dispose()
-    if revision != head:
+    if not database.serves(revision):
         message = (
             f"the database is at revision {revision or 'none'}, this version needs "
             f"{head}: run `cabrank migrate`"
         )
         raise DatabaseError(message)
+    if revision != head:
+        log.warning("the database is of a later version", revision=revision, own=head)
 
 
 async def start(

@@ -186,3 +186,70 @@ class DeadLetterRow(Base):
     """The event, or the unreadable record, byte for byte."""
     error: Mapped[str] = mapped_column(Text)
     at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditRow(Base):
+    """Who did what to whom, whence, and what came of it. Never a secret, and no name
+    that somebody typed: it may be a password in the wrong field.
+    """
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        Index(None, "at_ms"),
+        Index(None, "actor", "at_ms"),
+        Index(None, "subject", "at_ms"),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    """A UUIDv4: rows of one millisecond have no order."""
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(ID_CHARS))
+    """A user's id; `command line`; empty: unknown, or nobody."""
+    action: Mapped[str] = mapped_column(String(32))
+    """Of `persistence.log_book.ACTIONS`."""
+    subject: Mapped[str] = mapped_column(String(ID_CHARS))
+    """Whom or what it was done to: an id; empty: nobody that is known."""
+    outcome: Mapped[str] = mapped_column(String(32))
+    """`ok`, or a refusal's code."""
+    address: Mapped[str] = mapped_column(String(64))
+    """Whence, as far as the gateway knew; empty: from the command line."""
+    detail: Mapped[str] = mapped_column(Text)
+
+
+class ThrottleRow(Base):
+    """A bucket of log-in attempts that is not full yet; see persistence/throttle.py."""
+
+    __tablename__ = "log_in_throttle"
+    __table_args__ = (Index(None, "full_at_ms"),)
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256, hex, of what is throttled; names that somebody typed are not kept."""
+    full_at_ms: Mapped[int] = mapped_column(BigInteger)
+    """When all attempts will be free again; the row goes then."""
+    told: Mapped[bool]
+    """Whether the audit log has the refusal that came last."""
+
+
+class OutsideUserRow(Base):
+    """A user who came with an outside issuer's token."""
+
+    __tablename__ = "outside_users"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    issuer: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    """The issuer's `sub`."""
+    first_seen_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ErasedUserRow(Base):
+    """A user whose data is not to come back; see persistence/erasure.py."""
+
+    __tablename__ = "erased_users"
+
+    user_id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    done: Mapped[bool]
+    """Whether all that was written before is scrubbed as well."""

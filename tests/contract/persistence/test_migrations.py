@@ -39,7 +39,7 @@ def test_migrations_go_up_and_down_and_up(blank_database_url: str) -> None:
 def test_rooms_come_and_go_and_leave_the_rest_alone(blank_database_url: str) -> None:
     database.migrate(blank_database_url, "0001")
     before = tables_of(blank_database_url)
-    database.migrate(blank_database_url)
+    database.migrate(blank_database_url, "0002")
     assert tables_of(blank_database_url) - before == {"rooms", "messages"}
     database.migrate(blank_database_url, "0001")
     assert tables_of(blank_database_url) == before

@@ -1,0 +1,101 @@
+"""Makes `statements-<revision>.json` beside it: `python -m tests.data.keep_statements`.
+
+To be run once a revision of the database, on the code that it was made for: all that
+persistence writes, as the databases' drivers get it, is kept, so that a later revision
+can be shown to serve a version that knows nothing of it.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event, insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from persistence import database, sessions
+from persistence.models import UserRow
+from persistence.projection import Unreadable, read_record
+from persistence.store import Store
+from persistence.tokens import Forge
+from persistence.users import row_of
+from schemas.trips import Role, User
+from tests.support import postgres
+from tests.support import records as made
+
+FORGE = Forge(b"k" * 32)
+NOW_MS = made.T0_MS
+TTL_S = 30 * 86_400.0
+BYTES = "bytes"
+"""Stands for a value that JSON has no type for: `{"bytes": text}`."""
+
+
+def listening(engine: Engine, kept: list[dict[str, Any]]) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def executed(_c: Any, _cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        if not sql.startswith(("SELECT", "PRAGMA", "BEGIN")):
+            kept.append({"sql": sql, "values": values})
+
+
+async def accounts(engine: AsyncEngine) -> None:
+    for name in ("anna", "bert"):
+        user = User(f"id-{name}", name, name.title(), "Löw", Role.RIDER)
+        async with engine.begin() as connection:
+            row = row_of(user, "main", "$argon2id$…", NOW_MS)
+            await connection.execute(insert(UserRow), row)
+            token = await sessions.begin(connection, FORGE, user.id, NOW_MS, TTL_S)
+        await sessions.refresh(engine, FORGE, token, NOW_MS + 5, TTL_S)
+        async with engine.begin() as connection:
+            other = await sessions.begin(connection, FORGE, user.id, NOW_MS, TTL_S)
+        await sessions.end(engine, other.session)
+    await sessions.end_all(engine, "id-bert")
+    await engine.dispose()
+
+
+def projected(store: Store) -> None:
+    for move in range(4):
+        payload = made.record(
+            move + 1,
+            made.event(made.trip(1, move)),
+            made.message("hall", move + 1),
+            made.joined("hall", "r1"),
+        )
+        rows, _ = read_record("LEDGER_main", move + 1, payload)
+        store.write(rows, [Unreadable(made.LEDGER, move, b"{}", "bad")], NOW_MS)
+    store.close()
+
+
+def keep(url: str) -> list[dict[str, Any]]:
+    database.migrate(url)
+    kept: list[dict[str, Any]] = []
+    asking = database.engine(url)
+    listening(asking.sync_engine, kept)
+    asyncio.run(accounts(asking))
+    writing = database.plain_engine(url)
+    listening(writing, kept)
+    projected(Store(writing))
+    return kept
+
+
+def main() -> None:
+    path = Path(__file__).with_name(f"statements-{database.head()}.json")
+    if path.exists():
+        sys.exit(f"{path} is there: what was released is not made again")
+    with tempfile.TemporaryDirectory() as folder, postgres.running() as cluster:
+        kept = {
+            "sqlite": keep(f"sqlite:///{folder}/kept.db"),
+            "postgresql": keep(cluster.url(cluster.create_database())),
+        }
+    text = json.dumps(kept, indent=1, ensure_ascii=False, default=_bytes)
+    path.write_text(text + "\n")
+
+
+def _bytes(value: Any) -> dict[str, str]:
+    """memoryview, or psycopg's Binary around the bytes."""
+    return {BYTES: bytes(getattr(value, "obj", value)).decode()}
+
+
+if __name__ == "__main__":
+    main()
