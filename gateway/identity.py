@@ -11,6 +11,7 @@ IdentityError
     └── RevokedToken
 """
 
+import base64
 import hashlib
 from collections import OrderedDict
 from pathlib import Path
@@ -90,6 +91,21 @@ class Identity:
         except IdentityError as error:
             msg = f"the key set {path} can't be used: {error}"
             raise IdentityError(msg) from error
+
+    def trust(self, jwks: bytes) -> None:
+        """These keys from now on, and no others.
+
+        Raises:
+            IdentityError: not a JWK Set, or it holds no Ed25519 key; all stays.
+        """
+        keys = _keys(jwks)
+        if self._keys.keys() - keys.keys():
+            self._verified.clear()  # by a key that is gone, perhaps
+        self._keys = keys
+
+    def jwks(self) -> list[dict[str, str]]:
+        """The keys that are trusted, for others who want to verify our tokens."""
+        return [_public(kid, key) for kid, key in self._keys.items()]
 
     def verify(self, token: str, now_s: float) -> Claims:
         """Check signature, issuer, expiry and revocation.
@@ -202,6 +218,13 @@ def _read_claims(payload: dict[str, Any]) -> Claims:
     except ValueError as error:  # msgspec's and subjects' are ValueErrors
         raise InvalidToken("the token's claims are not ours") from error
     return read
+
+
+def _public(kid: str, key: jwt.PyJWK) -> dict[str, str]:
+    """Nothing but what RFC 8037 has of a public key, whatever the file had."""
+    x = base64.urlsafe_b64encode(key.key.public_bytes_raw()).rstrip(b"=").decode()
+    said = {"kty": "OKP", "crv": "Ed25519", "x": x}
+    return said | {"kid": kid, "use": "sig", "alg": claims.ALGORITHM}
 
 
 def _keys(jwks: bytes) -> dict[str, jwt.PyJWK]:

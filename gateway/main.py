@@ -12,6 +12,7 @@ from gateway.edge import Edge
 from gateway.http.app import create_app
 from gateway.http.asker import Asker
 from gateway.identity import Identity, IdentityError
+from gateway.keyset import follow_keys
 from gateway.limits import Limits
 from gateway.revocations import follow
 from runtime import bus as nats
@@ -144,6 +145,7 @@ async def start(
     if settings.ops_port:
         ops.serve(settings.host, settings.ops_port, readiness)
     service.spawn("edge", edge.run())
+    service.spawn("keys", follow_keys(settings.verify_keys_file, identity))
     service.spawn("uvicorn", server.run())
     for listener in listeners:
         host, port = listener.getsockname()[:2]

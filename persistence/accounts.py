@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import sessions
 from persistence.database import reading
-from persistence.keys import Signer
+from persistence.keys import LiveRing
 from persistence.models import UserRow
 from persistence.passwords import HashingOverloaded, Passwords
 from persistence.responder import Responder, answered, refused
@@ -79,8 +79,7 @@ class Accounts:
         self._bus = bus
         self._settings = settings
         self._clock_ms = clock_ms
-        self._signer = Signer.load(settings.signing_key_file)
-        self._forge = Forge(self._signer.refresh_secret)
+        self._keys = LiveRing(settings.signing_key_file)
         self._passwords = Passwords()
         self._js = bus.jetstream(timeout=PUBLISH_TIMEOUT_S)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
@@ -94,7 +93,9 @@ class Accounts:
         responder.add(subjects.accounts("revoke"), Revoke, self.revoke)
         responder.add(subjects.accounts("whereabouts"), FindUser, self.whereabouts)
         responder.start()
-        log.info("accounts started", service=service.name, kid=self._signer.kid)
+        service.spawn("keys", self._keys.watch())
+        kid = self._keys.ring.signer(self._clock_ms()).kid
+        log.info("accounts started", service=service.name, kid=kid)
 
     async def stop(self) -> None:
         """Take no more requests; answer those that were taken."""
@@ -127,7 +128,7 @@ class Accounts:
                 await connection.execute(insert(UserRow), row)
                 token = await sessions.begin(
                     connection,
-                    self._forge,
+                    self._forge(now_ms),
                     user.id,
                     now_ms,
                     self._settings.refresh_ttl_s,
@@ -157,21 +158,31 @@ class Accounts:
                     .values(password_hash=rehashed)
                 )
             token = await sessions.begin(
-                connection, self._forge, user_id, now_ms, self._settings.refresh_ttl_s
+                connection,
+                self._forge(now_ms),
+                user_id,
+                now_ms,
+                self._settings.refresh_ttl_s,
             )
         log.info("logged in", user=user_id, session=token.session)
         return self._tokens(account, token, now_ms)
 
     async def refresh(self, request: RefreshTokens) -> Result:
         ended = refused(Code.NOT_AUTHENTICATED, "the refresh token is no longer good")
-        token = self._forge.read(request.refresh)
-        if token is None:
-            return refused(Code.NOT_AUTHENTICATED, "not a refresh token of ours")
         # Before the row is touched: a revocation that finds the row in this state
         # covers the access token issued for it.
         now_ms = self._clock_ms()
+        token = self._forge(now_ms).read(request.refresh)
+        if token is None and self._keys.reload():
+            token = self._forge(now_ms).read(request.refresh)
+        if token is None:
+            return refused(Code.NOT_AUTHENTICATED, "not a refresh token of ours")
         done = await sessions.refresh(
-            self._engine, self._forge, token, now_ms, self._settings.refresh_ttl_s
+            self._engine,
+            self._forge(now_ms),
+            token,
+            now_ms,
+            self._settings.refresh_ttl_s,
         )
         if done is None:
             return ended
@@ -254,10 +265,13 @@ class Accounts:
 
     def _tokens(self, account: Account, token: RefreshToken, now_ms: int) -> Result:
         ttl_s = self._settings.access_ttl_s
-        access = self._signer.issue(
+        access = self._keys.ring.signer(now_ms).issue(
             account.user, account.region, token.session, now_ms, ttl_s
         )
         return answered(Tokens(account.user, access, token.text, int(ttl_s)))
+
+    def _forge(self, now_ms: int) -> Forge:
+        return self._keys.ring.forge(now_ms)
 
     async def _find(self, username: str) -> Account | None:
         if _USERNAME.fullmatch(username) is None:

@@ -1,168 +1,170 @@
-"""The key that signs: made once, kept in a file, used here only.
+"""Key rings in files: made, rotated, retired, and followed while they change.
 
-Access tokens are signed with Ed25519 (RFC 8037). The secret behind the refresh tokens
-is derived from the same key (HKDF, RFC 5869), so that there is one secret to keep; who
-takes away the key file ends all sessions. Gateways get the public half, as a JWK Set.
+The private halves are in one PEM file, only its owner's to read; the public ones in a
+JWK Set (RFC 7517) for the gateways. Each file is replaced in one step; who changes them
+holds a lock on their directory.
 """
 
-import base64
+import asyncio
 import contextlib
-import hashlib
+import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import jwt
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from persistence.errors import PersistenceError
-from schemas import claims
-from schemas.claims import Claims
+from persistence.keyring import KeyFileError, KeyRing, RingKey, Signer, thumbprint
 from schemas.codec import CodecError, decode, encode
-from schemas.trips import User
 
-REFRESH_INFO = b"cabrank refresh tokens v1"
-"""HKDF's `info`: another use of the key would have another."""
+__all__ = ["KeyFileError", "KeyRing", "LiveRing", "Signer", "ensure", "thumbprint"]
 
+log = structlog.get_logger()
 
-class KeyFileError(PersistenceError):
-    """A key file that is missing or can't be used."""
-
-
-class Signer:
-    """Signs access tokens; knows nothing of sessions."""
-
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-        self.kid = thumbprint(key)
-        self.refresh_secret = HKDF(SHA256(), 32, salt=None, info=REFRESH_INFO).derive(
-            key.private_bytes_raw()
-        )
-        """32 bytes, from which persistence/tokens.py makes refresh tokens."""
-
-    @classmethod
-    def load(cls, path: str | Path) -> "Signer":
-        """Read the PEM file at `path`.
-
-        Raises:
-            KeyFileError: there is none, or it is no Ed25519 private key.
-        """
-        return cls(_read_key(Path(path)))
-
-    def issue(
-        self, user: User, region: str, session: str, now_ms: int, ttl_s: float
-    ) -> str:
-        """An access token, good from `now_ms` (wall clock) for `ttl_s` seconds."""
-        iat = now_ms / 1000
-        said = Claims(
-            user.id,
-            user.username,
-            user.first_name,
-            user.last_name,
-            user.role,
-            region,
-            session,
-            iat,
-            iat + ttl_s,
-        )
-        return jwt.encode(
-            msgspec.to_builtins(said),
-            self._key,
-            algorithm=claims.ALGORITHM,
-            headers={"kid": self.kid},
-        )
+LOOK_S = 1.0
+"""How often a worker looks for a changed ring: far below any lead of a new key."""
 
 
 def ensure(signing_path: str | Path, jwks_path: str | Path) -> None:
     """Make the key file and its JWK Set where they are missing.
 
-    A set that lacks the key is given it and keeps its others, so that a new signing key
-    can be put in place while tokens of the old one are about. Idempotent; two processes
-    at once end with one key.
+    A set that lacks a key of the ring is given it and keeps its others. Idempotent; two
+    processes at once end with one key.
 
     Raises:
         KeyFileError: a file that is there can't be used, or can't be written.
     """
     signing, jwks = Path(signing_path), Path(jwks_path)
-    try:
-        signing.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        jwks.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _changing(signing, jwks):
         if not signing.exists():
-            _create_key(signing)
-        _publish(_read_key(signing), jwks)
+            ring = KeyRing([RingKey(Signer(Ed25519PrivateKey.generate()), 0)])
+            _replace(signing, ring.pem().encode(), 0o600)
+        _publish(KeyRing.load(signing), jwks)
+
+
+def rotate(
+    signing_path: str | Path, jwks_path: str | Path, now_ms: int, lead_s: float
+) -> RingKey:
+    """Add a key that begins to sign after `lead_s`, by when all must know it.
+
+    Raises:
+        KeyFileError: a file is missing, can't be used or written.
+    """
+    signing, jwks = Path(signing_path), Path(jwks_path)
+    signer = Signer(Ed25519PrivateKey.generate())
+    made = RingKey(signer, now_ms + round(lead_s * 1000))
+    with _changing(signing, jwks):
+        ring = KeyRing([*KeyRing.load(signing).keys, made])
+        # First the half that is trusted, then the half that signs.
+        _publish(ring, jwks)
+        _replace(signing, ring.pem().encode(), 0o600)
+    return made
+
+
+def retire(
+    signing_path: str | Path,
+    jwks_path: str | Path,
+    wanted: Callable[[KeyRing], set[str]],
+) -> set[str]:
+    """Take the keys with the kids that `wanted` chooses out of both files; returns
+    these. At least one key must stay.
+
+    Raises:
+        KeyFileError: a file is missing, can't be used or written.
+    """
+    signing, jwks = Path(signing_path), Path(jwks_path)
+    with _changing(signing, jwks):
+        ring = KeyRing.load(signing)
+        kids = wanted(ring)
+        if kids:
+            ring = KeyRing(key for key in ring.keys if key.signer.kid not in kids)
+            _replace(signing, ring.pem().encode(), 0o600)
+            _publish(ring, jwks, without=kids)
+    return kids
+
+
+class LiveRing:
+    """The ring of a file, read again when the file changed.
+
+    Raises, when made: KeyFileError: there is none, or it can't be used.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._seen = self._stamp()
+        self.ring = KeyRing.load(path)
+
+    def reload(self) -> bool:
+        """Whether there was something new. A file that can't be used is let pass: what
+        was known goes on.
+        """
+        seen = self._stamp()
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        try:
+            self.ring = KeyRing.load(self._path)
+        except KeyFileError as error:
+            log.error("the keys stay as they were", error=str(error))  # noqa: TRY400
+            return False
+        log.info("keys read again", kids=[key.signer.kid for key in self.ring.keys])
+        return True
+
+    async def watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.reload()
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextlib.contextmanager
+def _changing(signing: Path, jwks: Path) -> Iterator[None]:
+    try:
+        for folder in (signing.parent, jwks.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(signing.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(held)
     except OSError as error:
         msg = f"the key files {signing} and {jwks} can't be made: {error.strerror}"
         raise KeyFileError(msg) from error
 
 
-def thumbprint(key: Ed25519PrivateKey) -> str:
-    """RFC 7638, RFC 8037 appendix A.3: SHA-256 over the required members, sorted."""
-    jwk = _jwk(key)
-    members = {name: jwk[name] for name in ("crv", "kty", "x")}
-    return _base64(hashlib.sha256(encode(members)).digest()).decode("ascii")
-
-
-def _create_key(path: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    # Unlike a rename, a link never replaces the key another process just made.
-    with _written(path, pem) as made, contextlib.suppress(FileExistsError):
-        os.link(made, path)
-    _sync_directory(path.parent)
-
-
-def _read_key(path: Path) -> Ed25519PrivateKey:
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        msg = f"the signing key {path} can't be read: {error.strerror}"
-        raise KeyFileError(msg) from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        msg = f"the signing key {path} is not an unencrypted PEM private key"
-        raise KeyFileError(msg) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        msg = f"the signing key {path} is not an Ed25519 key"
-        raise KeyFileError(msg)
-    return key
-
-
-def _publish(key: Ed25519PrivateKey, path: Path) -> None:
-    keys: list[dict[str, Any]] = []
+def _publish(ring: KeyRing, path: Path, without: Collection[str] = ()) -> None:
+    """Write the set, if it changes: the ring's keys first, then those that somebody
+    else put there, but none of `without`.
+    """
+    there: list[dict[str, Any]] = []
     if path.exists():
         try:
-            keys = decode(path.read_bytes(), dict[str, list[dict[str, Any]]])["keys"]
+            there = decode(path.read_bytes(), dict[str, list[dict[str, Any]]])["keys"]
         except (CodecError, KeyError) as error:
             msg = f"the key set {path} is not a JWK Set"
             raise KeyFileError(msg) from error
-    kid = thumbprint(key)
-    if any(jwk.get("kid") == kid for jwk in keys):
+    own: list[dict[str, Any]] = [dict(key.signer.jwk) for key in ring.keys]
+    kids = {jwk["kid"] for jwk in own}
+    others = [jwk for jwk in there if jwk.get("kid") not in kids.union(without)]
+    if kids <= {jwk.get("kid") for jwk in there} and len(own + others) == len(there):
         return
-    named = _jwk(key) | {"kid": kid, "use": "sig", "alg": claims.ALGORITHM}
-    text = msgspec.json.format(encode({"keys": [named, *keys]}), indent=2) + b"\n"
-    with _written(path, text) as made:
-        made.chmod(0o644)
-        made.replace(path)
-    _sync_directory(path.parent)
+    text = msgspec.json.format(encode({"keys": own + others}), indent=2) + b"\n"
+    _replace(path, text, 0o644)
 
 
-def _jwk(key: Ed25519PrivateKey) -> dict[str, str]:
-    x = _base64(key.public_key().public_bytes_raw()).decode("ascii")
-    return {"crv": "Ed25519", "kty": "OKP", "x": x}
-
-
-@contextlib.contextmanager
-def _written(path: Path, content: bytes) -> Iterator[Path]:
-    """A file beside `path`, only ours to read (0600), on disk; gone afterwards."""
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    """The file, whole and on disk, in place of the one that was there."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     made = Path(name)
     try:
@@ -170,19 +172,12 @@ def _written(path: Path, content: bytes) -> Iterator[Path]:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        yield made
+        made.chmod(mode)
+        made.replace(path)
     finally:
         made.unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(folder)
     finally:
-        os.close(handle)
-
-
-def _base64(raw: bytes) -> bytes:
-    """Base64url without padding, RFC 7515 section 2."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+        os.close(folder)

@@ -11,11 +11,16 @@ from msgspec import Struct
 from sqlalchemy import CursorResult, RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from persistence.errors import PersistenceError
 from persistence.models import RefreshTokenRow, UserRow
 from persistence.tokens import Forge, RefreshToken, SessionState, Verdict, judge
 from schemas.trips import Role, User
 
 _rows = RefreshTokenRow.__table__.c
+
+
+class UnknownSuccessor(PersistenceError):  # noqa: N818 - it passes, soon
+    """Asking again, of whoever, is safe."""
 
 
 class Account(Struct, frozen=True):
@@ -82,6 +87,9 @@ async def refresh(
 
     Two at once with the same token both get that one successor: the first to update
     the row rotates, the other finds itself the one before.
+
+    Raises:
+        UnknownSuccessor: another worker took it on with a key that we don't have yet.
     """
     successor = forge.successor(token)
     async with engine.begin() as connection:
@@ -108,12 +116,20 @@ async def refresh(
             verdict = judge(state, token.digest, now_ms)
             if verdict is not Verdict.REPEAT:
                 return Refreshed(verdict)
+            successor = _as_told(state, forge.successors(token))
         found = await connection.execute(
             select(UserRow.__table__)
             .join(RefreshTokenRow.__table__, _rows.user_id == UserRow.id)
             .where(_rows.session_id == token.session)
         )
         return Refreshed(verdict, account_of(found.mappings().one()), successor)
+
+
+def _as_told(state: SessionState, successors: list[RefreshToken]) -> RefreshToken:
+    for successor in successors:
+        if successor.digest == state.current_hash:
+            return successor
+    raise UnknownSuccessor("the session goes on with a key that is not here yet")
 
 
 async def _state(connection: AsyncConnection, session: str) -> SessionState | None:

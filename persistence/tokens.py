@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import hmac
 import uuid
+from collections.abc import Iterable
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -48,16 +49,26 @@ class RefreshToken(Struct, frozen=True):
 
 
 class Forge:
-    """Makes and recognises refresh tokens under one 32-byte secret."""
+    """Makes refresh tokens under one 32-byte secret, and recognises those made under
+    `others` as well: keys before the current one, and the one that comes next. A token
+    is followed by one of the current secret, so that sessions outlive their first key.
+    """
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, others: Iterable[bytes] = ()) -> None:
         self._tags = hmac.digest(secret, b"tag", "sha256")
         self._bodies = hmac.digest(secret, b"successor", "sha256")
+        self._others = [Forge(other) for other in others]
 
     def first(self, session: str, entropy: bytes) -> RefreshToken:
         """The token a session starts with; `entropy`: 32 random bytes."""
         assert len(entropy) == _BODY_BYTES
         return self._tagged(uuid.UUID(session).bytes, entropy)
+
+    def successors(self, token: RefreshToken) -> list[RefreshToken]:
+        """All that may follow it, the current secret's first: a worker that knows
+        other keys than we may have been the one to say.
+        """
+        return [forge.successor(token) for forge in (self, *self._others)]
 
     def successor(self, token: RefreshToken) -> RefreshToken:
         """Always the same for the same token."""
@@ -73,9 +84,15 @@ class Forge:
         except binascii.Error:
             return None
         untagged, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
-        if len(raw) != TOKEN_BYTES or not hmac.compare_digest(tag, self._tag(untagged)):
+        if len(raw) != TOKEN_BYTES:
+            return None
+        if not any(forge.made(untagged, tag) for forge in (self, *self._others)):
             return None
         return RefreshToken(raw)
+
+    def made(self, untagged: bytes, tag: bytes) -> bool:
+        """Whether the tag is this secret's."""
+        return hmac.compare_digest(tag, self._tag(untagged))
 
     def _tagged(self, session: bytes, body: bytes) -> RefreshToken:
         untagged = session + body

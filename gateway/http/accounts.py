@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from litestar import Router, delete, get, post
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from litestar.response import Response
+from msgspec import Struct
 
 from gateway.http.asker import Asker
 from gateway.http.problems import Refused, data_of, specs
@@ -16,10 +18,14 @@ from gateway.http.requests import (
     signed_in,
     uuid_or_none,
 )
+from gateway.identity import Identity
 from schemas import subjects
 from schemas.accounts import LogIn, LogOut, RefreshTokens, Revoke, SignUp, Tokens
 from schemas.refusals import Code
 from schemas.trips import User
+
+KEYS_MAX_AGE_S = 60
+"""Below the lead that `cabrank keys rotate` gives a new key."""
 
 _BODY = (Code.BAD_FRAME, Code.INVALID_DATA)
 _TOO_LARGE = {"bad_frame": 413}
@@ -30,6 +36,12 @@ _LOG_IN = subjects.accounts("log_in")
 _REFRESH = subjects.accounts("refresh")
 _LOG_OUT = subjects.accounts("log_out")
 _REVOKE = subjects.accounts("revoke")
+
+
+class KeySet(Struct):
+    """RFC 7517 section 5."""
+
+    keys: list[dict[str, str]]
 
 
 @post(
@@ -123,6 +135,23 @@ async def revoke(
     data_of(await asker.ask(_REVOKE, Revoke(user, request.auth.sub)))
 
 
+@get(
+    "/.well-known/jwks.json",
+    response_description="a JWK Set, RFC 7517",
+    media_type="application/json",
+)
+async def jwks(state: State) -> Response[KeySet]:
+    """The public keys that verify access tokens.
+
+    A key is here before it signs, and until no token of it is good any more.
+    """
+    identity: Identity = state.identity
+    return Response(
+        KeySet(identity.jwks()),
+        headers={"Cache-Control": f"public, max-age={KEYS_MAX_AGE_S}"},
+    )
+
+
 def _tokens(json: bytes, status: int) -> Response[Any]:
     # The answer is passed on as it came. Litestar sends bytes as they are.
     return Response(
@@ -134,5 +163,5 @@ def _tokens(json: bytes, status: int) -> Response[Any]:
 
 
 def routes() -> Router:
-    handlers = [sign_up, log_in, refresh, log_out, me, revoke]
+    handlers = [sign_up, log_in, refresh, log_out, me, revoke, jwks]
     return Router("/", route_handlers=handlers, tags=["accounts"])

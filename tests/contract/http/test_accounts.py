@@ -1,4 +1,5 @@
 import httpx
+import jwt
 import pytest
 
 from schemas.accounts import Tokens
@@ -186,3 +187,15 @@ async def test_an_answer_is_passed_on_as_it_came(site: Site) -> None:
     body = {"username": "ada", "password": "correct horse"}
     response: httpx.Response = await site.client.post("/api/tokens", json=body)
     assert response.json() == {"later": "field"}
+
+
+async def test_the_public_keys_are_a_jwk_set_that_verifies(site: Site) -> None:
+    response = await site.client.get("/.well-known/jwks.json")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "public, max-age=60"
+    (jwk,) = response.json()["keys"]
+    assert jwk.keys() == {"kty", "crv", "x", "kid", "use", "alg"}
+    key = jwt.PyJWK(jwk)
+    claims = jwt.decode(site.tokens.issue(), key, ["EdDSA"], issuer="cabrank")
+    assert claims["sub"] == RIDER

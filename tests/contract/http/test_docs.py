@@ -25,11 +25,13 @@ ROUTES = {
     ("post", "/api/users/{user_id}/notices"): {
         *("202", "400", "401", "403", "404", "413", "422", "503"),
     },
+    ("get", "/.well-known/jwks.json"): {"200"},
     ("get", "/healthz"): {"200"},
     ("get", "/readyz"): {"200", "503"},
     ("get", "/metrics"): {"200"},
 }
 PUBLIC = {
+    "/.well-known/jwks.json",
     "/api/users",
     "/api/tokens/refresh",
     "/healthz",
