@@ -4,7 +4,8 @@ lock            held (flock) by `up` and every child of it
 stack.json      the ports and the database of the last start
 cabrank.db      the embedded database
 keys/           signing.pem, jwks.json
-nats.conf nats/ the embedded nats-server and its JetStream store
+nats.conf nats/ the embedded nats-server and its JetStream store; of several servers
+                nats-1.conf nats-1/ and so on
 logs/<name>.log run/<name>.pid
 """
 
@@ -33,6 +34,24 @@ class Remembered:
     database_url: str = ""
     """Empty: the embedded one."""
     url: str = ""
+    nats_servers: int = 1
+
+    @property
+    def nats_url(self) -> str:
+        return nats_url(self.nats_port, self.nats_servers)
+
+
+def nats_url(first_port: int, servers: int) -> str:
+    """Where clients reach the embedded servers: URLs with commas between."""
+    ports = range(first_port, first_port + servers)
+    return ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+
+
+def nats_names(servers: int) -> list[str]:
+    """What the embedded servers are called."""
+    if servers == 1:
+        return ["nats"]
+    return [f"nats-{k}" for k in range(1, servers + 1)]
 
 
 class DataDir:
@@ -43,8 +62,6 @@ class DataDir:
         self.database = self.root / "cabrank.db"
         self.signing_key = self.root / "keys" / "signing.pem"
         self.verify_keys = self.root / "keys" / "jwks.json"
-        self.nats_conf = self.root / "nats.conf"
-        self.nats_store = self.root / "nats"
         self.logs = self.root / "logs"
         self.run = self.root / "run"
 
@@ -60,7 +77,7 @@ class DataDir:
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.logs, self.run, self.nats_store):
+            for folder in (self.logs, self.run):
                 folder.mkdir(mode=0o700, exist_ok=True)
             self.signing_key.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -71,10 +88,15 @@ class DataDir:
     def exists(self) -> bool:
         return self.state_file.is_file()
 
+    def nats_conf(self, name: str) -> Path:
+        return self.root / f"{name}.conf"
+
+    def nats_store(self, name: str) -> Path:
+        return self.root / name
+
     def has_ledger(self) -> bool:
-        """Whether the JetStream store has any region's (nats-server 2.15's layout)."""
-        folder = f"jetstream/*/streams/{LEDGER_PREFIX}*"
-        return any(self.nats_store.glob(folder))
+        """Whether a JetStream store has any region's (nats-server 2.15's layout)."""
+        return any(self.root.glob(f"nats*/jetstream/*/streams/{LEDGER_PREFIX}*"))
 
     def lock(self) -> int:
         """Take the directory; free again when the descriptor, and every copy of it

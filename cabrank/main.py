@@ -86,6 +86,10 @@ def up(
         bool,
         typer.Option("--share-port", help="All gateways listen on PORT as well."),
     ] = False,
+    nats_servers: Annotated[
+        int | None,
+        typer.Option(help="1, or a cluster of 3 or 5, any of which may die."),
+    ] = None,
 ) -> int:
     """Start everything on this machine and keep it running."""
     from cabrank.up import Options, run
@@ -100,6 +104,7 @@ def up(
             persistence,
             database_url,
             share_port,
+            nats_servers,
         )
     )
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cabrank import embedded, ports, probes, tether
-from cabrank.datadir import DataDir
+from cabrank.datadir import DataDir, nats_names, nats_url, write
 from cabrank.supervisor import Launch
 from runtime.settings import variable
 
-NATS = "nats"
+REPLICAS_MAX = 3
+"""One copy may be lost; five on five servers is for who asks (CABRANK_REPLICAS)."""
 OPS_HOST = "127.0.0.1"
 
 
@@ -31,12 +32,13 @@ class Plan:
     persistence: int
     database_url: str
     nats_port: int
+    nats_servers: int
     share_port: bool
     """All gateways take connections on `port`, not the first alone."""
 
     @property
     def nats_url(self) -> str:
-        return f"nats://127.0.0.1:{self.nats_port}"
+        return nats_url(self.nats_port, self.nats_servers)
 
     @property
     def url(self) -> str:
@@ -44,6 +46,8 @@ class Plan:
 
     def names(self, service: str) -> list[str]:
         """Of `gateway`: gateway-1, gateway-2 and so on."""
+        if service == "nats":
+            return nats_names(self.nats_servers)
         count: int = {
             "gateway": self.gateways,
             "dispatcher": self.dispatchers,
@@ -65,7 +69,9 @@ def environ(plan: Plan, **more: str) -> dict[str, str]:
         "verify_keys_file": str(directory.verify_keys),
         **more,
     }
+    replicas = str(min(plan.nats_servers, REPLICAS_MAX))
     return {
+        variable("replicas"): replicas,
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         **{variable(field): value for field, value in decided.items()},
@@ -79,13 +85,26 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "cabrank", *arguments]
 
 
-def nats(plan: Plan) -> Callable[[], Launch]:
-    """The nats-server, through tether.py, which becomes it (same pid)."""
+def nats(plan: Plan, number: int) -> Callable[[], Launch]:
+    """The `number`-th nats-server, through tether.py, which becomes it (same pid)."""
+    name = plan.names("nats")[number - 1]
     argv = [
         *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
-        *(str(embedded.program()), "-c", str(plan.directory.nats_conf)),
+        *(str(embedded.program()), "-c", str(plan.directory.nats_conf(name))),
     ]
-    return lambda: Launch(argv, os.environ, probes.nats(plan.nats_port))
+    port = plan.nats_port + number - 1
+    return lambda: Launch(argv, os.environ, probes.nats(port))
+
+
+def write_nats_configs(plan: Plan) -> None:
+    names = plan.names("nats")
+    stores = [plan.directory.nats_store(name) for name in names]
+    if len(names) == 1:
+        texts = [embedded.config(plan.nats_port, stores[0])]
+    else:
+        texts = embedded.cluster(plan.nats_port, stores)
+    for name, text in zip(names, texts, strict=True):
+        write(plan.directory.nats_conf(name), text)
 
 
 def gateway(

@@ -51,7 +51,7 @@ def find(data_dir: Path | None) -> Target:
         last.database_url or directory.embedded_database_url,
         directory.signing_key,
         directory.verify_keys,
-        f"nats://127.0.0.1:{last.nats_port}",
+        last.nats_url,
         directory,
     )
 

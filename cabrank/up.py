@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cabrank import embedded, ports, stack
-from cabrank.datadir import DataDir, Remembered, write
+from cabrank.datadir import DataDir, Remembered
 from cabrank.errors import StackError, UsageError, sentence
 from cabrank.rolling import RESTART, Rolling
 from cabrank.stack import Plan
@@ -26,6 +26,8 @@ STOP_MAX_S = 25.0
 STOP_LATER_S = 3.0
 """What is kept of that for each stage that is still to come."""
 PREPARE = "migrate"
+CLUSTER_SIZES = (1, 3, 5)
+"""With an even number the loss of half, with an odd one of less than half is borne."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Options:
     persistence: int
     database_url: str | None
     share_port: bool = False
+    nats_servers: int | None = None
+    """None: as many as last time on this directory, else one."""
 
 
 def run(options: Options) -> int:
@@ -63,7 +67,7 @@ def run(options: Options) -> int:
         keys.ensure(directory.signing_key, directory.verify_keys)
     except keys.KeyFileError as error:
         raise UsageError(sentence(error)) from None
-    write(directory.nats_conf, embedded.config(plan.nats_port, directory.nats_store))
+    stack.write_nats_configs(plan)
     children = Children(directory, lock)
     try:
         return asyncio.run(_up(plan, children))
@@ -77,9 +81,13 @@ def _plan(options: Options, directory: DataDir) -> Plan:
     """Settle what the options leave open."""
     last = directory.recall()
     port = ports.listening(options.host, options.port, options.gateways)
+    servers = nats_servers(directory, options.nats_servers)
     nats_port = last.nats_port
-    if not nats_port or not ports.is_free("127.0.0.1", nats_port):
-        nats_port = ports.free()
+    count = embedded.ports_of(servers)
+    if not nats_port or not all(
+        ports.is_free("127.0.0.1", nats_port + k) for k in range(count)
+    ):
+        nats_port = ports.free(count=count)
     return Plan(
         directory=directory,
         host=options.host,
@@ -89,6 +97,7 @@ def _plan(options: Options, directory: DataDir) -> Plan:
         persistence=options.persistence,
         database_url=database_url(directory, options.database_url),
         nats_port=nats_port,
+        nats_servers=servers,
         share_port=options.share_port,
     )
 
@@ -101,6 +110,26 @@ def database_url(directory: DataDir, given: str | None) -> str:
     chosen = given or setting or last
     if directory.exists() and chosen != last:
         say("this data directory was used with another database; its trips stay there")
+    return chosen
+
+
+def nats_servers(directory: DataDir, given: int | None) -> int:
+    """The option, else as many as were used last here, else one.
+
+    Raises:
+        UsageError: it can't be so many, or the directory's ledger is on another number
+            of servers: one that stood alone can't join a cluster with its streams.
+    """
+    last = directory.recall().nats_servers
+    chosen = given or last
+    if chosen not in CLUSTER_SIZES:
+        raise UsageError(f"--nats-servers is {chosen}; it can be 1, 3 or 5.")
+    if chosen != last and directory.exists():
+        raise UsageError(
+            f"The data directory {directory.root} has its ledger on {last} "
+            f"nats-server{'s' if last > 1 else ''}, and --nats-servers is {chosen}: "
+            "choose another with --data-dir."
+        )
     return chosen
 
 
@@ -174,7 +203,10 @@ class Up:
         self.listeners = ports.listeners(
             plan.host, plan.port, plan.gateways, share=plan.share_port
         )
-        nats = Supervised(stack.NATS, self.children, stack.nats(plan))
+        nats = [
+            Supervised(name, self.children, stack.nats(plan, number))
+            for number, name in enumerate(plan.names("nats"), 1)
+        ]
         gateways = [
             Supervised(name, self.children, stack.gateway(plan, number, own))
             for number, (name, own) in enumerate(
@@ -183,16 +215,17 @@ class Up:
         ]
         dispatchers = self._workers("dispatcher")
         persistence = self._workers("persistence")
-        self.stages = [gateways, dispatchers, persistence, [nats]]
+        self.stages = [gateways, dispatchers, persistence, nats]
         directory = plan.directory
         has_lost_ledger = directory.exists() and not directory.has_ledger()
-        nats.begin(self.failed)
+        for server in nats:
+            server.begin(self.failed)
         await self.migrate()
         # The embedded one goes without saying, so that the directory may be moved.
         foreign = plan.database_url != directory.embedded_database_url
         url = plan.database_url if foreign else ""
-        directory.remember(Remembered(plan.nats_port, url, plan.url))
-        await nats.ready()
+        directory.remember(Remembered(plan.nats_port, url, plan.url, plan.nats_servers))
+        await asyncio.gather(*(server.ready() for server in nats))
         if has_lost_ledger:
             say("there is no ledger any more: one begins above the database's numbers")
             await self._prepare("rebuild", "--new-ledger")

@@ -15,6 +15,7 @@ from msgspec import Struct
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
+from runtime import streams as runtime_streams
 from schemas import streams, subjects
 
 log = structlog.get_logger()
@@ -52,13 +53,19 @@ class Extent(Struct, frozen=True):
         return self.last if self.messages else 0
 
 
-async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:
-    """`call()`, again and again until a server is there to answer it."""
+async def patiently(
+    what: str, call: Callable[[], Awaitable[T]], tell: Callable[[str], None] = str
+) -> T:
+    """`call()`, again and again until a server is there to answer it; each failure is
+    `tell`ed in a few words.
+    """
     while True:
         try:
             return await call()
         except UNREACHABLE as error:
             log.warning("JetStream does not answer yet", what=what, error=repr(error))
+            why = error.description if isinstance(error, APIError) else None
+            tell(f"{what}: {why or 'JetStream does not answer'}")
             await asyncio.sleep(RETRY_S)
 
 
@@ -69,9 +76,10 @@ async def open_ledger(
     bytes_max: int,
     replicas: int,
     first_seq: int = 1,
+    tell: Callable[[str], None] = str,
 ) -> Ledger:
     """The region's ledger; made, with a new id, where there is none. `first_seq`: the
-    number of the first record of one that is made.
+    number of the first record of one that is made. `tell` hears what it waits for.
 
     Of two that make it at once one wins and both return the winner's.
     """
@@ -97,9 +105,12 @@ async def open_ledger(
             try:
                 info = await js.add_stream(config)
                 log.info("made a ledger", region=region, stream=spec.name)
-            except APIError:
-                # Lost the race, or the real reason shows when it is read.
-                info = await js.stream_info(spec.name)
+            except APIError as error:
+                try:
+                    info = await js.stream_info(spec.name)  # lost the race
+                except NotFoundError:
+                    raise error from None  # too few servers, no space …
+        info = await runtime_streams.replicate(js, info, replicas)
         metadata = info.config.metadata or {}
         return Ledger(
             region,
@@ -109,7 +120,7 @@ async def open_ledger(
             max(info.config.first_seq or 1, 1),
         )
 
-    return await patiently("ledger", once)
+    return await patiently("ledger", once, tell)
 
 
 async def extent(js: JetStreamContext, ledger: Ledger) -> Extent:

@@ -104,6 +104,9 @@ class Region:
         if self._lead is not None:
             self._lead.resign()
 
+    def _wait_for(self, what: str) -> None:
+        self.missing = what
+
     async def run(self) -> None:
         """Until `resign`.
 
@@ -116,6 +119,7 @@ class Region:
             self.name,
             bytes_max=self._settings.ledger_bytes_max,
             replicas=self._settings.replicas,
+            tell=self._wait_for,
         )
         self._store = await SnapshotStore.open(
             self._js, self._ledger, self._settings.replicas

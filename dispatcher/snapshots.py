@@ -16,6 +16,7 @@ from dispatcher import metrics
 from dispatcher.engine import Engine, Limits
 from dispatcher.errors import SnapshotError
 from dispatcher.ledger import Ledger, patiently
+from runtime import streams as runtime_streams
 from schemas import codec, streams
 from schemas.codec import Raw
 from schemas.events import record_of
@@ -61,11 +62,15 @@ class SnapshotStore:
     ) -> "SnapshotStore":
         async def once() -> ObjectStore:
             try:
-                return await js.object_store(streams.SNAPSHOTS)
+                bucket = await js.object_store(streams.SNAPSHOTS)
             except NotFoundError:
                 return await js.create_object_store(
                     streams.SNAPSHOTS, replicas=replicas
                 )
+            if replicas > 1:
+                info = await js.stream_info(streams.SNAPSHOTS_STREAM)
+                await runtime_streams.replicate(js, info, replicas)
+            return bucket
 
         return cls(await patiently("snapshots", once), ledger)
 

@@ -1,5 +1,8 @@
-"""Makes sure that a JetStream stream is there, as `schemas.streams` describes it."""
+"""Makes sure that a JetStream stream is there, as `schemas.streams` describes it, in
+as many copies as the settings ask for.
+"""
 
+import structlog
 from nats.js import JetStreamContext
 from nats.js.api import (
     DiscardPolicy,
@@ -8,9 +11,11 @@ from nats.js.api import (
     StreamConfig,
     StreamInfo,
 )
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from schemas.streams import StreamSpec
+
+log = structlog.get_logger()
 
 _NAME_IN_USE = 10058
 """err_code of a stream created meanwhile, with another configuration."""
@@ -20,7 +25,8 @@ async def ensure(
     js: JetStreamContext, spec: StreamSpec, *, replicas: int = 1
 ) -> StreamInfo:
     """Create the stream, or let the one that is there be; only an age limit that is
-    shorter than `spec` demands is raised. Idempotent, safe with many at once.
+    shorter than `spec` demands, and fewer copies, are raised. Idempotent, safe with
+    many at once.
 
     Raises:
         nats.errors.Error: JetStream refused, or did not answer.
@@ -33,6 +39,33 @@ async def ensure(
     if max_age_s and (spec.max_age_s == 0 or max_age_s < spec.max_age_s):
         config = info.config.evolve(max_age=spec.max_age_s)
         info = await js.update_stream(config)
+    return await replicate(js, info, replicas)
+
+
+async def replicate(
+    js: JetStreamContext, info: StreamInfo, replicas: int
+) -> StreamInfo:
+    """Have a stream that is there kept in `replicas` copies; never in fewer than it is,
+    since a service with other settings may have asked for them. The copies are made
+    by and by, while the stream is in use. Where the servers can't, the stream goes on
+    as it is, and that is logged (`cabrank doctor` tells it too).
+
+    Raises:
+        nats.errors.Error: JetStream did not answer.
+    """
+    if (info.config.num_replicas or 1) >= replicas:
+        return info
+    try:
+        info = await js.update_stream(info.config.evolve(num_replicas=replicas))
+    except APIError as error:
+        log.error(  # noqa: TRY400 - the servers' answer says it all
+            "the stream can't have so many copies",
+            stream=info.config.name,
+            replicas=replicas,
+            error=error.description,
+        )
+    else:
+        log.info("copies added", stream=info.config.name, replicas=replicas)
     return info
 
 

@@ -8,6 +8,8 @@ LEDGER_PREFIX = "LEDGER_"
 REVOCATIONS = "REVOCATIONS"
 SNAPSHOTS = "SNAPSHOTS"
 """The object store: one object a region, named by it."""
+SNAPSHOTS_STREAM = "OBJ_SNAPSHOTS"
+"""The stream it is kept in (ADR-20)."""
 WRITER_DURABLE = "persistence"
 """The durable pull consumer that all persistence workers share, on each ledger."""
 ACK_WAIT_S = 5

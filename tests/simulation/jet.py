@@ -27,7 +27,9 @@ class Jet:
             last = len(self._server.stream.records)
             return SimpleNamespace(
                 config=SimpleNamespace(
-                    metadata={streams.LEDGER_ID: LEDGER_ID}, first_seq=0
+                    metadata={streams.LEDGER_ID: LEDGER_ID},
+                    first_seq=0,
+                    num_replicas=1,
                 ),
                 state=SimpleNamespace(first_seq=1, last_seq=last, messages=last),
             )

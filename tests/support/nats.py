@@ -1,4 +1,4 @@
-"""A real nats-server on a free port, for one test or many."""
+"""Real nats-servers on free ports, for one test or many."""
 
 import contextlib
 import socket
@@ -7,6 +7,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from cabrank import embedded, ports
+from cabrank.datadir import nats_url
 
 SERVER = Path(sys.executable).with_name("nats-server")
 
@@ -67,3 +70,53 @@ def running(directory: Path) -> Iterator[NatsServer]:
         yield server
     finally:
         server.kill()
+
+
+class NatsCluster:
+    """Three servers, as `cabrank up --nats-servers 3` configures them."""
+
+    def __init__(self, directory: Path, size: int = 3) -> None:
+        self.first_port = ports.free(count=embedded.ports_of(size))
+        self.url = nats_url(self.first_port, size)
+        self._directory = directory
+        self._stores = [directory / f"store-{k}" for k in range(1, size + 1)]
+        texts = embedded.cluster(self.first_port, self._stores)
+        self._files = [directory / f"nats-{k}.conf" for k in range(1, size + 1)]
+        for file, text in zip(self._files, texts, strict=True):
+            file.write_text(text)
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, number: int) -> None:
+        """The `number`-th server, from 1; returns at once."""
+        with (self._directory / f"nats-{number}.log").open("ab") as log:
+            argv = [str(SERVER), "-c", str(self._files[number - 1])]
+            self._processes[number] = subprocess.Popen(argv, stderr=log, stdout=log)
+
+    def start_all(self) -> None:
+        for number in range(1, len(self._files) + 1):
+            self.start(number)
+
+    def kill(self, number: int) -> None:
+        process = self._processes.pop(number)
+        process.kill()
+        process.wait(10)
+
+    def kill_all(self) -> None:
+        for number in list(self._processes):
+            self.kill(number)
+
+    @staticmethod
+    def number_of(server_name: str) -> int:
+        """Of `cabrank-2`: 2."""
+        return int(server_name.rpartition("-")[2])
+
+
+@contextlib.contextmanager
+def cluster(directory: Path) -> Iterator[NatsCluster]:
+    """Running; whether JetStream has its leader yet is the caller's to find out."""
+    servers = NatsCluster(directory)
+    servers.start_all()
+    try:
+        yield servers
+    finally:
+        servers.kill_all()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cabrank import ports
-from cabrank.datadir import DataDir
+from cabrank.datadir import DataDir, Remembered
 from tests.contract.cabrank.commands import assert_refused, run
 
 
@@ -26,6 +26,7 @@ from tests.contract.cabrank.commands import assert_refused, run
         (["up", "--gateways", "0"], "--gateways"),
         (["up", "--dispatchers", "-1"], "--dispatchers"),
         (["up", "--persistence", "many"], "--persistence"),
+        (["up", "--port", "0", "--nats-servers", "2"], "1, 3 or 5"),
         (["up", "--host", "192.0.2.1"], "192.0.2.1"),
         (["up", "--host", "no host"], "no host"),
         (["up", "--port", "0", "--database-url", "mysql://here"], "mysql"),
@@ -62,6 +63,14 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", port)):
         done = run("up", "--port", str(port), cwd=tmp_path)
     assert_refused(done, saying=f"Port {port} on 127.0.0.1 is in use")
+
+
+def test_a_ledger_on_another_number_of_servers_is_left_alone(tmp_path: Path) -> None:
+    directory = DataDir(tmp_path / ".cabrank")
+    directory.make()
+    directory.remember(Remembered(nats_port=ports.free(), nats_servers=3))
+    done = run("up", "--port", "0", "--nats-servers", "1", cwd=tmp_path)
+    assert_refused(done, saying="its ledger on 3 nats-servers")
 
 
 def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
