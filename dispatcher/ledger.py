@@ -54,7 +54,7 @@ class Extent(Struct, frozen=True):
 
 
 async def patiently(
-    what: str, call: Callable[[], Awaitable[T]], tell: Callable[[str], None] = str
+    what: str, call: Callable[[], Awaitable[T]], tell: Callable[[str], object] = str
 ) -> T:
     """`call()`, again and again until a server is there to answer it; each failure is
     `tell`ed in a few words.
@@ -76,7 +76,7 @@ async def open_ledger(
     bytes_max: int,
     replicas: int,
     first_seq: int = 1,
-    tell: Callable[[str], None] = str,
+    tell: Callable[[str], object] = str,
 ) -> Ledger:
     """The region's ledger; made, with a new id, where there is none. `first_seq`: the
     number of the first record of one that is made. `tell` hears what it waits for.
