@@ -147,6 +147,10 @@ class Edge:
     def _send_fixes(self, region: str, payload: bytes) -> bool:
         return self.bus.send(subjects.locations(region), payload)
 
+    def nats_is_away(self) -> None:
+        """At once when the connection is lost."""
+        self.hub.hold()
+
     def nats_is_back(self) -> None:
         """After a reconnect: send what is unanswered again, ask for what was missed."""
         self.courier.resend_all(time.monotonic())

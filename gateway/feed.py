@@ -23,9 +23,13 @@ class Feed:
         """A `SyncFeed` is on its way."""
 
     @property
+    def has_gap(self) -> bool:
+        return self.held is not None and self.known
+
+    @property
     def must_ask(self) -> bool:
         """Whether there is a gap that nobody has asked about yet."""
-        return self.known and self.held is not None and not self.asking
+        return self.has_gap and not self.asking
 
     def receive(self, entries: list[FeedEntry]) -> list[FeedEntry]:
         """Those to deliver, in order."""

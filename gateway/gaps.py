@@ -82,17 +82,18 @@ class Gaps:
         self._unsynced.append(listener)
         self._ask_users("gap")
 
-    def resync(self) -> None:
-        """NATS was away: everything of every user may have a gap."""
-        for region in self._regions.values():
-            region.feed.hold()
-            self.ask_feed(region)
-            for listener in region.listeners.values():
-                recipient = listener.recipient
-                unsynced = recipient.held is not None
-                if not recipient.asking and not unsynced:
-                    recipient.hold()
-                    self._unsynced.append(listener)
+    def hold(self, region: Region) -> None:
+        """What comes may come behind something that is lost: keep it for `resync`."""
+        region.feed.hold()
+        for listener in region.listeners.values():
+            if listener.recipient.held is None:
+                listener.recipient.hold(region.seq)
+                self._unsynced.append(listener)
+
+    def resync(self, region: Region) -> None:
+        """Ask for what may be lost of everything."""
+        self.hold(region)
+        self.ask_feed(region)
         self._ask_users("reconnect")
 
     def _ask_users(self, why: str) -> None:
@@ -133,7 +134,11 @@ class Gaps:
         if settled.lost:
             close_all(listener, Close.RESYNC)
             return
-        region.give(listener, settled.frames)
+        if listener.recipient.role is Role.DRIVER:
+            region.merge(listener, settled.frames)
+            region.flush()
+        else:
+            region.give(listener, settled.frames)
         self.check(listener)
         self._synced(listener, data)
 
@@ -177,7 +182,9 @@ class Gaps:
             log.warning("feed gap too old", region=region.name, n=region.feed.n)
             for listener in list(region.drivers.values()):
                 close_all(listener, Close.RESYNC)
-            return
+        for listener in region.drivers.values():
+            if any(seat.later is not None for seat in listener.seats):
+                region.merge(listener, [])
         self._feed_ready(region, region.feed.settle(data))
 
     def _feed_later(self, region: Region) -> None:

@@ -29,6 +29,9 @@ from schemas.trips import Role
 
 log = structlog.get_logger()
 
+SILENCE_S = 2.5
+"""Two of a leader's announcements (one a second) did not come."""
+
 
 class Hub:
     def __init__(
@@ -51,6 +54,8 @@ class Hub:
         self._wake = wake
         self.regions: dict[str, Region] = {}
         self._awake: set[Region] = set()
+        self._is_away = False
+        """The connection to NATS was lost, and what was missed not yet asked for."""
         self.lobby = Lobby(
             gateway=gateway,
             bus=bus,
@@ -185,7 +190,7 @@ class Hub:
         stamped = listener.recipient.start(data)
         if claims.role is Role.DRIVER:
             # Either may hold the first of one record's events: merged by `seq`.
-            region.own.setdefault(listener, []).extend(stamped)
+            region.merge(listener, stamped)
             self._feed_ready(region, region.feed.start(data.feed))
             region.flush()
         else:
@@ -235,9 +240,17 @@ class Hub:
     def _on_announcement(self, region: Region, payload: bytes) -> None:
         said = codec.decode(payload, Announcement)
         self._courier.announced(region.name, said.epoch, self._clock.mono_s())
+        self._heard(region, said.seq)
         region.feed.announced(said.feed)
         self.gaps.ask_feed(region)
         self.lobby.announced(region, said.epoch)
+
+    def _heard(self, region: Region, seq: int) -> None:
+        if self._is_away:
+            return
+        if region.is_cut:
+            self._resync(region)
+        region.seq, region.heard_s = seq, self._clock.mono_s()
 
     def _on_push(self, listener: Listener, payload: bytes) -> None:
         push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
@@ -272,10 +285,10 @@ class Hub:
         self._feed_ready(region, region.feed.receive(entries))
 
     def _feed_ready(self, region: Region, entries: list[FeedEntry]) -> None:
-        if entries:
-            if self.lobby.awake:
-                self.lobby.flush()
-            region.ready.extend(entries)
+        if entries and self.lobby.awake:
+            self.lobby.flush()
+        region.ready.extend(entries)
+        if region.ready or region.own:
             self._flush_later(region)
         self.gaps.ask_feed(region)
 
@@ -300,14 +313,37 @@ class Hub:
         self.lobby.flush()
 
     def tick(self, now_s: float) -> None:
+        for region in self.regions.values():
+            if region.heard_s is not None and now_s > region.heard_s + SILENCE_S:
+                # Servers of a cluster may have lost one another: no connection broke.
+                log.warning("leader is silent", region=region.name)
+                self._hold(region)
         self.gaps.tick(now_s)
         self.lobby.tick(now_s)
         self._trip_rooms.tick(now_s)
 
+    def hold(self) -> None:
+        """NATS is away. Once it is back, the first messages come before it is known."""
+        self._is_away = True
+        for region in self.regions.values():
+            self._hold(region)
+
     def resync(self) -> None:
         """NATS was away: something of everything may be lost."""
-        self.gaps.resync()
-        self.lobby.resync()
+        self._is_away = False
+        for region in self.regions.values():
+            self._resync(region)
+
+    def _hold(self, region: Region) -> None:
+        region.is_cut = True
+        region.heard_s = None
+        self.gaps.hold(region)
+        self.lobby.hold(region)
+
+    def _resync(self, region: Region) -> None:
+        region.is_cut = False
+        self.gaps.resync(region)
+        self.lobby.resync(region)
 
     def _flush_later(self, region: Region) -> None:
         self._awake.add(region)

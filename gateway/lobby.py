@@ -330,17 +330,19 @@ class Lobby:
     def _later(self, ask: _Ask) -> None:
         self._retry.append((self._clock.mono_s() + self._limits.resync_retry_s, ask))
 
-    def resync(self) -> None:
-        """NATS was away: every room may have a gap, and the leader may have given this
-        gateway up.
-        """
-        for region in self._regions.values():
-            for room in region.rooms.values():
-                if room.n is not None:
-                    room.hold()
-                    room.asking = True
-                self._ask_all(region, room)
-            self._tell_all(region)
+    def hold(self, region: Region) -> None:
+        """Every room may have a gap: keep what comes for `resync`."""
+        for room in region.rooms.values():
+            if room.n is not None:
+                room.hold()
+                room.asking = True
+
+    def resync(self, region: Region) -> None:
+        """Ask for what may be lost; the leader may have given this gateway up, too."""
+        self.hold(region)
+        for room in region.rooms.values():
+            self._ask_all(region, room)
+        self._tell_all(region)
 
     def _ask_all(self, region: Region, room: Room) -> None:
         """All who asked to join, or one of those who didn't need to."""

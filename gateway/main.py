@@ -114,11 +114,20 @@ async def start(
     """
     edges: list[Edge] = []
 
+    def disconnected() -> None:
+        for edge in edges:
+            edge.nats_is_away()
+
     def reconnected() -> None:
         for edge in edges:
             edge.nats_is_back()
 
-    bus = await nats.connect(settings.nats_url, "gateway", on_reconnect=reconnected)
+    bus = await nats.connect(
+        settings.nats_url,
+        "gateway",
+        on_disconnect=disconnected,
+        on_reconnect=reconnected,
+    )
     service.watch("nats", bus.broken)
     asker = Asker(bus)
     edge = Edge(

@@ -19,7 +19,7 @@ _ENDED = frozenset(status.value for status in TERMINAL)
 
 
 class Settled(Struct, frozen=True):
-    """What a sync brought: frames in order. `lost`: trips ended out of sight."""
+    """What a sync brought: frames in order. `lost`: a trip may have ended unseen."""
 
     frames: list[Stamped]
     lost: bool = False
@@ -66,10 +66,11 @@ class Recipient:
         self._note(push.type, head)
         return wire.event(push.type, push.seq, push.trip)
 
-    def hold(self) -> None:
-        """Something may be lost: keep what comes until a sync."""
+    def hold(self, seq: int = 0) -> None:
+        """Something may be lost after `seq`: keep what comes until a sync."""
         if self.held is None:
             self.held = []
+        self.seq = max(self.seq, seq)
         self.asking = True
 
     def start(self, data: SyncData) -> list[Stamped]:
@@ -88,7 +89,8 @@ class Recipient:
         """
         self.asking = False
         heads = {head.id for head in codec.decode(data.trips, list[TripHead])}
-        lost = not data.recovered and any(trip not in heads for trip in self.trips)
+        # A user has one trip at a time: while it goes on, no other began and ended.
+        lost = not data.recovered and not (heads and heads == self.trips.keys())
         if data.recovered:
             frames = missed(data)
         else:

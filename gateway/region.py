@@ -81,7 +81,7 @@ class Seat:
 
     def give_in_room(self, seq: int, frame: bytes, held_max: int) -> None:
         """A room's frame: no welcome covers it."""
-        if self.held is not None or self.listener.recipient.held is None:
+        if self.held is not None or not self.listener.waits:
             self.give(0, frame, held_max)
             return
         if self.later is None:
@@ -113,6 +113,13 @@ class Listener:
         self.trip_rooms: dict[str, TripRoom] = {}
         """Of the trips they drive or ride in, or did a moment ago; oldest first."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether events with a lower `seq` than a new one's may still come."""
+        if self.recipient.held is not None:
+            return True
+        return self.recipient.role is Role.DRIVER and self.region.feed.has_gap
+
 
 class Cancellable(Protocol):
     def cancel(self) -> None: ...
@@ -123,17 +130,27 @@ class Region:
         "drivers",
         "drivers_subscription",
         "feed",
+        "heard_s",
         "held_max",
+        "is_cut",
         "listeners",
         "name",
         "own",
         "ready",
         "rooms",
+        "seq",
     )
 
     def __init__(self, name: str, held_max: int) -> None:
         self.name = name
         self.held_max = held_max
+        self.seq = 0
+        """The leader's, at its last announcement: all events up to it have come, or
+        never will."""
+        self.heard_s: float | None = None
+        """When that was; None: not yet, or not since `is_cut`."""
+        self.is_cut = False
+        """Something may be lost, and hasn't been asked for."""
         self.listeners: dict[str, Listener] = {}
         self.drivers: dict[str, Listener] = {}
         self.drivers_subscription: Cancellable | None = None
@@ -156,14 +173,18 @@ class Region:
     def deliver(self, listener: Listener, stamped: Stamped) -> None:
         """A user's own event: a rider's at once, a driver's merged with the feed."""
         if listener.recipient.role is Role.DRIVER:
-            self.own.setdefault(listener, []).append(stamped)
+            self.merge(listener, [stamped])
         else:
             self.give(listener, [stamped])
+
+    def merge(self, listener: Listener, frames: list[Stamped]) -> None:
+        """A driver's, handed on with the feed by `flush`."""
+        self.own.setdefault(listener, []).extend(frames)
 
     def give(self, listener: Listener, frames: list[Stamped]) -> None:
         for seat in list(listener.seats):
             mine = frames
-            if seat.later is not None and listener.recipient.held is None:
+            if seat.later is not None and not listener.waits:
                 mine = sorted([*frames, *seat.later], key=_seq)
                 seat.later = None
             for seq, frame in mine:
@@ -171,7 +192,11 @@ class Region:
         metrics.USER_DELIVERIES.inc(len(frames) * len(listener.seats))
 
     def flush(self) -> None:
-        """Hand on what the tick brought."""
+        """Hand on what the tick brought; with a hole in the feed, when that is filled:
+        `seq` only grows.
+        """
+        if self.feed.has_gap:
+            return
         own, self.own = self.own, {}
         if not self.ready:
             for listener, frames in own.items():

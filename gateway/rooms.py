@@ -247,7 +247,7 @@ class Room:
         bare = b""
         for occupant in list(self.live.values()):
             seat = occupant.seat
-            if seat.held is not None or seat.listener.recipient.held is not None:
+            if seat.held is not None or seat.listener.waits:
                 self._give(occupant, ready)
             elif not occupant.bare:
                 seat.connection.write(plain)

@@ -48,6 +48,7 @@ class Connection:
         self.up_s = self.down_s = 0.0
         self.up_until_s = float("inf")
         self.is_cut = False
+        self.is_deaf = False
 
 
 class Server:
@@ -184,6 +185,7 @@ class Link:
         server.admit(self._connection)
         self.is_connected = True
         self.failed: BaseException | None = None
+        self.on_disconnect: Callable[[], None] = lambda: None
         self.on_reconnect: Callable[[], None] = lambda: None
         self.jetstream: Callable[[], Any] = lambda: None
         """jet.py's."""
@@ -269,6 +271,8 @@ class Link:
     def _arrive(
         self, connection: Connection, work: Callable[..., None], args: tuple[Any, ...]
     ) -> None:
+        if connection.is_deaf and work == self._server.publish:
+            return
         if self._server.is_up and self._loop.time() <= connection.up_until_s:
             work(*args)
 
@@ -278,7 +282,8 @@ class Link:
         subscription: Subscription,
         message: tuple[bytes, bytes, bytes, bytes],
     ) -> None:
-        self._down(connection, self._hand_over, subscription, message)
+        if not connection.is_deaf:
+            self._down(connection, self._hand_over, subscription, message)
 
     def _hand_over(
         self, subscription: Subscription, message: tuple[bytes, bytes, bytes, bytes]
@@ -303,6 +308,14 @@ class Link:
         if not connection.is_cut:
             work(*args)
 
+    def deafen(self, for_s: float) -> None:
+        """Servers of a cluster lost one another, and no connection broke: for so long
+        nothing reaches this process, nor does what it sends reach others.
+        """
+        connection = self._connection
+        connection.is_deaf = True
+        self._loop.call_later(for_s, setattr, connection, "is_deaf", False)
+
     def cut(self, *, at_once: bool = False) -> None:
         """The connection breaks: some of what was sent arrives, some doesn't."""
         connection = self._connection
@@ -324,6 +337,7 @@ class Link:
     def _lost(self, connection: Connection) -> None:
         if connection is self._connection and self.is_connected:
             self.is_connected = False
+            self.on_disconnect()
             self._try_again()
 
     def _try_again(self) -> None:
@@ -341,7 +355,12 @@ class Link:
         self.is_connected = True
         for subscription in self._subscriptions:
             self._up(self._server.subscribe, self._connection, subscription)
-        self.on_reconnect()
+        # As nats-py does: messages may come before the callback runs.
+        self._up(self._down, self._connection, self._back, self._connection)
+
+    def _back(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self.on_reconnect()
 
 
 def _answer(

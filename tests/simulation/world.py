@@ -139,6 +139,7 @@ class World:
                 origins=[],
                 limits=EdgeLimits(command_s=COMMAND_S, ping_s=1e6, resend_s=0.5),
             )
+            machine.link.on_disconnect = edge.nats_is_away
             machine.link.on_reconnect = edge.nats_is_back
             machine.service.spawn("edge", edge.run())
 
@@ -223,6 +224,8 @@ class World:
             self.loop.call_later(fault.for_s, again)
         elif kind == "cut":
             machine.link.cut()
+        elif kind == "deafen":
+            machine.link.deafen(fault.for_s)
         elif kind == "hang" and not machine.is_hung:
             machine.hang()
             self.loop.call_later(fault.for_s, machine.go_on)

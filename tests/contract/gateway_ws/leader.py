@@ -44,7 +44,7 @@ class FakeLeader:
             events=[],
             online=True,
         )
-        self.decide: Decide = lambda c: Answer(c.id, c.attempt, data=raw({"ok": True}))
+        self.decide: Decide = agree
         self.on_sync: Callable[[commands.SyncUser], SyncData | None] = lambda _: (
             self.state
         )
@@ -117,6 +117,14 @@ class FakeLeader:
     def announce(self, epoch: int = EPOCH, seq: int = 100, feed: int = 5) -> None:
         said = Announcement(REGION, epoch, "fake", seq, feed)
         self.bus.send(subjects.leader(REGION), codec.encode(said))
+
+
+def agree(command: AnyCommand) -> Answer:
+    """With what gateways read of an answer."""
+    data: dict[str, Any] = {"ok": True}
+    if isinstance(command, commands.JoinRoom):
+        data = {"members": [], "history": [], "recovered": True}
+    return Answer(command.id, command.attempt, data=raw(data))
 
 
 def refuse(code: Code, message: str = "no") -> Decide:

@@ -1,7 +1,10 @@
 """Events on their way to sessions: order, once, gaps, the feed, positions."""
 
+import time
+
+from gateway.hub import SILENCE_S
 from schemas import commands
-from schemas.commands import FeedData
+from schemas.commands import Answer, FeedData
 from schemas.events import DriverPush, Moved
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
 from tests.contract.gateway_ws.leader import (
@@ -163,6 +166,50 @@ async def test_an_announcement_shows_that_the_feeds_last_entry_was_lost(
     await client.expect("trip.requested")
 
 
+async def test_a_drivers_own_events_wait_for_a_hole_in_the_feed(world: World) -> None:
+    leader = world.leader
+    await world.start()
+    client = await world.driver()
+    leader.feed(entry(7, 302, trip(3)))
+    leader.push(DRIVER, 303, "trip.started", trip(1, 2, "STARTED"))
+    await until(lambda: leader.asked(commands.SyncFeed))
+    await client.quiet()
+    assert not client.seen("trip.started")
+    (sync,) = leader.asked(commands.SyncFeed)
+    entries = [entry(6, 300, trip(2)), entry(7, 302, trip(3))]
+    filled = FeedData(7, entries, complete=True)
+    assert world.edge is not None
+    answer = Answer(sync.id, sync.attempt, data=raw(filled))
+    leader.answer_late(world.edge.id, answer)
+    await client.expect("trip.started")
+    assert [f["seq"] for f in client.frames if "seq" in f] == [300, 302, 303]
+
+
+async def test_after_a_silent_leader_what_may_be_lost_is_asked_for(
+    world: World,
+) -> None:
+    """Servers of a NATS cluster that lose one another break no connection."""
+    leader = world.leader
+    await world.start()
+    rider = await world.rider()
+    assert world.edge is not None
+    leader.announce(seq=200)
+    region = world.edge.hub.regions["main"]
+    await until(lambda: region.seq == 200)
+    world.edge.hub.tick(time.monotonic() + SILENCE_S)
+    leader.push(RIDER, 202, "trip.requested", trip(2))
+    await rider.quiet()
+    assert not rider.seen("trip.requested")
+    lost = encoded_event(201, "trip.cancelled", trip(1, 2, "CANCELLED"))
+    leader.on_sync = lambda _: with_state(
+        leader, seq=201, recovered=True, events=[lost]
+    )
+    leader.announce(seq=202)
+    await rider.expect("trip.requested")
+    assert [f["seq"] for f in rider.frames if "seq" in f] == [201, 202]
+    assert leader.asked(commands.SyncUser)[1].since == 200
+
+
 async def test_a_feed_gap_too_old_to_fill_makes_drivers_come_back(
     world: World,
 ) -> None:
@@ -212,6 +259,35 @@ async def test_after_nats_was_away_every_session_gets_what_it_missed(
     await rider.expect("trip.started")
     await driver.expect("trip.requested")
     assert [s.since for s in leader.asked(commands.SyncUser)[2:]] == [200, 100]
+
+
+async def test_after_nats_was_away_it_asks_from_where_the_leader_was_last_heard(
+    world: World,
+) -> None:
+    """Who had no event for long would ask from before what the leader remembers."""
+    leader = world.leader
+    await world.start()
+    await world.rider()
+    assert world.edge is not None
+    leader.announce(seq=5000)
+    region = world.edge.hub.regions["main"]
+    await until(lambda: region.seq == 5000)
+    world.nats.kill()
+    world.nats.start()
+    await until(lambda: len(leader.asked(commands.SyncUser)) == 2)
+    assert leader.asked(commands.SyncUser)[1].since == 5000
+
+
+async def test_what_may_hide_a_trip_that_came_and_went_closes_the_session(
+    world: World,
+) -> None:
+    leader = world.leader
+    await world.start()
+    rider = await world.rider()
+    leader.on_sync = lambda _: with_state(leader, seq=300, recovered=False)
+    world.nats.kill()
+    world.nats.start()
+    assert await rider.closed() == 4003
 
 
 async def test_the_latest_position_reaches_the_rider_without_a_seq(

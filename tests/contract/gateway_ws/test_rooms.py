@@ -452,16 +452,18 @@ async def test_after_nats_was_away_nothing_is_missing(
     world: World, rooms: RoomLeader
 ) -> None:
     client = await member(world)
+    with_state(world.leader, recovered=True)
     rooms.say("lobby", "1")
     await client.expect("chat.message")
     world.nats.stop()
+    before = rooms.sessions.pop("lobby")
     rooms.say("lobby", "2")
     world.nats.start()
     await client.expect("chat.message", lambda f: f["data"]["seq"] == 2)
     rooms.say("lobby", "3")
     await client.expect("chat.message", lambda f: f["data"]["seq"] == 3)
     assert texts(client) == ["1", "2", "3"]
-    await until(lambda: any(p.full and p.here for p in rooms.presence))
+    assert rooms.sessions["lobby"] == before
 
 
 async def test_room_frames_wait_for_a_sync_so_that_the_cursor_stays_safe(
