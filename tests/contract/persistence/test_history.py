@@ -4,38 +4,26 @@ from typing import Any
 
 import pytest
 
-from persistence import database
 from persistence import history as histories
-from persistence.history import History
 from persistence.projection import read_record
-from persistence.store import Store
 from runtime.bus import Bus
-from schemas import codec, subjects
+from schemas import codec
 from schemas.accounts import (
     AuditRow,
     FindTrip,
     GetTripRow,
     ListTripEvents,
     ListTrips,
-    Result,
 )
 from schemas.events import seq_of
 from schemas.refusals import Code
 from schemas.trips import Role, Status, Trip
 from tests.contract.persistence.conftest import Working
+from tests.contract.persistence.past import Past
 from tests.support.records import T0_MS, Ledger, event, record, trip
 
 
-class Past:
-    """History on a database, asked over NATS."""
-
-    def __init__(self, bus: Bus, url: str) -> None:
-        self.bus = bus
-        self.store = Store(database.plain_engine(url))
-        self.engine = database.engine(url)
-        self.service = History(self.engine, bus)
-        self.n = 0
-
+class Trips(Past):
     def happened(self, *trips: Trip) -> None:
         for at in trips:
             self.n += 1
@@ -44,45 +32,30 @@ class Past:
             )
             self.store.write(rows, [], T0_MS)
 
-    async def ask(self, operation: str, question: Any) -> Result:
-        message = await self.bus.request(
-            subjects.history(operation), codec.encode(question), 5
-        )
-        return codec.decode(message.data, Result)
-
     async def page(self, user: str, role: Role, **options: Any) -> list[str]:
         """The ids of a page's trips."""
         result = await self.ask("trips", ListTrips(user, role, **options))
         assert result.data is not None, result.refused
         return [one.id for one in codec.decode(result.data, list[Trip])]
 
-    async def refusal(self, operation: str, question: Any) -> Code:
-        result = await self.ask(operation, question)
-        assert result.refused is not None
-        return result.refused.code
-
 
 @pytest.fixture
-async def past(bus: Bus, database_url: str) -> AsyncIterator[Past]:
-    past = Past(bus, database_url)
-    past.service.start()
-    yield past
-    await past.service.stop()
-    await past.engine.dispose()
-    past.store.close()
+async def past(bus: Bus, database_url: str) -> AsyncIterator[Trips]:
+    async with Trips(bus, database_url).answering() as past:
+        yield past
 
 
 def ids(*numbers: int) -> list[str]:
     return [trip(number).id for number in numbers]
 
 
-async def test_own_trips_come_newest_first(past: Past) -> None:
+async def test_own_trips_come_newest_first(past: Trips) -> None:
     rider = trip(1).rider
     past.happened(*[trip(number, rider=rider) for number in (2, 9, 5)], trip(7))
     assert await past.page("r1", Role.RIDER) == ids(9, 5, 2)
 
 
-async def test_pages_meet_without_gap_or_repeat(past: Past) -> None:
+async def test_pages_meet_without_gap_or_repeat(past: Trips) -> None:
     rider = trip(1).rider
     same = {"rider": rider, "created": trip(5).created}
     past.happened(
@@ -97,13 +70,13 @@ async def test_pages_meet_without_gap_or_repeat(past: Past) -> None:
     assert seen == ids(*reversed(range(12)))
 
 
-async def test_a_page_takes_one_status_only(past: Past) -> None:
+async def test_a_page_takes_one_status_only(past: Trips) -> None:
     past.happened(trip(1), trip(2, 1), trip(3, 3))
     page = await past.page("o", Role.OPERATOR, status=Status.COMPLETED)
     assert page == ids(3)
 
 
-async def test_operators_see_all_and_drivers_what_they_drove(past: Past) -> None:
+async def test_operators_see_all_and_drivers_what_they_drove(past: Trips) -> None:
     past.happened(trip(1), trip(2, 1), trip(3, 3))
     assert await past.page("o", Role.OPERATOR) == ids(3, 2, 1)
     assert await past.page("d2", Role.DRIVER) == ids(2)
@@ -111,7 +84,7 @@ async def test_operators_see_all_and_drivers_what_they_drove(past: Past) -> None
 
 
 @pytest.mark.parametrize("before", ["nonsense", "\0", "of a stranger"])
-async def test_an_unknown_before_is_invalid_data(past: Past, before: str) -> None:
+async def test_an_unknown_before_is_invalid_data(past: Trips, before: str) -> None:
     past.happened(trip(1), trip(2))
     if before == "of a stranger":
         before = trip(2).id
@@ -119,12 +92,12 @@ async def test_an_unknown_before_is_invalid_data(past: Past, before: str) -> Non
     assert await past.refusal("trips", question) is Code.INVALID_DATA
 
 
-async def test_a_limit_out_of_range_is_invalid_data(past: Past) -> None:
+async def test_a_limit_out_of_range_is_invalid_data(past: Trips) -> None:
     question = ListTrips("r1", Role.RIDER, limit=101)
     assert await past.refusal("trips", question) is Code.INVALID_DATA
 
 
-async def test_a_trip_is_served_as_the_leader_wrote_it(past: Past) -> None:
+async def test_a_trip_is_served_as_the_leader_wrote_it(past: Trips) -> None:
     past.happened(trip(1), trip(1, 1))
     for user, role in (("r1", Role.RIDER), ("d1", Role.DRIVER), ("o", Role.OPERATOR)):
         result = await past.ask("trip", GetTripRow(user, role, trip(1).id))
@@ -132,7 +105,7 @@ async def test_a_trip_is_served_as_the_leader_wrote_it(past: Past) -> None:
 
 
 @pytest.mark.parametrize("operation", ["trip", "trip_events"])
-async def test_a_strangers_trip_is_refused(past: Past, operation: str) -> None:
+async def test_a_strangers_trip_is_refused(past: Trips, operation: str) -> None:
     past.happened(trip(1, 1))
     shape = {"trip": GetTripRow, "trip_events": ListTripEvents}[operation]
     for user, role in (("r2", Role.RIDER), ("d2", Role.DRIVER)):
@@ -143,14 +116,14 @@ async def test_a_strangers_trip_is_refused(past: Past, operation: str) -> None:
 @pytest.mark.parametrize("operation", ["trip", "trip_events"])
 @pytest.mark.parametrize("name", ["nothing", "\0", "x" * 5000, "'; DROP TABLE trips"])
 async def test_an_unknown_trip_is_not_found(
-    past: Past, operation: str, name: str
+    past: Trips, operation: str, name: str
 ) -> None:
     shape = {"trip": GetTripRow, "trip_events": ListTripEvents}[operation]
     question = shape("o", Role.OPERATOR, name)
     assert await past.refusal(operation, question) is Code.TRIP_NOT_FOUND
 
 
-async def test_the_audit_is_oldest_first_with_the_trip_of_then(past: Past) -> None:
+async def test_the_audit_is_oldest_first_with_the_trip_of_then(past: Trips) -> None:
     past.happened(*[trip(1, move) for move in (2, 0, 3, 1)], trip(2))
     result = await past.ask("trip_events", ListTripEvents("r1", Role.RIDER, trip(1).id))
     assert result.data is not None
@@ -164,7 +137,7 @@ async def test_the_audit_is_oldest_first_with_the_trip_of_then(past: Past) -> No
 
 
 async def test_what_the_ledger_holds_when_asked_is_in_the_answer(
-    past: Past,
+    past: Trips,
     database_url: str,
     ledger: Ledger,
     working: Working,
@@ -183,7 +156,7 @@ async def test_what_the_ledger_holds_when_asked_is_in_the_answer(
 
 
 async def test_an_ended_trip_is_found_however_far_behind_the_writer_is(
-    past: Past,
+    past: Trips,
 ) -> None:
     past.happened(trip(1, 3))
     result = await past.ask("find", FindTrip("main", trip(1).id, seq_of(10**6, 0)))
@@ -191,7 +164,7 @@ async def test_an_ended_trip_is_found_however_far_behind_the_writer_is(
 
 
 async def test_a_trip_not_yet_written_is_unavailable_rather_than_unknown(
-    past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    past: Trips, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(histories, "CATCH_UP_S", 0.05)
     past.happened(trip(2, 1))
@@ -201,7 +174,7 @@ async def test_a_trip_not_yet_written_is_unavailable_rather_than_unknown(
 
 
 async def test_find_waits_for_a_writer_that_is_moments_behind(
-    past: Past, database_url: str, ledger: Ledger, working: Working
+    past: Trips, database_url: str, ledger: Ledger, working: Working
 ) -> None:
     n = await ledger.append(event(trip(1)))
     asked = asyncio.create_task(
@@ -213,7 +186,7 @@ async def test_find_waits_for_a_writer_that_is_moments_behind(
 
 
 async def test_a_trip_of_no_record_so_far_is_not_found(
-    past: Past, database_url: str, ledger: Ledger, working: Working
+    past: Trips, database_url: str, ledger: Ledger, working: Working
 ) -> None:
     n = await ledger.append(event(trip(1)))
     async with working(database_url):
@@ -221,7 +194,7 @@ async def test_a_trip_of_no_record_so_far_is_not_found(
         assert await past.refusal("find", question) is Code.TRIP_NOT_FOUND
 
 
-async def test_a_trip_of_another_region_is_not_found(past: Past) -> None:
+async def test_a_trip_of_another_region_is_not_found(past: Trips) -> None:
     past.happened(trip(1, 3, region="oslo"))
     question = FindTrip("oslo", trip(1).id, seq_of(1, 0))
     assert (await past.ask("find", question)).refused is None

@@ -8,20 +8,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from persistence import database, rooms
 from persistence import history as histories
-from persistence.history import History
+from persistence import rooms
 from persistence.models import DeadLetterRow, MessageRow, RoomRow, TripEventRow
 from persistence.projection import read_record
-from persistence.store import Store
 from runtime.bus import Bus
-from schemas import codec, streams, subjects
-from schemas.accounts import FindBacklog, ListMessages, Result
+from schemas import codec, streams
+from schemas.accounts import FindBacklog, ListMessages
 from schemas.events import Event, seq_of
 from schemas.refusals import Code
 from schemas.rooms import MessageData, MessageEvent
 from schemas.trips import Role
 from tests.contract.persistence.conftest import Counting, Working
+from tests.contract.persistence.past import Past
 from tests.contract.persistence.test_writer import settled
 from tests.support.records import (
     LEDGER,
@@ -36,16 +35,7 @@ from tests.support.records import (
 )
 
 
-class Rooms:
-    """History on a database, asked over NATS."""
-
-    def __init__(self, bus: Bus, url: str) -> None:
-        self.bus = bus
-        self.store = Store(database.plain_engine(url))
-        self.engine = database.engine(url)
-        self.service = History(self.engine, bus)
-        self.n = 0
-
+class Rooms(Past):
     def happened(self, *events: Event, ledger: str = LEDGER) -> None:
         """Each a record of its own, written in random order, in two batches."""
         rows = []
@@ -57,11 +47,6 @@ class Rooms:
         self.store.write(rows[::2], [], T0_MS)
         self.store.write(rows[1::2], [], T0_MS)
 
-    async def ask(self, operation: str, question: Any) -> Result:
-        subject = subjects.history(operation)
-        answer = await self.bus.request(subject, codec.encode(question), 5)
-        return codec.decode(answer.data, Result)
-
     async def read(self, operation: str, question: Any) -> list[MessageData]:
         result = await self.ask(operation, question)
         assert result.data is not None, result.refused
@@ -72,20 +57,11 @@ class Rooms:
         question = ListMessages("u9", Role.RIDER, "main", room, **options)
         return [one.seq for one in await self.read("messages", question)]
 
-    async def refusal(self, operation: str, question: Any) -> Code:
-        result = await self.ask(operation, question)
-        assert result.refused is not None
-        return result.refused.code
-
 
 @pytest.fixture
 async def past(bus: Bus, database_url: str) -> AsyncIterator[Rooms]:
-    past = Rooms(bus, database_url)
-    past.service.start()
-    yield past
-    await past.service.stop()
-    await past.engine.dispose()
-    past.store.close()
+    async with Rooms(bus, database_url).answering() as past:
+        yield past
 
 
 def lobby(*numbers: int, room: str = "lobby") -> list[MessageEvent]:
