@@ -78,7 +78,7 @@ class Gaps:
         if all(seat.held is not None for seat in listener.seats):
             return
         log.warning("trip version gap", user=recipient.id, seq=recipient.seq)
-        recipient.hold()
+        listener.hold()
         self._unsynced.append(listener)
         self._ask_users("gap")
 
@@ -87,7 +87,7 @@ class Gaps:
         region.feed.hold()
         for listener in region.listeners.values():
             if listener.recipient.held is None:
-                listener.recipient.hold(region.seq)
+                listener.hold(region.seq)
                 self._unsynced.append(listener)
 
     def resync(self, region: Region) -> None:

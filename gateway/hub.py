@@ -91,7 +91,7 @@ class Hub:
         if listener is None:
             listener = self._listen(region, claims)
         seat = Seat(connection, listener)
-        listener.seats.append(seat)
+        listener.add(seat)
         metrics.CONNECTIONS.labels(claims.role.value).inc()
         metrics.SYNCS.labels("welcome").inc()
 
@@ -116,7 +116,7 @@ class Hub:
         if seat not in listener.seats:
             return
         self.lobby.end(seat)
-        listener.seats.remove(seat)
+        listener.remove(seat)
         metrics.CONNECTIONS.labels(listener.recipient.role.value).dec()
         if listener.seats:
             return
@@ -125,8 +125,10 @@ class Hub:
             listener.subscription.cancel()
         del region.listeners[listener.recipient.id]
         region.own.pop(listener, None)
-        if region.drivers.pop(listener.recipient.id, None) and not region.drivers:
-            region.stop_feed()
+        if listener.recipient.role is Role.DRIVER:
+            region.remove_driver(listener)
+            if not region.drivers:
+                region.stop_feed()
 
     def sessions_of(self, claims: Claims) -> int:
         """How many that user has on this gateway."""
@@ -155,7 +157,7 @@ class Hub:
         listener.subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
         region.listeners[claims.sub] = listener
         if claims.role is Role.DRIVER:
-            region.drivers[claims.sub] = listener
+            region.add_driver(listener)
             if region.drivers_subscription is None:
 
                 def fed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
@@ -273,7 +275,7 @@ class Hub:
         if type(push) is TripPush:
             self._trip_rooms.moved(listener, push)
         recipient = listener.recipient
-        frame_or_none = recipient.receive(push)
+        frame_or_none = listener.receive(push)
         if frame_or_none is not None:
             listener.region.deliver(listener, (push.seq, frame_or_none))
             self._flush_later(listener.region)

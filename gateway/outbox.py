@@ -6,7 +6,7 @@ never slows another. Must not know what a frame says.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from gateway.edge import Edge
 
 
+class Steady(Protocol):
+    def unsettle(self) -> None:
+        """A socket can no longer be written to without a look."""
+
+
 class Outbox(asyncio.Protocol):
+    """`steady`: who writes to the transport itself as long as nothing waits here."""
+
     __slots__ = (
         "_edge",
         "_is_dirty",
@@ -25,6 +32,7 @@ class Outbox(asyncio.Protocol):
         "_paused",
         "_transport",
         "_ws",
+        "steady",
     )
 
     def __init__(self, edge: "Edge", ws: ServerProtocol) -> None:
@@ -36,6 +44,7 @@ class Outbox(asyncio.Protocol):
         self._latest: dict[str, bytes] | None = None
         self._paused = False
         self._is_dirty = False
+        self.steady: Steady | None = None
 
     def _close_slow(self, waiting: int) -> None:
         """`waiting` bytes are over the budget."""
@@ -43,6 +52,8 @@ class Outbox(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        if self.steady is not None:
+            self.steady.unsettle()
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -71,6 +82,15 @@ class Outbox(asyncio.Protocol):
         self._transport.write(data)
         return True
 
+    def settle(self, steady: Steady) -> asyncio.WriteTransport | None:
+        """What `steady` may write whole frames to, and count, until it is told
+        otherwise; None: frames wait here.
+        """
+        if self._is_dirty or self._paused or self._out or self._ws.state is not OPEN:
+            return None
+        self.steady = steady
+        return self._transport
+
     def write_latest(self, key: str, frame: bytes) -> None:
         if self._latest is None:
             self._latest = {}
@@ -80,6 +100,8 @@ class Outbox(asyncio.Protocol):
 
     def _mark(self) -> None:
         self._is_dirty = True
+        if self.steady is not None:
+            self.steady.unsettle()
         self._edge.dirty(self)
 
     def flush(self) -> None:

@@ -43,6 +43,11 @@ class Recipient:
         self.asking = False
         """A sync for the user (not for one new session) is on its way or queued."""
 
+    @property
+    def takes_feed(self) -> bool:
+        """Whether a driver is to get the feed's entries as they come."""
+        return self.held is None and self.online
+
     def receive(self, push: TripPush | DriverPush) -> bytes | None:
         """The frame to deliver, if any. Where this finds a gap, `held` becomes a list
         and the caller must ask for a sync since `seq`.

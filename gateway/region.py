@@ -12,10 +12,11 @@ from gateway.feed import Feed
 from gateway.recipient import Recipient, Stamped
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.events import FeedEntry
+from schemas.events import DriverPush, FeedEntry, TripPush
 from schemas.trips import Role
 
 if TYPE_CHECKING:
+    from gateway.outbox import Steady
     from gateway.rooms import Room
     from gateway.triprooms import TripRoom
 
@@ -24,6 +25,8 @@ class Connection(Protocol):
     """What the fan-out needs of a socket."""
 
     pending: int
+    steady: "Steady | None"
+    """Who is told when it can't be written to directly any more."""
     bare: bool
     """An older client's, that wants a message's text beside its type."""
 
@@ -32,6 +35,9 @@ class Connection(Protocol):
 
     def deliver(self, data: bytes) -> bool:
         """The same while a tick ends; whether it was written at once."""
+
+    def settle(self, steady: "Listener") -> "Writer | None":
+        """What may be written to directly until `steady.unsettle`; None: nothing."""
 
     def write_latest(self, key: str, frame: bytes) -> None:
         """Queue a frame that replaces the one with the same key, if it still waits."""
@@ -42,6 +48,10 @@ class Connection(Protocol):
         """The welcome is out."""
 
     def current_claims(self) -> Claims | None: ...
+
+
+class Writer(Protocol):
+    def write(self, data: bytes) -> None: ...
 
 
 class Seat:
@@ -93,10 +103,14 @@ class Seat:
 
 
 class Listener:
-    """A connected user: their pushes' state, their sessions, their subscription."""
+    """A connected user: their pushes' state, their sessions, their subscription.
+
+    `is_steady`: a driver whose sessions all get the feed as it comes, without a look.
+    """
 
     __slots__ = (
         "claims",
+        "is_steady",
         "recipient",
         "region",
         "seats",
@@ -112,6 +126,47 @@ class Listener:
         self.subscription: Cancellable | None = None
         self.trip_rooms: dict[str, TripRoom] = {}
         """Of the trips they drive or ride in, or did a moment ago; oldest first."""
+        self.is_steady = False
+
+    def receive(self, push: TripPush | DriverPush) -> bytes | None:
+        """`Recipient.receive`."""
+        frame = self.recipient.receive(push)
+        if self.is_steady and not self.recipient.takes_feed:
+            self.unsettle()
+        return frame
+
+    def hold(self, seq: int = 0) -> None:
+        """`Recipient.hold`."""
+        self.unsettle()
+        self.recipient.hold(seq)
+
+    def add(self, seat: Seat) -> None:
+        self.unsettle()
+        self.seats.append(seat)
+
+    def remove(self, seat: Seat) -> None:
+        self.unsettle()
+        self.seats.remove(seat)
+
+    def settle(self) -> None:
+        """Make it steady, if nothing stands between the feed and its sockets."""
+        self.is_steady = True
+        steady = self.region.steady
+        for seat in self.seats:
+            writer = seat.connection.settle(self)
+            if writer is None:
+                self.unsettle()
+                return
+            steady[seat] = writer
+
+    def unsettle(self) -> None:
+        """Look again before the feed's next entry. Idempotent."""
+        if self.is_steady:
+            self.is_steady = False
+            self.region.look_at[self] = None
+            for seat in self.seats:
+                seat.connection.steady = None
+                self.region.steady.pop(seat, None)
 
     @property
     def waits(self) -> bool:
@@ -134,11 +189,13 @@ class Region:
         "held_max",
         "is_cut",
         "listeners",
+        "look_at",
         "name",
         "own",
         "ready",
         "rooms",
         "seq",
+        "steady",
     )
 
     def __init__(self, name: str, held_max: int) -> None:
@@ -153,6 +210,11 @@ class Region:
         """Something may be lost, and hasn't been asked for."""
         self.listeners: dict[str, Listener] = {}
         self.drivers: dict[str, Listener] = {}
+        self.steady: dict[Seat, Writer] = {}
+        """Drivers' sessions that are written to without a look: 1,000 drivers cost the
+        loop over them, and what differs of a few is looked at apart."""
+        self.look_at: dict[Listener, None] = {}
+        """All other drivers."""
         self.drivers_subscription: Cancellable | None = None
         self.feed = Feed()
         self.ready: list[FeedEntry] = []
@@ -161,6 +223,15 @@ class Region:
         """This tick's own events of drivers."""
         self.rooms: dict[str, Room] = {}
         """Rooms that sessions of this gateway are in."""
+
+    def add_driver(self, listener: Listener) -> None:
+        self.drivers[listener.recipient.id] = listener
+        self.look_at[listener] = None
+
+    def remove_driver(self, listener: Listener) -> None:
+        """One without sessions."""
+        self.drivers.pop(listener.recipient.id, None)
+        self.look_at.pop(listener, None)
 
     def stop_feed(self) -> None:
         """The last driver is gone; the next one starts afresh."""
@@ -235,8 +306,13 @@ class Region:
     def _broadcast(self, special: set[Listener], stamped: list[Stamped]) -> None:
         blob = b"".join([frame for _, frame in stamped])
         first = stamped[0][0]
-        count = written = 0
-        for listener in list(self.drivers.values()):
+        for listener in special:
+            listener.unsettle()
+        writers = list(self.steady.values())
+        for writer in writers:
+            writer.write(blob)
+        count = written = len(writers)
+        for listener in list(self.look_at):
             if listener in special:
                 continue
             recipient = listener.recipient
@@ -244,13 +320,18 @@ class Region:
                 continue
             if not recipient.online:
                 continue
+            is_alike = True
             for seat in list(listener.seats):
                 if seat.held is None and first > seat.cursor:
                     written += seat.connection.deliver(blob)
                 else:
+                    is_alike = False
                     for seq, frame in stamped:
                         seat.give(seq, frame, self.held_max)
             count += len(listener.seats)
+            if is_alike and self.drivers.get(recipient.id) is listener:
+                self.look_at.pop(listener, None)
+                listener.settle()
         metrics.FEED_DELIVERIES.inc(count * len(stamped))
         metrics.WRITES.inc(written)
         metrics.BYTES_OUT.inc(written * len(blob))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.feed import Feed
+from gateway.outbox import Steady
 from gateway.recipient import Recipient, missed
 from gateway.region import Listener, Region, Seat
 from schemas import codec
@@ -222,12 +223,25 @@ def test_an_announcement_ahead_of_us_shows_a_gap_and_one_behind_does_not() -> No
 # ---- merging -----------------------------------------------------------------
 
 
+class Direct:
+    """A transport: only for a socket with nothing that waits."""
+
+    def __init__(self, socket: "Socket") -> None:
+        self._socket = socket
+
+    def write(self, data: bytes) -> None:
+        assert not self._socket.is_busy
+        self._socket.write(data)
+
+
 class Socket:
     pending = 0
 
     def __init__(self) -> None:
         self.out = b""
         self.closed: Close | None = None
+        self.steady: Steady | None = None
+        self.is_busy = False
 
     def write(self, data: bytes) -> None:
         self.out += data
@@ -235,6 +249,18 @@ class Socket:
     def deliver(self, data: bytes) -> bool:
         self.write(data)
         return False
+
+    def settle(self, steady: Listener) -> Direct | None:
+        if self.is_busy:
+            return None
+        self.steady = steady
+        return Direct(self)
+
+    def stir(self) -> None:
+        """Something waits to be written."""
+        self.is_busy = True
+        if self.steady is not None:
+            self.steady.unsettle()
 
     def write_latest(self, key: str, frame: bytes) -> None:
         self.out += frame
@@ -254,14 +280,15 @@ def seat(region: Region, user: str, cursor: int | None = 100) -> tuple[Seat, Soc
     listener = region.drivers.get(user)
     if listener is None:
         claims = Claims(user, "n", "", "", Role.DRIVER, "main", "s", 0, 0)
-        listener = region.drivers[user] = Listener(region, claims)
+        listener = Listener(region, claims)
+        region.add_driver(listener)
         listener.recipient.start(state(100))
     socket = Socket()
     made = Seat(socket, listener)
     if cursor is not None:
         made.held = None
         made.cursor = cursor
-    listener.seats.append(made)
+    listener.add(made)
     return made, socket
 
 
@@ -320,3 +347,76 @@ def test_excluded_and_offline_drivers_get_no_entry() -> None:
     region.flush()
     assert (excluded.out, offline.out) == (b"", b"")
     assert seqs(other) == [102]
+
+
+def test_a_second_entry_goes_to_steady_sessions_without_a_look() -> None:
+    region = Region("main", held_max=10)
+    sockets = [seat(region, f"d{number}")[1] for number in range(3)]
+    for n in (1, 2):
+        region.ready = [entry(n, 100 + n, trip(n))]
+        region.flush()
+        assert (len(region.steady), len(region.look_at)) == (3, 0)
+    assert [seqs(socket) for socket in sockets] == [[101, 102]] * 3
+
+
+STEPS = ("stir", "calm", "hold", "sync", "off", "on", "join", "leave", "own", "feed")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 2)), max_size=40))
+def test_steady_or_not_every_session_gets_the_feed_in_order_unless_it_must_wait(
+    steps: list[tuple[str, int]],
+) -> None:
+    region = Region("main", held_max=100)
+    made = [[seat(region, f"d{number}")] for number in range(3)]
+    expected: dict[Socket, list[int]] = {pairs[0][1]: [] for pairs in made}
+    waiting: dict[str, list[int]] = {}
+    seq, feed = 100, 0
+    for step, who in [*steps, ("feed", 0), ("feed", 0)]:
+        seq += 1
+        user = f"d{who}"
+        listener = region.drivers[user]
+        recipient = listener.recipient
+        if step in {"stir", "calm"}:
+            for _, socket in made[who]:
+                socket.is_busy = False
+                if step == "stir":
+                    socket.stir()
+        elif step == "hold" and recipient.held is None:
+            listener.hold()
+        elif step == "sync" and recipient.held is not None:
+            region.give(
+                listener,
+                recipient.settle(state(seq, online=recipient.online)).frames,
+            )
+            for _, socket in made[who]:
+                expected[socket] += waiting.get(user, [])
+            waiting.pop(user, None)
+        elif step in {"off", "on"} and recipient.held is None:
+            listener.receive(DriverPush(seq, online=step == "on"))
+        elif step == "join" and recipient.held is None:
+            made[who].append(seat(region, user, cursor=seq))
+            expected[made[who][-1][1]] = []
+        elif step == "leave" and len(made[who]) > 1:
+            gone, _ = made[who].pop()
+            listener.remove(gone)
+        elif step in {"own", "feed"}:
+            if step == "own" and recipient.held is None:
+                region.deliver(listener, (seq, b'{"seq":%d,' % seq))
+                for _, socket in made[who]:
+                    expected[socket].append(seq)
+                seq += 1
+            feed += 1
+            region.ready = [entry(feed, seq, trip(feed))]
+            region.flush()
+            for number, pairs in enumerate(made):
+                each = region.drivers[f"d{number}"].recipient
+                if not each.online:
+                    continue
+                if each.held is not None:
+                    waiting.setdefault(f"d{number}", []).append(seq)
+                    continue
+                for _, socket in pairs:
+                    expected[socket].append(seq)
+    for socket, wanted in expected.items():
+        assert seqs(socket) == wanted
