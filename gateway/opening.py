@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN
-from websockets.server import ServerProtocol
 
-from gateway import crowd, handshake, metrics, refusing
+from gateway import crowd, handshake, metrics, refusing, rfc6455
 from gateway.outbox import Outbox
 from schemas import rooms
 from schemas.claims import Claims
@@ -30,7 +29,7 @@ class Opening(Outbox):
 
     __slots__ = ("_early", "_place")
 
-    def __init__(self, edge: "Edge", ws: ServerProtocol) -> None:
+    def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
         super().__init__(edge, ws)
         self._early: list[bytes] | None = None
         self._place: str | None = None

@@ -9,7 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol, cast
 
 from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
+
+from gateway import rfc6455
 
 if TYPE_CHECKING:
     from gateway.edge import Edge
@@ -35,7 +36,7 @@ class Outbox(asyncio.Protocol):
         "steady",
     )
 
-    def __init__(self, edge: "Edge", ws: ServerProtocol) -> None:
+    def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
         self._edge = edge
         self._ws = ws
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)

@@ -107,6 +107,10 @@ class Connection(Opening):
 
     def _received(self, data: bytes) -> None:
         ws = self._ws
+        text = ws.whole_text(data)
+        if text is not None:
+            self._text(text)
+            return
         ws.receive_data(data)
         for event in ws.events_received():
             if type(event) is Frame:

@@ -85,6 +85,7 @@ class Echo(Connection):
                 self.close(Close.INVALID_TEXT)
                 return
         opcode = Opcode.BINARY if self._is_binary else Opcode.TEXT
+        self._is_binary = False
         self.write(Frame(opcode, payload).serialize(mask=False))
 
 

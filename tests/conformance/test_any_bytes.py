@@ -8,9 +8,11 @@ from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from gateway.limits import Limits
+from gateway.rfc6455 import Protocol
 from schemas.frames import FRAME_BYTES_MAX
 from tests.conformance.echo import Echo, EchoEdge
 from tests.conformance.wire import Line
@@ -26,6 +28,7 @@ frames = st.builds(
     mask=st.sampled_from([b"\1\2\3\4", b"\1\2\3\4", None]),
     length=st.one_of(st.none(), st.none(), st.integers(0, (1 << 64) - 1)),
 )
+texts = st.text(max_size=200).map(lambda text: frame(1, text.encode()))
 streams = st.lists(st.one_of(frames, frames, st.binary(max_size=50)), max_size=12)
 
 
@@ -90,3 +93,48 @@ def test_how_messages_are_cut_makes_no_difference(
     line = asyncio.run(run(talk, opened=True))
     _, _, sent = line.sent.partition(b"\r\n\r\n")
     assert sent == b"".join(frame(1, text.encode(), mask=None) for text in texts)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            texts,
+            texts,
+            st.builds(frame, opcodes, st.binary(max_size=200), fin=st.booleans()),
+            st.builds(lambda head, body: head + body, texts, st.binary(max_size=4)),
+            st.binary(max_size=20),
+        ),
+        max_size=8,
+    )
+)
+def test_a_read_that_is_one_text_means_what_the_general_parser_says(
+    reads: list[bytes],
+) -> None:
+    def sent(*, generally: bool) -> bytes:
+        def talk(echo: Echo, edge: EchoEdge) -> None:
+            line = cast("Line", echo._transport)
+            if generally:
+                echo._ws.whole_text = lambda _: None  # type: ignore[method-assign]
+            for read in reads:
+                if not line.is_closing():
+                    echo.data_received(read)
+
+        return asyncio.run(run(talk, opened=True)).sent.partition(b"\r\n\r\n")[2]
+
+    assert sent(generally=False) == sent(generally=True)
+
+
+def test_most_reads_are_one_text_and_need_no_general_parser() -> None:
+    for length in (0, 1, 125, 126, 127, 128, 5_000):
+        ws = Protocol(FRAME_BYTES_MAX)
+        ws.receive_data(upgrade(1, "/ws"))
+        (request,) = ws.events_received()
+        assert isinstance(request, Request)
+        ws.send_response(ws.accept(request))
+        assert ws.whole_text(frame(1, b"x" * length)) == b"x" * length
+        assert ws.whole_text(frame(1, b"x" * length, mask=None)) is None
+        assert ws.whole_text(frame(1, b"x" * length, fin=False)) is None
+        assert ws.whole_text(frame(1, b"x" * length) + b"x") is None
+        ws.receive_data(frame(1, b"x" * length)[:3])
+        assert ws.whole_text(frame(1, b"x" * length)) is None
