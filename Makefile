@@ -131,7 +131,7 @@ LOCKED := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11
 
 lock: | $(BIN)/python
 	$(PIP) install uv
-	$(LOCKED) $(ARGS) -o requirements.lock
+	$(LOCKED) $(ARGS) --extra otel -o requirements.lock
 	$(LOCKED) $(ARGS) --extra dev -o requirements-dev.lock
 
 clean:

@@ -19,7 +19,7 @@ from cabrank.errors import StackError, UsageError, sentence
 from cabrank.rolling import RESTART, Rolling
 from cabrank.stack import Plan
 from cabrank.supervisor import Children, Supervised, say, tail
-from runtime import settings
+from runtime import settings, tracing
 
 STOP_MAX_S = 25.0
 """Orchestrators kill after 30 s (Kubernetes' default); we are done before."""
@@ -55,7 +55,8 @@ def run(options: Options) -> int:
         UsageError: an option, a setting or the directory can't be used.
         StackError: a program can't be started.
     """
-    settings.load()  # a wrong one is told here, not by each service in its log
+    # A wrong one is told here, not by each service in its log.
+    tracing.check(settings.load())
     directory = DataDir(options.data_dir)
     directory.make()
     lock = directory.lock()

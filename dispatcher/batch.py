@@ -69,6 +69,7 @@ class Batch:
         "n",
         "payload",
         "stamp_ms",
+        "traced",
     )
 
     def __init__(self, n: int, stamp_ms: int) -> None:
@@ -83,6 +84,8 @@ class Batch:
         self.head_seq = 0
         """The engine's head and feed number as of this record."""
         self.feed = 0
+        self.traced: list[str] = []
+        """Trace contexts of the commands decided in it, where they brought one."""
 
 
 class Writer(msgspec.Struct, frozen=True):
@@ -125,8 +128,10 @@ class Batcher:
     def empty(self) -> bool:
         return self._batch is None
 
-    def take(self, reply: str, command: AnyCommand, now_ms: int) -> bool:
-        """Decide it into the open batch.
+    def take(
+        self, reply: str, command: AnyCommand, now_ms: int, traceparent: str = ""
+    ) -> bool:
+        """Decide it into the open batch; its events carry `traceparent` on.
 
         Returns:
             False, and nothing has changed, where the batch has no room for it.
@@ -145,9 +150,11 @@ class Batcher:
             return False
         known = self.engine.remembered(command.id)
         if known is None:
-            answer = self._decide(batch, command)
+            answer = self._decide(batch, command, traceparent)
             if answer is None:
                 return False
+            if traceparent:
+                batch.traced.append(traceparent)
         else:
             answer = msgspec.structs.replace(known, attempt=command.attempt)
             self._count(command, "again")
@@ -235,7 +242,9 @@ class Batcher:
         key = (kind_of(command), outcome)
         self.tally[key] = self.tally.get(key, 0) + 1
 
-    def _decide(self, batch: Batch, command: AnyCommand) -> Answer | None:
+    def _decide(
+        self, batch: Batch, command: AnyCommand, traceparent: str
+    ) -> Answer | None:
         if len(batch.events) >= EVENTS_PER_RECORD_MAX:
             return None
         engine = self.engine
@@ -252,8 +261,14 @@ class Batcher:
             if not data:
                 return self._refused(command, TOO_LARGE)
             answer = Answer(command.id, command.attempt, data=Raw(data))
-            if outcome.events:
-                encoded = [encode(event) for event in outcome.events]
+            events = outcome.events
+            if events:
+                if traceparent:
+                    events = tuple(
+                        msgspec.structs.replace(event, traceparent=traceparent)
+                        for event in events
+                    )
+                encoded = [encode(event) for event in events]
                 size = sum(map(len, encoded))
                 if size > EXPIRY_BYTES_MAX:
                     return self._refused(command, EVENT_TOO_LARGE)
@@ -262,7 +277,7 @@ class Batcher:
                     or len(batch.events) + len(encoded) > EVENTS_PER_RECORD_MAX
                 ):
                     return None
-                for event, payload in zip(outcome.events, encoded, strict=True):
+                for event, payload in zip(events, encoded, strict=True):
                     self._append(batch, event, payload)
                 engine.remember(answer)
             if outcome.attends:

@@ -1,5 +1,7 @@
 """What all drivers of the region learn of an event."""
 
+from typing import Literal
+
 from schemas.codec import Raw, encode
 from schemas.events import Event, FeedEntry, TripEvent
 from schemas.trips import OpenTrip, Status
@@ -16,8 +18,19 @@ def feed_entry(event: Event) -> FeedEntry | None:
     trip = event.trip
     if trip.status is Status.REQUESTED:
         data = encode(OpenTrip.of(trip))
-        return FeedEntry(
-            event.feed, event.seq, "trip.requested", event.audience, Raw(data)
-        )
-    data = encode({"id": trip.id})
-    return FeedEntry(event.feed, event.seq, "trip.taken", event.audience, Raw(data))
+        return _entry(event, "trip.requested", data)
+    return _entry(event, "trip.taken", encode({"id": trip.id}))
+
+
+def _entry(
+    event: TripEvent, kind: Literal["trip.requested", "trip.taken"], data: bytes
+) -> FeedEntry:
+    return FeedEntry(
+        event.feed,
+        event.seq,
+        kind,
+        event.audience,
+        Raw(data),
+        event.at_ms,
+        event.traceparent,
+    )

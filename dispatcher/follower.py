@@ -30,6 +30,7 @@ TIMEOUT_S = 2.0
 POLL_S = 0.05
 
 _SEQUENCE = re.compile(rb"\r\nNats-Sequence: (\d+)\r\n")
+_STORED = re.compile(rb"\r\nNats-Time-Stamp: ([^\r]+)\r\n")
 _NOT_FOUND = b"NATS/1.0 404"
 _END = b"NATS/1.0 204"
 
@@ -37,6 +38,14 @@ _END = b"NATS/1.0 204"
 class Message(Struct, frozen=True):
     seq: int
     payload: bytes
+    headers: bytes = b""
+
+    def stored_s(self) -> float | None:
+        """When it was stored, in seconds since 1970; None: the server doesn't say."""
+        match = _STORED.search(self.headers)
+        if match is None:
+            return None
+        return datetime.fromisoformat(match[1].decode()).timestamp()
 
 
 class Follower:
@@ -64,7 +73,7 @@ class Follower:
             return  # of a request that was given up
         match = _SEQUENCE.search(headers)
         if match is not None:
-            self._got.append(Message(int(match[1]), data))
+            self._got.append(Message(int(match[1]), data, headers))
         elif headers.startswith((_NOT_FOUND, _END)):
             waiting.set_result(None)
         else:
@@ -88,6 +97,16 @@ class Follower:
         """
         got = await self._get({"start_time": at.isoformat(), "batch": 1})
         return got[0].seq if got else None
+
+    async def stored_at(self, seq: int) -> float | None:
+        """When record `seq`, or the first after it, was stored: seconds since 1970 by
+        the server's clock; None: there is none.
+
+        Raises:
+            TimeoutError: no answer; ask again.
+        """
+        got = await self._get({"seq": seq, "batch": 1})
+        return got[0].stored_s() if got else None
 
     async def _get(self, request: dict[str, object]) -> list[Message]:
         self._number += 1

@@ -5,6 +5,7 @@ throws the engine away then, since it is ahead of the ledger. Must not decide.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -18,8 +19,9 @@ from dispatcher.engine import Engine
 from dispatcher.fence import Fate, Fence
 from dispatcher.ledger import Ledger
 from dispatcher.publisher import Publisher
+from runtime import tracing
 from runtime.bus import Bus, RawSubscription
-from schemas import codec, subjects
+from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand, Fix
 from schemas.events import Moved
 from schemas.refusals import Refusal
@@ -77,7 +79,8 @@ class Lead:
         self._fence = Fence(bus, js, ledger, self._settled)
         self._in_flight: Batch | None = None
         self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
-        self._queue: deque[tuple[str, AnyCommand]] = deque()
+        self._queue: deque[tuple[str, AnyCommand, str]] = deque()
+        """(reply subject, command, trace context)"""
         self._takes: list[RawSubscription] = []
         """Subscriptions that bring something to be done."""
         self._hears: list[RawSubscription] = []
@@ -174,21 +177,35 @@ class Lead:
         if said.epoch > self.epoch:
             self._end(Ended.DEPOSED)
 
-    def _on_commands(self, _: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
+    def _on_commands(
+        self, _: bytes, reply: bytes, payload: bytes, headers: bytes
+    ) -> None:
         region = self._ledger.region
+        trace = traceparent.of_block(headers) if headers else ""
         subject, commands = inbox.read(region, reply, payload)
         now_ms = self._clock()
         for command in commands:
             if command.deadline_ms < now_ms:
                 metrics.dropped.labels(region, "late").inc()
-            elif self._queue or not self._batcher.take(subject, command, now_ms):
-                self._enqueue(subject, command, now_ms)
+            elif self._queue or not self._take(subject, command, now_ms, trace):
+                self._enqueue(subject, command, now_ms, trace)
         self._pump_later()
 
-    def _enqueue(self, reply: str, command: AnyCommand, now_ms: int) -> None:
+    def _take(self, reply: str, command: AnyCommand, now_ms: int, trace: str) -> bool:
+        if not trace:
+            return self._batcher.take(reply, command, now_ms)
+        span = tracing.begin("dispatcher decide", trace)
+        is_taken = self._batcher.take(reply, command, now_ms, span.traceparent)
+        if is_taken:
+            span.end(command=command.id, region=self._ledger.region)
+        return is_taken
+
+    def _enqueue(
+        self, reply: str, command: AnyCommand, now_ms: int, trace: str
+    ) -> None:
         region = self._ledger.region
         if len(self._queue) < QUEUE_MAX:
-            self._queue.append((reply, command))
+            self._queue.append((reply, command, trace))
             metrics.queue_commands.labels(region).set(len(self._queue))
         elif not self._batcher.refuse(reply, command, OVERLOADED, now_ms):
             metrics.dropped.labels(region, "queue").inc()
@@ -255,10 +272,10 @@ class Lead:
             return
         now_ms = self._clock()
         while self._queue:
-            reply, command = self._queue[0]
+            reply, command, trace = self._queue[0]
             if command.deadline_ms < now_ms:
                 metrics.dropped.labels(self._ledger.region, "late").inc()
-            elif not self._batcher.take(reply, command, now_ms):
+            elif not self._take(reply, command, now_ms, trace):
                 break
             self._queue.popleft()
         metrics.queue_commands.labels(self._ledger.region).set(len(self._queue))
@@ -279,9 +296,7 @@ class Lead:
         self._batcher.delivered(batch)
         if batch.events:
             self._recent.append(batch)
-        metrics.commit_seconds.labels(self._ledger.region).observe(
-            self._loop.time() - self._sent_s
-        )
+        self._measure(batch)
         if self._snapshot:
             self._on_snapshot(self._snapshot)
             self._snapshot = b""
@@ -295,6 +310,18 @@ class Lead:
         self._pump()
         self._bus.write_now()
 
+    def _measure(self, batch: Batch) -> None:
+        region = self._ledger.region
+        commit_s = self._loop.time() - self._sent_s
+        metrics.commit_seconds.labels(region).observe(commit_s)
+        if batch.entries:
+            took_ms = max(0, self._clock() - batch.stamp_ms)
+            metrics.record_seconds.labels(region).observe(took_ms / 1000)
+        end_ns = time.time_ns()
+        for trace in batch.traced:
+            start_ns = end_ns - int(commit_s * 1e9)
+            tracing.record("dispatcher commit", trace, start_ns, end_ns, record=batch.n)
+
     def _refuse_all(self) -> None:
         """What was decided here is not stored: that is true whoever leads. What is only
         repeated may have been stored long ago, and gets no answer.
@@ -303,7 +330,7 @@ class Lead:
         entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
         for entry in entries:
             entry.answer = _refused(entry.answer, refusal)
-        for reply, command in self._queue:
+        for reply, command, _ in self._queue:
             if self._engine.remembered(command.id) is None:
                 answer = Answer(command.id, command.attempt, refused=refusal)
                 entries.append(Entry(reply, answer, fresh=True))

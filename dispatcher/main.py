@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from dispatcher.region import Region
 from runtime import bus as buses
-from runtime import lifecycle, log, ops
+from runtime import lifecycle, log, ops, tracing
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 
@@ -20,6 +20,7 @@ def run(settings: Settings) -> int:
     """Serve `settings.regions` until SIGTERM; returns the exit status."""
     gc.set_threshold(*GC_THRESHOLDS)
     log.configure("dispatcher", settings.log_level)
+    tracing.configure("dispatcher", settings)
 
     async def start(service: Service) -> Callable[[], Awaitable[None]]:
         return await _start(service, settings)

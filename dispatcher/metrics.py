@@ -35,6 +35,12 @@ commit_seconds = Histogram(
     ["region"],
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1, 4),
 )
+record_seconds = Histogram(
+    "cabrank_dispatcher_record_seconds",
+    "From a record's first command to its answers: the longest that any of them took",
+    ["region"],
+    buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 1, 4),
+)
 appends_retried = Counter(
     "cabrank_dispatcher_appends_retried",
     "Records sent again because no acknowledgement came",
@@ -67,6 +73,30 @@ step_downs = Counter(
 bad_records = Counter(
     "cabrank_dispatcher_bad_records",
     "Ledger records skipped: not readable, of another ledger, or misnumbered",
+    ["region"],
+)
+ledger_records = Gauge(
+    "cabrank_dispatcher_ledger_records", "Records the ledger holds", ["region"]
+)
+ledger_bytes = Gauge(
+    "cabrank_dispatcher_ledger_bytes", "Bytes the ledger takes on disk", ["region"]
+)
+ledger_bytes_max = Gauge(
+    "cabrank_dispatcher_ledger_bytes_max",
+    "Bytes the ledger may take (CABRANK_LEDGER_BYTES_MAX); 0: no limit of its own",
+    ["region"],
+)
+ledger_last_record = Gauge(
+    "cabrank_dispatcher_ledger_last_record", "Sequence of the last record", ["region"]
+)
+unwritten_records = Gauge(
+    "cabrank_dispatcher_unwritten_records",
+    "Ledger records from the first that persistence has not acknowledged on",
+    ["region"],
+)
+unwritten_seconds = Gauge(
+    "cabrank_dispatcher_unwritten_seconds",
+    "Age of the first ledger record that persistence has not acknowledged; 0: none",
     ["region"],
 )
 snapshot_bytes = Gauge(

@@ -18,7 +18,7 @@ import structlog
 from nats.js import JetStreamContext
 
 from dispatcher import ledger as ledgers
-from dispatcher import metrics, retention, snapshots
+from dispatcher import metrics, retention, snapshots, survey
 from dispatcher.batch import Batch, Writer
 from dispatcher.engine import Engine, Limits
 from dispatcher.errors import LedgerGapError
@@ -342,12 +342,17 @@ class Region:
         finally:
             housekeeping.cancel()
             self._lead = None
+            survey.forget(self.name)
         return lead.ended
 
     async def _keep_house(self, lead: Lead) -> None:
         purged_s = time.monotonic()
+        surveyed_s = 0.0
         while True:
             await asyncio.sleep(FULL_RETRY_S)
+            if time.monotonic() - surveyed_s > survey.INTERVAL_S:
+                surveyed_s = time.monotonic()
+                await self._survey()
             if self._snapshot_due(lead.last, LEADER_PATIENCE):
                 await self._take_note()
                 if self._snapshot_due(lead.last, LEADER_PATIENCE):
@@ -370,6 +375,12 @@ class Region:
         self._service.spawn(
             f"snapshot of {self.name}", self._store_snapshot(payload), may_end=True
         )
+
+    async def _survey(self) -> None:
+        try:
+            await survey.look(self._js, self._ledger, self._follower)
+        except UNREACHABLE as error:
+            log.warning("ledger not surveyed", region=self.name, error=repr(error))
 
     async def _purge(self) -> None:
         try:

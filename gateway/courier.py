@@ -32,8 +32,8 @@ class Owner(Protocol):
 
 Done = Callable[[Answer], None]
 """Called exactly once for each command that was taken: answered or refused."""
-Send = Callable[[str, bytes], bool]
-"""(region, payload) → whether it was handed to NATS."""
+Send = Callable[[str, bytes, str], bool]
+"""(region, payload, traceparent) → whether it was handed to NATS."""
 Asks = Callable[["Pending", Lookup], None]
 
 
@@ -50,6 +50,7 @@ class Pending:
         "region",
         "sent_s",
         "started_s",
+        "traceparent",
     )
 
     def __init__(
@@ -61,6 +62,7 @@ class Pending:
         *,
         now_s: float,
         limits: Limits,
+        traceparent: str,
     ) -> None:
         self.region = region
         self.command = command
@@ -71,6 +73,7 @@ class Pending:
         self.deadline_s = now_s + limits.command_s
         self.queued = True
         self.looking_up = False
+        self.traceparent = traceparent
 
 
 class _Region:
@@ -102,7 +105,14 @@ class Courier:
     # ---- out -----------------------------------------------------------------
 
     def submit(
-        self, region: str, command: AnyCommand, owner: Owner, done: Done, now_s: float
+        self,
+        region: str,
+        command: AnyCommand,
+        owner: Owner,
+        done: Done,
+        now_s: float,
+        *,
+        traceparent: str = "",
     ) -> Refusal | None:
         """Take one command, or say why not; then `done` is never called."""
         limits = self._limits
@@ -116,7 +126,15 @@ class Courier:
         full = len(state.pending) >= limits.pending_per_region_max
         if full or self.count >= limits.pending_max:
             return Refusal(Code.OVERLOADED, "too many commands wait for their answers")
-        pending = Pending(region, command, owner, done, now_s=now_s, limits=limits)
+        pending = Pending(
+            region,
+            command,
+            owner,
+            done,
+            now_s=now_s,
+            limits=limits,
+            traceparent=traceparent,
+        )
         state.pending[command.id] = pending
         state.outbox.append(pending)
         owner.pending += 1
@@ -134,17 +152,23 @@ class Courier:
     def _publish(self, region: str, queue: list[Pending], now_s: float) -> None:
         batch: list[bytes] = []
         size = 0
+        trace = ""
         for pending in queue:
             pending.queued = False
             pending.sent_s = now_s
             encoded = codec.encode(pending.command)
-            if size + len(encoded) > self._limits.batch_bytes_max and batch:
-                self._send(region, b"[%b]" % b",".join(batch))
+            # A message has one header, so a trace's commands are a message.
+            if batch and (
+                size + len(encoded) > self._limits.batch_bytes_max
+                or pending.traceparent != trace
+            ):
+                self._send(region, b"[%b]" % b",".join(batch), trace)
                 batch, size = [], 0
+            trace = pending.traceparent
             batch.append(encoded)
             size += len(encoded) + 1
         if batch:
-            self._send(region, b"[%b]" % b",".join(batch))
+            self._send(region, b"[%b]" % b",".join(batch), trace)
 
     # ---- back ----------------------------------------------------------------
 

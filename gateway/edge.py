@@ -13,7 +13,7 @@ import structlog
 from msgspec import Raw, Struct
 
 from gateway import metrics
-from gateway.courier import Courier, Pending
+from gateway.courier import Courier, Done, Pending
 from gateway.crowd import Crowd
 from gateway.gaps import Clock, Own
 from gateway.http.asker import Asker
@@ -25,12 +25,13 @@ from gateway.positions import Positions
 from gateway.session import Now, Shared
 from gateway.socket import Connection
 from gateway.wheel import Wheel
+from runtime import tracing
 from runtime.bus import Bus
 from runtime.lifecycle import Service
-from schemas import codec, subjects
+from schemas import codec, subjects, traceparent
 from schemas.accounts import FindBacklog, FindTrip, LogIn, Result, Revocation
 from schemas.claims import Claims
-from schemas.commands import Answer, JoinRoom, Lookup, SendMessage
+from schemas.commands import Answer, AnyCommand, JoinRoom, Lookup, SendMessage
 from schemas.events import Notice
 from schemas.refusals import Code, Refusal
 
@@ -113,6 +114,8 @@ class Edge:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
+        if self.hub.stamps_ms:
+            self._measure_fanout()
 
     async def run(self) -> None:
         """Drive deadlines until cancelled."""
@@ -128,6 +131,13 @@ class Edge:
                 next_fixes_s = now_s + self.limits.locations_s
             self._measure()
 
+    def _measure_fanout(self) -> None:
+        stamps_ms, self.hub.stamps_ms = self.hub.stamps_ms, []
+        now_ms = time.time() * 1000
+        for stamp_ms in stamps_ms:
+            if stamp_ms:  # a leader of an older version says none
+                metrics.FANOUT_SECONDS.observe(max(0.0, now_ms - stamp_ms) / 1000)
+
     def _measure(self) -> None:
         metrics.PENDING.set(self.courier.count)
         metrics.NATS_CONNECTED.set(self.bus.is_connected)
@@ -138,11 +148,12 @@ class Edge:
 
     # ---- NATS ----------------------------------------------------------------
 
-    def _send_commands(self, region: str, payload: bytes) -> bool:
+    def _send_commands(self, region: str, payload: bytes, trace: str) -> bool:
         reply = self._reply.get(region)
         if reply is None:
             reply = self._reply[region] = subjects.replies(self.id, region)
-        return self.bus.send(subjects.commands(region), payload, reply)
+        headers = traceparent.block(trace) if trace else b""
+        return self.bus.send(subjects.commands(region), payload, reply, headers)
 
     def _send_fixes(self, region: str, payload: bytes) -> bool:
         return self.bus.send(subjects.locations(region), payload)
@@ -159,6 +170,20 @@ class Edge:
     def revoked(self, revocation: Revocation) -> None:
         self.identity.revoke(revocation)
         self.hub.revoked(revocation, self.identity.is_revoked)
+
+    def traced(self, command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
+        """The context that a command carries on, and `done`, which ends its span."""
+        span = tracing.enter("gateway command", parent)
+        if not span.is_recording:
+            return span.traceparent, done
+
+        def ended(answer: Answer) -> None:
+            done(answer)
+            code = answer.refused.code.value if answer.refused is not None else ""
+            kind = str(command.__struct_config__.tag)
+            span.end(code, kind=kind, command=command.id, user=command.by.id)
+
+        return span.traceparent, ended
 
     # ---- questions to persistence --------------------------------------------
 
@@ -239,9 +264,12 @@ class Edge:
                 answered.set_result(answer)
 
         now_s = time.monotonic()
-        refusal = self.courier.submit(claims.region, command, Own(), done, now_s)
+        trace, ended = self.traced(command, tracing.current.get(), done)
+        refusal = self.courier.submit(
+            claims.region, command, Own(), ended, now_s, traceparent=trace
+        )
         if refusal is not None:
-            return Answer(command.id, command.attempt, refused=refusal)
+            ended(Answer(command.id, command.attempt, refused=refusal))
         return await answered
 
     def notify(self, region: str, user: str, data: bytes) -> bool:

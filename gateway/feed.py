@@ -77,4 +77,4 @@ class Feed:
 
 
 def frame(entry: FeedEntry) -> bytes:
-    return wire.event(entry.type, entry.seq, entry.data)
+    return wire.event(entry.type, entry.seq, entry.data, entry.traceparent)

@@ -56,6 +56,8 @@ class Hub:
         self._awake: set[Region] = set()
         self._is_away = False
         """The connection to NATS was lost, and what was missed not yet asked for."""
+        self.stamps_ms: list[int] = []
+        """When this tick's events were decided, until the caller has measured them."""
         self.lobby = Lobby(
             gateway=gateway,
             bus=bus,
@@ -278,6 +280,8 @@ class Hub:
         frame_or_none = listener.receive(push)
         if frame_or_none is not None:
             listener.region.deliver(listener, (push.seq, frame_or_none))
+            if type(push) is TripPush:
+                self.stamps_ms.append(push.at_ms)
             self._flush_later(listener.region)
         elif recipient.held is not None:
             self.gaps.check(listener)
@@ -287,6 +291,7 @@ class Hub:
         self._feed_ready(region, region.feed.receive(entries))
 
     def _feed_ready(self, region: Region, entries: list[FeedEntry]) -> None:
+        self.stamps_ms += [entry.at_ms for entry in entries]
         if entries and self.lobby.awake:
             self.lobby.flush()
         region.ready.extend(entries)

@@ -72,14 +72,16 @@ class Lobby:
     # ---- sessions come and go ------------------------------------------------
 
     def visit(
-        self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done
+        self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
     ) -> Refusal | None:
         """Carry it to the leader, or say why not; `done` writes its answer."""
         if isinstance(command, JoinRoom):
-            return self._join(seat, command, done)
-        return self._leave(seat, command, done)
+            return self._join(seat, command, done, traceparent)
+        return self._leave(seat, command, done, traceparent)
 
-    def _join(self, seat: Seat, command: JoinRoom, done: Done) -> Refusal | None:
+    def _join(
+        self, seat: Seat, command: JoinRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
         region = seat.listener.region
         if not seat.attendance:
             seat.attendance = next(self._ids)
@@ -94,9 +96,7 @@ class Lobby:
             occupant.asked -= 1
             self._joined(region, room, occupant, command.since, answer)
 
-        refusal = self._courier.submit(
-            region.name, command, seat.connection, answered, self._clock.mono_s()
-        )
+        refusal = self._carry(seat, command, answered, traceparent)
         if refusal is not None:
             self._drop_if_empty(region, room)
             return refusal
@@ -129,18 +129,27 @@ class Lobby:
         elif live is not None:
             live.explicit = True
 
-    def _leave(self, seat: Seat, command: LeaveRoom, done: Done) -> Refusal | None:
+    def _leave(
+        self, seat: Seat, command: LeaveRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
         region = seat.listener.region
         command = msgspec.structs.replace(
             command, session=seat.attendance, gateway=self._gateway
         )
-        refusal = self._courier.submit(
-            region.name, command, seat.connection, done, self._clock.mono_s()
-        )
+        refusal = self._carry(seat, command, done, traceparent)
         room = region.rooms.get(command.room)
         if refusal is None and room is not None:
             self.remove(seat, room)
         return refusal
+
+    def _carry(
+        self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
+        region, now_s = seat.listener.region.name, self._clock.mono_s()
+        owner = seat.connection
+        return self._courier.submit(
+            region, command, owner, done, now_s, traceparent=traceparent
+        )
 
     def end(self, seat: Seat) -> None:
         """The connection is over."""

@@ -16,7 +16,7 @@ from gateway.keyset import follow_keys
 from gateway.limits import Limits
 from gateway.revocations import follow
 from runtime import bus as nats
-from runtime import lifecycle, ops
+from runtime import lifecycle, ops, tracing
 from runtime import log as logs
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -66,6 +66,7 @@ class Running:
 def run(settings: Settings) -> int:
     """Serve until SIGTERM; the process's exit status."""
     logs.configure("gateway", settings.log_level)
+    tracing.configure("gateway", settings)
     try:
         identity = Identity.load(settings.verify_keys_file, settings.access_ttl_s)
         listeners = _listeners(settings)

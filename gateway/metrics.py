@@ -21,6 +21,12 @@ COMMAND_SECONDS = Histogram(
     "From a command's frame to its answer",
     buckets=(0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+FANOUT_SECONDS = Histogram(
+    "cabrank_gateway_fanout_seconds",
+    "From an event's decision to the last socket of this gateway, by the wall clocks "
+    "of both machines",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
 RESENDS = Counter("cabrank_gateway_resends_total", "Commands sent again")
 SLOW_CONSUMERS = Counter(
     "cabrank_gateway_slow_consumers_total", "Sessions closed with 4001"

@@ -69,7 +69,7 @@ class Recipient:
             return None
         self.seq = push.seq
         self._note(push.type, head)
-        return wire.event(push.type, push.seq, push.trip)
+        return _frame(push)
 
     def hold(self, seq: int = 0) -> None:
         """Something may be lost after `seq`: keep what comes until a sync."""
@@ -137,7 +137,11 @@ class Recipient:
 def missed(data: SyncData) -> list[Stamped]:
     """The events of a sync as frames, in order."""
     pushes = [codec.decode(raw, TripPush) for raw in data.events]
-    return [(p.seq, wire.event(p.type, p.seq, p.trip)) for p in pushes]
+    return [(push.seq, _frame(push)) for push in pushes]
+
+
+def _frame(push: TripPush) -> bytes:
+    return wire.event(push.type, push.seq, push.trip, push.traceparent)
 
 
 def _seq(stamped: Stamped) -> int:

@@ -195,7 +195,7 @@ class Room:
                 return
         self.n = n
         self.seq = max(self.seq, push.seq)
-        frame = wire.event("chat.message", push.seq, push.message)
+        frame = wire.event("chat.message", push.seq, push.message, push.traceparent)
         self._pass_on(Item(n, push.seq, frame, b"", push.message))
 
     def _pass_on(self, item: Item) -> None:
@@ -292,7 +292,7 @@ def _of_member(push: MemberPush, room: str) -> Item:
     user = codec.decode(push.user, Id).id
     data = Raw(b'{"room":%b,"user":%b}' % (codec.encode(room), bytes(push.user)))
     kind = "chat.joined" if push.joined else "chat.left"
-    frame = wire.event(kind, push.seq, data)
+    frame = wire.event(kind, push.seq, data, push.traceparent)
     return Item(0, push.seq, frame, frame, data, user, push.joined)
 
 

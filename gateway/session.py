@@ -22,7 +22,7 @@ from gateway.identity import InvalidToken
 from gateway.limits import Limits
 from gateway.rate import TokenBucket, Window
 from gateway.requests import parse_since
-from schemas import accounts, codec, frames
+from schemas import accounts, codec, frames, traceparent
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.commands import AnyCommand, Fix, JoinRoom, LeaveRoom
@@ -54,6 +54,7 @@ class Submit(Struct, frozen=True):
 
     ref: str | None
     command: AnyCommand
+    traceparent: str = ""
 
 
 class Visit(Struct, frozen=True):
@@ -61,6 +62,7 @@ class Visit(Struct, frozen=True):
 
     ref: str | None
     command: JoinRoom | LeaveRoom
+    traceparent: str = ""
 
 
 class Locate(Struct, frozen=True):
@@ -220,9 +222,10 @@ class Session:
             return [Send(wire.refused(frame.ref, request), request.code)]
         if type(request) is requests.Location:
             return [Locate(request.fix)]
+        trace = "" if frame.traceparent is None else traceparent.read(frame.traceparent)
         if type(request) in _VISITS:
-            return [Visit(frame.ref, request)]  # type: ignore[arg-type]
-        return [Submit(frame.ref, request)]  # type: ignore[arg-type]
+            return [Visit(frame.ref, request, trace)]  # type: ignore[arg-type]
+        return [Submit(frame.ref, request, trace)]  # type: ignore[arg-type]
 
     def _asking(self, user: User, now: Now) -> requests.Asking:
         deadline_ms = now.wall_ms + int(self._shared.limits.command_s * 1000)

@@ -204,19 +204,28 @@ class Connection(Opening):
         claims = self.current_claims()
         if claims is None:
             return
-        refusal = self._edge.courier.submit(
-            claims.region, action.command, self, self._answers(action.ref), now.mono_s
+        edge = self._edge
+        command = action.command
+        trace, done = edge.traced(
+            command, action.traceparent, self._answers(action.ref)
+        )
+        refusal = edge.courier.submit(
+            claims.region, command, self, done, now.mono_s, traceparent=trace
         )
         if refusal is not None:
-            self._refuse(action.ref, refusal)
+            done(Answer(command.id, command.attempt, refused=refusal))
 
     def _visit(self, action: machine.Visit) -> None:
         if self._seat is None:
             return
-        done = self._answers(action.ref)
-        refusal = self._edge.hub.lobby.visit(self._seat, action.command, done)
+        edge = self._edge
+        command = action.command
+        trace, done = edge.traced(
+            command, action.traceparent, self._answers(action.ref)
+        )
+        refusal = edge.hub.lobby.visit(self._seat, command, done, trace)
         if refusal is not None:
-            self._refuse(action.ref, refusal)
+            done(Answer(command.id, command.attempt, refused=refusal))
 
     def _answers(self, ref: str | None) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:

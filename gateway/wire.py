@@ -48,9 +48,11 @@ def refused(ref: str | None, refusal: Refusal) -> bytes:
     return text(codec.encode({"type": "refused", "ref": ref, "data": data}))
 
 
-def event(kind: str, seq: int, data: bytes | Raw) -> bytes:
-    """`kind` is one of ours and needs no escaping."""
-    return text(b'{"type":"%b","seq":%d,"data":%b}' % (kind.encode(), seq, bytes(data)))
+def event(kind: str, seq: int, data: bytes | Raw, traceparent: str = "") -> bytes:
+    """`kind` and `traceparent` are ours and need no escaping."""
+    trace = b'"traceparent":"%b",' % traceparent.encode() if traceparent else b""
+    head = b'{"type":"%b","seq":%d,%b"data":' % (kind.encode(), seq, trace)
+    return text(b"%b%b}" % (head, bytes(data)))
 
 
 def push(kind: str, data: bytes | Raw) -> bytes:

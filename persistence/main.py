@@ -17,7 +17,7 @@ from persistence.errors import DatabaseError
 from persistence.history import History
 from persistence.store import Store
 from persistence.writer import Writer
-from runtime import bus, lifecycle, ops
+from runtime import bus, lifecycle, ops, tracing
 from runtime import log as logs
 from runtime.settings import Settings
 
@@ -134,6 +134,7 @@ async def start(
 def run(settings: Settings) -> int:
     """Run persistence until SIGTERM; the process's exit status."""
     logs.configure("persistence", settings.log_level)
+    tracing.configure("persistence", settings)
     try:
         asyncio.run(check_revision(settings.database_url))
     except DatabaseError as error:

@@ -15,10 +15,18 @@ request_seconds = Histogram(
     ["operation"],
     buckets=QUICK_S,
 )
+waiting_requests = Gauge(
+    "cabrank_persistence_waiting_requests",
+    "Requests in line because as many as may be are being answered",
+)
 lag_records = Gauge(
     "cabrank_persistence_lag_records",
     "Ledger records not yet acknowledged, by region",
     ["region"],
+)
+held_records = Gauge(
+    "cabrank_persistence_held_records",
+    "Ledger records in hand and not yet written",
 )
 batch_events = Histogram(
     "cabrank_persistence_batch_events",

@@ -30,6 +30,8 @@ ID_CHARS = 64
 """Users, trips, sessions, ledgers: UUIDs, with room for a subject token's 64."""
 ROOM_CHARS = 64
 """Of a room's name, PROTOCOL.md section 2."""
+TRACE_CHARS = 55
+"""Of a W3C traceparent, version 00 (schemas/traceparent.py)."""
 LEDGER_CHARS = 80
 """A ledger's id; in `dead_letters` it may be a stream's name, `LEDGER_` + 64."""
 
@@ -123,6 +125,8 @@ class TripEventRow(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     data: Mapped[str] = mapped_column(Text)
     """The whole `Trip` as JSON, as it was then."""
+    traceparent: Mapped[str | None] = mapped_column(String(TRACE_CHARS))
+    """Of the command that caused it; None: it had none."""
 
 
 class RoomRow(Base):
@@ -171,6 +175,8 @@ class MessageRow(Base):
     sent_at_ms: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[str | None] = mapped_column(Text)
     """The sender's idempotency key."""
+    traceparent: Mapped[str | None] = mapped_column(String(TRACE_CHARS))
+    """Of the command that caused it; None: it had none."""
 
 
 class DeadLetterRow(Base):

@@ -59,6 +59,7 @@ class TripFact(Struct, frozen=True, tag_field="kind", tag="trip"):
     trip: Raw
     by: str = ""
     reason: str | None = None
+    traceparent: str = ""
 
 
 class DriverFact(Struct, frozen=True, tag_field="kind", tag="driver"):
@@ -71,6 +72,7 @@ class MessageFact(Struct, frozen=True, tag_field="kind", tag="message"):
     seq: int
     message: MessageData
     key: str | None = None
+    traceparent: str = ""
 
 
 class MemberFact(Struct, frozen=True, tag_field="kind", tag="member"):
@@ -112,6 +114,7 @@ class EventRow(Struct, frozen=True):
     """What `seq` should be, by where the event lies."""
     record: bytes
     stream: str
+    traceparent: str | None = None
 
 
 AnyRow = EventRow | MessageRow
@@ -199,6 +202,7 @@ def _row(
             place,
             record,
             stream,
+            fact.traceparent or None,
         )
     return None
 
@@ -222,6 +226,7 @@ def _event_row(
         place,
         record,
         stream,
+        fact.traceparent or None,
     )
 
 
@@ -237,6 +242,7 @@ def event_values(row: EventRow) -> dict[str, Any]:
         "by": row.by,
         "reason": row.reason,
         "data": row.data,
+        "traceparent": row.traceparent,
     }
 
 

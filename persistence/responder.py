@@ -14,8 +14,9 @@ import msgspec
 import structlog
 
 from persistence import metrics
+from runtime import tracing
 from runtime.bus import Bus, RawCallback, RawSubscription
-from schemas import codec
+from schemas import codec, traceparent
 from schemas.accounts import Result
 from schemas.refusals import Code, Refusal
 
@@ -61,7 +62,7 @@ class Responder:
         self._operations: list[_Operation] = []
         self._subscriptions: list[RawSubscription] = []
         self._running: set[asyncio.Task[None]] = set()
-        self._waiting: deque[tuple[_Operation, str, bytes, float]] = deque()
+        self._waiting: deque[tuple[_Operation, str, bytes, str, float]] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -87,21 +88,26 @@ class Responder:
         await self._idle.wait()
 
     def _callback(self, operation: _Operation) -> RawCallback:
-        def received(_subject: bytes, reply: bytes, payload: bytes, _: bytes) -> None:
+        def received(
+            _subject: bytes, reply: bytes, payload: bytes, headers: bytes
+        ) -> None:
             to = reply.decode()
+            trace = traceparent.of_block(headers)
             if len(self._running) < self._concurrency_max:
-                self._run(operation, to, payload)
+                self._run(operation, to, payload, trace)
             elif len(self._waiting) < WAITING_MAX:
-                self._waiting.append((operation, to, payload, time.monotonic()))
+                now = time.monotonic()
+                self._waiting.append((operation, to, payload, trace, now))
+                metrics.waiting_requests.set(len(self._waiting))
             else:
                 message = f"{WAITING_MAX} requests are waiting already"
                 self._answer(operation, to, refused(Code.OVERLOADED, message))
 
         return received
 
-    def _run(self, operation: _Operation, to: str, payload: bytes) -> None:
+    def _run(self, operation: _Operation, to: str, payload: bytes, trace: str) -> None:
         self._idle.clear()
-        task = asyncio.create_task(self._handle(operation, to, payload))
+        task = asyncio.create_task(self._traced(operation, to, payload, trace))
         self._running.add(task)
         task.add_done_callback(self._ended)
 
@@ -111,14 +117,22 @@ class Responder:
             self._bus.fail(error)
         now = time.monotonic()
         while self._waiting:
-            operation, to, payload, since = self._waiting.popleft()
+            operation, to, payload, trace, since = self._waiting.popleft()
+            metrics.waiting_requests.set(len(self._waiting))
             if now - since <= WAIT_MAX_S:
-                self._run(operation, to, payload)
+                self._run(operation, to, payload, trace)
                 return
             message = f"waited {now - since:.1f} s, over {WAIT_MAX_S} s"
             self._answer(operation, to, refused(Code.OVERLOADED, message))
         if not self._running:
             self._idle.set()
+
+    async def _traced(
+        self, operation: _Operation, to: str, payload: bytes, trace: str
+    ) -> None:
+        span = tracing.begin("persistence request", trace, operation=operation.name)
+        with tracing.request(span):
+            await self._handle(operation, to, payload)
 
     async def _handle(self, operation: _Operation, to: str, payload: bytes) -> None:
         started = time.perf_counter()

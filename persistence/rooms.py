@@ -35,6 +35,7 @@ class MessageRow(Struct, frozen=True):
     """What `seq` should be, by where the event lies."""
     record: bytes
     stream: str
+    traceparent: str | None = None
 
 
 def message_values(row: MessageRow) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def message_values(row: MessageRow) -> dict[str, Any]:
         "text": message.text,
         "sent_at_ms": row.sent_at_ms,
         "key": row.key,
+        "traceparent": row.traceparent,
     }
 
 

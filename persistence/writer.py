@@ -27,6 +27,7 @@ from persistence.projection import (
 )
 from persistence.pull import ACK, Delivery, Pull, nak, sequence_of
 from persistence.store import Store
+from runtime import tracing
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from schemas.streams import ACK_WAIT_S, region_of_ledger
@@ -228,6 +229,7 @@ class Writer:
         to come again.
         """
         done, rows, unreadable = self._read(batch)
+        start_ns = time.time_ns()
         try:
             if rows or unreadable:
                 dead = await asyncio.get_running_loop().run_in_executor(
@@ -244,6 +246,17 @@ class Writer:
             return False
         for delivery in done:
             self._acknowledge(delivery)
+        if tracing.is_on():
+            end_ns = time.time_ns()
+            for row in rows:
+                if row.traceparent:
+                    tracing.record(
+                        "persistence write",
+                        row.traceparent,
+                        start_ns,
+                        end_ns,
+                        seq=row.seq,
+                    )
         if self.failing is not None:
             log.info("the database is back")
         self.failing = None

@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 import uvloop
 
+from runtime import tracing
+
 log = structlog.get_logger()
 
 DRAIN_MAX_S = 20
@@ -109,3 +111,5 @@ def run(name: str, start: Start) -> int:
         except Exception:
             log.critical("could not start", service=name, exc_info=sys.exc_info())
             return 1
+        finally:
+            tracing.close()

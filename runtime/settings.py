@@ -125,6 +125,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     replicas: Annotated[
         Literal[1, 3, 5], Meta(description="copies of each stream in a NATS cluster")
     ] = 1
+    otel_endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s]+)?$",
+            description="OpenTelemetry collector that takes spans by OTLP over HTTP, "
+            "such as http://collector:4318; empty: tracing is off, unless "
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set",
+        ),
+    ] = ""
+    otel_ratio: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="share of commands without a traceparent for which a gateway "
+            "begins a trace",
+        ),
+    ] = 0.01
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="least severe level that is logged"),

@@ -55,6 +55,8 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
     """trip.requested: the rider's idempotency key."""
     reason: str | None = None
     """trip.cancelled: what the canceller said."""
+    traceparent: str = ""
+    """W3C Trace Context of the command that caused it; empty: none."""
 
 
 class DriverEvent(
@@ -67,6 +69,7 @@ class DriverEvent(
     driver: str
     online: bool
     command: str = ""
+    traceparent: str = ""
 
 
 Event = TripEvent | DriverEvent | MessageEvent | MemberEvent
@@ -88,6 +91,8 @@ class TripPush(Struct, frozen=True, tag_field="kind", tag="trip"):
     seq: int
     type: str
     trip: Raw
+    at_ms: int = 0
+    traceparent: str = ""
 
 
 class DriverPush(Struct, frozen=True, tag_field="kind", tag="driver"):
@@ -113,7 +118,7 @@ class TripHead(Struct, frozen=True):
     status: str
 
 
-class FeedEntry(Struct, frozen=True):
+class FeedEntry(Struct, frozen=True, omit_defaults=True):
     """One entry of the all-drivers feed; `drivers.<region>` carries a list of them."""
 
     n: int
@@ -124,3 +129,6 @@ class FeedEntry(Struct, frozen=True):
     """Users who got the participant's frame of the same event."""
     data: Raw
     """An `OpenTrip`, or `{"id": …}`."""
+    at_ms: int = 0
+    """The record's stamp."""
+    traceparent: str = ""

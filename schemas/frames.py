@@ -27,6 +27,8 @@ class ClientFrame(Struct):
     type: str
     ref: Ref | None = None
     data: Raw = Raw(b"{}")
+    traceparent: Any = None
+    """W3C Trace Context; what is malformed counts as none, and is never refused."""
 
 
 class Login(Struct):

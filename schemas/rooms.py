@@ -113,6 +113,7 @@ class MessageEvent(
     command: str = ""
     key: str | None = None
     """The sender's idempotency key."""
+    traceparent: str = ""
 
 
 class MemberEvent(
@@ -128,6 +129,7 @@ class MemberEvent(
     user: Person
     joined: bool
     command: str = ""
+    traceparent: str = ""
 
 
 class MessagePush(Struct, frozen=True, tag_field="kind", tag="message"):
@@ -135,6 +137,8 @@ class MessagePush(Struct, frozen=True, tag_field="kind", tag="message"):
 
     seq: int
     message: Raw
+    at_ms: int = 0
+    traceparent: str = ""
 
 
 class MemberPush(Struct, frozen=True, tag_field="kind", tag="member"):
@@ -142,6 +146,8 @@ class MemberPush(Struct, frozen=True, tag_field="kind", tag="member"):
     room: str
     user: Raw
     joined: bool
+    at_ms: int = 0
+    traceparent: str = ""
 
 
 RoomPush = MessagePush | MemberPush

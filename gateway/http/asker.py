@@ -11,8 +11,9 @@ import structlog
 from msgspec import Struct
 
 from gateway.http.metrics import ASK_SECONDS, ASKS
+from runtime import tracing
 from runtime.bus import Bus, is_no_responders
-from schemas import subjects
+from schemas import subjects, traceparent
 from schemas.accounts import Result
 from schemas.codec import CodecError, decode, encode
 from schemas.refusals import Code, Refusal
@@ -102,7 +103,8 @@ class Asker:
         self._pending[number] = waiting
         try:
             reply = subjects.result(self._name, number)
-            if not self._bus.send(subject, payload, reply):
+            headers = traceparent.block(tracing.current.get())
+            if not self._bus.send(subject, payload, reply, headers):
                 return None
             return await waiting
         finally:

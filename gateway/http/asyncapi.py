@@ -28,6 +28,10 @@ _REF = {
     "description": "the client's own, comes back on the answer",
 }
 _SEQ = {"type": "integer", "description": "the event's own number in its region"}
+_TRACE = {
+    "type": "string",
+    "description": "W3C Trace Context: of the frame, or of the one that caused this",
+}
 
 SchemaOf = Callable[[Any], dict[str, Any]]
 
@@ -126,6 +130,7 @@ def _from_client(frame: ClientFrameType, schema_of: SchemaOf) -> dict[str, Any]:
             "properties": {
                 "type": {"const": frame.type},
                 "ref": _REF,
+                "traceparent": _TRACE,
                 "data": schema_of(frame.data),
             },
             "required": ["type"],
@@ -162,13 +167,16 @@ def _from_server(event: ServerFrameType, schema_of: SchemaOf) -> dict[str, Any]:
     if event.seq:
         properties["seq"] = _SEQ
     properties["data"] = schema_of(event.data)
+    required = list(properties)
+    if event.seq:
+        properties["traceparent"] = _TRACE
     return {
         "name": event.type,
         "summary": event.summary,
         "payload": {
             "type": "object",
             "properties": properties,
-            "required": list(properties),
+            "required": required,
         },
     }
 

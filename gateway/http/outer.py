@@ -10,6 +10,8 @@ from litestar.types import ASGIApp, Message, Receive, Send
 
 from gateway.http.metrics import REQUEST_SECONDS, REQUESTS
 from gateway.http.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
+from runtime import tracing
+from schemas import traceparent
 from schemas.refusals import Code, Refusal
 
 log = structlog.get_logger()
@@ -53,18 +55,30 @@ class Outer:
             await send(message)
 
         too_large = _announced_bytes(scope["headers"])
+        span = tracing.enter("gateway request", _traceparent(scope["headers"]))
         try:
             if too_large > BODY_BYTES_MAX:
                 detail = f"the body has {too_large} bytes, over {BODY_BYTES_MAX}"
                 await _problem(send_on, Refusal(Code.BAD_FRAME, detail), 413)
             else:
-                await self._app(inner, receive, send_on)
+                with tracing.request(span):
+                    await self._app(inner, receive, send_on)
+                    route = inner.get("path_template") or "none"
+                    span.end(method=scope["method"], route=route, status=status)
         except Exception:
             log.exception("request failed", method=scope["method"])
             if status:
                 raise
             refusal = Refusal(Code.UNAVAILABLE, "internal error")
             await _problem(send_on, refusal, 500)
+
+
+def _traceparent(headers: Any) -> str:
+    """The header's, if it is one."""
+    for name, value in headers:
+        if name == b"traceparent":
+            return traceparent.read(value.decode("latin-1"))
+    return ""
 
 
 def _announced_bytes(headers: Any) -> int:

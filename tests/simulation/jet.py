@@ -30,8 +30,11 @@ class Jet:
                     metadata={streams.LEDGER_ID: LEDGER_ID},
                     first_seq=0,
                     num_replicas=1,
+                    max_bytes=-1,
                 ),
-                state=SimpleNamespace(first_seq=1, last_seq=last, messages=last),
+                state=SimpleNamespace(
+                    first_seq=1, last_seq=last, messages=last, bytes=0
+                ),
             )
 
         return await self._link.ask(look)

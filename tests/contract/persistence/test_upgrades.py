@@ -60,9 +60,15 @@ def everything(connection: Connection) -> dict[str, list[Any]]:
     tables = MetaData()
     tables.reflect(connection)
     return {
-        name: sorted(map(tuple, connection.execute(table.select())), key=repr)
+        name: sorted(map(dict, connection.execute(table.select()).mappings()), key=repr)
         for name, table in tables.tables.items()
     }
+
+
+def as_in(before: list[Any], rows: list[Any]) -> list[Any]:
+    """The rows without the columns that an earlier schema does not have."""
+    columns = before[0] if before else {}
+    return sorted(({name: row[name] for name in columns} for row in rows), key=repr)
 
 
 def test_the_version_before_is_kept() -> None:
@@ -101,7 +107,8 @@ def test_data_survives_the_way_up_and_down_and_up(
     for target in ("head", revision, "head", revision):
         database.migrate(blank_database_url, target)
         after = contents(blank_database_url)
-        assert {name: after[name] for name in before} == before
+        seen = {name: as_in(rows, after[name]) for name, rows in before.items()}
+        assert seen == before
     assert contents(blank_database_url) == before
 
 

@@ -17,7 +17,7 @@ def entries(world: World) -> list[FeedEntry]:
 
 def taken(n: int, event: TripEvent) -> FeedEntry:
     data = Raw(encode({"id": event.trip.id}))
-    return FeedEntry(n, event.seq, "trip.taken", event.audience, data)
+    return FeedEntry(n, event.seq, "trip.taken", event.audience, data, event.at_ms)
 
 
 def test_a_request_is_shown_to_all_drivers_without_the_riders_names() -> None:

@@ -27,6 +27,7 @@ class Post:
 
     def __init__(self, **limits: Any) -> None:
         self.sent: list[tuple[str, list[AnyCommand]]] = []
+        self.traces: list[str] = []
         self.ended: list[tuple[str, str]] = []
         self.lookups: list[tuple[Pending, Lookup]] = []
         self.connected = True
@@ -35,24 +36,31 @@ class Post:
             Limits(**limits), self._send, self._look_up, lambda: None
         )
 
-    def _send(self, region: str, payload: bytes) -> bool:
+    def _send(self, region: str, payload: bytes, trace: str) -> bool:
         if self.connected:
             batch = codec.decode(payload, list[commands.AnyCommand])
             self.sent.append((region, batch))
+            self.traces.append(trace)
         return self.connected
 
     def _look_up(self, pending: Pending, lookup: Lookup) -> None:
         self.lookups.append((pending, lookup))
 
     def submit(
-        self, command_id: str, now_s: float = 0, region: str = "main"
+        self,
+        command_id: str,
+        now_s: float = 0,
+        region: str = "main",
+        traceparent: str = "",
     ) -> Refusal | None:
         def done(answer: Answer) -> None:
             code = answer.refused.code.value if answer.refused else "ok"
             self.ended.append((answer.id, code))
 
         command = commands.GetTrip(id=command_id, deadline_ms=0, by=USER, trip="t")
-        return self.courier.submit(region, command, self.owner, done, now_s)
+        return self.courier.submit(
+            region, command, self.owner, done, now_s, traceparent=traceparent
+        )
 
     def flush(self, now_s: float = 0) -> None:
         self.courier.flush(now_s)
@@ -75,6 +83,24 @@ def test_one_tick_s_commands_leave_as_one_message_a_region() -> None:
     post.flush()
     assert post.trace() == [[("a", 1), ("b", 1)], [("c", 1)]]
     assert [region for region, _ in post.sent] == ["main", "other"]
+
+
+def test_a_trace_s_commands_are_a_message_of_their_own_in_their_place() -> None:
+    post = Post()
+    for command_id, trace in (("a", ""), ("b", ""), ("c", "x"), ("d", "y"), ("e", "")):
+        post.submit(command_id, traceparent=trace)
+    post.flush()
+    assert post.trace() == [[("a", 1), ("b", 1)], [("c", 1)], [("d", 1)], [("e", 1)]]
+    assert post.traces == ["", "x", "y", ""]
+
+
+def test_a_command_that_is_sent_again_is_of_the_same_trace() -> None:
+    post = Post(resend_s=1)
+    post.submit("a", traceparent="x")
+    post.flush()
+    post.courier.tick(2)
+    assert post.trace() == [[("a", 1)], [("a", 2)]]
+    assert post.traces == ["x", "x"]
 
 
 def test_a_batch_stays_below_its_bound() -> None:

@@ -42,6 +42,7 @@ def test_a_message_event_becomes_a_row_with_its_place_in_the_ledger() -> None:
         "text": "hello",
         "sent_at_ms": T0_MS + 3000,
         "key": "k",
+        "traceparent": None,
     }
 
 
