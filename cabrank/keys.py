@@ -4,15 +4,18 @@ Works on the key files alone, so that it can be done whatever else is away; runn
 services read them again by themselves.
 """
 
+import asyncio
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from cabrank import target
-from cabrank.errors import UsageError, sentence
-from persistence import keys
+from cabrank.errors import CabrankError, UsageError, sentence
+from persistence import keys, log_book
 from persistence.keyring import KeyRing
 from persistence.keys import KeyFileError
+from persistence.log_book import COMMAND_LINE, Entry
 from runtime import settings
 from schemas.claims import LOAD_TEST_TTL_S
 from schemas.times import rfc3339
@@ -61,6 +64,7 @@ def rotate(data_dir: Path | None, lead_s: float | None) -> str:
         made = keys.rotate(found.signing_key, found.verify_keys, _now_ms(), lead_s)
     except KeyFileError as error:
         raise UsageError(sentence(error)) from None
+    _note(found, Entry("keys_rotate", COMMAND_LINE, made.signer.kid))
     return f"{made.signer.kid} signs from {rfc3339(made.signs_from_ms)} on"
 
 
@@ -95,9 +99,26 @@ def retire(data_dir: Path | None, kid: str | None, *, force: bool) -> list[str]:
         return {kid}
 
     try:
-        return sorted(keys.retire(found.signing_key, found.verify_keys, wanted))
+        gone = sorted(keys.retire(found.signing_key, found.verify_keys, wanted))
     except KeyFileError as error:
         raise UsageError(sentence(error)) from None
+    for one in gone:
+        detail = "forced" if force else ""
+        _note(found, Entry("keys_retire", COMMAND_LINE, one, detail=detail))
+    return gone
+
+
+def _note(found: target.Target, entry: Entry) -> None:
+    """In the audit log; a database that is away keeps nobody from changing keys."""
+
+    async def write() -> None:
+        async with target.engine(found.database_url) as engine:
+            await log_book.note(engine, entry)
+
+    try:
+        asyncio.run(write())
+    except CabrankError as error:
+        print(f"Not in the audit log: {error}", file=sys.stderr)
 
 
 def _state(ring: KeyRing, kid: str, now_ms: int) -> str:

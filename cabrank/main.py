@@ -220,6 +220,44 @@ def tokens(
     return 0
 
 
+@app.command()
+def audit(
+    *,
+    user: Annotated[
+        str | None, typer.Option(help="Of this id or username only.")
+    ] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Of this kind only, such as log_in.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="An instant, or an age: 90m, 12h, 7d.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="The newest so many.")
+    ] = 100,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON each.")
+    ] = False,
+    data_dir: DataDirOption = None,
+) -> int:
+    """Show log-ins, refusals and what operators did, oldest first."""
+    import asyncio
+
+    from cabrank import audit as auditing
+
+    asyncio.run(
+        auditing.show(
+            data_dir,
+            user=user,
+            action=action,
+            since=since,
+            limit=limit,
+            as_json=as_json,
+        )
+    )
+    return 0
+
+
 @keys_app.command("list")
 def keys_list(data_dir: DataDirOption = None) -> int:
     """List the keys, the latest first, and what each is for."""

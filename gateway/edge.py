@@ -7,7 +7,7 @@ socket goes out in one write each. One periodic task drives every deadline.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from msgspec import Raw, Struct
@@ -28,6 +28,7 @@ from gateway.wheel import Wheel
 from runtime import tracing
 from runtime.bus import Bus
 from runtime.lifecycle import Service
+from runtime.settings import Network
 from schemas import codec, subjects, traceparent
 from schemas.accounts import FindBacklog, FindTrip, LogIn, Result, Revocation
 from schemas.claims import Claims
@@ -55,8 +56,10 @@ class Edge:
         service: Service,
         origins: list[str],
         limits: Limits,
+        proxies: Sequence[Network] = (),
     ) -> None:
         self.bus = bus
+        self.proxies = proxies
         self.identity = identity
         self.origins = origins
         self.limits = limits
@@ -218,7 +221,8 @@ class Edge:
 
         async def ask() -> None:
             subject = subjects.accounts("log_in")
-            result: Result = await self._asker.ask(subject, request)
+            question = LogIn(request.username, request.password, connection.place)
+            result: Result = await self._asker.ask(subject, question)
             connection.logged_in(result)
 
         self._service.spawn("accounts.log_in", ask(), may_end=True)

@@ -138,6 +138,7 @@ async def start(
         service=service,
         origins=settings.origin_list(),
         limits=limits,
+        proxies=settings.proxies(),
     )
     edges.append(edge)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN
 
-from gateway import crowd, handshake, metrics, refusing, rfc6455
+from gateway import crowd, handshake, metrics, peer, refusing, rfc6455
 from gateway.outbox import Outbox
 from schemas import rooms
 from schemas.claims import Claims
@@ -45,9 +45,16 @@ class Opening(Outbox):
     def data_received(self, data: bytes) -> None:
         raise NotImplementedError
 
-    def _peer(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where the client is, as far as that is known; empty once it is gone."""
+        return self._place or ""
+
+    def _peer(self, request: Request) -> str:
         name = self._transport.get_extra_info("peername")
-        return crowd.place(name[0]) if isinstance(name, tuple) else ""
+        host = name[0] if isinstance(name, tuple) else ""
+        forwarded = request.headers.get_all("X-Forwarded-For")
+        return crowd.place(peer.address(host, forwarded, self._edge.proxies))
 
     def _leave(self) -> None:
         """The socket is gone."""
@@ -77,7 +84,7 @@ class Opening(Outbox):
             self._reject(refusing.rejection(verdict))
             return
         claims, room = verdict.claims, verdict.room
-        crowded = edge.crowd.refusal(self._peer(), claims)
+        crowded = edge.crowd.refusal(self._peer(request), claims)
         if crowded is not None:
             self._reject(refusing.of_refusal(crowded))
             return
@@ -119,7 +126,7 @@ class Opening(Outbox):
         if verdict.subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
         metrics.HANDSHAKES.labels("101").inc()
-        self._place = self._peer()
+        self._place = self._peer(request)
         self._edge.crowd.enter(self._place)
         self._ws.send_response(response)
         # websockets' parser holds on to the request as long as the socket lives: 2 KiB.

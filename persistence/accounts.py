@@ -4,31 +4,34 @@ An answer that went out is durable: rows are committed and revocations acknowled
 JetStream before. Passwords and tokens are never logged.
 """
 
+import math
 import re
 import time
 import uuid
 from collections.abc import Callable
 
+import msgspec
 import structlog
-from nats.js.errors import NoStreamResponseError
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import sessions
+from persistence import log_book, metrics, password_rules, sessions, throttle
 from persistence.database import reading
 from persistence.keys import LiveRing
+from persistence.log_book import OK, Entry
 from persistence.models import UserRow
 from persistence.passwords import HashingOverloaded, Passwords
 from persistence.responder import Responder, answered, refused
+from persistence.revoking import Revoker
 from persistence.sessions import Account, account_of
+from persistence.throttle import Blocked, Bucket, Throttle
 from persistence.tokens import Forge, RefreshToken, Verdict
 from persistence.users import AccountError, add_user, make_tokens, row_of
-from runtime import streams as runtime_streams
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas import codec, streams, subjects
+from schemas import subjects
 from schemas.accounts import (
     FindUser,
     LogIn,
@@ -51,8 +54,6 @@ log = structlog.get_logger()
 QUEUE = "accounts"
 CONCURRENCY_MAX = 128
 """Twice the log-ins that may wait for a hash: the others never wait behind them."""
-PUBLISH_TIMEOUT_S = 2.0
-"""Of a revocation; a gateway gives up on the whole after 5 s."""
 
 _USERNAME = re.compile(r"[\w@.+-]{1,150}")
 """As `schemas.accounts.Username`: no other is in the database, so none is asked for."""
@@ -81,7 +82,8 @@ class Accounts:
         self._clock_ms = clock_ms
         self._keys = LiveRing(settings.signing_key_file)
         self._passwords = Passwords()
-        self._js = bus.jetstream(timeout=PUBLISH_TIMEOUT_S)
+        self._throttle = Throttle(engine)
+        self._revoker = Revoker(bus, settings)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
 
     async def start(self, service: Service) -> None:
@@ -106,6 +108,10 @@ class Accounts:
         taken = refused(
             Code.INVALID_DATA, f"the username {request.username!r} is taken", 409
         )
+        names = (request.username, request.first_name, request.last_name)
+        wrong = password_rules.fault(request.password, names)
+        if wrong is not None:
+            return refused(Code.INVALID_DATA, f"password: {wrong}")
         # Asked before, so that a taken name costs no hash; the insert decides.
         if await self._find(request.username) is not None:
             return taken
@@ -121,6 +127,7 @@ class Accounts:
             Role(request.role),
         )
         account = Account(user, self._settings.region, hashed)
+        entry = Entry("sign_up", user.id, user.id, address=request.address)
         now_ms = self._clock_ms()
         try:
             async with self._engine.begin() as connection:
@@ -133,30 +140,57 @@ class Accounts:
                     now_ms,
                     self._settings.refresh_ttl_s,
                 )
+                await log_book.write(connection, entry, now_ms)
         except IntegrityError:
             return taken
         log.info("signed up", user=user.id, session=token.session, role=user.role)
         return self._tokens(account, token, now_ms)
 
     async def log_in(self, request: LogIn) -> Result:
+        """An unknown user is refused as a wrong password is: counted, after the same
+        hashing, in the same words.
+        """
         account = await self._find(request.username)
+        entry = Entry("log_in", address=request.address)
+        if account is not None:
+            entry = Entry("log_in", account.user.id, account.user.id, OK, entry.address)
+        taken = throttle.buckets(request.username, request.address)
+        blocked = await self._throttle.take(taken, self._clock_ms())
+        if blocked is not None:
+            return await self._blocked(blocked, entry)
         known = None if account is None else account.password_hash
         try:
             good, rehashed = await self._passwords.check(known, request.password)
         except HashingOverloaded as error:
+            async with self._engine.begin() as connection:
+                await throttle.give_back(connection, taken)
             return refused(Code.OVERLOADED, str(error))
-        if account is None or not good:
-            return refused(Code.BAD_CREDENTIALS, "wrong username or password")
+        if account is not None and good:
+            token = await self._begin(account, rehashed, entry, taken)
+            if token is not None:
+                return token
+        await self._note(entry.refused(Code.BAD_CREDENTIALS))
+        return refused(Code.BAD_CREDENTIALS, "wrong username or password")
+
+    async def _begin(
+        self,
+        account: Account,
+        rehashed: str | None,
+        entry: Entry,
+        taken: list[Bucket],
+    ) -> Result | None:
+        """A session for who gave the right password; None: it is no longer right."""
         user_id = account.user.id
+        mine = (UserRow.id == user_id, UserRow.password_hash == account.password_hash)
         async with self._engine.begin() as connection:
             # After the wait for the database: not caught by a revocation before it.
             now_ms = self._clock_ms()
+            still = select(UserRow.id).where(*mine).with_for_update(read=True)
+            if (await connection.execute(still)).first() is None:
+                return None
             if rehashed is not None:
-                await connection.execute(
-                    update(UserRow)
-                    .where(UserRow.id == user_id, UserRow.password_hash == known)
-                    .values(password_hash=rehashed)
-                )
+                renew = update(UserRow).where(*mine).values(password_hash=rehashed)
+                await connection.execute(renew)
             token = await sessions.begin(
                 connection,
                 self._forge(now_ms),
@@ -164,8 +198,21 @@ class Accounts:
                 now_ms,
                 self._settings.refresh_ttl_s,
             )
+            await throttle.give_back(connection, taken)
+            await log_book.write(connection, entry, now_ms)
         log.info("logged in", user=user_id, session=token.session)
         return self._tokens(account, token, now_ms)
+
+    async def _blocked(self, blocked: Blocked, entry: Entry) -> Result:
+        """Written down once in a row, so that who hammers doesn't fill the log."""
+        metrics.log_ins_throttled.inc()
+        if blocked.is_news:
+            await self._note(entry.refused(Code.RATE_LIMITED))
+        wait_s = math.ceil(blocked.wait_ms / 1000)
+        text = f"too many log-ins failed; try again in {wait_s} s"
+        return msgspec.structs.replace(
+            refused(Code.RATE_LIMITED, text), retry_after_s=wait_s
+        )
 
     async def refresh(self, request: RefreshTokens) -> Result:
         ended = refused(Code.NOT_AUTHENTICATED, "the refresh token is no longer good")
@@ -202,7 +249,9 @@ class Accounts:
             return refused(Code.INVALID_DATA, "no such session")
         await sessions.end(self._engine, request.session)
         revocation = Revocation(request.user, request.session, self._clock_ms())
-        await self._publish(revocation)
+        await self._revoker.publish(revocation)
+        who = request.user
+        await self._note(Entry("log_out", who, who, address=request.address))
         log.info("logged out", user=request.user, session=request.session)
         return answered(None)
 
@@ -214,7 +263,10 @@ class Accounts:
             return _unknown_user()
         # Another worker's clock may be ahead of ours; its tokens end as well.
         at_ms = max(self._clock_ms(), issued_ms)
-        await self._publish(Revocation(request.user, None, at_ms))
+        await self._revoker.publish(Revocation(request.user, None, at_ms))
+        await self._note(
+            Entry("revoke", request.by, request.user, address=request.address)
+        )
         log.info("user revoked", user=request.user, by=request.by)
         return answered(None)
 
@@ -229,8 +281,14 @@ class Accounts:
                     select(UserRow.id, UserRow.region).where(column == name)
                 )
                 if (row := found.one_or_none()) is not None:
-                    return answered(Whereabouts(row.id, row.region))
-        return _unknown_user()
+                    break
+            else:
+                return _unknown_user()
+        if request.notice_by:
+            await self._note(
+                Entry("notify", request.notice_by, row.id, address=request.address)
+            )
+        return answered(Whereabouts(row.id, row.region))
 
     async def _end_stolen(self, session: str) -> None:
         """Two hold tokens of one session. Published before the row goes: who repeats
@@ -240,28 +298,11 @@ class Accounts:
             user_id = await sessions.user_of(connection, session)
         if user_id is None:
             return
+        reused = Entry("refresh", user_id, user_id, Code.NOT_AUTHENTICATED.value)
+        await self._note(reused)
         log.warning("refresh token used again", user=user_id, session=session)
-        await self._publish(Revocation(user_id, session, self._clock_ms()))
+        await self._revoker.publish(Revocation(user_id, session, self._clock_ms()))
         await sessions.end(self._engine, session)
-
-    async def _publish(self, revocation: Revocation) -> None:
-        """Return when JetStream has it on disk.
-
-        Raises:
-            nats.errors.Error: it has not, or that is unknown.
-        """
-        subject = subjects.revoked(revocation.user)
-        payload = codec.encode(revocation)
-        try:
-            await self._js.publish(subject, payload, stream=streams.REVOCATIONS)
-        except NoStreamResponseError:
-            # Also makes it anew where the NATS server lost its files.
-            await runtime_streams.ensure(
-                self._js,
-                streams.revocations(self._settings.access_ttl_s),
-                replicas=self._settings.replicas,
-            )
-            await self._js.publish(subject, payload, stream=streams.REVOCATIONS)
 
     def _tokens(self, account: Account, token: RefreshToken, now_ms: int) -> Result:
         ttl_s = self._settings.access_ttl_s
@@ -269,6 +310,10 @@ class Accounts:
             account.user, account.region, token.session, now_ms, ttl_s
         )
         return answered(Tokens(account.user, access, token.text, int(ttl_s)))
+
+    async def _note(self, entry: Entry) -> None:
+        async with self._engine.begin() as connection:
+            await log_book.write(connection, entry, self._clock_ms())
 
     def _forge(self, now_ms: int) -> Forge:
         return self._keys.ring.forge(now_ms)

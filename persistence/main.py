@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database
+from persistence import database, janitor
 from persistence.accounts import Accounts
 from persistence.errors import DatabaseError
 from persistence.history import History
@@ -109,6 +109,7 @@ async def start(
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
+    service.spawn("janitor", janitor.run(engine, settings.audit_ttl_s))
 
     def readiness() -> str | None:
         if not (control.is_connected and bulk.is_connected):

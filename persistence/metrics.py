@@ -52,3 +52,7 @@ retries = Counter(
     "Batches handed back because the database was away, by kind of error",
     ["error"],
 )
+log_ins_throttled = Counter(
+    "cabrank_persistence_log_ins_throttled",
+    "Log-ins refused since too many had failed, for that user or that address",
+)

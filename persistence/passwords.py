@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from persistence.errors import PersistenceError
+from persistence.password_rules import normal
 
 T = TypeVar("T")
 
@@ -79,17 +80,25 @@ class Passwords:
 
 def hash_now(password: str) -> str:
     """The same in the caller's thread, for the command line."""
-    return _hasher.hash(password)
+    return _hasher.hash(normal(password))
 
 
 def _check(known: str, password: str) -> tuple[bool, str | None]:
+    """As it is, too: hashes made before passwords were normalised are still good."""
+    text = normal(password)
+    if _is(known, text):
+        rehashed = hash_now(text) if _hasher.check_needs_rehash(known) else None
+        return True, rehashed
+    if text != password and _is(known, password):
+        return True, hash_now(text)
+    return False, None
+
+
+def _is(known: str, text: str) -> bool:
     try:
-        _hasher.verify(known, password)
+        return _hasher.verify(known, text)
     except VerifyMismatchError:
-        return False, None
+        return False
     except (VerificationError, InvalidHashError) as error:
         msg = f"a stored password hash can't be checked: {error}"
         raise PersistenceError(msg) from error
-    if _hasher.check_needs_rehash(known):
-        return True, hash_now(password)
-    return True, None

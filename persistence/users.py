@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import passwords
+from persistence import log_book, password_rules, passwords
 from persistence.database import reading
 from persistence.errors import PersistenceError
 from persistence.keys import Signer
@@ -69,15 +69,39 @@ async def add_user(  # noqa: PLR0917 - a user's fields, in the order of the row
     if password is not None and not _fits(password, Password):
         msg = f"The password has {len(password)} characters; it must have 8 to 128."
         raise AccountError(msg)
+    if password is not None:
+        names = (username, first_name, last_name)
+        wrong = password_rules.fault(password, names)
+        if wrong is not None:
+            raise AccountError(f"{wrong[0].upper()}{wrong[1:]}.")
     user = User(str(uuid.uuid4()), username, first_name, last_name, _role(role))
     hashed = None if password is None else passwords.hash_now(password)
     try:
         async with engine.begin() as connection:
-            row = row_of(user, region, hashed, _now_ms())
+            now_ms = _now_ms()
+            row = row_of(user, region, hashed, now_ms)
             await connection.execute(insert(UserRow), row)
+            actor = log_book.COMMAND_LINE
+            entry = log_book.Entry("user_add", actor, user.id, detail=user.role.value)
+            await log_book.write(connection, entry, now_ms)
     except IntegrityError as error:
         raise AccountError(f"The username {username!r} is taken.") from error
     return user
+
+
+async def find_id(engine: AsyncEngine, name: str) -> str | None:
+    """The id of the user with that id or username, the id going first; None: there is
+    none.
+    """
+    if "\0" in name:  # which PostgreSQL's text can't even be asked about
+        return None
+    async with reading(engine) as connection:
+        for column in (UserRow.id, UserRow.username):
+            asked = select(UserRow.id).where(column == name)
+            known: str | None = (await connection.execute(asked)).scalar_one_or_none()
+            if known is not None:
+                return known
+    return None
 
 
 async def make_tokens(  # noqa: PLR0917 - the order of the command line

@@ -1,5 +1,6 @@
 """Settings: environment variables `CABRANK_*`, read at start, passed as a value."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_type_hints
@@ -9,6 +10,7 @@ from msgspec import Meta, Struct
 
 PREFIX = "CABRANK_"
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -90,6 +92,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     refresh_ttl_s: Annotated[
         Seconds, Meta(description="seconds an unused refresh token lives")
     ] = 30 * 86400
+    audit_ttl_s: Annotated[
+        Seconds,
+        Meta(description="seconds the audit log keeps who did what (persistence)"),
+    ] = 400 * 86400
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="addresses and networks (CIDR) of proxies before the gateways, "
+            "comma-separated, whose X-Forwarded-For tells the client's address"
+        ),
+    ] = ""
     request_ttl_s: Annotated[
         Seconds, Meta(description="seconds a trip stays REQUESTED before it expires")
     ] = 300
@@ -154,6 +167,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     def origin_list(self) -> list[str]:
         return [o.strip().rstrip("/") for o in self.origins.split(",") if o.strip()]
 
+    def proxies(self) -> list[Network]:
+        """Raises: SettingsError: one is no address or network."""
+        found: list[Network] = []
+        for part in (part.strip() for part in self.trusted_proxies.split(",")):
+            try:
+                if part:
+                    found.append(ipaddress.ip_network(part, strict=False))
+            except ValueError:
+                name = variable("trusted_proxies")
+                msg = f"{name} has {part!r}, which is no address or network."
+                raise SettingsError(msg) from None
+        return found
+
 
 def variable(field: str) -> str:
     """`request_ttl_s` → `CABRANK_REQUEST_TTL_S`."""
@@ -180,7 +206,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             why = str(error).replace("`", "")
             msg = f"{variable(field)} is {text!r}: {why}."
             raise SettingsError(msg) from None
-    return Settings(**values)
+    made = Settings(**values)
+    made.proxies()
+    return made
 
 
 def describe() -> list[tuple[str, str, str]]:

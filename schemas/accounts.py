@@ -23,13 +23,15 @@ class Result(Struct, frozen=True, omit_defaults=True):
     data: OptionalRaw = None
     refused: Refusal | None = None
     status: int | None = None
+    retry_after_s: int | None = None
+    """Of `rate_limited`: when to ask again."""
 
 
 # ---- accounts ----------------------------------------------------------------
 
 
-class SignUp(Struct):
-    """`accounts.sign_up` → Tokens. A taken name: `invalid_data`, status 409."""
+class SignUpBody(Struct):
+    """What a new user says."""
 
     username: Username
     password: Password
@@ -38,11 +40,26 @@ class SignUp(Struct):
     last_name: Name = ""
 
 
-class LogIn(Struct):
-    """`accounts.log_in` → Tokens, or `bad_credentials`."""
+class SignUp(SignUpBody):
+    """`accounts.sign_up` → Tokens. A taken name: `invalid_data`, status 409."""
+
+    address: str = ""
+    """Whence, as far as the gateway knows; so in the others."""
+
+
+class LogInBody(Struct):
+    """What a user says."""
 
     username: str
     password: str
+
+
+class LogIn(LogInBody):
+    """`accounts.log_in` → Tokens; `bad_credentials`; `rate_limited` after too many of
+    these, for this user or this address.
+    """
+
+    address: str = ""
 
 
 class RefreshTokens(Struct):
@@ -58,6 +75,7 @@ class LogOut(Struct):
 
     user: str
     session: str
+    address: str = ""
 
 
 class Revoke(Struct):
@@ -67,6 +85,7 @@ class Revoke(Struct):
 
     user: str
     by: str
+    address: str = ""
 
 
 class Tokens(Struct):
@@ -179,6 +198,9 @@ class FindUser(Struct):
     """
 
     user: str
+    notice_by: str = ""
+    """The operator who is about to send them a notice, for the audit log."""
+    address: str = ""
 
 
 class Whereabouts(Struct):

@@ -2,25 +2,36 @@
 
 from typing import Annotated, Any
 
-from litestar import Router, delete, get, post
+from litestar import Request, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from litestar.response import Response
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from gateway.http.asker import Asker
 from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
     SignedIn,
+    address,
     operators_only,
     signed_in,
     uuid_or_none,
 )
 from gateway.identity import Identity
 from schemas import subjects
-from schemas.accounts import LogIn, LogOut, RefreshTokens, Revoke, SignUp, Tokens
+from schemas.accounts import (
+    LogIn,
+    LogInBody,
+    LogOut,
+    RefreshTokens,
+    Revoke,
+    SignUp,
+    SignUpBody,
+    Tokens,
+)
 from schemas.refusals import Code
 from schemas.trips import User
 
@@ -51,26 +62,37 @@ class KeySet(Struct):
     responses=specs(*_BODY, *_ASKED, invalid_data=409, **_TOO_LARGE),
 )
 async def sign_up(
-    data: JSONBody[SignUp], asker: NamedDependency[Asker]
+    request: Request[Any, Any, State],
+    data: JSONBody[SignUpBody],
+    asker: NamedDependency[Asker],
 ) -> Response[Tokens]:
     """Sign up as a rider or a driver.
 
     Operators are made by `cabrank user add`. 409: the username is taken.
     """
-    return _tokens(data_of(await asker.ask(_SIGN_UP, data)), 201)
+    question = SignUp(**asdict(data), address=address(request))
+    return _tokens(data_of(await asker.ask(_SIGN_UP, question)), 201)
 
 
 @post(
     "/api/tokens",
     status_code=200,
     response_description="the user, and tokens of a new session",
-    responses=specs(*_BODY, Code.BAD_CREDENTIALS, *_ASKED, **_TOO_LARGE),
+    responses=specs(
+        *_BODY, Code.BAD_CREDENTIALS, Code.RATE_LIMITED, *_ASKED, **_TOO_LARGE
+    ),
 )
 async def log_in(
-    data: JSONBody[LogIn], asker: NamedDependency[Asker]
+    request: Request[Any, Any, State],
+    data: JSONBody[LogInBody],
+    asker: NamedDependency[Asker],
 ) -> Response[Tokens]:
-    """Log in with a password."""
-    return _tokens(data_of(await asker.ask(_LOG_IN, data)), 200)
+    """Log in with a password.
+
+    429: too many failed for this user, or from this address.
+    """
+    question = LogIn(data.username, data.password, address(request))
+    return _tokens(data_of(await asker.ask(_LOG_IN, question)), 200)
 
 
 @post(
@@ -96,7 +118,7 @@ async def refresh(
 )
 async def log_out(request: SignedIn, asker: NamedDependency[Asker]) -> None:
     """Log out: this session's tokens end."""
-    question = LogOut(request.auth.sub, request.auth.sid)
+    question = LogOut(request.auth.sub, request.auth.sid, address(request))
     data_of(await asker.ask(_LOG_OUT, question))
 
 
@@ -132,7 +154,8 @@ async def revoke(
     user = uuid_or_none(user_id)
     if user is None:
         raise Refused(Code.INVALID_DATA, "id: no user's id looks like that", 404)
-    data_of(await asker.ask(_REVOKE, Revoke(user, request.auth.sub)))
+    question = Revoke(user, request.auth.sub, address(request))
+    data_of(await asker.ask(_REVOKE, question))
 
 
 @get(

@@ -61,7 +61,7 @@ def create_app(
         cors_config=_cors(settings),
         openapi_config=None,
         logging_config=None,
-        state=State({"identity": identity}),
+        state=State({"identity": identity, "proxies": settings.proxies()}),
     )
     return Outer(app)
 

@@ -101,7 +101,10 @@ def data_of(result: Result) -> bytes:
         Refused: it is a refusal.
     """
     if result.refused is not None:
-        raise Refused(result.refused.code, result.refused.message, result.status)
+        wait_s = result.retry_after_s
+        headers = None if wait_s is None else {"Retry-After": str(wait_s)}
+        refusal = result.refused
+        raise Refused(refusal.code, refusal.message, result.status, headers)
     return b"null" if result.data is None else bytes(result.data)
 
 

@@ -11,6 +11,8 @@ from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 from litestar.handlers.base import BaseRouteHandler
 
+from gateway import peer
+from gateway.crowd import place
 from gateway.http.problems import Refused
 from gateway.identity import Identity, InvalidToken
 from schemas.claims import Claims
@@ -138,6 +140,14 @@ def operators_only(
     claims: Claims = connection.scope["auth"]
     if claims.role is not Role.OPERATOR:
         raise Refused(Code.WRONG_ROLE, f"for operators, not for a {claims.role.value}")
+
+
+def address(request: Request[Any, Any, State]) -> str:
+    """Whence it comes, past proxies that are trusted; an IPv6 one counts as its /64."""
+    client = request.client
+    forwarded = request.headers.getall("x-forwarded-for", [])
+    trusted = request.app.state.proxies
+    return place(peer.address(client.host if client else "", forwarded, trusted))
 
 
 def uuid_or_none(text: str) -> str | None:

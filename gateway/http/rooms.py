@@ -17,6 +17,7 @@ from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
     SignedIn,
+    address,
     operators_only,
     signed_in,
     uuid_or_none,
@@ -142,6 +143,7 @@ async def say(
     guards=[operators_only],
 )
 async def notify(
+    request: SignedIn,
     user_id: Annotated[
         str, PathParameter(description="the user's id, a UUID, or their username")
     ],
@@ -155,7 +157,9 @@ async def notify(
     """
     if len(user_id) > USER_CHARS_MAX or not user_id.isprintable():
         raise Refused(Code.INVALID_DATA, "there is no such user", 404)
-    question = FindUser(uuid_or_none(user_id) or user_id)
+    question = FindUser(
+        uuid_or_none(user_id) or user_id, request.auth.sub, address(request)
+    )
     found = decode(data_of(await asker.ask(_WHEREABOUTS, question)), Whereabouts)
     if not desk.notify(found.region, found.id, encode(data.data)):
         raise Refused(Code.UNAVAILABLE, "NATS is not connected")

@@ -59,6 +59,8 @@ async def test_a_user_made_without_a_password_cant_log_in(
         ({"username": ""}, "is not 1 to 150 letters"),
         ({"password": "short"}, "has 5 characters; it must have 8 to 128"),
         ({"password": "p" * 129}, "has 129 characters; it must have 8 to 128"),
+        ({"password": "Password1"}, "The password is one of those that are tried"),
+        ({"password": "trebtreb"}, "The password is a name of the user"),
         ({"role": "boss"}, "'boss' is none of rider, driver, operator"),
         ({"region": "a.b"}, "The region 'a.b'"),
         ({"first_name": "f" * 151}, "The first name has 151"),

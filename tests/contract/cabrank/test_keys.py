@@ -4,31 +4,30 @@ from pathlib import Path
 
 import pytest
 
-from persistence import keys
+from persistence import database, keys
 from persistence.keyring import KeyRing
-from tests.contract.cabrank.commands import assert_refused, run
+from tests.contract.cabrank.commands import Shell, assert_refused
 
 DAY_MS = 86_400_000
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, str]:
+def files(tmp_path: Path, shell: Shell) -> dict[str, str]:
     pem, jwks = tmp_path / "keys" / "signing.pem", tmp_path / "keys" / "jwks.json"
     keys.ensure(pem, jwks)
-    return {
-        "CABRANK_DATABASE_URL": f"sqlite:///{tmp_path}/none.db",
+    database.migrate(f"sqlite:///{tmp_path}/cabrank.db")
+    made = {
+        "CABRANK_DATABASE_URL": f"sqlite:///{tmp_path}/cabrank.db",
         "CABRANK_SIGNING_KEY_FILE": str(pem),
         "CABRANK_VERIFY_KEYS_FILE": str(jwks),
     }
+    shell.set(**made)
+    return made
 
 
-def test_a_key_is_made_listed_and_retired(
-    files: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_key_is_made_listed_and_retired(files: dict[str, str], shell: Shell) -> None:
     def said(*arguments: str) -> str:
-        done = run("keys", *arguments, cwd=tmp_path, **files)
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
+        return shell.said("keys", *arguments)
 
     first = said("list").split()[0]
     assert said("list") == f"{first}  signs\n"
@@ -44,30 +43,42 @@ def test_a_key_is_made_listed_and_retired(
         (third, "it is to sign"),
         ("x", "no key 'x'"),
     ):
-        refused = run("keys", "retire", kid, cwd=tmp_path, **files)
-        assert_refused(refused, saying=saying)
+        assert_refused(shell.run("keys", "retire", kid), saying=saying)
     assert said("retire", first, "--force") == f"{first} retired\n"
     assert first not in said("list")
     jwks = Path(files["CABRANK_VERIFY_KEYS_FILE"]).read_text()
     assert first not in jwks
     assert second in jwks
+    told = shell.said("audit").splitlines()
+    assert [line.split("  ")[1:5] for line in told] == [
+        ["command line", "keys_rotate", second, "ok"],
+        ["command line", "keys_rotate", third, "ok"],
+        ["command line", "keys_retire", first, "ok"],
+    ]
+
+
+@pytest.mark.usefixtures("files")
+def test_keys_rotate_while_the_database_is_away(shell: Shell, tmp_path: Path) -> None:
+    shell.set(CABRANK_DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
+    done = shell.run("keys", "rotate")
+    assert done.returncode == 0
+    assert "signs from" in done.stdout
+    assert done.stderr.startswith("Not in the audit log: ")
 
 
 def test_what_no_token_needs_is_retired_without_being_named(
-    files: dict[str, str], tmp_path: Path
+    files: dict[str, str], shell: Shell
 ) -> None:
     paths = files["CABRANK_SIGNING_KEY_FILE"], files["CABRANK_VERIFY_KEYS_FILE"]
     old = KeyRing.load(paths[0]).keys[0].signer.kid
     keys.rotate(*paths, DAY_MS, 0)  # in 1970
-    done = run("keys", "retire", cwd=tmp_path, **files)
-    assert done.stdout == f"{old} retired\n"
+    assert shell.said("keys", "retire") == f"{old} retired\n"
 
 
-def test_without_keys_it_says_so(tmp_path: Path) -> None:
-    done = run(
-        *("keys", "rotate"),
-        cwd=tmp_path,
+def test_without_keys_it_says_so(shell: Shell, tmp_path: Path) -> None:
+    shell.set(
         CABRANK_DATABASE_URL=f"sqlite:///{tmp_path}/none.db",
         CABRANK_SIGNING_KEY_FILE=str(tmp_path / "none.pem"),
     )
+    done = shell.run("keys", "rotate")
     assert_refused(done, saying="none.pem can't be read")

@@ -170,6 +170,7 @@ async def serving(app: Any) -> AsyncIterator[int]:
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     server.config.load()

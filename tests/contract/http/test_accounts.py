@@ -1,5 +1,6 @@
 import httpx
 import jwt
+import msgspec
 import pytest
 
 from schemas.accounts import Tokens
@@ -28,6 +29,7 @@ AS_JSON = {
     "refresh": "r",
     "expires_in": 900,
 }
+HERE = {"address": "127.0.0.1"}
 SIGN_UP = {"username": "ada", "password": "correct horse", "role": "rider"}
 NOBODY = "0192f0c4-0000-7000-8000-0000000000ff"
 
@@ -39,7 +41,10 @@ async def test_sign_up_answers_201_with_user_and_tokens(site: Site) -> None:
     assert response.json() == AS_JSON
     assert response.headers["cache-control"] == "no-store"
     assert site.persistence.asked == [
-        ("accounts.sign_up", {**SIGN_UP, "first_name": "", "last_name": ""})
+        (
+            "accounts.sign_up",
+            {**SIGN_UP, "first_name": "", "last_name": "", "address": "127.0.0.1"},
+        )
     ]
 
 
@@ -131,7 +136,7 @@ async def test_log_out_ends_the_session_of_the_token(site: Site) -> None:
     response = await site.client.delete("/api/tokens", headers=site.rider)
     assert (response.status_code, response.content) == (204, b"")
     assert site.persistence.asked == [
-        ("accounts.log_out", {"user": RIDER, "session": "5e55"})
+        ("accounts.log_out", {"user": RIDER, "session": "5e55"} | HERE)
     ]
 
 
@@ -153,7 +158,7 @@ async def test_an_operator_revokes_a_user(site: Site) -> None:
     response = await site.client.post(path, headers=site.operator)
     assert (response.status_code, response.content) == (204, b"")
     assert site.persistence.asked == [
-        ("accounts.revoke", {"user": RIDER, "by": OPERATOR})
+        ("accounts.revoke", {"user": RIDER, "by": OPERATOR} | HERE)
     ]
 
 
@@ -199,3 +204,23 @@ async def test_the_public_keys_are_a_jwk_set_that_verifies(site: Site) -> None:
     key = jwt.PyJWK(jwk)
     claims = jwt.decode(site.tokens.issue(), key, ["EdDSA"], issuer="cabrank")
     assert claims["sub"] == RIDER
+
+
+async def test_nobody_says_themselves_whence_they_come(site: Site) -> None:
+    site.answers("accounts.log_in", data(TOKENS))
+    body = {"username": "ada", "password": "correct horse"}
+    await site.client.post(
+        "/api/tokens",
+        json={**body, "address": "192.0.2.9"},
+        headers={"X-Forwarded-For": "192.0.2.9"},
+    )
+    assert site.persistence.asked == [("accounts.log_in", body | HERE)]
+
+
+async def test_who_failed_too_often_is_told_when_to_come_back(site: Site) -> None:
+    refused = refusal(Code.RATE_LIMITED, "too many log-ins failed")
+    site.answers("accounts.log_in", msgspec.structs.replace(refused, retry_after_s=30))
+    body = {"username": "ada", "password": "correct horse"}
+    response = await site.client.post("/api/tokens", json=body)
+    problem(response, 429, "rate_limited")
+    assert response.headers["retry-after"] == "30"

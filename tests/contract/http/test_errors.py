@@ -167,7 +167,8 @@ async def test_any_content_type_is_read_as_json(
         "/api/tokens", content=json.dumps({**LOG_IN, "more": 1}), headers=headers
     )
     problem(response, 401, "bad_credentials")
-    assert site.persistence.asked == [("accounts.log_in", LOG_IN)]
+    asked = LOG_IN | {"address": "127.0.0.1"}
+    assert site.persistence.asked == [("accounts.log_in", asked)]
 
 
 def padded(size: int) -> bytes:

@@ -16,6 +16,7 @@ MESSAGE = {
     "text": "hello",
     "at": "2026-11-21T10:00:00.000Z",
 }
+BY = {"notice_by": OPERATOR, "address": "127.0.0.1"}
 HOSTILE = ["*", "%3E", "a.b", "x" * 65, "a%20b", "a%01b", "a%00b", "%C3%A4"]
 
 
@@ -131,7 +132,8 @@ async def test_a_notice_goes_to_the_region_its_user_is_of(site: Site) -> None:
     ((region, user, told),) = site.desk.told
     assert (region, user) == ("north", RIDER)
     assert msgspec.json.decode(told) == body["data"]
-    assert site.persistence.asked == [("accounts.whereabouts", {"user": RIDER})]
+    asked = {"user": RIDER} | BY
+    assert site.persistence.asked == [("accounts.whereabouts", asked)]
 
 
 async def test_a_notice_may_name_its_user(site: Site) -> None:
@@ -139,7 +141,7 @@ async def test_a_notice_may_name_its_user(site: Site) -> None:
     path = "/api/users/ada@example.com/notices"
     response = await site.client.post(path, json={"data": {}}, headers=site.operator)
     assert response.status_code == 202
-    assert site.persistence.asked[0][1] == {"user": "ada@example.com"}
+    assert site.persistence.asked[0][1] == {"user": "ada@example.com"} | BY
 
 
 async def test_notices_are_the_operators(site: Site) -> None:

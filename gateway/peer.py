@@ -1,0 +1,41 @@
+"""Whence a request comes: the address behind the proxies that are trusted. Pure."""
+
+import ipaddress
+from collections.abc import Sequence
+
+from runtime.settings import Network
+
+
+def address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
+    """The last address that no trusted proxy has.
+
+    Args:
+        peer: who opened the connection.
+        forwarded: the values of `X-Forwarded-For`: each proxy adds, at the end, whom it
+            heard; what stands before an untrusted one is that one's to invent.
+        trusted: proxies that tell the truth.
+    """
+    heard = [part.strip() for value in forwarded for part in value.split(",")]
+    found = peer
+    while heard and _is_in(found, trusted):
+        before = heard.pop()
+        if _ip(before) is None:
+            return found
+        found = before
+    return found
+
+
+def _is_in(text: str, trusted: Sequence[Network]) -> bool:
+    ip = _ip(text)
+    return ip is not None and any(
+        ip.version == network.version and ip in network for network in trusted
+    )
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        ip = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
