@@ -171,10 +171,10 @@ class DataDir:
             stale.unlink(missing_ok=True)
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner alone."""
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace a file in one step; readable by its owner alone unless told otherwise."""
     fresh = path.with_name(path.name + ".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # noqa: PTH123 — Path.open can't set the mode
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:  # noqa: PTH123 — Path.open can't set the mode
         out.write(text)
     fresh.replace(path)
 

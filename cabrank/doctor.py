@@ -57,17 +57,9 @@ class Finding:
 
 def subject(data_dir: Path | None) -> Target:
     """What to look at: a data directory, or what the settings name."""
-    told = [settings.variable(field) for field in ("nats_url", "database_url")]
-    by_settings = any(name in os.environ for name in told)
+    by_settings = any(map(settings.is_set, ("nats_url", "database_url")))
     if data_dir is None and (by_settings or not DataDir(DEFAULT).exists()):
-        values = settings.load()
-        return Target(
-            values.database_url,
-            Path(values.signing_key_file),
-            Path(values.verify_keys_file),
-            values.nats_url,
-            None,
-        )
+        return target.by_settings(settings.load())
     return target.find(data_dir)
 
 
@@ -90,10 +82,11 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
     where = ", ".join(_without_password(url) for url in found.nats_url.split(","))
     try:
         async with asyncio.timeout(3 * ANSWER_S):
-            connection = await bus.connect(found.nats_url, "doctor", forever=False)
-    except (OSError, TimeoutError, nats.errors.Error):
-        remedy = "start it, or set CABRANK_NATS_URL"
-        return [Finding(Level.FAIL, "nats", f"nobody answers at {where}: {remedy}")]
+            connection = await bus.connect(
+                found.nats_url, "doctor", login=found.nats_login, forever=False
+            )
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        return [Finding(Level.FAIL, "nats", unconnected(error, where))]
     try:
         info: dict[str, Any] = connection._server_info  # noqa: SLF001 — no public way
         findings = [version(str(info.get("version", "")), where)]
@@ -107,6 +100,18 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
     finally:
         await connection.close()
     return findings
+
+
+def unconnected(error: Exception, where: str) -> str:
+    """What keeps us from the server at `where`, and what to do."""
+    why = str(error) if isinstance(error, bus.ConnectError) else ""
+    if not why or why.startswith(bus.UNREACHABLE):
+        remedy = "start it, or set CABRANK_NATS_URL"
+        return f"nobody answers at {where}: {remedy}"
+    if why.startswith(bus.REFUSED):
+        remedy = "set CABRANK_NATS_NKEY_SEED_FILE to the operator's seed"
+        return f"{where}: {why}: {remedy}"
+    return f"{where}: {why}: see CABRANK_NATS_TLS_CA"
 
 
 def version(text: str, where: str) -> Finding:

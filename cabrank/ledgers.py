@@ -12,12 +12,13 @@ import nats.errors
 from msgspec import Struct
 from nats.js import JetStreamContext
 
-from cabrank.errors import UnreachableError
+from cabrank.errors import UnreachableError, sentence
 from dispatcher import ledger as ledgers
 from dispatcher.follower import Follower, Message
 from dispatcher.ledger import UNREACHABLE, Extent, Ledger
 from runtime import bus as buses
 from runtime.bus import Bus
+from runtime.nats_login import Login
 from schemas import codec, streams
 from schemas.ledger import RecordHead
 from schemas.subjects import ledger as ledger_subject
@@ -39,12 +40,16 @@ class Chunk(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Bus]:
+async def connected(url: str, login: Login) -> AsyncIterator[Bus]:
     """Raises: UnreachableError: nobody answers, or stops answering."""
     try:
         async with asyncio.timeout(SILENCE_MAX_S):
-            bus = await buses.connect(url, "verify", forever=False)
-    except (OSError, TimeoutError, nats.errors.Error):
+            bus = await buses.connect(url, "verify", login=login, forever=False)
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        if isinstance(error, buses.ConnectError):
+            why = str(error)
+            if not why.startswith(buses.UNREACHABLE):
+                raise UnreachableError(sentence(error)) from None
         raise UnreachableError(
             "No NATS server answers: start it, or set CABRANK_NATS_URL."
         ) from None

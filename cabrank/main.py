@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from cabrank.datadir import DEFAULT
 from cabrank.errors import CabrankError, UsageError
+from schemas.permissions import Service
 from schemas.trips import Role
 
 INTERRUPTED = 130  # what shells give for a Ctrl-C
@@ -155,6 +156,28 @@ def migrate() -> int:
     from cabrank.migrate import run
 
     run()
+    return 0
+
+
+@app.command("nats-auth")
+def nats_auth(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where seeds and auth.conf are kept.")
+    ],
+    rotate: Annotated[
+        list[Service] | None,
+        typer.Option(help="Give this service a new seed beside its present one."),
+    ] = None,
+    retire: Annotated[
+        list[Service] | None,
+        typer.Option(help="Take from this service the seed before a --rotate."),
+    ] = None,
+) -> int:
+    """Make an nkey for each service and nats-server's permissions for them."""
+    from cabrank import nats_auth as authorizing
+
+    for line in authorizing.run(directory, rotate or [], retire or []):
+        print(line)
     return 0
 
 

@@ -11,14 +11,15 @@ def run() -> None:
     """Migrate the database of CABRANK_DATABASE_URL.
 
     Raises:
-        UsageError: the URL can't be used.
+        SettingsError, UsageError: the URL can't be used.
         CabrankError: the database can't be reached or refuses.
     """
     url = settings.load().database_url
     try:
         database.migrate(url)
     except database.DatabaseError as error:
-        raise UsageError(f"The database can't be used: {error}.") from None
+        name = settings.variable("database_url")
+        raise UsageError(f"{name} can't be used: {error}.") from None
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise CabrankError(f"The database can't be migrated: {why}.") from None

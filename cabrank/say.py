@@ -1,11 +1,10 @@
 """`cabrank say` and `cabrank notify`: the server side speaks, from a shell or cron.
 
 Over the public HTTP API, as an operator whose token lives for a minute: signed with the
-data directory's key, or CABRANK_TOKEN.
+data directory's key, or CABRANK_TOKEN (or CABRANK_TOKEN_FILE's).
 """
 
 import http.client
-import os
 import time
 import urllib.error
 import urllib.request
@@ -59,7 +58,7 @@ class Door:
         self._base = base_url(url or _url(data_dir))
         # Direct, as the load clients: a proxy for the web is none for this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._token = os.environ.get(TOKEN) or _sign(data_dir)
+        self._token = settings.read(TOKEN) or _sign(data_dir)
 
     def post(self, path: str, body: Any) -> bytes:
         """The answer's body. What may be asked again is, while it is `unavailable`.

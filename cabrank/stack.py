@@ -13,7 +13,7 @@ from pathlib import Path
 from cabrank import embedded, ports, probes, tether
 from cabrank.datadir import DataDir, nats_names, nats_url, write
 from cabrank.supervisor import Launch
-from runtime.settings import variable
+from runtime.settings import FILE, is_set, variable
 
 REPLICAS_MAX = 3
 """One copy may be lost; five on five servers is for who asks (CABRANK_REPLICAS)."""
@@ -69,10 +69,12 @@ def environ(plan: Plan, **more: str) -> dict[str, str]:
         "verify_keys_file": str(directory.verify_keys),
         **more,
     }
-    replicas = str(min(plan.nats_servers, REPLICAS_MAX))
+    if not is_set("replicas"):
+        decided["replicas"] = str(min(plan.nats_servers, REPLICAS_MAX))
+    by_file = {variable(field) + FILE for field in decided}
+    passed = {name: v for name, v in os.environ.items() if name not in by_file}
     return {
-        variable("replicas"): replicas,
-        **os.environ,
+        **passed,
         "PYTHONUNBUFFERED": "1",
         **{variable(field): value for field, value in decided.items()},
     }

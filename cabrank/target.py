@@ -1,6 +1,5 @@
 """Which database and keys a command beside a running system works on."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cabrank.datadir import DEFAULT, DataDir
 from cabrank.errors import CabrankError, UsageError
 from persistence import database
-from runtime import settings
+from runtime import nats_login, settings
+from runtime.nats_login import Login
+from runtime.settings import Settings
+from schemas.permissions import Service
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,22 @@ class Target:
     signing_key: Path
     verify_keys: Path
     nats_url: str
+    nats_login: Login
+    """As an operator."""
     directory: DataDir | None
     """None: told by settings alone."""
+
+
+def by_settings(values: Settings) -> Target:
+    """What the environment names. Raises: SettingsError."""
+    return Target(
+        values.database_url,
+        Path(values.signing_key_file),
+        Path(values.verify_keys_file),
+        values.nats_url,
+        nats_login.read(values, Service.OPERATOR),
+        None,
+    )
 
 
 def find(data_dir: Path | None) -> Target:
@@ -32,14 +48,8 @@ def find(data_dir: Path | None) -> Target:
         UsageError: nothing was ever started there, or a setting is wrong.
     """
     values = settings.load()
-    if data_dir is None and settings.variable("database_url") in os.environ:
-        return Target(
-            values.database_url,
-            Path(values.signing_key_file),
-            Path(values.verify_keys_file),
-            values.nats_url,
-            None,
-        )
+    if data_dir is None and settings.is_set("database_url"):
+        return by_settings(values)
     directory = DataDir(data_dir or DEFAULT)
     if not directory.exists():
         raise UsageError(
@@ -52,6 +62,7 @@ def find(data_dir: Path | None) -> Target:
         directory.signing_key,
         directory.verify_keys,
         last.nats_url,
+        Login(Service.OPERATOR),
         directory,
     )
 

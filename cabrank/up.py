@@ -105,7 +105,7 @@ def _plan(options: Options, directory: DataDir) -> Plan:
 
 def database_url(directory: DataDir, given: str | None) -> str:
     """The option, else the setting, else the one used last here, else SQLite's."""
-    setting = os.environ.get(settings.variable("database_url"))
+    setting = settings.read(settings.variable("database_url"))
     embedded_url = directory.embedded_database_url
     last = directory.recall().database_url or embedded_url
     chosen = given or setting or last

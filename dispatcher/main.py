@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from dispatcher.region import Region
 from runtime import bus as buses
-from runtime import lifecycle, log, ops, tracing
+from runtime import lifecycle, log, nats_login, ops, tracing
 from runtime.lifecycle import Service
 from runtime.settings import Settings
+from schemas import permissions
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Events live for minutes in the ring and hold no cycles: with Python's (700, 10, 10)
@@ -37,7 +38,10 @@ async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable
             region.reconnected()
 
     bus = await buses.connect(
-        settings.nats_url, f"dispatcher {instance}", on_reconnect=reconnected
+        settings.nats_url,
+        f"dispatcher {instance}",
+        login=nats_login.read(settings, permissions.Service.DISPATCHER),
+        on_reconnect=reconnected,
     )
     service.watch("NATS connection", bus.broken)
     js = bus.jetstream(timeout=2)

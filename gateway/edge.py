@@ -281,7 +281,7 @@ class Edge:
         JSON object. False: NATS is away.
         """
         notice = codec.encode(Notice(Raw(data)))
-        return self.bus.send(subjects.user(region, user), notice)
+        return self.bus.send(subjects.notice(region, user), notice)
 
     def _deadline_ms(self) -> int:
         return int((time.time() + self.limits.command_s) * 1000)

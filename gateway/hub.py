@@ -146,7 +146,15 @@ class Hub:
             def announced(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
                 self._on_announcement(region, payload)
 
+            def told(subject: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+                user = subjects.user_of_notice(subject.decode())
+                listener = region.listeners.get(user)
+                if listener is not None:
+                    self._on_push(listener, payload)
+
             self._bus.subscribe_raw(subjects.leader(name), self._safe(announced))
+            # All of the region's: one subscription, since they are rare.
+            self._bus.subscribe_raw(subjects.all_notices(name), self._safe(told))
         return region
 
     def _listen(self, region: Region, claims: Claims) -> Listener:

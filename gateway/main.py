@@ -1,6 +1,7 @@
 """The gateway process: wires its parts, serves, drains. Nothing else decides here."""
 
 import asyncio
+import errno
 import gc
 import socket
 from collections.abc import Sequence
@@ -16,10 +17,11 @@ from gateway.keyset import follow_keys
 from gateway.limits import Limits
 from gateway.revocations import follow
 from runtime import bus as nats
-from runtime import lifecycle, ops, tracing
+from runtime import lifecycle, nats_login, ops, tracing
 from runtime import log as logs
 from runtime.lifecycle import Service
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError, variable
+from schemas import permissions
 from schemas.accounts import Revocation
 
 log = structlog.get_logger()
@@ -64,17 +66,29 @@ class Running:
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM; the process's exit status."""
+    """Serve until SIGTERM; the process's exit status.
+
+    Raises:
+        SettingsError: the keys, the address or the ports can't be used.
+    """
     logs.configure("gateway", settings.log_level)
     tracing.configure("gateway", settings)
     try:
         identity = Identity.load(settings.verify_keys_file, settings.access_ttl_s)
         listeners = _listeners(settings)
     except IdentityError as error:
-        log.error("can't start", error=str(error))  # noqa: TRY400
-        return 1
-    except OSError as error:
+        msg = f"{variable('verify_keys_file')} can't be used: {error}."
+        raise SettingsError(msg) from None
+    except SettingsError:
+        raise
+    except (OSError, ValueError, OverflowError) as error:
         where = settings.listen_fds or f"{settings.host}:{settings.port}"
+        if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
+            # Others than a port in use never pass.
+            field = "listen_fds" if settings.listen_fds else "host"
+            why = getattr(error, "strerror", None) or str(error)
+            msg = f"{variable(field)} is wrong: can't listen on {where[:80]}: {why}."
+            raise SettingsError(msg) from None
         log.error("can't listen", address=where, error=error.strerror)  # noqa: TRY400
         return 1
 
@@ -98,6 +112,9 @@ def run(settings: Settings) -> int:
 
 
 def _listeners(settings: Settings) -> list[socket.socket]:
+    if settings.ops_port and settings.ops_port == settings.port:
+        both = f"{variable('port')} and {variable('ops_port')}"
+        raise SettingsError(f"{both} are both {settings.port}; choose two ports.")
     if settings.listen_fds:
         return webserver.inherited(settings.listen_fds)
     return [webserver.bind(settings.host, settings.port)]
@@ -126,6 +143,7 @@ async def start(
     bus = await nats.connect(
         settings.nats_url,
         "gateway",
+        login=nats_login.read(settings, permissions.Service.GATEWAY),
         on_disconnect=disconnected,
         on_reconnect=reconnected,
     )
@@ -145,7 +163,7 @@ async def start(
     def revoked(revocation: Revocation) -> None:
         edge.revoked(revocation)
 
-    await follow(service, bus, settings, revoked)
+    await follow(service, bus, revoked)
 
     def readiness() -> str | None:
         return None if bus.is_connected else "NATS is not connected"

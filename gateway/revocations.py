@@ -13,10 +13,8 @@ import nats.errors
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamState
 
-from runtime import streams as runtime_streams
 from runtime.bus import Bus, RawSubscription
 from runtime.lifecycle import Service
-from runtime.settings import Settings
 from schemas import streams
 from schemas.accounts import Revocation
 from schemas.codec import CodecError, decode
@@ -36,16 +34,14 @@ API_TIMEOUT_S = 2.0
 OnRevocation = Callable[[Revocation], None]
 
 
-async def follow(
-    service: Service, bus: Bus, settings: Settings, on_revocation: OnRevocation
-) -> None:
+async def follow(service: Service, bus: Bus, on_revocation: OnRevocation) -> None:
     """Return once every revocation in the stream was handed over; go on by itself.
 
     `on_revocation` gets each in stream order, after it is stored; one may come twice.
     It is called in the bus's read loop and must not raise. Waits for a NATS that is
     away: a gateway that doesn't know the revocations is not ready.
     """
-    follower = _Follower(bus, settings, on_revocation)
+    follower = _Follower(bus, on_revocation)
     service.spawn("revocations", follower.run())
     await follower.caught_up.wait()
 
@@ -55,13 +51,10 @@ class _Follower:
     own messages so far, dense.
     """
 
-    def __init__(
-        self, bus: Bus, settings: Settings, on_revocation: OnRevocation
-    ) -> None:
+    def __init__(self, bus: Bus, on_revocation: OnRevocation) -> None:
         self.caught_up = asyncio.Event()
         self._bus = bus
         self._js = bus.jetstream(timeout=API_TIMEOUT_S)
-        self._settings = settings
         self._on_revocation = on_revocation
         self._subscription: RawSubscription | None = None
         self._created = ""
@@ -86,10 +79,8 @@ class _Follower:
     async def _begin(self) -> None:
         """Consume from the sequence after the last; all from a stream made anew."""
         self._reconnects = self._bus.stats["reconnects"]
-        spec = streams.revocations(self._settings.access_ttl_s)
-        info = await runtime_streams.ensure(
-            self._js, spec, replicas=self._settings.replicas
-        )
+        # Persistence makes it: who may make a stream may have it repeat anything.
+        info = await self._js.stream_info(streams.REVOCATIONS)
         # Numbers that start again, on a server that lost its files, hide nothing.
         created = str(getattr(info, "created", None))
         state: StreamState = info.state

@@ -95,6 +95,7 @@ class Accounts:
         responder.add(subjects.accounts("revoke"), Revoke, self.revoke)
         responder.add(subjects.accounts("whereabouts"), FindUser, self.whereabouts)
         responder.start()
+        service.spawn("revocations", self._revoker.make_stream(), may_end=True)
         service.spawn("keys", self._keys.watch())
         kid = self._keys.ring.signer(self._clock_ms()).kid
         log.info("accounts started", service=service.name, kid=kid)

@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database, janitor
 from persistence.accounts import Accounts
-from persistence.errors import DatabaseError
+from persistence.errors import DatabaseError, PersistenceError
 from persistence.history import History
+from persistence.keys import Signer
 from persistence.store import Store
 from persistence.writer import Writer
-from runtime import bus, lifecycle, ops, tracing
+from runtime import bus, lifecycle, nats_login, ops, tracing
 from runtime import log as logs
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError, variable
+from schemas.permissions import Service
 
 log = structlog.get_logger()
 
@@ -88,7 +90,8 @@ async def start(
 ) -> Callable[[], Awaitable[None]]:
     """Start everything; returns the drain. The database is at the right revision."""
     engine = database.engine(settings.database_url)
-    control = await bus.connect(settings.nats_url, "persistence")
+    login = nats_login.read(settings, Service.PERSISTENCE)
+    control = await bus.connect(settings.nats_url, "persistence", login=login)
     writers: list[Writer] = []
 
     def reconnected() -> None:
@@ -96,7 +99,10 @@ async def start(
             writer.reconnected()
 
     bulk = await bus.connect(
-        settings.nats_url, "persistence-writer", on_reconnect=reconnected
+        settings.nats_url,
+        "persistence-writer",
+        login=login,
+        on_reconnect=reconnected,
     )
     service.watch("control connection", control.broken)
     service.watch("bulk connection", bulk.broken)
@@ -132,9 +138,27 @@ async def start(
     return drain
 
 
+def _check_files(settings: Settings) -> None:
+    """Before the database is waited for: this isn't mended by waiting."""
+    nats_login.read(settings, Service.PERSISTENCE)
+    try:
+        field = "database_url"
+        database.parse(settings.database_url)
+        field = "signing_key_file"
+        Signer.load(settings.signing_key_file)
+    except PersistenceError as error:
+        msg = f"{variable(field)} can't be used: {error}."
+        raise SettingsError(msg) from None
+
+
 def run(settings: Settings) -> int:
-    """Run persistence until SIGTERM; the process's exit status."""
+    """Run persistence until SIGTERM; the process's exit status.
+
+    Raises:
+        SettingsError: the database's URL or the signing key can't be used.
+    """
     logs.configure("persistence", settings.log_level)
+    _check_files(settings)
     tracing.configure("persistence", settings)
     try:
         asyncio.run(check_revision(settings.database_url))

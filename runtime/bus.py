@@ -8,12 +8,17 @@ tests/contract/test_bus.py holds us to it. Must not know any subject.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+
+from runtime.nats_login import Login, public_key
+from runtime.settings import SettingsError
 
 log = structlog.get_logger()
 
@@ -27,6 +32,38 @@ PING_INTERVAL_S = 10
 FLUSH_TIMEOUT_S = 10
 """nats-py's own default."""
 PENDING_BYTES_MAX = 64 * 1024 * 1024
+
+
+UNREACHABLE = "NATS is unreachable"
+REFUSED = "NATS refused the authorization"
+REPEATED_AFTER_S = 30
+"""What keeps a connection from being made is logged once, then again so often."""
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED (openssl-verify)
+
+
+class ConnectError(nats.errors.Error):
+    """No connection; the message is a sentence without its full stop, and says which
+    it was: nobody there, a certificate, or who we are.
+    """
+
+
+def trouble(error: BaseException) -> str:
+    """What an error on the way to a connection means to who has to mend it."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code == _EXPIRED:
+            return "the NATS server's certificate has expired"
+        return f"the NATS server's certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS to NATS failed: {error.reason or text}"
+    lower = text.lower()
+    if "authorization violation" in lower or "authentication" in lower:
+        return REFUSED
+    if "permissions violation" in lower:
+        return f"NATS forbids a subject: {text.removeprefix('nats: ')}"
+    if isinstance(error, OSError | TimeoutError | nats.errors.NoServersError):
+        return f"{UNREACHABLE}: {text}"
+    return text
 
 
 def is_no_responders(headers: bytes) -> bool:
@@ -73,6 +110,7 @@ class Bus(Client):
         self._write_scheduled = False
         self._broken: asyncio.Future[None] | None = None
         self._closing = False
+        self._login: Login | None = None
 
     async def close(self) -> None:
         """Write what is pending and close; not a failure."""
@@ -162,6 +200,38 @@ class Bus(Client):
         if self.is_connected:
             self._enqueue(f"UNSUB {subscription._id}\r\n".encode())
 
+    # ---- connecting ----------------------------------------------------------
+
+    async def _process_info(
+        self, info: dict[str, Any], initial_connection: bool = False
+    ) -> None:
+        login = self._login
+        has_tls = login is not None and login.tls is not None
+        if initial_connection and has_tls and not info.get("tls_required"):
+            # nats-py would go on in the clear.
+            msg = "the NATS server offers no TLS, which the settings ask for"
+            raise nats.errors.Error(msg)
+        await super()._process_info(info, initial_connection)
+
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except (OSError, TimeoutError, nats.errors.Error):
+            # nats-py would wait for ever for the end of a connection whose TLS failed.
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                transport.close()  # type: ignore[no-untyped-call]
+            raise
+
+    def _connect_command(self) -> bytes:
+        if self._nkeys_seed is not None:
+            # The file may hold another seed by now, and with it another public key.
+            try:
+                self._public_nkey = public_key("nats_nkey_seed_file", self._nkeys_seed)
+            except SettingsError as error:
+                raise nats.errors.Error(str(error)) from None
+        return super()._connect_command()
+
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
@@ -187,6 +257,7 @@ async def connect(
     url: str,
     name: str,
     *,
+    login: Login | None = None,
     on_disconnect: Callable[[], None] | None = None,
     on_reconnect: Callable[[], Awaitable[None] | None] | None = None,
     forever: bool = True,
@@ -196,15 +267,21 @@ async def connect(
     Args:
         url: servers, comma-separated.
         name: shown by `nats server report connections`.
+        login: who we are; None: nobody, for servers that ask nobody.
         on_disconnect: called when the connection is lost, before anything is retried.
         on_reconnect: called (awaited if a coroutine) when it is there again and all
             subscriptions are made again.
         forever: keep trying, also the first time. False: one try.
 
     Raises:
-        nats.errors.NoServersError, OSError: `forever` is false and nobody answers.
+        ConnectError: `forever` is false and there is no connection.
     """
     bus = Bus()
+    bus._login = login
+    told = ""
+    told_s = 0.0
+    last = UNREACHABLE
+    options = {} if login is None else _options(login)
 
     async def disconnected() -> None:
         # What was not yet written would arrive late, after somebody gave it up.
@@ -215,6 +292,8 @@ async def connect(
             on_disconnect()
 
     async def reconnected() -> None:
+        nonlocal told
+        told = ""
         log.info("NATS connection is back", connection=name)
         if on_reconnect is not None:
             waiting = on_reconnect()
@@ -223,10 +302,17 @@ async def connect(
 
     async def closed() -> None:
         if not bus._closing:
-            bus.fail(nats.errors.ConnectionClosedError())
+            refused = isinstance(bus.last_error, nats.errors.AuthorizationError)
+            text = trouble(bus.last_error) if bus.last_error and refused else ""
+            bus.fail(nats.errors.ConnectionClosedError(text))
 
     async def erred(error: Exception) -> None:
-        log.warning("NATS error", connection=name, error=repr(error))
+        nonlocal told, told_s, last
+        last = trouble(error)
+        now_s = asyncio.get_running_loop().time()
+        if last != told or now_s - told_s > REPEATED_AFTER_S:
+            told, told_s = last, now_s
+            log.warning(last, connection=name, error=repr(error))
 
     while True:
         try:
@@ -243,10 +329,22 @@ async def connect(
                 reconnected_cb=reconnected,
                 closed_cb=closed,
                 error_cb=erred,
+                **options,
             )
-        except (TimeoutError, OSError, nats.errors.Error):
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            if not isinstance(error, nats.errors.NoServersError):
+                await erred(error)
             if not forever:
-                raise
+                raise ConnectError(last) from None
             await asyncio.sleep(RECONNECT_WAIT_S)
         else:
             return bus
+
+
+def _options(login: Login) -> dict[str, Any]:
+    return {
+        "inbox_prefix": login.inbox_prefix,
+        "nkeys_seed": login.seed_file or None,
+        "user_credentials": login.credentials_file or None,
+        "tls": login.tls,
+    }

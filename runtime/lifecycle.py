@@ -14,7 +14,11 @@ from typing import Any
 import structlog
 import uvloop
 
+<<<<<<< HEAD
 from runtime import tracing
+=======
+from runtime.settings import SettingsError
+>>>>>>> 19e8211 (Give each service the least it may do on NATS, and secrets by file)
 
 log = structlog.get_logger()
 
@@ -104,10 +108,15 @@ def run(name: str, start: Start) -> int:
 
     Returns:
         The process's exit status: 0 after a drain, 1 after a failure.
+
+    Raises:
+        SettingsError: a setting turned out wrong at the start.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_serve(name, start))
+        except SettingsError:
+            raise
         except Exception:
             log.critical("could not start", service=name, exc_info=sys.exc_info())
             return 1

@@ -7,6 +7,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from runtime.settings import SettingsError, variable
+
 Readiness = Callable[[], str | None]
 """None: ready; else what is missing, in a few words. Called from another thread."""
 
@@ -20,7 +22,7 @@ def serve(host: str, port: int, readiness: Readiness) -> WSGIServer:
     """Serve in a daemon thread until the process ends; port 0 takes a free one.
 
     Raises:
-        OSError: the port is taken.
+        SettingsError: the port is taken, or the host is no address of this machine.
     """
     metrics = make_wsgi_app()
 
@@ -38,6 +40,12 @@ def serve(host: str, port: int, readiness: Readiness) -> WSGIServer:
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [body.encode() + b"\n"]
 
-    server = make_server(host, port, app, handler_class=_Quiet)
+    try:
+        server = make_server(host, port, app, handler_class=_Quiet)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        where = f"{host[:80]}:{port}"
+        msg = f"{variable('ops_port')} is wrong: can't listen on {where}: {why}."
+        raise SettingsError(msg) from None
     threading.Thread(target=server.serve_forever, name="ops", daemon=True).start()
     return server

@@ -1,14 +1,24 @@
-"""Settings: environment variables `CABRANK_*`, read at start, passed as a value."""
+"""Settings: environment variables `CABRANK_*`, read at start, passed as a value.
+
+Any of them may come from a file instead, so that secrets stay out of the environment:
+`CABRANK_DATABASE_URL_FILE` names a file that holds what `CABRANK_DATABASE_URL` would.
+"""
 
 import ipaddress
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
+from runtime import contradictions
+
 PREFIX = "CABRANK_"
+FILE = "_FILE"
+SECRET_BYTES_MAX = 64 * 1024
+"""Far above any key or URL; who names a device or a log by mistake is told so."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(gt=0)]
@@ -135,6 +145,29 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="bytes a region's ledger may take on disk, -1 for no limit",
         ),
     ] = -1
+    nats_nkey_seed_file: Annotated[
+        str,
+        Meta(description="this service's seed, as `cabrank nats-auth` makes it"),
+    ] = ""
+    nats_credentials_file: Annotated[
+        str,
+        Meta(description="a NATS credentials file (JWT and seed) instead of a seed"),
+    ] = ""
+    nats_tls_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authority that signs the NATS servers' "
+            "certificates; with it a server that offers no TLS is refused (with tls:// "
+            "in the URL, too, by the system's authorities)"
+        ),
+    ] = ""
+    nats_tls_cert: Annotated[
+        str,
+        Meta(description="PEM file of the certificate to show to NATS servers"),
+    ] = ""
+    nats_tls_key: Annotated[
+        str, Meta(description="PEM file of that certificate's private key")
+    ] = ""
     replicas: Annotated[
         Literal[1, 3, 5], Meta(description="copies of each stream in a NATS cluster")
     ] = 1
@@ -186,29 +219,71 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def read(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The text of a variable, or of the file that `<name>_FILE` names, without the
+    line end at its end; None: neither is set. What names a file anyway is only ever
+    read as such: there is no `CABRANK_SIGNING_KEY_FILE_FILE`.
+
+    Raises:
+        SettingsError: both are set, or the file can't be read.
+    """
+    environ = os.environ if environ is None else environ
+    text = environ.get(name)
+    path = None if name.endswith(FILE) else environ.get(name + FILE)
+    if path is None:
+        return text
+    if text is not None:
+        raise SettingsError(f"{name} and {name}{FILE} are both set; unset one of them.")
+    try:
+        with Path(path).open("rb") as file:
+            held = file.read(SECRET_BYTES_MAX + 1)
+        if len(held) > SECRET_BYTES_MAX:
+            limit = f"over {SECRET_BYTES_MAX} bytes"
+            raise SettingsError(f"{name}{FILE} is {path!r}: {limit}.")
+        return held.decode().rstrip("\r\n")
+    except OSError as error:
+        why = error.strerror or str(error)
+    except ValueError as error:  # a zero byte in the path, or no UTF-8 in the file
+        why = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+    raise SettingsError(f"{name}{FILE} is {path!r}: {why}.")
+
+
+def is_set(field: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the operator says it, in the environment or by a file."""
+    environ = os.environ if environ is None else environ
+    name = variable(field)
+    return name in environ or (not name.endswith(FILE) and name + FILE in environ)
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environ` (None: the process's own environment).
 
     Raises:
-        SettingsError: a value that doesn't fit; `CABRANK_*` names that are no setting
-            are let pass, since other versions may share the environment.
+        SettingsError: a value that doesn't fit, or two that contradict each other;
+            `CABRANK_*` names that are no setting are let pass, since other versions may
+            share the environment.
     """
     environ = os.environ if environ is None else environ
     hints = get_type_hints(Settings, include_extras=True)
     values = {}
     for field in Settings.__struct_fields__:
-        text = environ.get(variable(field))
+        name = variable(field)
+        text = read(name, environ)
         if text is None:
             continue
         try:
             values[field] = msgspec.convert(text, hints[field], strict=False)
         except msgspec.ValidationError as error:
             why = str(error).replace("`", "")
-            msg = f"{variable(field)} is {text!r}: {why}."
-            raise SettingsError(msg) from None
-    made = Settings(**values)
-    made.proxies()
-    return made
+            shown = repr(text) if name in environ else f"what {name}{FILE} holds"
+            raise SettingsError(f"{name} is {shown}: {why}.") from None
+    settings = Settings(**values)
+    wrong = contradictions.first(settings)
+    if wrong is not None:
+        field, why = wrong
+        raise SettingsError(f"{variable(field)} {why}.")
+    settings.proxies()
+    return settings
 
 
 def describe() -> list[tuple[str, str, str]]:

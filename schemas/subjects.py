@@ -49,6 +49,22 @@ def user(region: str, user_id: str) -> str:
     return f"user.{token(region)}.{token(user_id)}"
 
 
+def notice(region: str, user_id: str) -> str:
+    """What the server side tells a user; apart from `user`, which is the leader's, so
+    that no gateway need be allowed to write events.
+    """
+    return f"notice.{token(region)}.{token(user_id)}"
+
+
+def all_notices(region: str) -> str:
+    return f"notice.{token(region)}.*"
+
+
+def user_of_notice(subject: str) -> str:
+    """The user of a `notice` subject."""
+    return token(subject.rpartition(".")[2])
+
+
 def trip(region: str, trip_id: str) -> str:
     return f"trip.{token(region)}.{token(trip_id)}"
 
@@ -110,4 +126,21 @@ def revoked(user_id: str) -> str:
     return f"revoked.{token(user_id)}"
 
 
+# ---- what each of these can be, as one pattern (schemas/permissions.py) --------
+
+ALL_COMMANDS = "cmd.*"
+ALL_REPLIES = "reply.*.*"
+ALL_USERS = "user.*.*"
+ALL_NOTICES = "notice.*.*"
+ALL_TRIPS = "trip.*.*"
+ALL_DRIVERS = "drivers.*"
+ALL_ROOMS = "room.*.*"
+ALL_PRESENCE = "presence.*"
+ALL_LOCATIONS = "loc.*"
+ALL_LEADERS = "leader.*"
+ALL_PINGS = "ping.*"
+ALL_LEDGERS = "ledger.*"
+ALL_ACCOUNTS = "accounts.*"
+ALL_HISTORY = "history.*"
+ALL_RESULTS = "result.*.*"
 ALL_REVOKED = "revoked.*"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +92,32 @@ def test_every_setting_is_described_with_its_default() -> None:
 def test_every_described_default_reads_back_as_itself() -> None:
     environ = {name: default for name, default, _ in describe()}
     assert load(environ) == Settings()
+
+
+def test_any_setting_may_come_from_a_file(tmp_path: Path) -> None:
+    for text, ending in (("12.5", ""), ("12.5", "\n"), ("12.5", "\r\n")):
+        (tmp_path / "ttl").write_text(text + ending)
+        read = load({"CABRANK_REQUEST_TTL_S_FILE": str(tmp_path / "ttl")})
+        assert read.request_ttl_s == 12.5
+
+
+def test_a_secret_is_not_shown_when_it_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("hunter2")
+    with pytest.raises(SettingsError) as raised:
+        load({"CABRANK_PORT_FILE": str(tmp_path / "port")})
+    assert "hunter2" not in str(raised.value)
+    for field in ("nats_url", "database_url"):
+        with pytest.raises(SettingsError) as raised:
+            load({variable(field): "foo://me:hunter2@here"})
+        assert "hunter2" not in str(raised.value)
+
+
+def test_both_a_value_and_its_file_are_refused() -> None:
+    with pytest.raises(SettingsError, match="are both set"):
+        load({"CABRANK_PORT": "1", "CABRANK_PORT_FILE": "/dev/null"})
+
+
+def test_what_names_a_file_is_not_read_from_a_file() -> None:
+    environ = {"CABRANK_SIGNING_KEY_FILE_FILE": "/nowhere"}
+    assert load(environ) == Settings()
+    assert load({"CABRANK_SIGNING_KEY_FILE": "/a"}).signing_key_file == "/a"

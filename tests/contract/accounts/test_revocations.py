@@ -32,6 +32,12 @@ async def other(settings: Settings) -> AsyncIterator[Bus]:
     await made.close()
 
 
+@pytest.fixture(autouse=True)
+async def stream(other: Bus) -> None:
+    """As persistence makes it."""
+    await runtime_streams.ensure(other.jetstream(), streams.revocations(900))
+
+
 def revocation(number: int) -> Revocation:
     return Revocation(f"user-{number}", f"session-{number}", number)
 
@@ -51,7 +57,7 @@ def expected(last: int) -> list[Revocation]:
 async def follow(service: Service, bus: Bus, settings: Settings) -> list[Revocation]:
     """What was handed over so far; grows."""
     seen: list[Revocation] = []
-    following = revocations.follow(service, bus, settings, seen.append)
+    following = revocations.follow(service, bus, seen.append)
     await asyncio.wait_for(following, 10)
     return seen
 
@@ -136,15 +142,24 @@ async def test_an_unreadable_revocation_hides_none_behind_it(
     assert service.failure is None
 
 
+async def test_a_gateway_is_not_ready_before_persistence_made_the_stream(
+    service: Service, settings: Settings, bus: Bus, other: Bus
+) -> None:
+    await other.jetstream().delete_stream(streams.REVOCATIONS)
+    following = asyncio.ensure_future(revocations.follow(service, bus, [].append))
+    await asyncio.wait({following}, timeout=0.3)
+    assert not following.done()
+    await publish(other, 1, 1)
+    await asyncio.wait_for(following, 30)
+
+
 async def test_a_gateway_is_not_ready_before_nats_answers(
     service: Service, settings: Settings, bus: Bus, nats_server: NatsServer
 ) -> None:
     nats_server.kill()
     await until(lambda: not bus.is_connected)
     seen: list[Revocation] = []
-    following = asyncio.ensure_future(
-        revocations.follow(service, bus, settings, seen.append)
-    )
+    following = asyncio.ensure_future(revocations.follow(service, bus, seen.append))
     await asyncio.wait({following}, timeout=0.3)
     assert not following.done()
     nats_server.start()

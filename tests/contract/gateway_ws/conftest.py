@@ -16,8 +16,10 @@ from gateway import edge, main, webserver
 from gateway.identity import Identity
 from gateway.limits import Limits
 from runtime import bus
+from runtime import streams as runtime_streams
 from runtime.lifecycle import Service
 from runtime.settings import Settings
+from schemas import streams
 from schemas.claims import ALGORITHM, Claims
 from schemas.codec import encode
 from schemas.trips import Role
@@ -125,6 +127,8 @@ class World:
 @pytest.fixture
 async def world(nats_server: nats.NatsServer) -> AsyncIterator[World]:
     connection = await bus.connect(nats_server.url, "leader")
+    # As persistence does.
+    await runtime_streams.ensure(connection.jetstream(), streams.revocations(900))
     world = World(nats_server, connection)
     try:
         yield world

@@ -88,12 +88,3 @@ def test_a_taken_port_is_one_plain_line_and_status_1(tmp_path: Path) -> None:
     assert len(text.splitlines()) == 1
     assert port in text
     assert "Traceback" not in text
-
-
-def test_no_keys_are_one_plain_line_and_status_1(tmp_path: Path) -> None:
-    missing = str(tmp_path / "none.json")
-    status, text = ended(tmp_path, CABRANK_VERIFY_KEYS_FILE=missing)
-    assert status == 1
-    assert len(text.splitlines()) == 1
-    assert missing in text
-    assert "Traceback" not in text

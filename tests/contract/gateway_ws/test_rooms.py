@@ -370,7 +370,7 @@ async def test_a_notice_reaches_all_sessions_of_its_user_alone(
     mine = [await world.rider() for _ in range(2)]
     driver = await world.driver()
     notice: Any = Notice(raw({"text": "the depot is closed"}))
-    world.leader.send_push(RIDER, notice)
+    world.bus.send(subjects.notice("main", RIDER), encode(notice))
     for client in mine:
         frame = await client.expect("notice")
         assert frame == {"type": "notice", "data": {"text": "the depot is closed"}}

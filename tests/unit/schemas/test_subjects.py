@@ -26,6 +26,7 @@ ONE_TOKEN: list[Callable[[str], str]] = [
 TWO_TOKENS: list[Callable[[str, str], str]] = [
     subjects.replies,
     subjects.user,
+    subjects.notice,
     subjects.trip,
     subjects.room,
 ]
@@ -86,3 +87,18 @@ def test_a_ledger_stream_tells_its_region(region: str) -> None:
     assert streams.region_of_ledger(spec.name) == region
     assert spec.subjects == (subjects.ledger(region),)
     assert streams.region_of_ledger(streams.REVOCATIONS) is None
+
+
+def test_every_subject_is_one_of_its_pattern() -> None:
+    """What permissions are given on is what is built."""
+    patterns = {
+        value for name, value in vars(subjects).items() if name.startswith("ALL_")
+    }
+    built = {build("a") for build in (subjects.commands, *ONE_TOKEN[2:-1])}
+    built |= {build("a", "b") for build in TWO_TOKENS}
+    built |= {subjects.presence("a"), subjects.result("a", 1)}
+    shapes = {
+        ".".join([subject.split(".")[0], *"*" * subject.count(".")])
+        for subject in built
+    }
+    assert shapes == patterns

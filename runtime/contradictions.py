@@ -1,0 +1,93 @@
+"""What one setting's type can't say: lists, addresses, and settings that only make
+sense together. Pure: opens no file and asks no network.
+"""
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+
+Complaint = tuple[str, str]
+"""(field, what is wrong with it): `CABRANK_<FIELD> <what>.` is a sentence."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as schemas/subjects.py has it
+_NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
+_DATABASES = ("sqlite", "postgresql", "postgres")
+
+
+def first(settings: "Settings") -> Complaint | None:
+    """What is wrong first, in the order of the fields; None: nothing is."""
+    return (
+        _nats_url(settings)
+        or _database_url(settings)
+        or _regions(settings)
+        or _origins(settings)
+        or _nats_identity(settings)
+    )
+
+
+def _nats_url(settings: "Settings") -> Complaint | None:
+    # The URL itself is not told: it may hold a password.
+    for number, url in enumerate(settings.nats_url.split(","), 1):
+        if not _is_server(url):
+            shape = "of the form nats://HOST:PORT (or tls://, ws://, wss://)"
+            return "nats_url", f"is wrong: its server {number} is not {shape}"
+    return None
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        has_port = parts.port != 0
+    except ValueError:
+        return False
+    is_clean = url.isprintable() and " " not in url
+    return (
+        parts.scheme in _NATS_SCHEMES and bool(parts.hostname) and has_port & is_clean
+    )
+
+
+def _database_url(settings: "Settings") -> Complaint | None:
+    scheme, separator, _ = settings.database_url.partition("://")
+    if not separator or scheme.partition("+")[0] not in _DATABASES:
+        return "database_url", "is neither sqlite:///PATH nor postgresql://…"
+    return None
+
+
+def _regions(settings: "Settings") -> Complaint | None:
+    names = settings.region_list()
+    if not names:
+        return "regions", f"is {settings.regions!r}: it names no region"
+    for name in names:
+        if _TOKEN.fullmatch(name) is None:
+            limit = "a region is 1 to 64 letters, digits, '_' or '-'"
+            return "regions", f"has {name[:80]!r}: {limit}"
+    if len(set(names)) < len(names):
+        return "regions", f"is {settings.regions!r}: it names a region twice"
+    return None
+
+
+def _origins(settings: "Settings") -> Complaint | None:
+    for origin in settings.origin_list():
+        try:
+            parts = urlsplit(origin)
+            host = parts.hostname and parts.port != 0
+        except ValueError:
+            host = None
+        rest = parts.path or parts.query or parts.fragment if host else ""
+        if not host or rest or parts.scheme not in ("http", "https"):
+            return "origins", f"has {origin[:80]!r}: an origin is https://HOST"
+    return None
+
+
+def _nats_identity(settings: "Settings") -> Complaint | None:
+    if settings.nats_nkey_seed_file and settings.nats_credentials_file:
+        both = "and CABRANK_NATS_CREDENTIALS_FILE are both set; unset one of them"
+        return "nats_nkey_seed_file", both
+    if settings.nats_tls_cert and not settings.nats_tls_key:
+        return "nats_tls_cert", "is set, but not CABRANK_NATS_TLS_KEY; set both"
+    if settings.nats_tls_key and not settings.nats_tls_cert:
+        return "nats_tls_key", "is set, but not CABRANK_NATS_TLS_CERT; set both"
+    return None

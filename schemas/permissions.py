@@ -1,0 +1,156 @@
+"""Who may say and hear what on NATS: a table, turned into the server's configuration by
+`cabrank nats-auth`. Every subject in it comes from schemas/subjects.py.
+
+Nothing is answered by `allow_responses`: who asks chooses where the answer goes, so a
+gateway could have persistence write its answer into the ledger. A service answers only
+where answers of its kind go.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from schemas import streams, subjects
+
+
+class Service(StrEnum):
+    """What a NATS connection is used as. OPERATOR: `cabrank verify`, `doctor` and the
+    like, and people with the `nats` command.
+    """
+
+    GATEWAY = "gateway"
+    DISPATCHER = "dispatcher"
+    PERSISTENCE = "persistence"
+    OPERATOR = "operator"
+
+
+class Permissions(Struct, frozen=True):
+    """Subjects, with wildcards; what isn't allowed is refused, and `deny` wins."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    deny_publish: tuple[str, ...] = ()
+
+
+def inbox_prefix(service: Service) -> str:
+    """Of the inboxes a service makes up: no other may listen to them."""
+    return f"_INBOX_{service}"
+
+
+_API = "$JS.API"
+_SNAPSHOTS = f"OBJ_{streams.SNAPSHOTS}"
+"""The stream of an object store (ADR-20)."""
+_LIVE = (
+    subjects.ALL_USERS,
+    subjects.ALL_DRIVERS,
+    subjects.ALL_ROOMS,
+    subjects.ALL_LEADERS,
+)
+_QUESTIONS = (subjects.ALL_ACCOUNTS, subjects.ALL_HISTORY)
+_OF_GATEWAYS = (
+    subjects.ALL_COMMANDS,
+    subjects.ALL_LOCATIONS,
+    subjects.ALL_PRESENCE,
+)
+_WRITER = streams.WRITER_DURABLE
+
+
+def _inbox(service: Service) -> str:
+    return f"{inbox_prefix(service)}.>"
+
+
+PERMISSIONS = {
+    Service.GATEWAY: Permissions(
+        publish=(
+            *_OF_GATEWAYS,
+            *_QUESTIONS,
+            subjects.ALL_NOTICES,
+            # Revocations, read only: who may create a stream may have it listen to and
+            # repeat anything.
+            f"{_API}.STREAM.INFO.{streams.REVOCATIONS}",
+            f"{_API}.CONSUMER.CREATE.{streams.REVOCATIONS}",
+        ),
+        subscribe=(
+            *_LIVE,
+            subjects.ALL_REPLIES,
+            subjects.ALL_RESULTS,
+            subjects.ALL_NOTICES,
+            _inbox(Service.GATEWAY),
+        ),
+    ),
+    Service.DISPATCHER: Permissions(
+        publish=(
+            *_LIVE,
+            subjects.ALL_LEDGERS,
+            subjects.ALL_REPLIES,
+            subjects.ALL_TRIPS,
+            subjects.ALL_PINGS,
+            # Who pings is answered: another dispatcher.
+            _inbox(Service.DISPATCHER),
+            # A ledger's name is the region's, and a wildcard is a whole token: all
+            # streams, but for the one below.
+            f"{_API}.STREAM.INFO.*",
+            f"{_API}.STREAM.CREATE.*",
+            f"{_API}.STREAM.UPDATE.*",
+            f"{_API}.STREAM.PURGE.*",
+            f"{_API}.STREAM.MSG.GET.*",
+            f"{_API}.DIRECT.GET.>",
+            f"{_API}.CONSUMER.INFO.*.{_WRITER}",
+            # The object store of snapshots, through an ordered consumer.
+            f"{_API}.CONSUMER.CREATE.{_SNAPSHOTS}",
+            f"{_API}.CONSUMER.CREATE.{_SNAPSHOTS}.>",
+            f"{_API}.CONSUMER.INFO.{_SNAPSHOTS}.*",
+            f"{_API}.CONSUMER.DELETE.{_SNAPSHOTS}.*",
+            f"$O.{streams.SNAPSHOTS}.>",
+            f"$JS.FC.{_SNAPSHOTS}.>",
+        ),
+        deny_publish=(
+            f"{_API}.STREAM.*.{streams.REVOCATIONS}",
+            f"{_API}.STREAM.*.*.{streams.REVOCATIONS}",
+            f"{_API}.DIRECT.GET.{streams.REVOCATIONS}",
+            f"{_API}.DIRECT.GET.{streams.REVOCATIONS}.>",
+        ),
+        subscribe=(
+            *_OF_GATEWAYS,
+            subjects.ALL_PINGS,
+            subjects.ALL_LEADERS,
+            _inbox(Service.DISPATCHER),
+        ),
+    ),
+    Service.PERSISTENCE: Permissions(
+        publish=(
+            subjects.ALL_RESULTS,
+            subjects.ALL_REVOKED,
+            f"{_API}.STREAM.NAMES",
+            f"{_API}.STREAM.INFO.{streams.REVOCATIONS}",
+            f"{_API}.STREAM.CREATE.{streams.REVOCATIONS}",
+            f"{_API}.STREAM.UPDATE.{streams.REVOCATIONS}",
+            # Its one consumer, on every ledger.
+            f"{_API}.CONSUMER.DURABLE.CREATE.*.{_WRITER}",
+            f"{_API}.CONSUMER.CREATE.*.{_WRITER}",
+            f"{_API}.CONSUMER.INFO.*.{_WRITER}",
+            f"{_API}.CONSUMER.MSG.NEXT.*.{_WRITER}",
+            f"$JS.ACK.*.{_WRITER}.>",
+        ),
+        subscribe=(*_QUESTIONS, _inbox(Service.PERSISTENCE)),
+    ),
+    Service.OPERATOR: Permissions(
+        publish=(
+            *_QUESTIONS,
+            subjects.ALL_REVOKED,
+            subjects.ALL_PINGS,
+            f"{_API}.>",
+            "$JS.ACK.>",
+            "$JS.FC.>",
+            "$JS.SNAPSHOT.>",
+        ),
+        subscribe=(
+            *_LIVE,
+            *_OF_GATEWAYS,
+            subjects.ALL_TRIPS,
+            subjects.ALL_RESULTS,
+            subjects.ALL_REVOKED,
+            _inbox(Service.OPERATOR),
+        ),
+    ),
+}
