@@ -51,8 +51,12 @@ def _is_server(url: str) -> bool:
 
 def _database_url(settings: "Settings") -> Complaint | None:
     scheme, separator, _ = settings.database_url.partition("://")
-    if not separator or scheme.partition("+")[0] not in _DATABASES:
-        return "database_url", "is neither sqlite:///PATH nor postgresql://…"
+    if not separator:
+        why = "is no database URL: sqlite:///PATH or postgresql://…"
+        return "database_url", why
+    if scheme.partition("+")[0] not in _DATABASES:
+        why = f"is wrong: {scheme[:40]!r} is neither 'sqlite' nor 'postgresql'"
+        return "database_url", why
     return None
 
 

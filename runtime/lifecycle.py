@@ -14,11 +14,8 @@ from typing import Any
 import structlog
 import uvloop
 
-<<<<<<< HEAD
 from runtime import tracing
-=======
 from runtime.settings import SettingsError
->>>>>>> 19e8211 (Give each service the least it may do on NATS, and secrets by file)
 
 log = structlog.get_logger()
 
