@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench conformance fuzz postgresql browser lock clean bench-smoke peers sim
+.PHONY: up test check bench conformance fuzz postgresql browser lock clean bench-smoke peers sim chaos
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -38,6 +38,11 @@ FIRST ?= 0
 JOBS ?= 0
 sim: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+# A system of its own, broken under load for DURATION seconds (docs/RELIABILITY.md).
+DURATION ?= 600
+chaos: $(VENV)/.run
+	$(BIN)/cabrank chaos --duration $(DURATION) $(ARGS)
 
 # Every benchmark runs, tiny: proves that they work, not what they find.
 bench-smoke: $(VENV)/.dev

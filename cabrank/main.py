@@ -411,8 +411,8 @@ def rebuild(
 
 
 def _add_load_commands(arguments: list[str]) -> None:
-    """Register simulate and bench where they are meant, or listed in the help: they
-    import clients that no service needs.
+    """Register simulate, chaos and bench where they are meant, or listed in the help:
+    they import clients that no service needs.
     """
     first = next((a for a in arguments if not a.startswith("-")), None)
     listed = first is None and bool({"--help", "-h"} & set(arguments))
@@ -420,6 +420,10 @@ def _add_load_commands(arguments: list[str]) -> None:
         from cabrank.simulate import command as simulate
 
         app.command("simulate")(simulate)
+    if listed or first == "chaos":
+        from cabrank.chaos.command import command as chaos
+
+        app.command("chaos")(chaos)
     if listed or first == "bench":
         from cabrank.bench import app as bench
 

@@ -76,7 +76,7 @@ class Simulation:
         self._say = say
         self._web = Web(plan.bases[0])
         self._over = asyncio.Event()
-        self._agents: list[Agent] = []
+        self.agents: list[Agent] = []
         self._accounts: dict[str, Account] = {}
         self._outcomes: Counter[str] = Counter()
 
@@ -87,7 +87,7 @@ class Simulation:
     async def run(self) -> Result:
         """All of it. Raises: LoadError: users can't be made."""
         await self._make_agents()
-        staying = [asyncio.create_task(agent.client.stay()) for agent in self._agents]
+        staying = [asyncio.create_task(agent.client.stay()) for agent in self.agents]
         renewing = asyncio.create_task(self._renew_tokens())
         started = time.monotonic()
         try:
@@ -97,7 +97,7 @@ class Simulation:
             await self._all_seen()
             await self._check_history()
         finally:
-            for agent in self._agents:
+            for agent in self.agents:
                 agent.client.stop()
             renewing.cancel()
             for task in staying:
@@ -122,7 +122,7 @@ class Simulation:
             client = Client(account, self.plan.bases, self.watch, rng, ours)
             kind = Rider if account.user.role is Role.RIDER else Driver
             agent = kind(client, self.plan.habits, rng, self.watch, self._over)
-            self._agents.append(agent)
+            self.agents.append(agent)
             self._accounts[account.user.id] = account
 
     async def _make_users(self, role: Role, count: int) -> list[Account]:
@@ -141,7 +141,7 @@ class Simulation:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             now_s = time.monotonic()
-            due = [a for a in self._agents if now_s > a.client.account.renew_at]
+            due = [a for a in self.agents if now_s > a.client.account.renew_at]
             await asyncio.gather(*(self._renew(agent.client) for agent in due))
 
     async def _renew(self, client: Client) -> None:
@@ -152,12 +152,12 @@ class Simulation:
                 await asyncio.wait_for(refresh, RENEW_EVERY_S)
 
     async def _play(self) -> None:
-        self._living = [asyncio.create_task(agent.live()) for agent in self._agents]
-        losing = [asyncio.create_task(a.lose_connections()) for a in self._agents]
+        self._living = [asyncio.create_task(agent.live()) for agent in self.agents]
+        losing = [asyncio.create_task(a.lose_connections()) for a in self.agents]
         ends_at = time.monotonic() + self.plan.duration_s
         while not self._over.is_set() and (left := ends_at - time.monotonic()) > 0:
             self._say(self._status(f"{left:.0f} s left"))
-            await self._agents[0].pause(min(0.5, left))
+            await self.agents[0].pause(min(0.5, left))
             dead = [task for task in self._living + losing if task.done()]
             for task in dead:
                 if not task.cancelled() and (error := task.exception()):
@@ -167,9 +167,9 @@ class Simulation:
 
     def _status(self, phase: str) -> str:
         figures, connected = self.watch.figures, 0
-        connected = sum(agent.client.connected for agent in self._agents)
+        connected = sum(agent.client.connected for agent in self.agents)
         return (
-            f"{phase} · {connected} of {len(self._agents)} connected · "
+            f"{phase} · {connected} of {len(self.agents)} connected · "
             f"{len(self.watch.checker.trips())} trips · "
             f"{sum(map(len, figures.latencies.values()))} commands · "
             f"{self.watch.checker.violation_count} violations"
@@ -186,7 +186,7 @@ class Simulation:
                 task.result()
         for task in pending:
             task.cancel()
-        for agent in self._agents:
+        for agent in self.agents:
             for trip in agent.client.trips.values():
                 self.watch.checker.violate(
                     "trips end",
@@ -198,7 +198,7 @@ class Simulation:
         """Wait until everybody is back and has been shown all that was answered."""
         ends_at = time.monotonic() + UNSEEN_MAX_S
         while time.monotonic() < ends_at:
-            away = sum(not agent.client.connected for agent in self._agents)
+            away = sum(not agent.client.connected for agent in self.agents)
             unseen = self.watch.checker.unseen()
             if not away and not unseen:
                 return

@@ -9,6 +9,10 @@ from schemas.commands import Answer
 from schemas.refusals import Code, Refusal
 
 FULL = Refusal(Code.OVERLOADED, "the ledger is full")
+MAYBE_BEFORE = Refusal(
+    Code.UNAVAILABLE,
+    "the ledger is full, and an earlier attempt may have been stored before it was",
+)
 
 
 class Refuser:
@@ -16,7 +20,8 @@ class Refuser:
     `collect` finds once a try to write, begun afterwards, has met a full ledger again
     (`refuse`). That verdict is the fence's: nobody else has led since the ledger
     filled, so nobody has decided them, and whoever leads later never gets this attempt.
-    A later attempt gets no answer: an earlier one may have been stored before.
+    Of a later attempt the outcome is unknown, and told so at once: a gateway that met
+    "no responders" tries nothing else until somebody answers.
     """
 
     def __init__(self, bus: Bus, region: str) -> None:
@@ -41,6 +46,7 @@ class Refuser:
     def _on_commands(self, _: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
         subject, commands = inbox.read(self._region, reply, payload)
         for command in commands:
-            if command.attempt == 1 and len(self._new) < REFUSED_MAX:
-                answer = Answer(command.id, command.attempt, refused=FULL)
+            if len(self._new) < REFUSED_MAX:
+                refusal = FULL if command.attempt == 1 else MAYBE_BEFORE
+                answer = Answer(command.id, command.attempt, refused=refusal)
                 self._new.append(Entry(subject, answer, fresh=True))

@@ -44,6 +44,7 @@ class Pending:
         "command",
         "deadline_s",
         "done",
+        "is_new",
         "looking_up",
         "owner",
         "queued",
@@ -72,6 +73,8 @@ class Pending:
         self.sent_s = now_s
         self.deadline_s = now_s + limits.command_s
         self.queued = True
+        self.is_new = True
+        """Never sent: nobody can have decided any of its attempts."""
         self.looking_up = False
         self.traceparent = traceparent
 
@@ -154,7 +157,7 @@ class Courier:
         size = 0
         trace = ""
         for pending in queue:
-            pending.queued = False
+            pending.queued = pending.is_new = False
             pending.sent_s = now_s
             encoded = codec.encode(pending.command)
             # A message has one header, so a trace's commands are a message.
@@ -271,13 +274,14 @@ class Courier:
     # ---- inside --------------------------------------------------------------
 
     def _again(self, pendings: list[Pending]) -> None:
-        """Queue them once more, each with its next attempt."""
+        """Queue them once more, each that was sent before with its next attempt."""
         outbox = self._regions[pendings[0].region].outbox if pendings else []
         for pending in pendings:
             command = pending.command
-            pending.command = msgspec.structs.replace(
-                command, attempt=command.attempt + 1
-            )
+            if not pending.is_new:
+                pending.command = msgspec.structs.replace(
+                    command, attempt=command.attempt + 1
+                )
             if not pending.queued:
                 pending.queued = True
                 outbox.append(pending)

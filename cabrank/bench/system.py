@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cabrank import tether
 from cabrank.load import LoadError
 
 READY = "cabrank ready on "
@@ -17,8 +18,11 @@ STOP_MAX_S = 40
 
 
 @contextlib.contextmanager
-def running(data_dir: Path | None, database_url: str | None) -> Iterator[str]:
-    """Start `cabrank up` on a free port in `data_dir`; yields its base URL.
+def running(
+    data_dir: Path | None, database_url: str | None, *options: str
+) -> Iterator[str]:
+    """Start `cabrank up` with further `options` on a free port in `data_dir`; yields
+    its base URL. It dies with this process, at the latest.
 
     Raises:
         LoadError: it did not become ready.
@@ -27,9 +31,16 @@ def running(data_dir: Path | None, database_url: str | None) -> Iterator[str]:
     command += ["--data-dir", str(data_dir)]
     if database_url is not None:
         command += ["--database-url", database_url]
+    command += options
+    pipe, held = os.pipe()
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(  # noqa: S603 (our own command line)
-            command, stdout=subprocess.PIPE, stderr=complaints, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            env={**os.environ, tether.VARIABLE: f"{os.getpid()}:{pipe}"},
+            pass_fds=(pipe,),
         )
         try:
             assert process.stdout is not None
@@ -42,6 +53,8 @@ def running(data_dir: Path | None, database_url: str | None) -> Iterator[str]:
             yield line.removeprefix(READY).strip()
         finally:
             _stop(process)
+            os.close(pipe)
+            os.close(held)
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

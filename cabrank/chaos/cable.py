@@ -72,6 +72,8 @@ class Cable:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK_BYTES):
+                if writer.is_closing():
+                    break
                 if not (is_down and self._is_muted):
                     writer.write(self.passed(data) if is_down else data)
                     await writer.drain()

@@ -99,6 +99,8 @@ class Client:
         self._stopping = False
         self._dropped = False
         """The connection ended, or is about to, by our own doing."""
+        self.lost_s: float | None = None
+        """Since when it has been without a connection, but not by its own doing."""
 
     @property
     def connected(self) -> bool:
@@ -119,6 +121,9 @@ class Client:
                 ceiling = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**failures)
                 pause = self._rng.uniform(BACKOFF_FIRST_S, ceiling)
             self._next_base += 1
+            if not (self._dropped or self._stopping) and self.lost_s is None:
+                self.lost_s = time.monotonic()
+            self._dropped = False
             if not self._stopping:
                 self._watch.figures.reconnects += 1
                 await asyncio.sleep(pause)
@@ -295,6 +300,9 @@ class Client:
         self.open = {
             trip.id: trip for trip in welcome.open_trips if self._is_of_run(trip)
         }
+        if self.lost_s is not None:
+            self._watch.figures.outages.append((self.lost_s, time.monotonic()))
+            self.lost_s = None
         self._welcomed.set()
         self.changed.set()
 

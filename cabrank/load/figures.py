@@ -33,6 +33,9 @@ class Figures(Struct):
     connect_failures: int = 0
     closes: Counter[str] = field(default_factory=Counter)
     retries: int = 0
+    outages: list[tuple[float, float]] = []
+    """Connections that were lost or refused, but not by the client's own doing: when,
+    and when the client was welcomed again (monotonic)."""
 
     def answered(self, command: str, seconds: float) -> None:
         self.latencies.setdefault(command, []).append(seconds)

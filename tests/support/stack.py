@@ -32,14 +32,16 @@ class Person:
         self.id: str = user["id"]
 
 
-def cabrank(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def cabrank(
+    *args: str, stdin: str = "", limit_s: float = 100
+) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
         [sys.executable, "-m", "cabrank", *args],
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=limit_s,
         check=False,
     )
 

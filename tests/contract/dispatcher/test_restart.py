@@ -5,6 +5,7 @@ server that goes and comes, a ledger that is full.
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
 from dispatcher import region as regions
@@ -258,6 +259,8 @@ async def test_a_full_ledger_refuses_with_overloaded_and_recovers(
     # Nobody can lead; who tries refuses.
     refused = await until_is(lambda: _asked(gateway), lambda said: said == "overloaded")
     assert refused
+    again = await until_is(lambda: _asked(gateway, 2), lambda said: said != "silence")
+    assert again == "unavailable"
 
     config = (await book.js.stream_info(book.stream)).config
     config.max_bytes = 1_000_000
@@ -274,8 +277,8 @@ async def test_a_full_ledger_refuses_with_overloaded_and_recovers(
 _asked_count = iter(range(10_000, 20_000))
 
 
-async def _asked(gateway: Gateway) -> str:
-    asked = request(rider(next(_asked_count)))
+async def _asked(gateway: Gateway, attempt: int = 1) -> str:
+    asked = replace(request(rider(next(_asked_count))), attempt=attempt)
     gateway.send(asked)
     try:
         await until(lambda: gateway.answer_to(asked), limit_s=0.2)

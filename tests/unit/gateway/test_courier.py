@@ -178,6 +178,19 @@ def test_no_responders_pauses_probes_with_the_oldest_and_backs_off() -> None:
     assert all([c.id for c in batch] == ["a"] for _, batch in post.sent[1:])
 
 
+def test_what_was_never_sent_goes_out_as_a_first_attempt() -> None:
+    """A full ledger says `overloaded` to these alone: nobody can have done them."""
+    post = Post()
+    post.submit("a")
+    post.flush()
+    post.courier.no_responders("main", 0)
+    post.submit("b")
+    post.flush()
+    post.courier.tick(0.05)
+    post.answer("a", attempt=2, now_s=0.06)
+    assert post.trace() == [[("a", 1)], [("a", 2)], [("b", 1)]]
+
+
 @pytest.mark.parametrize("how", ["announced", "probe answered", "NATS back"])
 def test_a_leader_that_is_there_gets_everything_in_order(how: str) -> None:
     post = Post()

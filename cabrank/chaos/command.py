@@ -1,0 +1,175 @@
+"""`cabrank chaos`: its options, and the places of its system.
+
+Exit status: 0, or 1 where a promise broke, or 2 on bad input.
+"""
+
+import asyncio
+import contextlib
+import random
+import signal
+import tempfile
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from cabrank.chaos import disk, output, system
+from cabrank.chaos.database import Database, Postgres, Sqlite, has_account, programs
+from cabrank.chaos.plan import Kind
+from cabrank.chaos.run import Chaos, Order, Outcome
+from cabrank.errors import UsageError
+from cabrank.load.agents import Habits
+from runtime import log
+
+EACH = 2
+"""Of gateways, dispatchers and persistence workers: one dies, one is left."""
+PAIRS = 0.2
+SEARCHABLE_MODE = 0o711
+"""PostgreSQL, run as another user, must reach its folder below ours."""
+
+
+class Choice(StrEnum):
+    AUTO = "auto"
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+def _database(choice: Choice, folder: Path) -> Database:
+    """Raises: UsageError: PostgreSQL is asked for and can't be run."""
+    possible = programs() is not None and has_account()
+    if choice is Choice.POSTGRESQL and not possible:
+        raise UsageError(
+            "PostgreSQL's programs (initdb, pg_ctl, postgres), or a user postgres to "
+            "run them, are missing: install the package postgresql."
+        )
+    folder.mkdir(exist_ok=True)
+    if possible and choice is not Choice.SQLITE:
+        return Postgres(folder)
+    return Sqlite(folder)
+
+
+def _made(work_dir: Path) -> Path:
+    try:
+        work_dir.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"{work_dir} can't be made: {error.strerror}.") from None
+    return work_dir.absolute()
+
+
+@contextlib.contextmanager
+def _places(
+    work_dir: Path | None, choice: Choice, *, mounts: bool
+) -> Iterator[tuple[Path, Database, bool]]:
+    """A data directory, a database, and whether both lie on disks of their own.
+
+    Raises:
+        UsageError: `work_dir` can't be made, or is there already.
+    """
+    with contextlib.ExitStack() as stack:
+        if work_dir is None:
+            made = tempfile.TemporaryDirectory(prefix="cabrank-chaos-")
+            base = Path(stack.enter_context(made))
+        else:
+            base = _made(work_dir)
+        base.chmod(SEARCHABLE_MODE)
+        data_dir = base / "data"
+        own = mounts
+        for folder in (data_dir / "nats", base / "database"):
+            own = own and stack.enter_context(disk.mounted(folder))
+        database = _database(choice, base / "database")
+        stack.callback(database.close)
+        yield data_dir, database, own
+
+
+async def _chaos(chaos: Chaos) -> Outcome:
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, chaos.stop)
+    return await chaos.run()
+
+
+def command(  # noqa: PLR0917 (typer reads options, not positions)
+    duration: Annotated[
+        float, typer.Option(min=0, help="Seconds in which faults begin.")
+    ] = 60,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="So many faults, however long.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of faults and load.")] = None,
+    only: Annotated[
+        list[Kind] | None, typer.Option(help="Faults of this kind; may be repeated.")
+    ] = None,
+    hold: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds for which a fault lasts that can last."),
+    ] = None,
+    pause: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of peace before each fault.")
+    ] = None,
+    pairs: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of faults that another comes on top of"),
+    ] = None,
+    riders: Annotated[int, typer.Option(min=1, help="Riders.")] = 40,
+    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 16,
+    think: Annotated[
+        float, typer.Option(min=0.001, help="Mean seconds between a rider's trips.")
+    ] = 0.5,
+    step: Annotated[
+        float, typer.Option(min=0.001, help="Longest step of a driver, in seconds.")
+    ] = 0.4,
+    database: Annotated[
+        Choice, typer.Option(help="auto: PostgreSQL where it is installed.")
+    ] = Choice.AUTO,
+    mounts: Annotated[
+        bool,
+        typer.Option(help="Put ledger and database on small disks (needs root)."),
+    ] = True,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(help="Made, and kept with all logs; else a temporary one."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Start a system of its own, break it under load in all the ways there are, and
+    check that nothing answered is lost.
+    """
+    log.configure("chaos", "error")
+    chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
+    if pairs is None:
+        pairs = PAIRS if count is None else 0.0
+    with (
+        _places(work_dir, database, mounts=mounts) as (data_dir, base, own_disks),
+        system.running(data_dir, base.url, EACH) as running,
+        output.progress() as (say, told),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        kinds = list(dict.fromkeys(only or Kind))
+        if base.name != "SQLite" and not own_disks:
+            if only and Kind.DATABASE_FULL in only:
+                raise UsageError(
+                    "PostgreSQL's disk can't be filled without a mount of its own: "
+                    "run it as root, or with --database sqlite."
+                )
+            kinds = [kind for kind in kinds if kind is not Kind.DATABASE_FULL]
+        order = Order(
+            chosen,
+            kinds,
+            count,
+            duration,
+            pause,
+            hold,
+            pairs,
+            riders,
+            drivers,
+            Habits(think_s=think, step_s=(min(0.02, step), step)),
+            own_disks,
+        )
+        chaos = Chaos(order, running, base, say, told)
+        outcome = runner.run(_chaos(chaos))
+    output.show(outcome, as_json=as_json)
+    if outcome.violation_count:
+        raise typer.Exit(1)

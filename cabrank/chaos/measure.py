@@ -1,0 +1,71 @@
+"""What a fault cost, from what the probes and the clients noted. Pure."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from cabrank.load.figures import median, percentile
+
+LATENCY_WINDOW_S = 60.0
+"""Of peace before a fault, at most, that its latencies are compared with."""
+LATENCY_MIN_S = 10.0
+"""A percentile of less than that says nothing."""
+
+
+class Measured(Struct):
+    """Seconds; `at_s` since the run began. None: not within the time allowed."""
+
+    fault: str
+    target: str
+    at_s: float
+    held_s: float
+    """From its beginning until nothing stood in the way any more."""
+    answered_s: float | None
+    """From there until a command that was asked later was answered."""
+    whole_s: float | None
+    """From there until every client that had lost its connection was welcomed again,
+    and commands were answered over every gateway."""
+    behind: int | None = None
+    """Records that the database did not have when it was back."""
+    caught_up_s: float | None = None
+    """From there until it had them."""
+    p99_ratio: float | None = None
+    """Latency of commands during it, as a multiple of that before it."""
+
+
+class Row(Struct):
+    """All faults of a kind."""
+
+    fault: str
+    count: int
+    answered_p50_s: float | None
+    answered_max_s: float | None
+    whole_p50_s: float | None
+    whole_max_s: float | None
+
+
+def by_kind(measured: Sequence[Measured]) -> list[Row]:
+    rows = []
+    for fault in sorted({each.fault for each in measured}):
+        of = [each for each in measured if each.fault == fault]
+        answered = [each.answered_s for each in of if each.answered_s is not None]
+        whole = [each.whole_s for each in of if each.whole_s is not None]
+        rows.append(
+            Row(
+                fault,
+                len(of),
+                median(answered),
+                max(answered, default=None),
+                median(whole),
+                max(whole, default=None),
+            )
+        )
+    return rows
+
+
+def p99_between(
+    answers: Sequence[tuple[float, float]], start_s: float, end_s: float
+) -> float | None:
+    """Of what was asked from `start_s` to `end_s`; `answers`: (asked, answered)."""
+    took = [done - asked for asked, done in answers if start_s <= asked < end_s]
+    return percentile(took, 0.99)

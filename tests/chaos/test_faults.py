@@ -1,0 +1,85 @@
+"""`cabrank chaos` as its users run it: every kind of fault once, on one system each.
+
+Its exit status is the verdict: the invariants of every frame, an order that explains
+every answer, and ledger = database.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cabrank.chaos import disk
+from cabrank.chaos.plan import Kind
+from tests.support.stack import cabrank
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
+SIZE = ("--riders", "24", "--drivers", "10", "--pause", "0.3", "--hold", "2.5")
+DATABASE = [Kind.DATABASE_AWAY, Kind.DATABASE_FULL]
+DISKS = [*DATABASE, Kind.LEDGER_FULL]
+PROCESSES = [kind for kind in Kind if kind not in DISKS]
+
+
+def chaos(kinds: list[Kind], seed: int, *options: str) -> dict[str, Any]:
+    """What it found. Raises: AssertionError: a promise broke."""
+    only = [f"--only={kind}" for kind in kinds]
+    counted = (f"--count={len(kinds)}", f"--seed={seed}", "--json")
+    done = run(*SIZE, *only, *counted, *options)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert {each["fault"] for each in found["faults"]} == set(kinds)
+    assert all(each["whole_s"] is not None for each in found["faults"])
+    assert (found["violations"], found["undecided"]) == ([], 0)
+    assert found["verified"].endswith("equal")
+    assert found["trips"] > 10
+    return found
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return cabrank("chaos", *options, limit_s=380)
+
+
+def test_processes_and_sockets_that_die_or_hang_lose_nothing() -> None:
+    chaos(PROCESSES, 1, "--database", "sqlite")
+
+
+def test_a_database_or_a_ledger_at_its_limit_loses_nothing() -> None:
+    found = chaos(DISKS, 2, "--database", "sqlite", "--no-mounts")
+    assert found["refusals"]["overloaded"] > 0
+    assert_kept_waiting(found)
+
+
+def test_postgresql_that_crashes_or_has_a_full_disk_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    """Really full where we may mount a small disk."""
+    with disk.mounted(tmp_path / "disk") as may_mount:
+        kinds = DATABASE if may_mount else [Kind.DATABASE_AWAY]
+    found = chaos(kinds, 3, "--database", "postgresql")
+    assert_kept_waiting(found)
+
+
+def assert_kept_waiting(found: dict[str, Any]) -> None:
+    """Each fault kept records from the database, which has them all by now."""
+    hit = [each for each in found["faults"] if each["fault"] in DATABASE]
+    assert min(each["behind"] for each in hit) > 0
+    assert all(each["caught_up_s"] is not None for each in hit)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--only", "earthquake"),
+        ("--pairs", "2"),
+        ("--work-dir", "/proc/nowhere"),
+    ],
+)
+def test_wrong_input_is_told_in_one_sentence_with_status_2(
+    options: tuple[str, ...],
+) -> None:
+    done = run(*options)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
