@@ -13,12 +13,12 @@ from msgspec import Struct
 from nats.js import JetStreamContext
 
 from cabrank.errors import UnreachableError, sentence
+from cabrank.target import Target
 from dispatcher import ledger as ledgers
 from dispatcher.follower import Follower, Message
 from dispatcher.ledger import UNREACHABLE, Extent, Ledger
 from runtime import bus as buses
 from runtime.bus import Bus
-from runtime.nats_login import Login
 from schemas import codec, streams
 from schemas.ledger import RecordHead
 from schemas.subjects import ledger as ledger_subject
@@ -40,11 +40,17 @@ class Chunk(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def connected(url: str, login: Login) -> AsyncIterator[Bus]:
-    """Raises: UnreachableError: nobody answers, or stops answering."""
+async def connected(to: Target) -> AsyncIterator[Bus]:
+    """A connection as an operator.
+
+    Raises:
+        UnreachableError: nobody answers, or stops answering, or lets us in.
+    """
     try:
         async with asyncio.timeout(SILENCE_MAX_S):
-            bus = await buses.connect(url, "verify", login=login, forever=False)
+            bus = await buses.connect(
+                to.nats_url, "verify", login=to.nats_login, forever=False
+            )
     except (OSError, TimeoutError, nats.errors.Error) as error:
         if isinstance(error, buses.ConnectError):
             why = str(error)

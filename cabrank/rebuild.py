@@ -74,7 +74,7 @@ async def rebuild(data_dir: Path | None) -> list[Rebuilt]:
     """
     log.configure("rebuild", "error")
     found = doctor.subject(data_dir)
-    async with connected(found.nats_url, found.nats_login) as bus:
+    async with connected(found) as bus:
         js = bus.jetstream()
         there = await ledgers.find(js)
         if not there:
@@ -185,7 +185,7 @@ async def begin_anew(data_dir: Path | None) -> list[tuple[Ledger, bool]]:
     log.configure("rebuild", "error")
     found = doctor.subject(data_dir)
     values = settings.load()
-    async with connected(found.nats_url, found.nats_login) as bus:
+    async with connected(found) as bus:
         js = bus.jetstream()
         engine = await asyncio.to_thread(_migrated, found.database_url)
         try:

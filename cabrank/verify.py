@@ -67,7 +67,7 @@ async def verify(data_dir: Path | None, *, wait: bool) -> list[Report]:
     """
     log.configure("verify", "error")
     found = doctor.subject(data_dir)
-    async with connected(found.nats_url, found.nats_login) as bus:
+    async with connected(found) as bus:
         js = bus.jetstream()
         there = await ledgers.find(js)
         if not there:

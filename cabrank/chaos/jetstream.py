@@ -19,7 +19,7 @@ async def limit_ledgers(data_dir: Path, *, full: bool) -> None:
     Raises:
         UnreachableError: NATS does not answer.
     """
-    async with connected(doctor.subject(data_dir).nats_url) as bus:
+    async with connected(doctor.subject(data_dir)) as bus:
         js = bus.jetstream()
         for ledger in await ledgers.find(js):
             info = await js.stream_info(ledger.stream)
@@ -34,7 +34,7 @@ async def behind(data_dir: Path) -> AsyncIterator[int]:
     Raises:
         UnreachableError: NATS does not answer.
     """
-    async with connected(doctor.subject(data_dir).nats_url) as bus:
+    async with connected(doctor.subject(data_dir)) as bus:
         js = bus.jetstream()
         found = await ledgers.find(js)
         last = {each.stream: (await extents.extent(js, each)).last for each in found}

@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from cabrank.datadir import DataDir
+from cabrank import target
 from cabrank.ledgers import Reader, connected, find
 from tests.support.client import welcomed
 from tests.support.stack import Person, Stack
@@ -57,8 +57,7 @@ async def live(stack: Stack, riders: list[Person], drivers: list[Person]) -> Non
 
 
 async def records(data_dir: Path) -> list[bytes]:
-    url = f"nats://127.0.0.1:{DataDir(data_dir).recall().nats_port}"
-    async with connected(url) as bus:
+    async with connected(target.find(data_dir)) as bus:
         js = bus.jetstream()
         (ledger,) = await find(js)
         reader = Reader(bus, js, ledger)
