@@ -74,7 +74,7 @@ def up(
         int, typer.Option(min=1, max=64, help="Gateway k listens on PORT + k - 1.")
     ] = 1,
     dispatchers: Annotated[
-        int, typer.Option(min=1, max=64, help="One leads, the others stand by.")
+        int, typer.Option(min=1, max=64, help="Each region has a leader and a standby.")
     ] = 1,
     persistence: Annotated[
         int, typer.Option(min=1, max=64, help="Database writers.")

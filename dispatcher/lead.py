@@ -24,6 +24,7 @@ from runtime.bus import Bus, RawSubscription
 from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand, Fix
 from schemas.events import Moved
+from schemas.members import HandOver
 from schemas.refusals import Refusal
 from schemas.rooms import PRESENCE_INTERVAL_S, Presence
 
@@ -90,6 +91,7 @@ class Lead:
         self._swept_s = 0.0
         self._said = (engine.head_seq, engine.feed)
         self._resigning = False
+        self._heir: str | None = None
         self._on_snapshot = on_snapshot
         self._snapshot = b""
         self.wants_snapshot = False
@@ -137,11 +139,15 @@ class Lead:
         self._fence.again()
         self._announce()
 
-    def resign(self) -> None:
+    def resign(self, heir: str | None = None) -> None:
         """Take no more commands; the lead is over when all taken are answered. Until
         then pings are answered, lest a standby's epoch record overtake the last one.
+        Then `heir`, an instance id, is told to take over at once, if there is one.
         """
+        if self._resigning:
+            return
         self._resigning = True
+        self._heir = heir
         for subscription in self._takes:
             subscription.cancel()
         self._pump()
@@ -157,6 +163,10 @@ class Lead:
         self._unsubscribe()
         self._fence.close()
         region = self._ledger.region
+        if why is Ended.RESIGNED and self._heir is not None:
+            payload = codec.encode(HandOver(self._heir))
+            self._bus.send(subjects.handover(region), payload)
+            self._bus.write_now()
         metrics.leads.labels(region).set(0)
         metrics.queue_commands.labels(region).set(0)
         metrics.step_downs.labels(region, why.value).inc()

@@ -1,10 +1,10 @@
-"""Wires the dispatcher: one NATS connection, one `Region` for each that it serves."""
+"""Wires the dispatcher: one NATS connection, and a placement of regions on it."""
 
 import gc
 import secrets
 from collections.abc import Awaitable, Callable
 
-from dispatcher.region import Region
+from dispatcher.placement import Placement
 from runtime import bus as buses
 from runtime import lifecycle, log, nats_login, ops, tracing
 from runtime.lifecycle import Service
@@ -31,11 +31,11 @@ def run(settings: Settings) -> int:
 
 async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable[None]]:
     instance = secrets.token_hex(8)
-    regions: list[Region] = []
+    placements: list[Placement] = []
 
     def reconnected() -> None:
-        for region in regions:
-            region.reconnected()
+        for placement in placements:
+            placement.reconnected()
 
     bus = await buses.connect(
         settings.nats_url,
@@ -45,28 +45,19 @@ async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable
     )
     service.watch("NATS connection", bus.broken)
     js = bus.jetstream(timeout=2)
-    regions += [
-        Region(service, bus, js, name=name, settings=settings, instance=instance)
-        for name in settings.region_list()
-    ]
-    runs = [service.spawn(f"region {region.name}", region.run()) for region in regions]
+    placement = Placement(service, bus, js, settings, instance)
+    placements.append(placement)
+    await placement.join()
+    service.spawn("placement", placement.run())
 
     def missing() -> str | None:
-        if not bus.is_connected:
-            return "NATS is not connected"
-        for region in regions:
-            if region.missing is not None:
-                return f"region {region.name}: {region.missing}"
-        return None
+        return placement.missing() if bus.is_connected else "NATS is not connected"
 
     if settings.ops_port:
         ops.serve(settings.host, settings.ops_port, missing)
 
     async def drain() -> None:
-        for region in regions:
-            region.resign()
-        for task in runs:
-            await task
+        await placement.leave()
         await bus.close()
 
     return drain

@@ -51,6 +51,9 @@ queue_commands = Gauge(
     "Commands that wait undecided because the open record is full",
     ["region"],
 )
+dispatchers = Gauge(
+    "cabrank_dispatcher_dispatchers", "Dispatchers that are there, this one included"
+)
 leads = Gauge(
     "cabrank_dispatcher_leads", "1 where this process leads the region", ["region"]
 )

@@ -3,7 +3,7 @@
     rebuild ──▶ stand by ──leader gone──▶ take over ──epoch stored──▶ lead
        ▲            ▲                        │ refused                  │
        │            └────────────────────────┘                          │
-       └────────────────────────── any doubt ───────────────────────────┘
+       └──────────────────── handed over, or any doubt ─────────────────┘
 
 Whatever an engine knows beyond the ledger is thrown away with it: correctness is the
 fence's, and a rebuild is a snapshot and a short replay.
@@ -27,8 +27,9 @@ from dispatcher.follower import POLL_S, Follower
 from dispatcher.full import Refuser
 from dispatcher.lead import REPUBLISHED_RECORDS, Ended, Lead
 from dispatcher.ledger import UNREACHABLE, Ledger, patiently
-from dispatcher.pinger import Pinger
+from dispatcher.pinger import BEGINNER_S, HEIR_S, Pinger
 from dispatcher.snapshots import Head, SnapshotStore
+from dispatcher.snapshotter import Snapshotter
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -39,11 +40,10 @@ log = structlog.get_logger()
 
 TICK_S = 0.1
 FULL_RETRY_S = 1.0
-SNAPSHOT_S = 30.0
-SNAPSHOT_RECORDS = 20_000
-"""About a second of replay."""
-LEADER_PATIENCE = 4
-"""A leader makes the snapshots only where standbys don't: at four times the above."""
+HANDOVER_PAUSE_S = 10.0
+"""An heir that hangs is known to be gone by then (roster.py: 3.5 s)."""
+PATIENCE_S = {Ended.RESIGNED: HEIR_S, Ended.DEPOSED: BEGINNER_S}
+"""For whoever leads next to answer pings."""
 
 
 def now_ms() -> int:
@@ -83,12 +83,16 @@ class Region:
         self._fence: Fence | None = None
         """Of an epoch record that is being written."""
         self._resigned = asyncio.Event()
-        self._snapshot_s = 0.0
-        self._snapshot_n = 0
+        self.heir: str | None = None
+        """Another dispatcher that is ready, and is to lead in place of this one."""
+        self._handed = ("", 0.0)
+        self.led_since_s = 0.0
+        """Monotonic: when the latest lead began."""
         self.missing: str | None = "ledger not read"
         """None: ready (leads, or stands by without lag)."""
         self._ledger: Ledger
         self._store: SnapshotStore
+        self._snapshotter: Snapshotter
         self._follower: Follower
 
     # ---- from outside --------------------------------------------------------
@@ -99,10 +103,16 @@ class Region:
         if self._fence is not None:
             self._fence.again()
 
-    def resign(self) -> None:
+    def resign(self, heir: str | None = None) -> None:
+        """End; `heir`, if there is one, takes over at once what this one leads."""
         self._resigned.set()
+        self.heir = heir
         if self._lead is not None:
-            self._lead.resign()
+            self._lead.resign(heir)
+
+    @property
+    def leads(self) -> bool:
+        return self._lead is not None
 
     def _wait_for(self, what: str) -> None:
         self.missing = what
@@ -124,20 +134,28 @@ class Region:
         self._store = await SnapshotStore.open(
             self._js, self._ledger, self._settings.replicas
         )
+        self._snapshotter = Snapshotter(self._store, self.name)
         self._follower = Follower(self._bus, self._ledger)
+        try:
+            await self._go_round()
+        finally:
+            self._follower.close()
+
+    async def _go_round(self) -> None:
         rebuilt = False
+        patience_s = 0.0
         while not self._resigned.is_set():
             if not rebuilt:
                 await self._rebuild()
                 rebuilt = True
-            await self._stand_by()
+            await self._stand_by(patience_s)
             if self._resigned.is_set():
                 return
             writer = await self._take_over()
+            patience_s = BEGINNER_S
             if writer is not None:
                 rebuilt = False
-                if await self._hold(writer) is Ended.RESIGNED:
-                    return
+                patience_s = PATIENCE_S.get(await self._hold(writer), 0.0)
 
     # ---- standing by ---------------------------------------------------------
 
@@ -162,8 +180,7 @@ class Region:
             head, self._engine = loaded
             self._n = head.n
             await self._refill(head, first)
-        self._snapshot_n = self._n
-        self._snapshot_s = time.monotonic()
+        self._snapshotter.begin(self._n)
         await self._catch_up(held.last)
         log.info("replayed", region=self.name, n=self._n)
 
@@ -196,9 +213,10 @@ class Region:
             batch.events = list(record.events)
             self._recent.append(batch)
 
-    async def _stand_by(self) -> None:
-        """Follow until nobody leads."""
-        pinger = Pinger(self._bus, self.name, time.monotonic)
+    async def _stand_by(self, patience_s: float) -> None:
+        """Follow until nobody leads; believe that only after `patience_s`."""
+        pinger = Pinger(self._bus, self.name, self._instance, time.monotonic)
+        pinger.hold_back(patience_s)
         pinged_s = 0.0
         try:
             while not self._resigned.is_set() and not pinger.gone.is_set():
@@ -217,36 +235,21 @@ class Region:
                         msg = f"record {self._n + 1} of {self._ledger.stream} is gone"
                         raise LedgerGapError(msg)
                     self._apply(message.seq, self._follower.decode(message))
+                    if self._epoch == message.seq:
+                        pinger.hold_back(BEGINNER_S)
                 if not messages:
                     self.missing = None
-                    await self._save_snapshot(1)
+                    await self._save_snapshot()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(pinger.gone.wait(), POLL_S)
         finally:
             pinger.close()
 
-    async def _save_snapshot(self, patience: int) -> None:
-        if self._snapshot_due(self._n, patience):
-            await self._take_note()  # another standby may have been first
-        if self._snapshot_due(self._n, patience):
-            self._snapshot_n = self._n
-            await self._store_snapshot(
-                snapshots.of(self._engine, self._ledger, self._n)
-            )
-
-    def _snapshot_due(self, n: int, patience: int) -> bool:
-        made = n - self._snapshot_n
-        waited_s = time.monotonic() - self._snapshot_s
-        return made > 0 and (
-            made >= SNAPSHOT_RECORDS * patience or waited_s >= SNAPSHOT_S * patience
-        )
-
-    async def _store_snapshot(self, payload: bytes) -> None:
-        self._snapshot_s = time.monotonic()
-        try:
-            await self._store.save(payload)
-        except UNREACHABLE as error:
-            log.warning("snapshot not saved", region=self.name, error=repr(error))
+    async def _save_snapshot(self) -> None:
+        if await self._snapshotter.is_due(self._n):
+            self._snapshotter.begin(self._n)
+            payload = snapshots.of(self._engine, self._ledger, self._n)
+            await self._snapshotter.save(payload)
 
     # ---- taking over ---------------------------------------------------------
 
@@ -328,15 +331,19 @@ class Region:
             clock=now_ms,
             on_snapshot=self._on_lead_snapshot,
         )
+        if not self._resigned.is_set():
+            self.heir = None  # who it was may just have died
+        self.led_since_s = time.monotonic()
         lead.start(list(self._recent))
         self.missing = None
         if self._resigned.is_set():
-            lead.resign()
+            lead.resign(self.heir)
         housekeeping = asyncio.create_task(self._keep_house(lead))
         self._service.watch(f"housekeeping of {self.name}", housekeeping)
         try:
             while lead.ended is None:
                 lead.tick()
+                self._hand_over(lead)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lead.over.wait(), TICK_S)
         finally:
@@ -344,6 +351,15 @@ class Region:
             self._lead = None
             survey.forget(self.name)
         return lead.ended
+
+    def _hand_over(self, lead: Lead) -> None:
+        """To whom it is due. One that did not take it is not tried again at once."""
+        heir, now_s = self.heir, time.monotonic()
+        to, at_s = self._handed
+        if heir is not None and (heir != to or now_s - at_s >= HANDOVER_PAUSE_S):
+            self._handed = (heir, now_s)
+            log.info("hands over", region=self.name, to=heir)
+            lead.resign(heir)
 
     async def _keep_house(self, lead: Lead) -> None:
         purged_s = time.monotonic()
@@ -353,27 +369,15 @@ class Region:
             if time.monotonic() - surveyed_s > survey.INTERVAL_S:
                 surveyed_s = time.monotonic()
                 await self._survey()
-            if self._snapshot_due(lead.last, LEADER_PATIENCE):
-                await self._take_note()
-                if self._snapshot_due(lead.last, LEADER_PATIENCE):
-                    lead.wants_snapshot = True
+            if await self._snapshotter.is_due(lead.last, leads=True):
+                lead.wants_snapshot = True
             if time.monotonic() - purged_s > retention.INTERVAL_S:
                 purged_s = time.monotonic()
                 await self._purge()
 
-    async def _take_note(self) -> None:
-        """A standby may have saved a snapshot meanwhile."""
-        try:
-            head = await self._store.head()
-        except UNREACHABLE:
-            return
-        if head is not None and head.n > self._snapshot_n:
-            self._snapshot_n = head.n
-            self._snapshot_s = time.monotonic()
-
     def _on_lead_snapshot(self, payload: bytes) -> None:
         self._service.spawn(
-            f"snapshot of {self.name}", self._store_snapshot(payload), may_end=True
+            f"snapshot of {self.name}", self._snapshotter.save(payload), may_end=True
         )
 
     async def _survey(self) -> None:

@@ -87,7 +87,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = "main"
     regions: Annotated[
-        str, Meta(description="regions this dispatcher serves, comma-separated")
+        str,
+        Meta(
+            description="regions this dispatcher may be given, comma-separated; those "
+            "that several may be given are spread over them"
+        ),
     ] = "main"
     origins: Annotated[
         str,

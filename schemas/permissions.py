@@ -38,8 +38,12 @@ def inbox_prefix(service: Service) -> str:
 
 
 _API = "$JS.API"
-_SNAPSHOTS = f"OBJ_{streams.SNAPSHOTS}"
-"""The stream of an object store (ADR-20)."""
+_SNAPSHOTS = streams.SNAPSHOTS_STREAM
+_OF_DISPATCHERS = (
+    subjects.DISPATCHERS,
+    subjects.ALL_HANDOVERS,
+    subjects.ALL_PINGS,
+)
 _LIVE = (
     subjects.ALL_USERS,
     subjects.ALL_DRIVERS,
@@ -84,7 +88,7 @@ PERMISSIONS = {
             subjects.ALL_LEDGERS,
             subjects.ALL_REPLIES,
             subjects.ALL_TRIPS,
-            subjects.ALL_PINGS,
+            *_OF_DISPATCHERS,
             # Who pings is answered: another dispatcher.
             _inbox(Service.DISPATCHER),
             # A ledger's name is the region's, and a wildcard is a whole token: all
@@ -112,7 +116,7 @@ PERMISSIONS = {
         ),
         subscribe=(
             *_OF_GATEWAYS,
-            subjects.ALL_PINGS,
+            *_OF_DISPATCHERS,
             subjects.ALL_LEADERS,
             _inbox(Service.DISPATCHER),
         ),
@@ -150,6 +154,7 @@ PERMISSIONS = {
             subjects.ALL_TRIPS,
             subjects.ALL_RESULTS,
             subjects.ALL_REVOKED,
+            subjects.DISPATCHERS,
             _inbox(Service.OPERATOR),
         ),
     ),

@@ -96,6 +96,15 @@ def ping(region: str) -> str:
     return f"ping.{token(region)}"
 
 
+def handover(region: str) -> str:
+    """A leader's word on who is to lead next."""
+    return f"handover.{token(region)}"
+
+
+DISPATCHERS = "dispatchers"
+"""Their heartbeats to each other."""
+
+
 def ledger(region: str) -> str:
     return f"ledger.{token(region)}"
 
@@ -139,6 +148,7 @@ ALL_PRESENCE = "presence.*"
 ALL_LOCATIONS = "loc.*"
 ALL_LEADERS = "leader.*"
 ALL_PINGS = "ping.*"
+ALL_HANDOVERS = "handover.*"
 ALL_LEDGERS = "ledger.*"
 ALL_ACCOUNTS = "accounts.*"
 ALL_HISTORY = "history.*"

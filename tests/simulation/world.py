@@ -17,6 +17,7 @@ import structlog
 
 import dispatcher.region
 import dispatcher.ring
+import dispatcher.snapshotter
 import gateway.edge
 import gateway.socket
 import persistence.pull
@@ -318,8 +319,8 @@ def _staged(world: World) -> Iterator[None]:
         return Limits(**given, ring_events_max=plan.ring_events_max)
 
     snapshot_s = 0.3 if plan.snapshots else 1e9
-    region = {"time": clock, "Limits": limits, "SNAPSHOT_S": snapshot_s}
-    region |= {"POLL_S": 0.2, "LEADER_PATIENCE": 2}
+    region = {"time": clock, "Limits": limits, "POLL_S": 0.2}
+    snapshotter = {"time": clock, "SNAPSHOT_S": snapshot_s, "LEADER_PATIENCE": 2}
 
     def decide(engine: Engine, command: AnyCommand, seq: int) -> Any:
         return world.poison(engine, command, seq)
@@ -327,6 +328,7 @@ def _staged(world: World) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for module, values in (
             (dispatcher.region, region),
+            (dispatcher.snapshotter, snapshotter),
             (gateway.edge, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
             (gateway.socket, {"time": clock}),
             (persistence.pull, {"time": clock}),

@@ -3,6 +3,7 @@ in one of its own.
 """
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from dispatcher import main
 from dispatcher.ledger import Ledger
+from dispatcher.ranking import ranking
 from runtime.bus import Bus, is_no_responders
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -30,6 +32,7 @@ from schemas.commands import (
 )
 from schemas.events import DriverPush, FeedEntry, Moved, TripPush
 from schemas.ledger import Record
+from schemas.members import Member
 from schemas.refusals import Code
 from schemas.trips import Role, Trip, User
 from tests.support.waiting import until, until_true
@@ -77,6 +80,9 @@ class Gateway:
         self.answers: list[tuple[int, Answer]] = []
         """(epoch, answer)."""
         self.announced: list[Announcement] = []
+        self.members: dict[str, Member] = {}
+        """Dispatchers heard of, since `settled` was first asked for."""
+        self._hears_members = False
         bus.subscribe_raw(self.reply, self._on_reply)
         bus.subscribe_raw(subjects.leader(region), self._on_announcement)
 
@@ -150,6 +156,33 @@ class Gateway:
         await until(newer, f"a leader of an epoch greater than {after}")
         return newer()[0]
 
+    async def settled(self, count: int) -> Announcement:
+        """Once `count` dispatchers are there and the one that is to lead does, with
+        its standby ready; what the leader announced last.
+        """
+        if not self._hears_members:
+            self._hears_members = True
+            self.bus.subscribe_raw(subjects.DISPATCHERS, self._on_member)
+
+        def is_settled() -> bool:
+            ranked = ranking(self.region, self.members)
+            return (
+                len(ranked) == count
+                and all(self.region in self.members[one].ready for one in ranked[:2])
+                and bool(self.announced)
+                and self.announced[-1].instance == ranked[0]
+            )
+
+        await until(is_settled, f"{count} dispatchers in their places", 30)
+        return self.announced[-1]
+
+    def _on_member(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        member = codec.decode(payload, Member)
+        if member.leaving:
+            self.members.pop(member.id, None)
+        else:
+            self.members[member.id] = member
+
 
 class InProcess:
     """A dispatcher in the test's own event loop, as `dispatcher.main` wires it."""
@@ -191,7 +224,15 @@ class Process:
         self.process.wait(10)
 
     async def stands_by(self) -> None:
-        await until(lambda: "replayed" in self.log.read_text(), "a replay")
+        await until(lambda: "replayed" in self.log.read_text(), "a replay", 30)
+
+    @property
+    def instance(self) -> str:
+        """Its id, as its log tells it."""
+        for line in self.log.read_text().splitlines():
+            if '"joins"' in line:
+                return str(json.loads(line)["instance"])
+        return ""
 
     async def status(self) -> int:
         await until(lambda: self.process.poll() is not None, "the process's end", 20)

@@ -8,8 +8,7 @@ import pytest
 from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
-from dispatcher import region as regions
-from dispatcher import snapshots
+from dispatcher import snapshots, snapshotter
 from dispatcher.engine import Engine, Limits
 from dispatcher.errors import LedgerGapError
 from dispatcher.follower import Follower
@@ -72,6 +71,7 @@ class Shelf:
         )  # fmt: skip
         region._ledger = await self.book.ledger()
         region._store = self.store
+        region._snapshotter = snapshotter.Snapshotter(region._store, "main")
         region._follower = self.follower
         await region._rebuild()
         return region
@@ -181,11 +181,12 @@ async def test_a_snapshot_stands_for_what_is_gone(shelf: Shelf) -> None:
 async def test_a_standby_saves_a_snapshot_once_for_what_is_new(
     shelf: Shelf, settings: Settings, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(regions, "SNAPSHOT_RECORDS", 1)
+    monkeypatch.setattr(snapshotter, "SNAPSHOT_RECORDS", 1)
     epoch = gateway.announced[-1].epoch
     leader = await InProcess(settings).start()
     await gateway.leader(after=epoch)
     standby = await InProcess(settings).start()
+    await gateway.settled(2)
     await gateway.trip(request(rider(3)))
     last = await shelf.book.last()
     head = await until_is(shelf.store.head, lambda seen: seen and seen.n == last)
@@ -203,7 +204,7 @@ async def test_a_standby_saves_a_snapshot_once_for_what_is_new(
 async def test_a_lone_leader_saves_a_snapshot_of_a_stored_record(
     shelf: Shelf, settings: Settings, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(regions, "SNAPSHOT_S", 0.1)
+    monkeypatch.setattr(snapshotter, "SNAPSHOT_S", 0.1)
     epoch = gateway.announced[-1].epoch
     dispatcher = await InProcess(settings).start()
     await gateway.leader(after=epoch)

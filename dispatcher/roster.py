@@ -1,0 +1,55 @@
+"""Pure: which other dispatchers are there, from their heartbeats.
+
+Monotonic seconds come in. What it says may be out of date by `SILENCE_S`, and nothing
+may depend on it but who *should* lead.
+"""
+
+from schemas.members import Member
+
+BEAT_S = 1.0
+SILENCE_S = 3.5
+"""Who has been silent for so long is gone: three heartbeats lost and one late. A leader
+that dies is noticed by its standby at once (pinger.py)."""
+
+
+class Roster:
+    """The others; who owns it adds itself."""
+
+    def __init__(self, me: str) -> None:
+        self._me = me
+        self._heard_s: dict[str, float] = {}
+        self.others: dict[str, Member] = {}
+
+    def hear(self, member: Member, now_s: float) -> bool:
+        """Whether it was not there before."""
+        if member.id == self._me:
+            return False
+        if member.leaving:
+            self._forget(member.id)
+            return False
+        is_new = member.id not in self.others
+        self.others[member.id] = member
+        self._heard_s[member.id] = now_s
+        return is_new
+
+    def sweep(self, now_s: float) -> list[str]:
+        """Forget those that fell silent, and return their ids."""
+        silent = [
+            one for one, at_s in self._heard_s.items() if now_s - at_s > SILENCE_S
+        ]
+        for one in silent:
+            self._forget(one)
+        return silent
+
+    def heard_s(self, one: str) -> float:
+        """When last; of one that is not there, long ago."""
+        return self._heard_s.get(one, float("-inf"))
+
+    def excuse(self, now_s: float) -> None:
+        """Nobody could be heard until now: that was us, or NATS."""
+        for one in self._heard_s:
+            self._heard_s[one] = now_s
+
+    def _forget(self, one: str) -> None:
+        self.others.pop(one, None)
+        self._heard_s.pop(one, None)

@@ -1,0 +1,64 @@
+"""When a region's snapshot is made: by a standby, and by the leader only where no
+standby does. Must not know what is in one.
+"""
+
+import time
+
+import structlog
+
+from dispatcher.ledger import UNREACHABLE
+from dispatcher.snapshots import SnapshotStore
+
+log = structlog.get_logger()
+
+SNAPSHOT_S = 30.0
+SNAPSHOT_RECORDS = 20_000
+"""About a second of replay."""
+LEADER_PATIENCE = 4
+"""A leader makes the snapshots only where standbys don't: at four times the above."""
+
+
+class Snapshotter:
+    """Of one region in this process. `begin` at each rebuild."""
+
+    def __init__(self, store: SnapshotStore, region: str) -> None:
+        self._store = store
+        self._region = region
+        self._n = 0
+        """The record of the newest snapshot we know of."""
+        self._at_s = 0.0
+
+    def begin(self, n: int) -> None:
+        self._n = n
+        self._at_s = time.monotonic()
+
+    async def is_due(self, n: int, *, leads: bool = False) -> bool:
+        """Whether record `n` should be the last of a new one."""
+        patience = LEADER_PATIENCE if leads else 1
+        if self._is_due(n, patience):
+            await self._take_note()
+        return self._is_due(n, patience)
+
+    def _is_due(self, n: int, patience: int) -> bool:
+        made = n - self._n
+        waited_s = time.monotonic() - self._at_s
+        return made > 0 and (
+            made >= SNAPSHOT_RECORDS * patience or waited_s >= SNAPSHOT_S * patience
+        )
+
+    async def _take_note(self) -> None:
+        """Another dispatcher may have saved one meanwhile."""
+        try:
+            head = await self._store.head()
+        except UNREACHABLE:
+            return
+        if head is not None and head.n > self._n:
+            self.begin(head.n)
+
+    async def save(self, payload: bytes) -> None:
+        """Whether it worked or not, the next is due a while later."""
+        self._at_s = time.monotonic()
+        try:
+            await self._store.save(payload)
+        except UNREACHABLE as error:
+            log.warning("snapshot not saved", region=self._region, error=repr(error))
