@@ -168,7 +168,7 @@ class Identity:
         return _read_claims(payload)
 
     def _kid(self, token: str) -> str:
-        """Of a token whose header says no more than ours do, and names a key of ours."""
+        """Of a token whose header says no more than ours do and names our key."""
         header = jwt.get_unverified_header(token)
         if header.keys() - _HEADER:
             raise InvalidToken("the token's header says more than ours do")
