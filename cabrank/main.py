@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-user_app = typer.Typer(help="Make users.", rich_markup_mode=None)
+user_app = typer.Typer(help="Make, export and erase users.", rich_markup_mode=None)
 app.add_typer(user_app, name="user")
 keys_app = typer.Typer(help="Keys that sign access tokens.", rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
@@ -196,7 +196,7 @@ def settings_(
 
 @user_app.callback()
 def _user() -> None:
-    """Make users."""
+    """Make users, tell what is stored about them, erase them."""
 
 
 @user_app.command("add")
@@ -224,6 +224,36 @@ def user_add(
         )
     )
     print(f"{user.role} {user.username} has the id {user.id}")
+    return 0
+
+
+@user_app.command("export")
+def user_export(
+    user: Annotated[str, typer.Argument(metavar="USER", help="An id or a username.")],
+    data_dir: DataDirOption = None,
+) -> int:
+    """Print all that is stored about a user, as JSON."""
+    import asyncio
+
+    from cabrank import personal
+
+    asyncio.run(personal.export(user, data_dir))
+    return 0
+
+
+@user_app.command("erase")
+def user_erase(
+    user: Annotated[str, typer.Argument(metavar="USER", help="An id or a username.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    data_dir: DataDirOption = None,
+) -> int:
+    """Erase a user for good: names, messages, places, sessions; trips stay."""
+    import asyncio
+
+    from cabrank import personal
+
+    personal.confirm(user, yes=yes)
+    print(asyncio.run(personal.erase(user, data_dir)))
     return 0
 
 

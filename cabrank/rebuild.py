@@ -19,7 +19,7 @@ from cabrank import doctor, ledgers
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.ledgers import Chunk, Progress, Reader, connected
 from dispatcher.ledger import Ledger, open_ledger
-from persistence import database
+from persistence import database, eraser
 from persistence.models import DeadLetterRow, MessageRow, TripEventRow
 from persistence.projection import AnyRow, FutureRecord, Unreadable, read_record
 from persistence.store import Store
@@ -84,7 +84,12 @@ async def rebuild(data_dir: Path | None) -> list[Rebuilt]:
             )
         engine = await asyncio.to_thread(_migrated, found.database_url)
         try:
+            # Before the replay: what the ledger still has of them makes no row.
+            erased = await eraser.remembered(js)
+            await asyncio.to_thread(eraser.bring, engine, erased)
             return [await _replay(bus, js, engine, ledger) for ledger in there]
+        except SQLAlchemyError as error:
+            raise _unreachable(error) from None
         except FutureRecord as error:
             raise UsageError(f"The ledger is newer than this program: {error}.") from (
                 None

@@ -320,16 +320,16 @@ class Region:
                 continue
             if not recipient.online:
                 continue
-            at_once = 0
+            is_alike = True
             for seat in list(listener.seats):
                 if seat.held is None and first > seat.cursor:
-                    at_once += seat.connection.deliver(blob)
+                    written += seat.connection.deliver(blob)
                 else:
+                    is_alike = False
                     for seq, frame in stamped:
                         seat.give(seq, frame, self.held_max)
             count += len(listener.seats)
-            written += at_once
-            if at_once == len(listener.seats) > 0:
+            if is_alike and self.drivers.get(recipient.id) is listener:
                 self.look_at.pop(listener, None)
                 listener.settle()
         metrics.FEED_DELIVERIES.inc(count * len(stamped))

@@ -4,6 +4,7 @@ An answer that went out is durable: rows are committed and revocations acknowled
 JetStream before. Passwords and tokens are never logged.
 """
 
+import asyncio
 import math
 import re
 import time
@@ -11,13 +12,15 @@ import uuid
 from collections.abc import Callable
 
 import msgspec
+import nats.errors
 import structlog
 from sqlalchemy import RowMapping, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import log_book, metrics, password_rules, sessions, throttle
 from persistence.database import reading
+from persistence.eraser import Eraser
 from persistence.keys import LiveRing
 from persistence.log_book import OK, Entry
 from persistence.models import UserRow
@@ -33,6 +36,7 @@ from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import subjects
 from schemas.accounts import (
+    Erase,
     FindUser,
     LogIn,
     LogOut,
@@ -54,6 +58,9 @@ log = structlog.get_logger()
 QUEUE = "accounts"
 CONCURRENCY_MAX = 128
 """Twice the log-ins that may wait for a hash: the others never wait behind them."""
+
+ERASE_RETRY_S = 5.0
+"""Nobody waits for what a crash left over."""
 
 _USERNAME = re.compile(r"[\w@.+-]{1,150}")
 """As `schemas.accounts.Username`: no other is in the database, so none is asked for."""
@@ -84,6 +91,7 @@ class Accounts:
         self._passwords = Passwords()
         self._throttle = Throttle(engine)
         self._revoker = Revoker(bus, settings)
+        self._eraser = Eraser(engine, bus, settings, self._revoker)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
 
     async def start(self, service: Service) -> None:
@@ -94,9 +102,11 @@ class Accounts:
         responder.add(subjects.accounts("log_out"), LogOut, self.log_out)
         responder.add(subjects.accounts("revoke"), Revoke, self.revoke)
         responder.add(subjects.accounts("whereabouts"), FindUser, self.whereabouts)
+        responder.add(subjects.operations("erase"), Erase, self.erase)
         responder.start()
         service.spawn("revocations", self._revoker.make_stream(), may_end=True)
         service.spawn("keys", self._keys.watch())
+        service.spawn("erasures", self._finish_erasures(), may_end=True)
         kid = self._keys.ring.signer(self._clock_ms()).kid
         log.info("accounts started", service=service.name, kid=kid)
 
@@ -270,6 +280,19 @@ class Accounts:
         )
         log.info("user revoked", user=request.user, by=request.by)
         return answered(None)
+
+    async def erase(self, request: Erase) -> Result:
+        return await self._eraser.erase(request, self._clock_ms())
+
+    async def _finish_erasures(self) -> None:
+        while True:
+            try:
+                await self._eraser.finish()
+            except (nats.errors.Error, SQLAlchemyError, OSError) as error:
+                log.warning("erasures can't be ended yet", error=repr(error)[:300])
+                await asyncio.sleep(ERASE_RETRY_S)
+            else:
+                return
 
     async def whereabouts(self, request: FindUser) -> Result:
         """A user may be called what another's id is: the id goes first."""

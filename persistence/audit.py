@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from persistence import erasing, erasure
 from persistence.comparison import Difference, Key, Row, Trips, compare, place
 from persistence.database import reading
 from persistence.models import (
@@ -21,6 +22,7 @@ from persistence.models import (
     TripRow,
 )
 from persistence.projection import (
+    AnyRow,
     EventRow,
     Unreadable,
     event_values,
@@ -84,14 +86,16 @@ class Audit:
         moves: list[EventRow] = []
         said: dict[Key, Row] = {}
         unreadable: list[Unreadable] = []
+        rows: list[AnyRow] = []
         for number, payload in records:
-            rows, bad = read_record(self._stream, number, payload)
+            good, bad = read_record(self._stream, number, payload)
+            rows += good
             unreadable += bad
-            for row in rows:
-                if isinstance(row, EventRow):
-                    moves.append(row)
-                else:
-                    said[row.ledger, row.seq] = message_values(row)
+        for row in await self._scrubbed(rows):
+            if isinstance(row, EventRow):
+                moves.append(row)
+            else:
+                said[row.ledger, row.seq] = message_values(row)
         events = {(row.ledger, row.seq): event_values(row) for row in moves}
         self.counts.records += len(records)
         self.counts.trip_events += len(events)
@@ -110,6 +114,15 @@ class Audit:
         self.counts.trips += len(latest)
         differences += self._trips.check(latest, trips)
         return differences + _unreadable(unreadable, buried)
+
+    async def _scrubbed(self, rows: list[AnyRow]) -> list[AnyRow]:
+        """Without erased users: what the ledger keeps of them until it is purged."""
+        if not rows:
+            return rows
+        async with reading(self._engine) as connection:
+            people = erasing.people_of(rows)
+            erased = await connection.run_sync(erasure.among, people)
+        return erasing.scrubbed(rows, erased)
 
     async def finish(self) -> list[Difference]:
         """What only the whole shows: rows that no event made."""

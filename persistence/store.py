@@ -7,10 +7,10 @@ fault; knows nothing of NATS.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, case, or_
+from sqlalchemy import Connection, Engine, case, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from persistence import failures, metrics
+from persistence import erasing, erasure, failures, metrics
 from persistence.models import (
     DeadLetterRow,
     MessageRow,
@@ -91,6 +91,13 @@ class Store:
             self._write_or_halve(rows[middle:], letters)
 
     def _commit(self, rows: list[AnyRow]) -> None:
+        with metrics.commit_seconds.time(), self._engine.begin() as connection:
+            erasure.keep_out(connection)
+            erased = erasure.among(connection, erasing.people_of(rows))
+            self._execute(connection, erasing.scrubbed(rows, erased))
+        metrics.batch_events.observe(len(rows))
+
+    def _execute(self, connection: Connection, rows: list[AnyRow]) -> None:
         moves = [row for row in rows if isinstance(row, EventRow)]
         said = [row for row in rows if not isinstance(row, EventRow)]
         # Always in this order, for the same reason as in `write`.
@@ -100,16 +107,13 @@ class Store:
             (self._messages, "messages", [message_values(row) for row in said]),
             (self._rooms, "rooms", room_values(said)),
         ]
-        with metrics.commit_seconds.time(), self._engine.begin() as connection:
-            for statement, _, values in work:
-                if values:
-                    connection.execute(statement, values)
-        metrics.batch_events.observe(len(rows))
-        for _, table, values in work:
+        for statement, table, values in work:
+            if values:
+                connection.execute(statement, values)
             metrics.rows.labels(table).inc(len(values))
 
     def _bury(self, letters: list[Unreadable], at_ms: int) -> None:
-        values = [
+        values: list[dict[str, Any]] = [
             {
                 "ledger": letter.ledger,
                 "seq": letter.place,
@@ -120,6 +124,10 @@ class Store:
             for letter in letters
         ]
         with self._engine.begin() as connection:
+            erasure.keep_out(connection)
+            for value in values:
+                if erasure.among(connection, erasing.ids_in(value["payload"])):
+                    value |= {"payload": b"", "error": erasing.TEXT}
             connection.execute(self._letters, values)
         metrics.dead_letters.inc(len(letters))
 

@@ -88,6 +88,23 @@ class Revoke(Struct):
     address: str = ""
 
 
+class Erase(Struct):
+    """`operations.erase` → Erasure: the user with that id or username is gone, from
+    rows, from sessions, and for ever. 404 `invalid_data` for an unknown one;
+    `wrong_status` while they have a trip that has not ended. May be repeated.
+    """
+
+    user: str
+    by: str
+
+
+class Erasure(Struct, frozen=True):
+    """`erased.<user>`, in the stream ERASURES: gone since then."""
+
+    user: str
+    at_ms: int
+
+
 class Tokens(Struct):
     user: User
     access: str

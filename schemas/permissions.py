@@ -113,6 +113,10 @@ PERMISSIONS = {
             f"{_API}.STREAM.*.*.{streams.REVOCATIONS}",
             f"{_API}.DIRECT.GET.{streams.REVOCATIONS}",
             f"{_API}.DIRECT.GET.{streams.REVOCATIONS}.>",
+            f"{_API}.STREAM.*.{streams.ERASURES}",
+            f"{_API}.STREAM.*.*.{streams.ERASURES}",
+            f"{_API}.DIRECT.GET.{streams.ERASURES}",
+            f"{_API}.DIRECT.GET.{streams.ERASURES}.>",
         ),
         subscribe=(
             *_OF_GATEWAYS,
@@ -129,6 +133,11 @@ PERMISSIONS = {
             f"{_API}.STREAM.INFO.{streams.REVOCATIONS}",
             f"{_API}.STREAM.CREATE.{streams.REVOCATIONS}",
             f"{_API}.STREAM.UPDATE.{streams.REVOCATIONS}",
+            subjects.ALL_ERASED,
+            f"{_API}.STREAM.INFO.{streams.ERASURES}",
+            f"{_API}.STREAM.CREATE.{streams.ERASURES}",
+            f"{_API}.STREAM.UPDATE.{streams.ERASURES}",
+            f"{_API}.DIRECT.GET.{streams.ERASURES}.>",
             # Its one consumer, on every ledger.
             f"{_API}.CONSUMER.DURABLE.CREATE.*.{_WRITER}",
             f"{_API}.CONSUMER.CREATE.*.{_WRITER}",
@@ -136,11 +145,16 @@ PERMISSIONS = {
             f"{_API}.CONSUMER.MSG.NEXT.*.{_WRITER}",
             f"$JS.ACK.*.{_WRITER}.>",
         ),
-        subscribe=(*_QUESTIONS, _inbox(Service.PERSISTENCE)),
+        subscribe=(
+            *_QUESTIONS,
+            subjects.ALL_OPERATIONS,
+            _inbox(Service.PERSISTENCE),
+        ),
     ),
     Service.OPERATOR: Permissions(
         publish=(
             *_QUESTIONS,
+            subjects.ALL_OPERATIONS,
             subjects.ALL_REVOKED,
             subjects.ALL_PINGS,
             f"{_API}.>",

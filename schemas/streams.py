@@ -6,6 +6,7 @@ from schemas import claims, subjects
 
 LEDGER_PREFIX = "LEDGER_"
 REVOCATIONS = "REVOCATIONS"
+ERASURES = "ERASURES"
 SNAPSHOTS = "SNAPSHOTS"
 """The object store: one object a region, named by it."""
 SNAPSHOTS_STREAM = "OBJ_SNAPSHOTS"
@@ -45,3 +46,11 @@ def revocations(access_ttl_s: float) -> StreamSpec:
     """Kept as long as the longest access token lives: those of `cabrank tokens` too."""
     longest_s = max(access_ttl_s, claims.LOAD_TEST_TTL_S)
     return StreamSpec(REVOCATIONS, (subjects.ALL_REVOKED,), max_age_s=longest_s)
+
+
+def erasures() -> StreamSpec:
+    """Kept for ever: who is in it stays out of any database that is restored, or made
+    anew from a ledger. A message a user, on a subject of their own, holding an
+    `Erasure`.
+    """
+    return StreamSpec(ERASURES, (subjects.ALL_ERASED,))

@@ -154,3 +154,23 @@ ALL_ACCOUNTS = "accounts.*"
 ALL_HISTORY = "history.*"
 ALL_RESULTS = "result.*.*"
 ALL_REVOKED = "revoked.*"
+
+
+def operations(operation: str) -> str:
+    """What only operators may ask of persistence, and no gateway."""
+    return f"operations.{token(operation)}"
+
+
+ALL_OPERATIONS = "operations.*"
+
+
+def erased(user_id: str) -> str:
+    return f"erased.{token(user_id)}"
+
+
+def user_of_erased(subject: str) -> str:
+    """The user of an `erased` subject."""
+    return token(subject.rpartition(".")[2])
+
+
+ALL_ERASED = "erased.*"

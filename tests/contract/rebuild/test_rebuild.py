@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.errors import UnreachableError, UsageError
+from cabrank.errors import UnreachableError
 from cabrank.rebuild import HEADROOM_RECORDS, begin_anew, rebuild
 from cabrank.verify import verify
 from persistence import database
 from persistence.store import Store
 from persistence.writer import Writer
 from runtime.bus import Bus
+from runtime.settings import SettingsError
 from schemas.streams import WRITER_DURABLE
 from tests.contract.cabrank.commands import run
 from tests.contract.rebuild.conftest import Kept, Rows
@@ -195,6 +196,6 @@ async def test_a_database_that_is_away_is_no_verdict(
     with pytest.raises(UnreachableError, match="database"):
         await rebuild(None)
     monkeypatch.setenv("CABRANK_DATABASE_URL", "mysql://x@127.0.0.1:1/none")
-    with pytest.raises(UsageError, match="database"):
+    with pytest.raises(SettingsError, match="DATABASE"):
         await rebuild(None)
     assert projected.n == 21
