@@ -67,8 +67,17 @@ class Outbox(asyncio.Protocol):
             return
         self._out.append(data)
         self._out_bytes += len(data)
-        if not self._is_dirty:
+        # A slow client's frames wait, and no end of a tick changes that.
+        if not self._is_dirty and (not self._paused or self._is_over):
             self._mark()
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return self._out_bytes + self._transport.get_write_buffer_size()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._waiting_bytes > self._edge.limits.output_bytes_max
 
     def deliver(self, data: bytes) -> bool:
         """As `write`, for when the tick ends anyway: past the queue where that is empty
@@ -112,9 +121,8 @@ class Outbox(asyncio.Protocol):
             self._out.clear()
             return
         if self._paused:
-            waiting = self._out_bytes + self._transport.get_write_buffer_size()
-            if waiting > self._edge.limits.output_bytes_max:
-                self._close_slow(waiting)
+            if self._is_over:
+                self._close_slow(self._waiting_bytes)
             return
         out = self._out
         if self._latest:

@@ -320,16 +320,16 @@ class Region:
                 continue
             if not recipient.online:
                 continue
-            is_alike = True
+            at_once = 0
             for seat in list(listener.seats):
                 if seat.held is None and first > seat.cursor:
-                    written += seat.connection.deliver(blob)
+                    at_once += seat.connection.deliver(blob)
                 else:
-                    is_alike = False
                     for seq, frame in stamped:
                         seat.give(seq, frame, self.held_max)
             count += len(listener.seats)
-            if is_alike and self.drivers.get(recipient.id) is listener:
+            written += at_once
+            if at_once == len(listener.seats) > 0:
                 self.look_at.pop(listener, None)
                 listener.settle()
         metrics.FEED_DELIVERIES.inc(count * len(stamped))

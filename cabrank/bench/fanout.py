@@ -13,6 +13,7 @@ import typer
 from msgspec import Struct
 
 from cabrank.bench import cpu, output, worker
+from cabrank.bench import stalled as stalling
 from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
 from cabrank.bench.tasks import Ask, Clear, Done, Open
@@ -27,13 +28,15 @@ WARM_UP = 20
 BURST_AIM = "1,000,000"
 SHARE_AIM = "0.85"
 """Issue 4 asks it of one request at a time."""
+STALLED_AIM = "1.5"
 FLOOR_BURSTS = 4
 """The floor is so quick with bursts that the CPU clock's 10 ms need more of them."""
 
 
 class Job(Struct, frozen=True):
     """`singles`: requests of a run, one at a time. `bursts` of `burst` requests.
-    `steady`: requests at `rate` a second.
+    `steady`: requests at `rate` a second; once more beside `stalled` drivers that have
+    stopped reading, each sent `fill_bytes` first.
     """
 
     drivers: int
@@ -43,6 +46,8 @@ class Job(Struct, frozen=True):
     burst: int
     rate: float
     steady: int
+    stalled: int = 0
+    fill_bytes: int = stalling.FILL_BYTES
 
     @property
     def riders(self) -> int:
@@ -78,10 +83,16 @@ class Fanout:
     """One measurement after the other on an open crowd. `floor` None: without."""
 
     def __init__(
-        self, subject: Subject, crowd: Worker, floor: Floor | None, job: Job
+        self,
+        subject: Subject,
+        crowd: Worker,
+        floor: Floor | None,
+        job: Job,
+        program: tuple[str, ...] = CROWD,
     ) -> None:
         self._subject = subject
         self._crowd = crowd
+        self._program = program
         self._floor = floor
         self._job = job
         self._latencies_s: list[float] = []
@@ -111,8 +122,11 @@ class Fanout:
         done = self._beside(name, Ask(job.bursts * job.burst, job.burst), BURST_AIM)
         lost = 100 * done.lost / max(1, done.expected)
         self.sheet.row(f"{name}: lost", "% of deliveries", 1, "0").values.append(lost)
-        if job.steady:
-            self._steadily()
+        if not job.steady:
+            return
+        alone_ms = self._steadily(f"at {job.rate:g}/s")
+        if job.stalled:
+            self._beside_stalled(alone_ms)
 
     def _beside(self, name: str, task: Ask, aim: str = "") -> Done:
         """Ours, the floor at our pace, and the floor as fast as it goes: between two
@@ -143,14 +157,40 @@ class Fanout:
             row.values.append(ours / floor if floor else 0.0)
         return done
 
-    def _steadily(self) -> None:
-        job, sheet = self._job, self.sheet
-        done, _ = self._ask(Ask(job.steady, per_s=job.rate))
+    def _steadily(self, name: str) -> float:
+        """p99 in ms."""
+        done, _ = self._ask(Ask(self._job.steady, per_s=self._job.rate))
         unit = "ms, request to the last driver"
+        value_ms = 0.0
         for share, aim in ((0.5, ""), (0.99, "15")):
-            value = percentile(done.latencies_s, share)
-            row = sheet.row(f"p{share * 100:.0f} at {job.rate:g}/s", unit, 1, aim)
-            row.values.append(1000 * (value or 0.0))
+            value_ms = 1000 * (percentile(done.latencies_s, share) or 0.0)
+            row = self.sheet.row(f"p{share * 100:.0f} {name}", unit, 1, aim)
+            row.values.append(value_ms)
+        return value_ms
+
+    def _beside_stalled(self, alone_ms: float) -> None:
+        job, sheet = self._job, self.sheet
+        beside = f"beside {job.stalled} stalled"
+        with stalling.stalled(
+            self._subject, sheet, self._program, job.stalled
+        ) as those:
+            before = self._subject.rss_bytes()
+            self._fill()
+            value_ms = self._steadily(f"at {job.rate:g}/s {beside}")
+            grown = self._subject.rss_bytes() - before
+        row = sheet.row(f"p99 {beside}: ratio", "ratio", 2, STALLED_AIM)
+        row.values.append(value_ms / alone_ms if alone_ms else 0.0)
+        row = sheet.row(f"memory {beside}", "KiB RSS more, each of them", 1)
+        row.values.append(grown / 1024 / job.stalled)
+        still = sheet.row("stalled, and open at the end", "connections")
+        still.values.append(those.still)
+
+    def _fill(self) -> None:
+        """Until what stalled drivers were sent waits in the gateway."""
+        job, sent = self._job, 0
+        while sent < job.fill_bytes:
+            done, _ = self._ask(Ask(job.riders, job.burst))
+            sent += done.frame_bytes * job.riders
 
 
 @contextlib.contextmanager
@@ -174,7 +214,7 @@ def measure(
     with contextlib.ExitStack() as stack:
         clients = stack.enter_context(worker.running(*crowd))
         floor = stack.enter_context(_bare(job.drivers)) if beside else None
-        fanout = Fanout(subject, clients, floor, job)
+        fanout = Fanout(subject, clients, floor, job, crowd)
         fanout.open()
         for _ in range(job.runs):
             fanout.run()
@@ -191,13 +231,23 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     burst: Annotated[int, typer.Option(min=1, help="Requests of a burst.")] = 20,
     rate: Annotated[float, typer.Option(min=0.1, help="Steady: requests/s.")] = 10,
     duration: Annotated[float, typer.Option(min=0, help="Steady: seconds.")] = 10,
+    stalled: Annotated[
+        int, typer.Option(min=0, help="Steady once more, beside drivers that stall.")
+    ] = 0,
+    fill: Annotated[
+        int, typer.Option(min=1, help="KiB that each of those is sent before.")
+    ] = stalling.FILL_BYTES // 1024,
     data_dir: output.DataDir = None,
     url: output.Url = None,
     as_json: output.AsJson = False,
     plot: output.Plot = None,
 ) -> None:
     """Deliveries per gateway CPU-second, beside the floor, and p99 to the last."""
-    job = Job(drivers, runs, singles, bursts, burst, rate, round(rate * duration))
+    steady = round(rate * duration)
+    job = Job(
+        *(drivers, runs, singles, bursts, burst, rate, steady, stalled),
+        fill_bytes=fill * 1024,
+    )
     with report.progress() as say, subject(url, data_dir, say) as system:
         say(f"{drivers} drivers, {runs} runs")
         sheet = measure(system, job)

@@ -33,6 +33,7 @@ def names(sheets: Any) -> set[str]:
 
 async def test_fan_out_is_measured_beside_the_floor(stack: Stack) -> None:
     options = ("--drivers", "20", "--runs", "1", "--singles", "10", "--bursts", "2")
+    options += ("--stalled", "5", "--fill", "16")
     (sheet,) = await bench(stack, "fanout", *options, "--duration", "0.5")
     assert sheet["losses"] == 0
     assert {
@@ -41,9 +42,12 @@ async def test_fan_out_is_measured_beside_the_floor(stack: Stack) -> None:
         "one request at a time: share of the floor",
         "bursts of 20",
         "p99 at 10/s",
+        "p99 beside 5 stalled: ratio",
     } <= names([sheet])
     p99 = next(row for row in sheet["rows"] if row["name"] == "p99 at 10/s")
     assert p99["values"][0] > 0
+    still = next(row for row in sheet["rows"] if row["name"].startswith("stalled,"))
+    assert still["values"] == [5]
 
 
 async def test_connections_are_measured_and_held(stack: Stack) -> None:

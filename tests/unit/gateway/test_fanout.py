@@ -248,7 +248,7 @@ class Socket:
 
     def deliver(self, data: bytes) -> bool:
         self.write(data)
-        return False
+        return not self.is_busy
 
     def settle(self, steady: Listener) -> Direct | None:
         if self.is_busy:

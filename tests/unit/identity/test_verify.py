@@ -102,6 +102,20 @@ def test_any_other_alg_is_refused_under_a_good_signature(alg: str) -> None:
     refused(sign(claims(), header={"alg": alg}))
 
 
+def test_a_header_that_was_good_once_does_not_vouch_for_another_token() -> None:
+    gate = identity()
+    header, payload, signature = issue().split(".")
+    gate.verify(f"{header}.{payload}.{signature}", NOW_S)
+    richer = base64url(json.dumps(claims(role="operator")).encode())
+    with pytest.raises(InvalidToken):
+        gate.verify(f"{header}.{richer}.{signature}", NOW_S)
+    with pytest.raises(InvalidToken):
+        gate.verify(sign(claims(), STRANGER), NOW_S)
+    gate.trust(jwks_of(STRANGER))
+    with pytest.raises(InvalidToken):
+        gate.verify(issue(NOW_MS + 1), NOW_S)
+
+
 def test_a_strangers_key_is_refused_whatever_kid_it_names() -> None:
     refused(sign(claims(), STRANGER))
     refused(sign(claims(), STRANGER, {"kid": Signer(STRANGER).kid}))
