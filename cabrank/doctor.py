@@ -4,13 +4,12 @@ Changes nothing but for one empty memory stream that it makes and deletes again.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import resource
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,12 +18,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nats.errors
+from nats.js.api import StreamInfo
 
 from cabrank import embedded, target
 from cabrank.datadir import DEFAULT, DataDir, nats_names
 from cabrank.errors import CabrankError
+from cabrank.stack import REPLICAS_MAX
 from cabrank.target import Target
-from runtime import bus, log, settings
+from runtime import bus, durability, log, settings
+from schemas import streams
 
 NATS_MIN = (2, 12)
 """What the streams ask of the server (DESIGN.md was measured on 2.15)."""
@@ -36,6 +38,7 @@ OFFSET_MAX_S = 30.0
 FILES_MIN = 65_536
 """A gateway takes one file descriptor a connection."""
 PROBE_STREAM = "CABRANK_DOCTOR"
+DURABLE = "every acknowledged write is on disk (sync_interval: always)"
 
 
 class Level(StrEnum):
@@ -95,8 +98,13 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
             text = f"the server runs without it: {remedy}"
             return [*findings, Finding(Level.FAIL, "jetstream", text)]
         findings += await _jetstream(connection)
-        server = str(info.get("server_id"))
-        findings.append(await _durability(found, server, monitor_url))
+        held = await _ledgers(connection)
+        urls = monitor_url or settings.load().nats_monitoring_urls
+        findings.append(await _durability(found, connection, held, urls))
+        findings.append(copies(held, _replicas(found)))
+    except (TimeoutError, nats.errors.Error) as error:
+        text = f"does not answer ({error!r}): look into the server's log"
+        findings.append(Finding(Level.FAIL, "jetstream", text))
     finally:
         await connection.close()
     return findings
@@ -124,19 +132,19 @@ def version(text: str, where: str) -> Finding:
 
 
 async def _jetstream(connection: bus.Bus) -> list[Finding]:
-    """Whether a stream can be made, and the server's clock, which the answer tells."""
+    """Whether a stream can be made, and the server's clock, which the answer tells.
+
+    Raises:
+        TimeoutError, nats.errors.Error: no answer.
+    """
     name = f"{PROBE_STREAM}_{os.getpid()}"
     config = {"name": name, "subjects": [f"doctor.{name}"], "storage": "memory"}
     asked = time.time()
-    try:
-        answer = await connection.request(
-            f"$JS.API.STREAM.CREATE.{name}", json.dumps(config).encode(), ANSWER_S
-        )
-        answered = time.time()
-        await connection.request(f"$JS.API.STREAM.DELETE.{name}", b"", ANSWER_S)
-    except (TimeoutError, nats.errors.Error) as error:
-        text = f"does not answer ({error!r}): look into the server's log"
-        return [Finding(Level.FAIL, "jetstream", text)]
+    answer = await connection.request(
+        f"$JS.API.STREAM.CREATE.{name}", json.dumps(config).encode(), ANSWER_S
+    )
+    answered = time.time()
+    await connection.request(f"$JS.API.STREAM.DELETE.{name}", b"", ANSWER_S)
     said = json.loads(answer.data)
     if "error" in said:
         why = said["error"].get("description", "unknown")
@@ -159,61 +167,87 @@ def clock(offset_s: float) -> Finding:
     return Finding(level, "clock", f"{text}: set both by NTP")
 
 
-async def _durability(found: Target, server: str, monitor_url: str | None) -> Finding:
-    """A client isn't told; the embedded server's configuration is ours to read, any
+async def _durability(
+    found: Target, connection: bus.Bus, held: list[StreamInfo], monitor_urls: str
+) -> Finding:
+    """A client isn't told; the embedded servers' configuration is ours to read, any
     other server says it over its monitoring port.
     """
-    if found.directory is not None and monitor_url is None:
+    if found.directory is not None and not monitor_urls:
         names = nats_names(found.directory.recall().nats_servers)
-        files = [found.directory.nats_conf(name) for name in names]
+        confs = [found.directory.nats_conf(name) for name in names]
         try:
-            always = all(embedded.is_durable(file.read_text()) for file in files)
+            lax = [c for c in confs if not embedded.is_durable(c.read_text())]
         except OSError as error:
             text = f"{error.filename} can't be read: {error.strerror}"
             return Finding(Level.FAIL, "durability", text)
-        return durability(always, "as the server's default is")
-    if monitor_url is None:
-        host = urlsplit(found.nats_url.split(",", maxsplit=1)[0]).hostname
-        monitor_url = f"http://{host}:{MONITOR_PORT}"
-    try:
-        state = await asyncio.to_thread(_fetch, f"{monitor_url.rstrip('/')}/varz")
-    except (OSError, ValueError, urllib.error.URLError):
-        remedy = "see that it has sync_interval: always, or name --nats-monitor URL"
-        text = f"unknown, {monitor_url} does not say: {remedy}"
+        if lax:
+            text = f"{lax[0]} has no sync_interval: always: restart `cabrank up`"
+            return Finding(Level.FAIL, "durability", text)
+        return Finding(Level.OK, "durability", DURABLE)
+    ours = connection.server_name
+    holders = set().union(*(durability.holders(one, ours) for one in held)) or {ours}
+    urls = monitor_urls.split(",") if monitor_urls else _usual_monitors(found.nats_url)
+    told = {}
+    for url in urls:
+        with contextlib.suppress(OSError, ValueError):
+            server = await asyncio.to_thread(durability.ask, url)
+            told[server.name] = server
+    for name in sorted(holders & told.keys()):
+        if not told[name].always:
+            text = f"{told[name]}, so a power failure loses answered trips"
+            return Finding(Level.FAIL, "durability", f"{text}: {durability.REMEDY}")
+    if unknown := holders - told.keys():
+        remedy = "name it with --nats-monitor or CABRANK_NATS_MONITORING_URLS"
+        text = f"{durability.untold(unknown)} (sync_interval: always): {remedy}"
         return Finding(Level.WARN, "durability", text)
-    if state.get("server_id") != server:
-        text = f"unknown, {monitor_url} is another server: name --nats-monitor URL"
-        return Finding(Level.WARN, "durability", text)
-    config = state.get("jetstream", {}).get("config", {})
-    every_s = config.get("sync_interval", 0) / 1e9
-    return durability(bool(config.get("sync_always")), f"every {every_s:.0f} s")
+    return Finding(Level.OK, "durability", DURABLE)
 
 
-def durability(always: bool, otherwise: str) -> Finding:
-    if always:
-        text = "every acknowledged write is on disk (sync_interval: always)"
-        return Finding(Level.OK, "durability", text)
-    text = f"writes are synced {otherwise}, so a power failure loses answered trips"
-    remedy = "set jetstream { sync_interval: always } and restart the server"
-    return Finding(Level.FAIL, "durability", f"{text}: {remedy}")
+def _usual_monitors(nats_urls: str) -> list[str]:
+    hosts = (urlsplit(_with_scheme(url)).hostname for url in nats_urls.split(","))
+    return [f"http://{host}:{MONITOR_PORT}" for host in hosts]
 
 
-def _fetch(url: str) -> dict[str, Any]:
-    if urlsplit(url).scheme not in ("http", "https"):
-        msg = f"{url!r} is neither http nor https"
-        raise ValueError(msg)
-    # Past any proxy of the environment: it does not know this machine's servers.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(url, timeout=ANSWER_S) as answer:
-        said = json.load(answer)
-    if not isinstance(said, dict):
-        msg = f"{url!r} answers no JSON object"
-        raise TypeError(msg)
-    return said
+async def _ledgers(connection: bus.Bus) -> list[StreamInfo]:
+    """The streams that hold what was answered."""
+    js = connection.jetstream(timeout=ANSWER_S)
+    infos: list[StreamInfo] = []
+    while page := await js.streams_info(len(infos)):
+        infos += page
+    return [i for i in infos if streams.region_of_ledger(str(i.config.name))]
+
+
+def _replicas(found: Target) -> int:
+    if found.directory is None or settings.is_set("replicas"):
+        return settings.load().replicas
+    return min(found.directory.recall().nats_servers, REPLICAS_MAX)
+
+
+def copies(ledgers: list[StreamInfo], wanted: int) -> Finding:
+    """Whether each is kept as often as asked, and every copy is there."""
+    for info in ledgers:
+        name, kept = info.config.name, info.config.num_replicas or 1
+        if kept < wanted:
+            text = f"{name} is kept {kept} times, CABRANK_REPLICAS asks for {wanted}"
+            remedy = "see that so many servers are in the cluster, restart dispatchers"
+            return Finding(Level.FAIL, "copies", f"{text}: {remedy}")
+        others = (info.cluster.replicas if info.cluster else None) or []
+        for other in others:
+            if other.offline or not other.current:
+                state = "away" if other.offline else "behind"
+                text = f"{name}: the copy of {other.name} is {state}: look into its log"
+                return Finding(Level.WARN, "copies", text)
+    text = f"{len(ledgers)} ledgers, each kept {wanted} times or more"
+    return Finding(Level.OK, "copies", text)
+
+
+def _with_scheme(url: str) -> str:
+    return url if "//" in url else f"nats://{url}"
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url if "//" in url else f"nats://{url}")
+    parts = urlsplit(_with_scheme(url))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 

@@ -63,6 +63,8 @@ def environ(plan: Plan, **more: str) -> dict[str, str]:
     directory = plan.directory
     decided = {
         "nats_url": plan.nats_url,
+        # The embedded servers' configuration is ours, and durable.
+        "nats_monitoring_urls": "",
         "database_url": plan.database_url,
         "host": plan.host,
         "signing_key_file": str(directory.signing_key),

@@ -4,6 +4,7 @@ import gc
 import secrets
 from collections.abc import Awaitable, Callable
 
+from dispatcher.durability import Watch
 from dispatcher.placement import Placement
 from runtime import bus as buses
 from runtime import lifecycle, log, nats_login, ops, tracing
@@ -49,9 +50,13 @@ async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable
     placements.append(placement)
     await placement.join()
     service.spawn("placement", placement.run())
+    watch = Watch(bus, js, settings.region_list(), settings.monitoring_urls())
+    service.spawn("durability", watch.run())
 
     def missing() -> str | None:
-        return placement.missing() if bus.is_connected else "NATS is not connected"
+        if not bus.is_connected:
+            return "NATS is not connected"
+        return placement.missing() or watch.missing
 
     if settings.ops_port:
         ops.serve(settings.host, settings.ops_port, missing)

@@ -117,6 +117,11 @@ class Bus(Client):
         self._closing = True
         await super().close()
 
+    @property
+    def server_name(self) -> str:
+        """Of the server we are connected to."""
+        return str(self._server_info.get("server_name", ""))
+
     async def flush(self, timeout: int = FLUSH_TIMEOUT_S) -> None:  # noqa: ASYNC109
         """Return when the server has read all that was sent and subscribed before.
 

@@ -193,6 +193,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             "begins a trace",
         ),
     ] = 0.01
+    nats_monitoring_urls: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://[^,\\s]+(,https?://[^,\\s]+)*)?$",
+            description="monitoring endpoints of the NATS servers that hold the "
+            "ledger, such as http://HOST:8222, comma-separated: a dispatcher is not "
+            "ready unless each of them syncs every write",
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="least severe level that is logged"),
@@ -200,6 +209,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def region_list(self) -> list[str]:
         return [name.strip() for name in self.regions.split(",") if name.strip()]
+
+    def monitoring_urls(self) -> list[str]:
+        return [url for url in self.nats_monitoring_urls.split(",") if url]
 
     def origin_list(self) -> list[str]:
         return [o.strip().rstrip("/") for o in self.origins.split(",") if o.strip()]

@@ -1,5 +1,6 @@
 """`cabrank doctor` against a real nats-server and a real database."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from cabrank import ports
+from dispatcher.ledger import open_ledger
 from persistence import database, keys
+from runtime import bus as buses
 from tests.contract.cabrank.commands import run
 from tests.support import nats
 
@@ -117,7 +120,8 @@ def test_a_server_that_does_not_sync_every_write_fails(
         assert (status, level) == (0, "ok")
     else:
         assert (status, level) == (1, "FAIL")
-        assert "synced every 120 s" in text
+        assert "syncs only every 120 s" in text
+        assert "sync_interval: always" in text
 
 
 def test_the_monitor_of_another_server_proves_nothing(
@@ -132,10 +136,26 @@ def test_the_monitor_of_another_server_proves_nothing(
         other.start()
         url = f"http://127.0.0.1:{port}"
         _, found = doctor(tmp_path, "--nats-monitor", url, **system)
-    assert found["durability"] == (
-        "warn",
-        f"unknown, {url} is another server: name --nats-monitor URL",
-    )
+    level, text = found["durability"]
+    assert level == "warn"
+    assert "name it with --nats-monitor or CABRANK_NATS_MONITORING_URLS" in text
+
+
+def test_a_ledger_that_should_be_kept_three_times_fails(
+    tmp_path: Path, system: dict[str, str], nats_server: nats.NatsServer
+) -> None:
+    asyncio.run(make_ledger(nats_server.url))
+    assert doctor(tmp_path, **system)[1]["copies"][0] == "ok"
+    status, found = doctor(tmp_path, **system, CABRANK_REPLICAS="3")
+    assert status == 1
+    assert found["copies"][0] == "FAIL"
+    assert "kept 1 times, CABRANK_REPLICAS asks for 3" in found["copies"][1]
+
+
+async def make_ledger(url: str) -> None:
+    bus = await buses.connect(url, "test")
+    await open_ledger(bus.jetstream(), "main", bytes_max=-1, replicas=1)
+    await bus.close()
 
 
 def test_a_database_that_is_behind_fails(
