@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench conformance fuzz postgresql browser lock clean bench-smoke peers sim chaos
+.PHONY: up test check bench conformance fuzz postgresql prometheus browser lock clean bench-smoke peers sim chaos
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 up: $(VENV)/.run
 	exec $(BIN)/cabrank up $(ARGS)
 
-test: check postgresql browser
+test: check postgresql prometheus browser
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev
@@ -112,6 +112,21 @@ postgresql:
 	else \
 		echo "The tests need PostgreSQL's programs (initdb, postgres): install the" \
 			"package postgresql, or run make test as root on Debian." >&2; \
+		exit 1; \
+	fi
+
+# What dashboards and alerts are tested against.
+prometheus:
+	@command -v promtool >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Prometheus for the tests"; \
+		apt-get -qq update >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			prometheus >/dev/null \
+		|| { echo "apt-get could not install the package prometheus." >&2; exit 1; }; \
+	else \
+		echo "The tests need prometheus and promtool: install the package prometheus," \
+			"or run make test as root on Debian." >&2; \
 		exit 1; \
 	fi
 

@@ -7,6 +7,7 @@ keys/           signing.pem, jwks.json
 nats.conf nats/ the embedded nats-server and its JetStream store; of several servers
                 nats-1.conf nats-1/ and so on
 logs/<name>.log run/<name>.pid
+run/<name>.json where its /metrics is, for Prometheus's file_sd
 """
 
 import contextlib
@@ -162,12 +163,16 @@ class DataDir:
     def pid_file(self, name: str) -> Path:
         return self.run / f"{name}.pid"
 
+    def scrape_file(self, name: str) -> Path:
+        """Where its /metrics is, as Prometheus's file_sd reads it."""
+        return self.run / f"{name}.json"
+
     def log_file(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
     def forget_pids(self) -> None:
         """Remove the pid files; only who holds the lock may."""
-        for stale in self.run.glob("*.pid"):
+        for stale in (*self.run.glob("*.pid"), *self.run.glob("*.json")):
             stale.unlink(missing_ok=True)
 
 

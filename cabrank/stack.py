@@ -129,6 +129,7 @@ def gateway(
             environ(plan, port=port, listen_fds=listen_fds, ops_port=str(ops_port)),
             probes.http(ports.connectable(plan.host), ops_port),
             fds,
+            ports.url(ports.connectable(plan.host), ops_port).removeprefix("http://"),
         )
 
     return launch
@@ -148,6 +149,7 @@ def worker(plan: Plan, service: str) -> Callable[[], Launch]:
             command(service),
             environ(plan, ops_port=str(port)),
             probes.http(OPS_HOST, port),
+            metrics=f"{OPS_HOST}:{port}",
         )
 
     return launch

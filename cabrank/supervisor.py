@@ -7,6 +7,7 @@ own, so that a terminal's Ctrl-C reaches only `up`, which stops them in order.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -41,6 +42,8 @@ class Launch:
     probe: Probe
     fds: tuple[int, ...] = ()
     """Descriptors it inherits."""
+    metrics: str = ""
+    """HOST:PORT of its /metrics; empty: it has none."""
 
 
 def say(message: str) -> None:
@@ -120,6 +123,7 @@ class Supervised:
         ready."""
         self.log = children.directory.log_file(name)
         self._pid_file = children.directory.pid_file(name)
+        self._scrape_file = children.directory.scrape_file(name)
         self._children = children
         self._launch = launch
         """Called at each start: ports may differ."""
@@ -177,6 +181,10 @@ class Supervised:
 
     def _announce(self, pid: int) -> None:
         write(self._pid_file, f"{pid}\n")
+        if self._current is not None and self._current.metrics:
+            labels = {"job": self.name.rpartition("-")[0], "instance": self.name}
+            target = {"targets": [self._current.metrics], "labels": labels}
+            write(self._scrape_file, json.dumps([target]) + "\n")
 
     def successor(self) -> "Supervised":
         """One that is to take this one's place; both run until this one is stopped."""
@@ -231,6 +239,7 @@ class Supervised:
             named = int(self._pid_file.read_text())
             if self._process is not None and named == self._process.pid:
                 self._pid_file.unlink()
+                self._scrape_file.unlink(missing_ok=True)
 
 
 def _how_it_ended(status: int) -> str:

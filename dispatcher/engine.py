@@ -39,7 +39,7 @@ from schemas.rooms import (
     Presence,
     canonical,
 )
-from schemas.trips import Trip
+from schemas.trips import TERMINAL, Status, Trip
 
 __all__ = [
     "Decided",
@@ -100,6 +100,14 @@ class Engine:
     @property
     def active_trips(self) -> int:
         return len(self._state.trips)
+
+    @property
+    def trips(self) -> dict[Status, int]:
+        """How many trips have which status; those that ended are not held."""
+        counts = {status: 0 for status in Status if status not in TERMINAL}
+        for held in self._state.trips.values():
+            counts[held.trip.status] += 1
+        return counts
 
     @property
     def rooms(self) -> tuple[int, int, int]:

@@ -384,6 +384,8 @@ class Lead:
         self._swept_s = now_s
         self._engine.sweep(self._now_ms())
         region = self._ledger.region
+        for status, count in self._engine.trips.items():
+            metrics.trips.labels(region, status.value).set(count)
         rooms, members, messages = self._engine.rooms
         metrics.rooms_peopled.labels(region).set(rooms)
         metrics.members.labels(region).set(members)

@@ -128,3 +128,20 @@ messages_held = Gauge(
 gateways = Gauge(
     "cabrank_dispatcher_gateways", "Gateways heard of in the last seconds", ["region"]
 )
+trips = Gauge(
+    "cabrank_dispatcher_trips", "Trips that have not ended", ["region", "status"]
+)
+
+
+def begin(region: str) -> None:
+    """Count from zero what has not happened yet: a counter that appears with its first
+    event shows no increase.
+    """
+    for reason in ("late", "unreadable", "queue", "undeliverable"):
+        dropped.labels(region, reason)
+    for counter in (decide_exceptions, appends_retried, takeovers, bad_records):
+        counter.labels(region)
+    for why in ("deposed", "full", "unknown", "resigned", "unsent"):
+        step_downs.labels(region, why)
+    for gauge in (leads, lag_records, queue_commands):
+        gauge.labels(region).set(0)

@@ -74,6 +74,7 @@ class Region:
             trip_room_ttl_ms=int(settings.trip_room_ttl_s * 1000),
         )
         self._engine = Engine(name, self._limits)
+        metrics.begin(name)
         self._n = 0
         """The last record the engine has applied."""
         self._epoch = 0

@@ -13,6 +13,7 @@ from dispatcher import metrics
 from dispatcher.follower import Follower
 from dispatcher.ledger import Ledger
 from schemas.streams import WRITER_DURABLE
+from schemas.trips import Status
 
 INTERVAL_S = 5.0
 """A third of Prometheus's usual scrape interval."""
@@ -24,6 +25,10 @@ _GAUGES = (
     metrics.ledger_last_record,
     metrics.unwritten_records,
     metrics.unwritten_seconds,
+    metrics.rooms_peopled,
+    metrics.members,
+    metrics.messages_held,
+    metrics.gateways,
 )
 
 
@@ -56,3 +61,5 @@ def forget(region: str) -> None:
     """This process leads no more: what it knew is the next leader's to tell."""
     for gauge in _GAUGES:
         gauge.remove(region)
+    for status in Status:
+        metrics.trips.remove(region, status.value)

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from schemas.refusals import Code
+
 CONNECTIONS = Gauge(
     "cabrank_gateway_connections", "Live WebSocket sessions by role", ["role"]
 )
@@ -11,6 +13,8 @@ WRITES = Counter(
 )
 BYTES_OUT = Counter("cabrank_gateway_sent_bytes", "Bytes written to WebSockets")
 REFUSALS = Counter("cabrank_gateway_refusals_total", "Refused frames by code", ["code"])
+for _code in Code:  # one that appears with its first event shows no increase
+    REFUSALS.labels(_code.value)
 CLOSES = Counter("cabrank_gateway_closes_total", "Closes by us, by code", ["code"])
 HANDSHAKES = Counter(
     "cabrank_gateway_handshakes_total", "Upgrade requests by HTTP status", ["status"]

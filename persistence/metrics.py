@@ -47,6 +47,10 @@ rows = Counter(
 dead_letters = Counter(
     "cabrank_persistence_dead_letters", "Events and records that can't become rows"
 )
+database_away = Gauge(
+    "cabrank_persistence_database_away",
+    "1 while the database takes no batch, and records are handed back",
+)
 retries = Counter(
     "cabrank_persistence_retries",
     "Batches handed back because the database was away, by kind of error",

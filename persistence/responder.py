@@ -71,6 +71,8 @@ class Responder:
         are refused with `invalid_data`. Before `start`.
         """
         self._operations.append(_Operation(subject, shape, handler))
+        metrics.request_seconds.labels(subject)  # its first request is an increase
+        metrics.requests.labels(subject, "answered")
 
     def start(self) -> None:
         for operation in self._operations:

@@ -185,6 +185,7 @@ class Writer:
                 size += len(delivery.payload)
                 taken.append(delivery)
         del self._arrived[:count]
+        metrics.held_records.set(len(self._arrived))
         if not self._arrived:
             self._some.clear()
         return taken
@@ -259,6 +260,7 @@ class Writer:
                     )
         if self.failing is not None:
             log.info("the database is back")
+            metrics.database_away.set(0)
         self.failing = None
         self._backoff_s = 0
         return True
@@ -296,6 +298,7 @@ class Writer:
         self._backoff_s = min(longest, max(first, self._backoff_s * 2))
         self.failing = failures.kind(error)
         metrics.retries.labels(self.failing).inc()
+        metrics.database_away.set(1)
         log.warning(
             "the database did not take a batch; it comes again",
             error=str(error)[:500],

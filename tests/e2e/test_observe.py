@@ -1,0 +1,120 @@
+"""Dashboards, rules, alerts and `cabrank top` against a system that had work to do."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import bearer
+from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
+from tests.support.stack import Stack, cabrank
+
+LIMIT_S = 60
+DASHBOARDS = ROOT / "deploy" / "observe" / "grafana" / "dashboards"
+COMPARISON = re.compile(r" (?:[<>]=?|==|!=) [0-9.]+\Z")
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system in which every kind of thing has happened."""
+    stack = Stack(
+        tmp_path_factory.mktemp("observed") / "data",
+        *("--dispatchers", "2", "--gateways", "2"),
+        settings={"CABRANK_LEDGER_BYTES_MAX": "1000000000"},
+    )
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    worked: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    made = Prometheus(tmp_path_factory.mktemp("p") / "prometheus", worked.data_dir)
+    with made.running() as running:
+        simulated = cabrank(
+            *("simulate", "--riders", "4", "--drivers", "3", "--duration", "5"),
+            *("--url", worked.url, "--url", worked.gateway(2)),
+            *("--data-dir", str(worked.data_dir), "--seed", "1"),
+        )
+        assert simulated.returncode == 0, simulated.stdout + simulated.stderr
+        yield running
+
+
+def dashboard_queries() -> list[str]:
+    found = []
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            found += [target["expr"] for target in panel.get("targets", ())]
+    assert len(found) > 60
+    return found
+
+
+def test_every_query_of_the_dashboards_and_alerts_finds_data(
+    worked: Stack, prometheus: Prometheus
+) -> None:
+    headers = bearer(worked.people("rider", 1)[0])
+    alerts = prometheus.alerts()
+    assert len(alerts) > 20
+    left_sides = [COMPARISON.sub("", alert["query"]) for alert in alerts]
+    queries = dashboard_queries() + left_sides
+    missing = {
+        query.replace("$region", ".*").replace("$__rate_interval", "5m")
+        for query in queries
+    }
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        missing = {query for query in missing if not prometheus.has_data(query)}
+        if not missing:
+            break
+        assert time.monotonic() < deadline, "\n".join(sorted(missing))
+        for path in ("/api/trips", "/api/trips/none", "/api/me", "/nowhere"):
+            httpx.get(f"{worked.url}{path}", headers=headers, trust_env=False)
+        time.sleep(0.2)
+    firing = [a["name"] for a in prometheus.alerts() if a["state"] == "firing"]
+    assert firing == []
+
+
+def test_the_dashboards_are_what_their_table_says() -> None:
+    names: dict[str, object] = {"__name__": "make", "__file__": ""}
+    path = DASHBOARDS.parent / "make.py"
+    names["__file__"] = str(path)
+    exec(compile(path.read_text(), path, "exec"), names)
+    documents = names["documents"]()  # type: ignore[operator]
+    assert {p.name: p.read_text() for p in DASHBOARDS.glob("*.json")} == documents
+
+
+def test_promtool_takes_the_rules_and_alerts_fire_when_they_should() -> None:
+    files = [CONFIG / "rules.yml", CONFIG / "alerts.yml"]
+    for arguments in (
+        ["check", "rules", *files],
+        ["check", "config", CONFIG / "prometheus.yml"],
+        ["test", "rules", CONFIG / "alerts.test.yml"],
+    ):
+        done = subprocess.run(
+            [program("promtool"), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_its_section_in_the_runbook_and_each_section_its_alert() -> None:
+    text = (CONFIG / "alerts.yml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", text)
+    links = re.findall(r"runbook_url: (\S+)", text)
+    assert links == [f"docs/RUNBOOK.md#{name.lower()}" for name in alerts]
+    runbook = (ROOT / "docs" / "RUNBOOK.md").read_text()
+    sections = re.findall(r"^### (Cabrank\w+)$", runbook, re.MULTILINE)
+    assert sorted(sections) == sorted(alerts)
+    for section in re.split(r"^### ", runbook, flags=re.MULTILINE)[1:]:
+        for part in ("**Means**", "**Look**", "**Do**"):
+            assert part in section, section.partition("\n")[0]
+    tested = re.findall(r'alertname="(\w+)"', (CONFIG / "alerts.test.yml").read_text())
+    assert set(alerts) <= set(tested)
