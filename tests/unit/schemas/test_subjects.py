@@ -17,10 +17,13 @@ ONE_TOKEN: list[Callable[[str], str]] = [
     subjects.locations,
     subjects.leader,
     subjects.ping,
+    subjects.handover,
     subjects.ledger,
     subjects.accounts,
     subjects.history,
     subjects.revoked,
+    subjects.operations,
+    subjects.erased,
     subjects.token,
 ]
 TWO_TOKENS: list[Callable[[str, str], str]] = [
