@@ -215,6 +215,10 @@ class Supervised:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(sign)
 
+    def start_again(self) -> None:
+        """Ask it to end; another takes its place."""
+        self._signal(signal.SIGTERM)
+
     async def stop(self, limit_s: float) -> bool:
         """Ask it to end, and kill it when that takes longer than `limit_s`.
 

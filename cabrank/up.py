@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cabrank import embedded, ports, stack
+from cabrank import embedded, fulldisk, ports, stack
 from cabrank.datadir import DataDir, Remembered
 from cabrank.errors import StackError, UsageError, sentence
 from cabrank.rolling import RESTART, Rolling
@@ -162,13 +162,13 @@ class Up:
             loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         asked = asyncio.create_task(self._asked.wait())
         starting = asyncio.create_task(self._start())
-        rolling = asyncio.create_task(self._rolling.run(starting))
+        tending = asyncio.create_task(self._tend(starting))
         try:
-            await self._until_ended(asked, starting, rolling)
+            await self._until_ended(asked, starting, tending)
         finally:
             starting.cancel()
-            rolling.cancel()
-            await asyncio.gather(starting, rolling, return_exceptions=True)
+            tending.cancel()
+            await asyncio.gather(starting, tending, return_exceptions=True)
             self._stop_listening()
             await self._stop()
             asked.cancel()
@@ -178,10 +178,10 @@ class Up:
         self,
         asked: asyncio.Task[bool],
         starting: asyncio.Task[None],
-        rolling: asyncio.Task[None],
+        tending: asyncio.Task[None],
     ) -> None:
         """Return when asked to stop; raise what makes going on senseless."""
-        watched: set[asyncio.Future[Any]] = {asked, starting, rolling, self.failed}
+        watched: set[asyncio.Future[Any]] = {asked, starting, tending, self.failed}
         while True:
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if asked in done:
@@ -189,6 +189,13 @@ class Up:
             for future in done:
                 future.result()
             watched.discard(starting)
+
+    async def _tend(self, starting: asyncio.Task[None]) -> None:
+        """What is done while all runs; until cancelled."""
+        await asyncio.wait({starting})
+        store = self.plan.directory.nats_store
+        servers = [(server, store(server.name)) for server in self.stages[-1]]
+        await asyncio.gather(self._rolling.run(starting), fulldisk.watch(servers))
 
     def _hung_up(self) -> None:
         """The terminal is gone: stop. It is still there, or never was: restart."""
