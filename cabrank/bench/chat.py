@@ -9,8 +9,6 @@ heard. Every message is durable before its sender is answered.
 import asyncio
 import contextlib
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +16,10 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from cabrank.bench import cpu, system
+from cabrank.bench import system, windows
 from cabrank.bench.chat_orders import Order, Summary, Window
 from cabrank.bench.orders import Member
-from cabrank.load import LoadError, report
+from cabrank.load import report
 from cabrank.load.users import Account, from_data_dir, sign_up
 from cabrank.load.web import Web
 from cabrank.load.wire import base_url
@@ -29,6 +27,7 @@ from schemas.codec import decode, encode
 from schemas.trips import Role
 
 WARM_UP_BURSTS = 5
+CHATTER = ("-m", "cabrank.bench.chatter")
 
 
 class Run(Struct):
@@ -62,35 +61,6 @@ async def _users(base: str, data_dir: Path | None, count: int) -> list[Account]:
     made = await sign_up(web, Role.RIDER, count, lambda: None)
     web.close()
     return made
-
-
-def _measure(order: Order, data_dir: Path | None) -> tuple[list[Run], Summary]:
-    """Run the members and sample the system's CPU at the windows' edges.
-
-    Raises:
-        LoadError: their process died.
-    """
-    runs: list[Run] = []
-    before: dict[tuple[str, int], float] = {}
-    crowd = subprocess.Popen(
-        [sys.executable, "-m", "cabrank.bench.chatter"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert crowd.stdin is not None
-    assert crowd.stdout is not None
-    crowd.stdin.write(encode(order))
-    crowd.stdin.close()
-    for line in crowd.stdout:
-        now = cpu.snapshot(data_dir) if data_dir is not None else {}
-        if line.startswith(b'{"started"'):
-            before = now
-        elif line.startswith(b'{"lost"'):
-            crowd.wait()
-            return runs, decode(line, Summary)
-        else:
-            runs.append(_run(decode(line, Window), cpu.by_service(before, now)))
-    raise LoadError(f"The members' process ended with status {crowd.wait()}.")
 
 
 def _run(window: Window, used_s: dict[str, float]) -> Run:
@@ -145,7 +115,9 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
         order = Order(
             base, by_room, WARM_UP_BURSTS, runs, bursts, burst, rate, duration
         )
-        made, summary = _measure(order, data_dir)
+        found, last = windows.run(CHATTER, order, data_dir)
+    made = [_run(decode(line, Window), used_s) for line, used_s in found]
+    summary = decode(last, Summary)
     outcome = Outcome(rooms, members, made, summary.lost, summary.troubles)
     if as_json:
         print(msgspec.json.format(encode(outcome)).decode())

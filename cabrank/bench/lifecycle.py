@@ -6,8 +6,6 @@ both. At the end the history must hold each of them.
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +14,12 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from cabrank.bench import cpu, output, system
+from cabrank.bench import output, system, windows
 from cabrank.bench.orders import Member, Order, Summary, Window
 from cabrank.bench.pair import STEPS
 from cabrank.bench.rows import Sheet, middle
 from cabrank.bench.subject import GATEWAY
-from cabrank.load import LoadError, report
+from cabrank.load import report
 from cabrank.load.users import Account, from_data_dir, sign_up
 from cabrank.load.web import Web
 from cabrank.load.wire import base_url
@@ -81,33 +79,14 @@ async def _users(
 def measure(
     order: Order, data_dir: Path | None, program: tuple[str, ...] = GENERATOR
 ) -> tuple[list[Run], Summary]:
-    """Run the generator and sample the system's CPU at its windows' edges.
+    """What `program` measures, and what it says in the end.
 
     Raises:
-        LoadError: the generator died.
+        LoadError: it died.
     """
-    runs: list[Run] = []
-    before: dict[tuple[str, int], float] = {}
-    generator = subprocess.Popen(  # noqa: S603 (our own modules)
-        [sys.executable, *program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert generator.stdin is not None
-    assert generator.stdout is not None
-    generator.stdin.write(encode(order))
-    generator.stdin.close()
-    for line in generator.stdout:
-        now = cpu.snapshot(data_dir) if data_dir is not None else {}
-        if line.startswith(b'{"started"'):
-            before = now
-        elif line.startswith(b'{"trips":{'):
-            generator.wait()
-            return runs, decode(line, Summary)
-        else:
-            used = cpu.by_service(before, now)
-            runs.append(_run(decode(line, Window), used))
-    raise LoadError(f"The load generator ended with status {generator.wait()}.")
+    found, summary = windows.run(program, order, data_dir)
+    runs = [_run(decode(line, Window), used_s) for line, used_s in found]
+    return runs, decode(summary, Summary)
 
 
 def _run(window: Window, used_s: dict[str, float]) -> Run:

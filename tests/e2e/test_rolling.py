@@ -2,9 +2,12 @@
 
 import asyncio
 import itertools
+import os
 import signal
+import sys
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -153,6 +156,63 @@ def test_a_restart_of_what_does_not_run_is_refused(own_stack: Start) -> None:
     done = cabrank("restart", "--data-dir", str(stack.data_dir))
     assert done.returncode == 2
     assert "No `cabrank up` runs" in done.stderr
+
+
+async def test_a_successor_that_cannot_start_leaves_everything_as_it_was(
+    own_stack: Start,
+) -> None:
+    stack = own_stack()
+    before = stack.pids()
+    key = stack.data_dir / "keys" / "signing.pem"  # what the first in order reads
+    key.write_bytes(b"no key")
+    complaints = stack.data_dir.with_suffix(".stderr")
+    assert stack.process is not None
+    stack.process.send_signal(signal.SIGUSR1)
+    await until(
+        lambda: "the restart is given up" in complaints.read_text(), "the end", 60
+    )
+    assert stack.pids() == before
+    assert all(alive(pid) for pid in before.values())
+    assert stack.is_ready()
+
+
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "cabrank", *sys.argv[1:]])
+"""
+
+
+async def test_the_end_of_its_terminal_ends_up_and_all_it_started(
+    tmp_path: Path,
+) -> None:
+    ours, its = os.openpty()
+    data_dir = tmp_path / "data"
+    up = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ON_A_TERMINAL, "up", "--port", "0"),
+        *("--data-dir", str(data_dir)),
+        stdin=its,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=its,
+        start_new_session=True,
+    )
+    os.close(its)
+    try:
+        assert up.stdout is not None
+        line = await asyncio.wait_for(up.stdout.readline(), 60)
+        assert line.startswith(b"cabrank ready"), line
+        pids = [int(file.read_text()) for file in (data_dir / "run").glob("*.pid")]
+        assert len(pids) == 4
+        os.close(ours)  # as when its window is closed
+        ours = -1
+        assert await asyncio.wait_for(up.wait(), 45) == 0
+        assert not any(map(alive, pids))
+    finally:
+        if ours >= 0:
+            os.close(ours)
+        if up.returncode is None:
+            up.kill()
+            await up.wait()
 
 
 def connections(url: str) -> int:
