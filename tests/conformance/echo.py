@@ -33,6 +33,7 @@ class EchoEdge:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.origins: list[str] = []
+        self.proxies = ()
         self.connections: set[Connection] = set()
         self.wheel = Wheel(time.monotonic())
         self.crowd = Crowd(limits, lambda _: 0)
