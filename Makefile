@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench conformance fuzz postgresql prometheus browser lock clean bench-smoke peers sim chaos
+.PHONY: strace up test check bench conformance fuzz postgresql prometheus browser lock clean bench-smoke peers sim chaos
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 up: $(VENV)/.run
 	exec $(BIN)/cabrank up $(ARGS)
 
-test: check postgresql prometheus browser
+test: check postgresql prometheus strace browser
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev
@@ -99,6 +99,16 @@ $(VENV)/.dev: pyproject.toml requirements-dev.lock | $(BIN)/python
 	$(PIP) install --no-deps -e .
 	@$(PIP) check || { echo "requirements-dev.lock is behind pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@ $(VENV)/.run
+
+# tests/chaos watches nats-server's fsyncs by it, and leaves that out where it is missing.
+strace:
+	@command -v strace >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing strace for the tests"; \
+		apt-get -qq update >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			strace >/dev/null || echo "strace can't be installed; a test is left out"; \
+	fi
 
 # The tests start a PostgreSQL of their own; only its programs must be there.
 postgresql:

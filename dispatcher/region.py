@@ -305,7 +305,8 @@ class Region:
             while not self._resigned.is_set():
                 await asyncio.sleep(TICK_S)
                 if time.monotonic() - purged_s >= FULL_RETRY_S:
-                    await self._purge()
+                    # To go on is worth more than what `rebuild` could go back to.
+                    await self._purge(kept_days=0)
                     purged_s = time.monotonic()
                 refuser.collect()
                 fate = await self._append(payload, n, n - 1)
@@ -387,8 +388,14 @@ class Region:
         except UNREACHABLE as error:
             log.warning("ledger not surveyed", region=self.name, error=repr(error))
 
-    async def _purge(self) -> None:
+    async def _purge(self, kept_days: float | None = None) -> None:
         try:
-            await retention.purge(self._js, self._ledger, self._store, self._follower)
+            await retention.purge(
+                self._js,
+                self._ledger,
+                self._store,
+                self._follower,
+                kept_days=kept_days,
+            )
         except UNREACHABLE as error:
             log.warning("ledger not purged", region=self.name, error=repr(error))

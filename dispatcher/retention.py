@@ -23,10 +23,16 @@ INTERVAL_S = 60.0
 
 
 async def purge(
-    js: JetStreamContext, ledger: Ledger, store: SnapshotStore, follower: Follower
+    js: JetStreamContext,
+    ledger: Ledger,
+    store: SnapshotStore,
+    follower: Follower,
+    *,
+    kept_days: float | None = None,
 ) -> None:
     """Purge up to the least of persistence's ack floor, the snapshot's replay start
-    and a week ago. Without persistence or without a snapshot, nothing.
+    and `kept_days` ago (None: `KEPT_DAYS`). Without persistence or without a snapshot,
+    nothing.
 
     Raises: one of `ledger.UNREACHABLE`: not purged, try again later.
     """
@@ -38,7 +44,8 @@ async def purge(
     if consumer.ack_floor is None or head is None:
         return
     held = await extent(js, ledger)
-    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(days=KEPT_DAYS)
+    days = KEPT_DAYS if kept_days is None else kept_days
+    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(days=days)
     young = await follower.first_since(since)
     keep_from = min(
         consumer.ack_floor.stream_seq + 1,

@@ -122,12 +122,29 @@ def plain_engine(url: str) -> Engine:
         )
         _make_sqlite_durable(made)
         return made
-    return create_engine(
+    made = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         connect_args=POSTGRES_CONNECT,
         pool_size=1,
         max_overflow=0,
     )
+    _make_postgres_durable(made)
+    return made
+
+
+def _make_postgres_durable(made: Engine) -> None:
+    """A commit waits for the disk, though the server's default says that it need not:
+    what is committed is acknowledged, and then never written again. Stricter settings
+    (`remote_apply`) stay.
+    """
+
+    @event.listens_for(made, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
 
 
 def _make_sqlite_durable(made: Engine) -> None:

@@ -53,8 +53,14 @@ class Keeper:
         engine = Engine("main", Limits(request_ttl_ms=1))
         await self.store.save(snapshots.of(engine, self.ledger, n))
 
-    async def first_after_purge(self) -> int:
-        await retention.purge(self.book.js, self.ledger, self.store, self.follower)
+    async def first_after_purge(self, kept_days: float | None = None) -> int:
+        await retention.purge(
+            self.book.js,
+            self.ledger,
+            self.store,
+            self.follower,
+            kept_days=kept_days,
+        )
         return (await self.book.js.stream_info(self.ledger.stream)).state.first_seq
 
 
@@ -94,6 +100,14 @@ async def test_a_week_s_records_are_kept(keeper: Keeper) -> None:
     await keeper.snapshot(RECORDS)
     await keeper.persisted(RECORDS)
     assert await keeper.first_after_purge() == 1
+
+
+async def test_a_full_ledger_lets_go_of_what_is_young_but_not_of_what_is_unwritten(
+    keeper: Keeper,
+) -> None:
+    await keeper.snapshot(9)
+    await keeper.persisted(4)
+    assert await keeper.first_after_purge(kept_days=0) == 5
 
 
 @pytest.mark.usefixtures("no_age")

@@ -130,3 +130,19 @@ def test_postgres_refuses_a_zero_byte_and_only_that_event_is_lost(
     assert len(tables.all(TripEventRow)) == 1
     tables.store.close()
     tables.engine.dispose()
+
+
+def test_a_writer_s_commit_waits_for_the_disk(
+    database_url: str,
+) -> None:
+    """The tests' PostgreSQL says by itself that it need not."""
+    engine = database.plain_engine(database_url)
+    is_sqlite = database_url.startswith("sqlite")
+    question = "PRAGMA synchronous" if is_sqlite else "SHOW synchronous_commit"
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(question).scalar_one()
+        if is_sqlite:
+            journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+            assert journal == "wal"
+    engine.dispose()
+    assert found == (2 if is_sqlite else "on")
