@@ -414,6 +414,38 @@ def doctor(
 
 
 @app.command()
+def top(
+    *,
+    data_dir: DataDirOption = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(help="A process's metrics, http://HOST:PORT; once for each."),
+    ] = None,
+    interval: Annotated[
+        float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")
+    ] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="One frame, then end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON a frame.")
+    ] = False,
+    svg: Annotated[
+        Path | None, typer.Option(help="Draw one frame into this file.")
+    ] = None,
+) -> int:
+    """Show regions, leaders, rates and lags, live; q ends."""
+    from cabrank.top.app import run as show
+
+    return show(
+        data_dir,
+        metrics or [],
+        interval_s=interval,
+        once=once,
+        as_json=as_json,
+        svg=svg,
+    )
+
+
+@app.command()
 def verify(
     data_dir: DataDirOption = None,
     wait: Annotated[

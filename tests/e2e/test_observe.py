@@ -1,15 +1,22 @@
 """Dashboards, rules, alerts and `cabrank top` against a system that had work to do."""
 
 import json
+import os
+import pty
 import re
+import select
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import bearer
+from tests.support.nats import free_port
 from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
 from tests.support.stack import Stack, cabrank
 
@@ -118,3 +125,90 @@ def test_each_alert_has_its_section_in_the_runbook_and_each_section_its_alert() 
             assert part in section, section.partition("\n")[0]
     tested = re.findall(r'alertname="(\w+)"', (CONFIG / "alerts.test.yml").read_text())
     assert set(alerts) <= set(tested)
+
+
+def top(*options: str) -> dict[str, Any]:
+    """One frame of `cabrank top --json`."""
+    done = cabrank("top", "--once", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    frame: dict[str, Any] = json.loads(done.stdout)
+    return frame
+
+
+def test_top_shows_one_frame_of_a_running_system(worked: Stack) -> None:
+    frame = top("--data-dir", str(worked.data_dir))
+    (region,) = frame["regions"]
+    assert region["name"] == "main"
+    assert {region["leader"], *region["standbys"]} == {"dispatcher-1", "dispatcher-2"}
+    assert region["epoch"] > 0
+    names = ["dispatcher-1", "dispatcher-2", "gateway-1", "gateway-2", "persistence-1"]
+    assert [process["name"] for process in frame["processes"]] == names
+    assert all(process["is_up"] for process in frame["processes"])
+    drawn = cabrank("top", "--once", "--data-dir", str(worked.data_dir))
+    assert drawn.returncode == 0
+    assert region["leader"] in drawn.stdout
+
+
+def test_top_takes_addresses_and_says_when_nobody_answers(worked: Stack) -> None:
+    (group,) = json.loads((worked.data_dir / "run" / "gateway-1.json").read_text())
+    frame = top("--metrics", group["targets"][0])
+    (process,) = frame["processes"]
+    assert (process["job"], process["is_up"]) == ("gateway", True)
+    nobody = cabrank("top", "--once", "--metrics", f"127.0.0.1:{free_port()}")
+    assert nobody.returncode == 1
+    assert "no answer" in nobody.stdout
+    wrong = cabrank("top", "--once", "--metrics", "ftp://x")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_top_goes_on_while_a_leader_dies_and_comes_back(worked: Stack) -> None:
+    command = [sys.executable, "-m", "cabrank", "top", "--json", "--interval", "0.2"]
+    command += ["--data-dir", str(worked.data_dir)]
+    watching = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert watching.stdout is not None
+    try:
+        frames = map(json.loads, watching.stdout)
+        regions = (region for frame in frames for region in frame["regions"])
+        before = next(region for region in regions if region["leader"] is not None)
+        worked.kill(before["leader"])
+        for frame in frames:  # pytest's time limit ends it
+            later = [
+                region
+                for region in frame["regions"]
+                if region["leader"] is not None and region["epoch"] > before["epoch"]
+            ]
+            if later and all(process["is_up"] for process in frame["processes"]):
+                break
+        watching.terminate()
+        assert watching.wait(30) == 0
+    finally:
+        watching.kill()
+        watching.wait()
+
+
+def test_q_ends_the_live_view_and_leaves_the_terminal_as_it_was(worked: Stack) -> None:
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "cabrank", "top", "--data-dir", str(worked.data_dir)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
+    )
+    try:
+        seen = b""
+        while b"q or Ctrl-C ends" not in seen:  # pytest's time limit ends it
+            seen += os.read(ours, 65536)
+        assert b"gateway-1" in seen
+        os.write(ours, b"q")
+        while select.select([ours], [], [], 0.1)[0] or watching.poll() is None:
+            if select.select([ours], [], [], 0)[0]:
+                seen += os.read(ours, 65536)
+        assert watching.wait(30) == 0
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        watching.kill()
+        watching.wait()
+        os.close(ours)
+        os.close(theirs)

@@ -1,0 +1,89 @@
+"""Asks processes for their metrics: which ones, and all at once.
+
+Who does not answer is left out: `top` is for when things die.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from cabrank.datadir import DEFAULT, DataDir
+from cabrank.errors import UsageError
+from cabrank.top.figures import Target
+from cabrank.top.sample import Sample, parse
+
+ANSWER_S = 2.0
+"""One that takes longer hangs, and is shown so."""
+
+Find = Callable[[], list[Target]]
+
+
+def by_urls(urls: list[str]) -> Find:
+    """Processes named one by one: `http://HOST:PORT/metrics`, the path may be left out.
+
+    Raises:
+        UsageError: one is no such URL.
+    """
+    targets = []
+    for url in urls:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"{url!r} is no URL of metrics, such as http://host:9000.")
+        path = parts.path.rstrip("/") or "/metrics"
+        address = f"{parts.scheme}://{parts.netloc}{path}"
+        targets.append(Target(parts.netloc, "", address))
+    return lambda: targets
+
+
+def by_data_dir(data_dir: Path | None) -> Find:
+    """Those of a `cabrank up`, as it notes them: read anew each time, since a process
+    that was restarted may have moved.
+
+    Raises:
+        UsageError: nothing was ever started there.
+    """
+    directory = DataDir(data_dir or DEFAULT)
+    if not directory.exists():
+        raise UsageError(
+            f"Nothing was started in {directory.root} yet: run `cabrank up` on it "
+            "first, name another with --data-dir, or processes with --metrics."
+        )
+    return lambda: _noted(directory)
+
+
+def _noted(directory: DataDir) -> list[Target]:
+    found = []
+    for path in sorted(directory.run.glob("*.json")):
+        try:
+            (group,) = json.loads(path.read_text())
+            address = f"http://{group['targets'][0]}/metrics"
+            found.append(Target(path.stem, group["labels"]["job"], address))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue  # it is being replaced, or was this moment
+    return found
+
+
+async def scrape(client: httpx.AsyncClient, targets: list[Target]) -> dict[str, Sample]:
+    """By address; who did not answer is missing."""
+    got = await asyncio.gather(*(_one(client, target.address) for target in targets))
+    return {
+        target.address: sample
+        for target, sample in zip(targets, got, strict=True)
+        if sample is not None
+    }
+
+
+async def _one(client: httpx.AsyncClient, address: str) -> Sample | None:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            answer = await client.get(address)
+        if answer.status_code != httpx.codes.OK:
+            return None
+        return parse(answer.text, time.monotonic())
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError):
+        return None
