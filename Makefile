@@ -21,13 +21,43 @@ up: $(VENV)/.run
 	exec $(BIN)/cabrank up $(ARGS)
 
 test: check postgresql prometheus strace browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not containers" $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: containers audit sbom image-twice
+
+# compose.yaml and the services against servers in containers. With Docker: the official
+# images; on Debian as root without it: tests/containers/engine.sh. With neither: local
+# processes, and the tests of compose.yaml are left out.
+containers: $(VENV)/.dev postgresql
+	@tests/containers/engine.sh sh -ec 'docker compose build --quiet; \
+		CABRANK_CONTAINERS=required exec $(BIN)/python -m pytest -m containers \
+		tests/containers $(ARGS)'; status=$$?; \
+	test $$status = 75 || exit $$status; \
+	$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+# Known vulnerabilities of what the lock file names (pip-audit).
+audit: $(VENV)/supply/.done
+	@$(VENV)/supply/bin/pip-audit --progress-spinner off --disable-pip --require-hashes \
+		--format json --requirement requirements.lock 2>$(VENV)/supply/log \
+		| $(BIN)/python deploy/supply/audit.py
+
+# What is in it: CycloneDX 1.6.
+sbom: $(VENV)/supply/.done
+	@mkdir -p dist
+	@$(VENV)/supply/bin/cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --output-reproducible --of JSON \
+		--output-file dist/sbom.json 2>$(VENV)/supply/log || { cat $(VENV)/supply/log; exit 1; }
+	@echo dist/sbom.json
+
+# Builds the image twice without a cache and compares its layers.
+image-twice: $(VENV)/.dev
+	@tests/containers/engine.sh tests/containers/twice.sh
 
 bench: $(VENV)/.run
 	$(BIN)/cabrank bench lifecycle $(ARGS)
@@ -87,6 +117,12 @@ $(BIN)/python:
 		echo "$(PYTHON) can't make a virtual environment: install its venv and pip" \
 			"(on Debian: apt-get install python3-venv)." >&2; \
 		exit 1; }
+
+# Apart from what is audited.
+$(VENV)/supply/.done: Makefile | $(BIN)/python
+	@$(BIN)/python -m venv --without-pip $(@D)
+	@$(PIP) --python $(@D)/bin/python install pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
 
 $(VENV)/.run: pyproject.toml requirements.lock | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements.lock
@@ -156,13 +192,15 @@ browser:
 		exit 1; \
 	fi
 
-LOCKED := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --quiet --no-header
 
+# The third: what builds the image's wheels (hatchling ours, setuptools that of nkeys).
 lock: | $(BIN)/python
 	$(PIP) install uv
-	$(LOCKED) $(ARGS) --extra otel -o requirements.lock
-	$(LOCKED) $(ARGS) --extra dev -o requirements-dev.lock
+	$(LOCKED) pyproject.toml $(ARGS) --extra otel -o requirements.lock
+	$(LOCKED) pyproject.toml $(ARGS) --extra dev -o requirements-dev.lock
+	printf 'hatchling>=1.27\nsetuptools>=80\n' | $(LOCKED) - $(ARGS) -o requirements-build.lock
 
 clean:
 	rm -rf $(VENV) build dist reports .pytest_cache .mypy_cache .ruff_cache \

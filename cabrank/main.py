@@ -181,6 +181,24 @@ def nats_auth(
     return 0
 
 
+@app.command("secrets")
+def secrets_(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="deploy/secrets, for compose.yaml.")
+    ],
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Of this host, for the proxy's certificate; several times."),
+    ] = None,
+) -> int:
+    """Make what compose.yaml's containers must know, where it is missing."""
+    from cabrank import secrets
+
+    for line in secrets.run(directory, name or ["localhost", "127.0.0.1", "::1"]):
+        print(line)
+    return 0
+
+
 @app.command("settings")
 def settings_(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

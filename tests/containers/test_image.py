@@ -1,0 +1,97 @@
+"""What the image is, and what is not in it."""
+
+import json
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.containers.machine import NONE, has_engine
+from tests.containers.site import IMAGE, Site, run
+
+IMAGE_MAX_BYTES = 200_000_000
+"""Issue 6."""
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}")
+CREDENTIALS = re.compile(r"://[^/\s:@]+:[^/\s:@]+@")
+"""In a URL, as a package index or a database may have them."""
+NOT_FOR_IMAGES = re.compile(
+    r"(^|/)(\.git|\.env|\.netrc|\.pypirc|pip\.conf|id_rsa|id_ed25519"
+    r"|signing\.pem|proxy\.pem|[^/]+\.nk)$"
+)
+
+
+@pytest.fixture(autouse=True)
+def _engine() -> None:
+    if not has_engine():
+        pytest.skip(NONE)
+
+
+def test_it_is_small() -> None:
+    (facts,) = json.loads(run("docker", "image", "inspect", IMAGE))
+    assert facts["Size"] <= IMAGE_MAX_BYTES
+
+
+def test_no_secret_is_in_any_layer(site: Site, tmp_path: Path) -> None:
+    """Neither one of this site's, nor a key, nor a file that holds such."""
+    ours = [
+        path.read_bytes().strip()
+        for path in site.secrets.rglob("*")
+        if path.is_file() and path.name not in {"auth.conf", "jwks.json"}
+    ]
+    saved = tmp_path / "image.tar"
+    subprocess.run(["docker", "save", "--output", str(saved), IMAGE], check=True)
+    looked_at = 0
+    with tarfile.open(saved) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is None:
+                continue
+            if not _is_layer(member.name):
+                assert not PRIVATE_KEY.search(file.read()), member.name
+                continue
+            with tarfile.open(fileobj=file) as layer:
+                for entry in layer:
+                    assert not NOT_FOR_IMAGES.search(entry.name), entry.name
+                    inside = layer.extractfile(entry) if entry.isfile() else None
+                    held = inside.read() if inside is not None else b""
+                    assert not PRIVATE_KEY.search(held), entry.name
+                    assert not any(secret in held for secret in ours), entry.name
+                    looked_at += 1
+    assert looked_at > 1000
+
+
+def test_no_secret_is_in_its_history() -> None:
+    told = run("docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", IMAGE)
+    (facts,) = json.loads(run("docker", "image", "inspect", IMAGE))
+    told += json.dumps(facts["Config"])
+    assert "ENTRYPOINT" in told
+    assert not CREDENTIALS.search(told)
+    assert not re.search(r"(?i)password|secret|token", told)
+
+
+def test_nothing_in_it_installs_packages() -> None:
+    for program in ("pip", "pip3"):
+        done = subprocess.run(
+            ["docker", "run", "--rm", "--entrypoint", program, IMAGE, "--version"],
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 127, program
+
+
+def test_a_wrong_setting_is_one_sentence_there_too() -> None:
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--env", "CABRANK_PORT=x", IMAGE, "gateway"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("CABRANK_PORT is 'x'")
+
+
+def _is_layer(name: str) -> bool:
+    """Of `docker save`, by the older layout and by OCI's."""
+    return name.endswith("/layer.tar") or (name.startswith("blobs/"))
