@@ -6,6 +6,7 @@ cabrank.db      the embedded database
 keys/           signing.pem, jwks.json
 nats.conf nats/ the embedded nats-server and its JetStream store; of several servers
                 nats-1.conf nats-1/ and so on
+nats-auth/      what each service is to it (`cabrank nats-auth`)
 logs/<name>.log run/<name>.pid
 run/<name>.json where its /metrics is, for Prometheus's file_sd
 """
@@ -63,6 +64,7 @@ class DataDir:
         self.database = self.root / "cabrank.db"
         self.signing_key = self.root / "keys" / "signing.pem"
         self.verify_keys = self.root / "keys" / "jwks.json"
+        self.nats_auth = self.root / "nats-auth"
         self.logs = self.root / "logs"
         self.run = self.root / "run"
 

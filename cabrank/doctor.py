@@ -86,7 +86,7 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
     try:
         async with asyncio.timeout(3 * ANSWER_S):
             connection = await bus.connect(
-                found.nats_url, "doctor", login=found.nats_login, forever=False
+                found.nats_url, "doctor", login=found.nats_login(), forever=False
             )
     except (OSError, TimeoutError, nats.errors.Error) as error:
         return [Finding(Level.FAIL, "nats", unconnected(error, where))]

@@ -32,6 +32,11 @@ jetstream {{
 }}
 {cluster}"""
 
+AUTH = """\
+# Else any program on this machine could write into the ledger.
+include {path}
+"""
+
 # Without the password any program on this machine could join and read everything.
 CLUSTER = """\
 cluster {{
@@ -104,6 +109,13 @@ def _config(name: str, port: int, store: Path, cluster: str) -> str:
     # Strings are quoted as JSON's are.
     quoted = json.dumps(str(store), ensure_ascii=False)
     return CONFIG.format(name=name, port=port, store=quoted, cluster=cluster)
+
+
+def auth(conf: Path) -> str:
+    """What to add to a configuration, to let in those alone whom the file `conf` of
+    `cabrank nats-auth` names; relative to the configuration's folder.
+    """
+    return AUTH.format(path=json.dumps(str(conf), ensure_ascii=False))
 
 
 def is_durable(text: str) -> bool:

@@ -21,6 +21,7 @@ from runtime import bus as buses
 from runtime.bus import Bus
 from schemas import codec, streams
 from schemas.ledger import RecordHead
+from schemas.permissions import Service
 from schemas.subjects import ledger as ledger_subject
 
 SILENCE_MAX_S = 15.0
@@ -40,8 +41,10 @@ class Chunk(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def connected(to: Target) -> AsyncIterator[Bus]:
-    """A connection as an operator.
+async def connected(
+    to: Target, service: Service = Service.OPERATOR
+) -> AsyncIterator[Bus]:
+    """A connection as an operator, or as a service where an operator may not.
 
     Raises:
         UnreachableError: nobody answers, or stops answering, or lets us in.
@@ -49,7 +52,7 @@ async def connected(to: Target) -> AsyncIterator[Bus]:
     try:
         async with asyncio.timeout(SILENCE_MAX_S):
             bus = await buses.connect(
-                to.nats_url, "verify", login=to.nats_login, forever=False
+                to.nats_url, "verify", login=to.nats_login(service), forever=False
             )
     except (OSError, TimeoutError, nats.errors.Error) as error:
         if isinstance(error, buses.ConnectError):

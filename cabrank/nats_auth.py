@@ -14,7 +14,7 @@ import nkeys
 
 from cabrank.datadir import write
 from cabrank.errors import UsageError
-from runtime.nats_login import public_key
+from runtime.nats_login import public_key, seed_file
 from schemas.permissions import PERMISSIONS, Permissions, Service
 
 CONF = "auth.conf"
@@ -29,10 +29,6 @@ TAIL = """\
 }
 """
 SEED_FIELD = "nats_nkey_seed_file"
-
-
-def seed_file(directory: Path, service: Service) -> Path:
-    return directory / f"{service}.nk"
 
 
 def previous_file(directory: Path, service: Service) -> Path:

@@ -10,14 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cabrank import embedded, ports, probes, tether
+from cabrank import embedded, nats_auth, ports, probes, tether
 from cabrank.datadir import DataDir, nats_names, nats_url, write
 from cabrank.supervisor import Launch
+from runtime.nats_login import seed_file
 from runtime.settings import FILE, is_set, variable
+from schemas.permissions import Service
 
 REPLICAS_MAX = 3
 """One copy may be lost; five on five servers is for who asks (CABRANK_REPLICAS)."""
 OPS_HOST = "127.0.0.1"
+FOREIGN_NATS = ("nats_credentials_file", "nats_tls_ca", "nats_tls_cert", "nats_tls_key")
+"""Settings for other servers than the embedded ones."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Plan:
         return [f"{service}-{k}" for k in range(1, count + 1)]
 
 
-def environ(plan: Plan, **more: str) -> dict[str, str]:
+def environ(plan: Plan, service: Service, **more: str) -> dict[str, str]:
     """This process's environment with what `up` decides; other settings of the
     operator's (`CABRANK_REQUEST_TTL_S` …) pass through.
     """
@@ -69,6 +73,8 @@ def environ(plan: Plan, **more: str) -> dict[str, str]:
         "host": plan.host,
         "signing_key_file": str(directory.signing_key),
         "verify_keys_file": str(directory.verify_keys),
+        "nats_nkey_seed_file": str(seed_file(directory.nats_auth, service)),
+        **dict.fromkeys(FOREIGN_NATS, ""),
         **more,
     }
     if not is_set("replicas"):
@@ -107,8 +113,10 @@ def write_nats_configs(plan: Plan) -> None:
         texts = [embedded.config(plan.nats_port, stores[0])]
     else:
         texts = embedded.cluster(plan.nats_port, stores)
+    conf = plan.directory.nats_auth / nats_auth.CONF
+    auth = embedded.auth(conf.relative_to(plan.directory.root))
     for name, text in zip(names, texts, strict=True):
-        write(plan.directory.nats_conf(name), text)
+        write(plan.directory.nats_conf(name), text + auth)
 
 
 def gateway(
@@ -126,7 +134,13 @@ def gateway(
         ops_port = ports.free(plan.host)
         return Launch(
             command("gateway"),
-            environ(plan, port=port, listen_fds=listen_fds, ops_port=str(ops_port)),
+            environ(
+                plan,
+                Service.GATEWAY,
+                port=port,
+                listen_fds=listen_fds,
+                ops_port=str(ops_port),
+            ),
             probes.http(ports.connectable(plan.host), ops_port),
             fds,
             ports.url(ports.connectable(plan.host), ops_port).removeprefix("http://"),
@@ -135,7 +149,7 @@ def gateway(
     return launch
 
 
-def worker(plan: Plan, service: str) -> Callable[[], Launch]:
+def worker(plan: Plan, service: Service) -> Callable[[], Launch]:
     """A dispatcher or persistence: no port but the one of its /readyz and /metrics,
     which it keeps over restarts unless somebody else took it meanwhile.
     """
@@ -147,7 +161,7 @@ def worker(plan: Plan, service: str) -> Callable[[], Launch]:
             port = ports.free(OPS_HOST)
         return Launch(
             command(service),
-            environ(plan, ops_port=str(port)),
+            environ(plan, service, ops_port=str(port)),
             probes.http(OPS_HOST, port),
             metrics=f"{OPS_HOST}:{port}",
         )

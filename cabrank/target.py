@@ -12,7 +12,7 @@ from cabrank.datadir import DEFAULT, DataDir
 from cabrank.errors import CabrankError, UsageError
 from persistence import database
 from runtime import nats_login, settings
-from runtime.nats_login import Login
+from runtime.nats_login import Login, seed_file
 from runtime.settings import Settings
 from schemas.permissions import Service
 
@@ -23,20 +23,28 @@ class Target:
     signing_key: Path
     verify_keys: Path
     nats_url: str
-    nats_login: Login
-    """As an operator."""
     directory: DataDir | None
     """None: told by settings alone."""
 
+    def nats_login(self, service: Service = Service.OPERATOR) -> Login:
+        """Who to be on NATS.
+
+        Raises:
+            SettingsError: the settings name a file that can't be used.
+        """
+        if self.directory is None:
+            return nats_login.read(settings.load(), service)
+        seed = seed_file(self.directory.nats_auth, service)
+        return Login(service, str(seed) if seed.exists() else "")
+
 
 def by_settings(values: Settings) -> Target:
-    """What the environment names. Raises: SettingsError."""
+    """What the environment names."""
     return Target(
         values.database_url,
         Path(values.signing_key_file),
         Path(values.verify_keys_file),
         values.nats_url,
-        nats_login.read(values, Service.OPERATOR),
         None,
     )
 
@@ -62,7 +70,6 @@ def find(data_dir: Path | None) -> Target:
         directory.signing_key,
         directory.verify_keys,
         last.nats_url,
-        Login(Service.OPERATOR),
         directory,
     )
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cabrank import embedded, fulldisk, ports, stack
+from cabrank import embedded, fulldisk, nats_auth, ports, stack
 from cabrank.datadir import DataDir, Remembered
 from cabrank.errors import StackError, UsageError, sentence
 from cabrank.rolling import RESTART, Rolling
 from cabrank.stack import Plan
 from cabrank.supervisor import Children, Supervised, say, tail
 from runtime import settings, tracing
+from schemas.permissions import Service
 
 STOP_MAX_S = 25.0
 """Orchestrators kill after 30 s (Kubernetes' default); we are done before."""
@@ -68,6 +69,8 @@ def run(options: Options) -> int:
         keys.ensure(directory.signing_key, directory.verify_keys)
     except keys.KeyFileError as error:
         raise UsageError(sentence(error)) from None
+    # Seeds first: the configurations include their public keys.
+    nats_auth.run(directory.nats_auth, [], [])
     stack.write_nats_configs(plan)
     children = Children(directory, lock)
     try:
@@ -221,8 +224,8 @@ class Up:
                 zip(plan.names("gateway"), self.listeners, strict=True), 1
             )
         ]
-        dispatchers = self._workers("dispatcher")
-        persistence = self._workers("persistence")
+        dispatchers = self._workers(Service.DISPATCHER)
+        persistence = self._workers(Service.PERSISTENCE)
         self.stages = [gateways, dispatchers, persistence, nats]
         directory = plan.directory
         has_lost_ledger = directory.exists() and not directory.has_ledger()
@@ -243,7 +246,7 @@ class Up:
         await asyncio.gather(*(program.ready() for program in programs))
         print(f"cabrank ready on {plan.url}", flush=True)
 
-    def _workers(self, service: str) -> list[Supervised]:
+    def _workers(self, service: Service) -> list[Supervised]:
         return [
             Supervised(name, self.children, stack.worker(self.plan, service))
             for name in self.plan.names(service)
@@ -257,7 +260,7 @@ class Up:
         carry as long as it lives.
         """
         process = await self.children.start(
-            PREPARE, stack.command(*command), stack.environ(self.plan)
+            PREPARE, stack.command(*command), stack.environ(self.plan, Service.OPERATOR)
         )
         try:
             status = await process.wait()

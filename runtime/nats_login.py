@@ -29,6 +29,11 @@ class Login(Struct, frozen=True):
         return inbox_prefix(self.service)
 
 
+def seed_file(directory: Path, service: Service) -> Path:
+    """Where `cabrank nats-auth` keeps a service's seed."""
+    return directory / f"{service}.nk"
+
+
 def read(settings: Settings, service: Service) -> Login:
     """Raises: SettingsError: a file is missing, unreadable or not what it should be."""
     if settings.nats_nkey_seed_file:

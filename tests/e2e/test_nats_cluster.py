@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cabrank.datadir import DataDir
+from cabrank import target
 from runtime import bus as buses
 from schemas import streams
 from tests.e2e.simulation import Simulation
@@ -14,8 +14,8 @@ from tests.support.stack import Stack, cabrank
 
 async def leading_server(stack: Stack) -> str:
     """Pid-file name of the nats-server that leads the region's ledger."""
-    url = DataDir(stack.data_dir).recall().nats_url
-    bus = await buses.connect(url, "test")
+    found = target.find(stack.data_dir)
+    bus = await buses.connect(found.nats_url, "test", login=found.nats_login())
     try:
         stream = streams.ledger("main").name
         info = await bus.jetstream().stream_info(stream)

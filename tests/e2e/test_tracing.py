@@ -1,7 +1,6 @@
 """One trace from a client's frame, or a request's header, to the database's row."""
 
 import asyncio
-import json
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import closing
 import httpx
 import pytest
 
+from cabrank import target
 from runtime import bus as buses
 from schemas import traceparent
 from tests.e2e.conftest import ADDRESSES, bearer
@@ -90,8 +90,8 @@ async def test_a_frame_s_trace_reaches_the_row_and_every_service_tells_its_part(
     sent = context()
     trace, span = traceparent.ids(sent)
     heard: list[bytes] = []
-    port = json.loads((traced.data_dir / "stack.json").read_text())["nats_port"]
-    spy = await buses.connect(f"nats://127.0.0.1:{port}", "spy")
+    found = target.find(traced.data_dir)
+    spy = await buses.connect(found.nats_url, "spy", login=found.nats_login())
     spy.subscribe_raw("cmd.main", lambda _s, _r, _p, headers: heard.append(headers))
     await spy.flush()
     trip = await request_trip(rider, sent)
