@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 import structlog
@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 DRAIN_MAX_S = 20
 """A drain that takes longer is cut off; orchestrators kill after 30 s."""
+
+
+CANCEL_AGAIN_S = 0.5
 
 
 class Service:
@@ -65,9 +68,20 @@ class Service:
         self.stopping.set()
 
     async def cancel_tasks(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*list(self._tasks), return_exceptions=True)
+        await _cancel(self._tasks)
+
+
+async def _cancel(futures: Collection[asyncio.Future[Any]]) -> None:
+    """Cancel, and again until all have ended: on Python 3.11 `asyncio.wait_for` loses a
+    cancellation that comes just when it is done (CPython issue 86296), and who waits
+    for that task waits for ever.
+    """
+    left = every = set(futures)
+    while left:
+        for future in left:
+            future.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*every, return_exceptions=True)
 
 
 Start = Callable[[Service], Awaitable[Callable[[], Awaitable[None]]]]
@@ -92,8 +106,7 @@ async def _serve(name: str, start: Start) -> int:
         except TimeoutError:
             log.error("drain took too long", service=name, limit_s=DRAIN_MAX_S)  # noqa: TRY400
     else:
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await _cancel([starting])
     stop.cancel()
     await service.cancel_tasks()
     log.info("stopped", service=name)

@@ -1,5 +1,6 @@
 """A service as a real process: what ends it, and how."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from typing import Any
 
 import pytest
+
+from runtime.lifecycle import Service
 
 HEAD = """
 import asyncio, sys
@@ -159,3 +162,21 @@ async def start(service):
     printed, logged = process.end()
     assert printed == ["0"]
     assert "drain took too long" in events(logged)
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
+    service = Service("test")
+    lost = asyncio.Event()
+
+    async def careless() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            lost.set()
+        await asyncio.Event().wait()
+
+    service.spawn("careless", careless(), may_end=True)
+    await asyncio.sleep(0)
+    await asyncio.wait_for(service.cancel_tasks(), 30)
+    assert lost.is_set()
+    assert service.failure is None
