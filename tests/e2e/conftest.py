@@ -47,6 +47,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     made.start()
     yield made
     made.stop()
+    # schemas/permissions.py allows all that any of these tests needed.
+    assert made.forbidden() == []
 
 
 @pytest.fixture(scope="session")

@@ -148,6 +148,15 @@ class Stack:
             if self.process.stdout is not None:
                 self.process.stdout.close()
 
+    def forbidden(self) -> list[str]:
+        """What services tried on NATS that their permissions don't allow."""
+        return [
+            line
+            for log in (self.data_dir / "logs").glob("*.log")
+            for line in log.read_text(errors="replace").splitlines()
+            if "NATS forbids" in line
+        ]
+
     def people(self, role: str, count: int) -> list[Person]:
         made = cabrank(
             *("tokens", "--role", role, "--count", str(count)),
