@@ -18,7 +18,7 @@ import uvloop
 
 from cabrank.chaos import disk, output, system
 from cabrank.chaos.database import Database, Postgres, Sqlite, has_account, programs
-from cabrank.chaos.plan import Kind
+from cabrank.chaos.plan import CLUSTER_KINDS, Kind
 from cabrank.chaos.run import Chaos, Order, Outcome
 from cabrank.errors import UsageError
 from cabrank.load.agents import Habits
@@ -84,6 +84,29 @@ def _places(
         yield data_dir, database, own
 
 
+def _kinds(
+    only: list[Kind] | None, nats_servers: int, database: Database, *, own_disks: bool
+) -> list[Kind]:
+    """What is asked for, else all that is possible here.
+
+    Raises:
+        UsageError: what is asked for is not.
+    """
+    impossible = {}
+    if nats_servers == 1:
+        for kind in CLUSTER_KINDS:
+            impossible[kind] = "needs --nats-servers 3"
+    if database.name != "SQLite" and not own_disks:
+        impossible[Kind.DATABASE_FULL] = (
+            "needs a disk of its own for PostgreSQL, which root may mount for a single "
+            "NATS server; or --database sqlite"
+        )
+    for kind in only or ():
+        if kind in impossible:
+            raise UsageError(f"{kind} {impossible[kind]}.")
+    return [kind for kind in dict.fromkeys(only or Kind) if kind not in impossible]
+
+
 async def _chaos(chaos: Chaos) -> Outcome:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -121,6 +144,9 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     step: Annotated[
         float, typer.Option(min=0.001, help="Longest step of a driver, in seconds.")
     ] = 0.4,
+    nats_servers: Annotated[
+        int, typer.Option(help="Of `cabrank up`: 1, or a cluster of 3 or 5.")
+    ] = 1,
     database: Annotated[
         Choice, typer.Option(help="auto: PostgreSQL where it is installed.")
     ] = Choice.AUTO,
@@ -141,20 +167,16 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
     if pairs is None:
         pairs = PAIRS if count is None else 0.0
-    with (
-        _places(work_dir, database, mounts=mounts) as (data_dir, base, own_disks),
-        system.running(data_dir, base.url, EACH) as running,
-        output.progress() as (say, told),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        kinds = list(dict.fromkeys(only or Kind))
-        if base.name != "SQLite" and not own_disks:
-            if only and Kind.DATABASE_FULL in only:
-                raise UsageError(
-                    "PostgreSQL's disk can't be filled without a mount of its own: "
-                    "run it as root, or with --database sqlite."
-                )
-            kinds = [kind for kind in kinds if kind is not Kind.DATABASE_FULL]
+    with contextlib.ExitStack() as stack:
+        data_dir, base, own_disks = stack.enter_context(
+            _places(work_dir, database, mounts=mounts and nats_servers == 1)
+        )
+        kinds = _kinds(only, nats_servers, base, own_disks=own_disks)
+        running = stack.enter_context(
+            system.running(data_dir, base.url, EACH, nats_servers)
+        )
+        say, told = stack.enter_context(output.progress())
+        runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
         order = Order(
             chosen,
             kinds,

@@ -63,6 +63,8 @@ class Breaker:
         return await self._end(name, SIGNALS[how])
 
     async def _pick(self, service: str) -> str:
+        if service == "ledger-leader":
+            return await jetstream.leading_server(self._system.directory.root)
         if service not in {"leader", "standby"}:
             return self._rng.choice(self._system.names(service))
         dispatchers = self._system.names("dispatcher")
@@ -81,7 +83,8 @@ class Breaker:
         pid = self._system.signal(name, sign)
         await self._system.replaced(name, pid)
         is_back_s = time.monotonic()
-        over_s = is_back_s if name.startswith("nats") else began_s
+        # Of several servers the others are to do.
+        over_s = is_back_s if name == "nats" else began_s
         return Harm(name, began_s, over_s)
 
     async def _hang(self, name: str, hold_s: float) -> Harm:
@@ -91,9 +94,9 @@ class Breaker:
             await asyncio.sleep(hold_s)
         finally:
             self._system.signal(name, signal.SIGCONT)
-        # A standby is to take over from a leader that hangs, whatever becomes of it.
-        is_leader = name.startswith("dispatcher")
-        return Harm(name, began_s, began_s if is_leader else time.monotonic())
+        # Others are to take over from who leads and hangs, whatever becomes of it.
+        has_others = name.startswith(("dispatcher", "nats-"))
+        return Harm(name, began_s, began_s if has_others else time.monotonic())
 
     async def _kill_services(self, _: float) -> Harm:
         began_s = time.monotonic()

@@ -27,6 +27,23 @@ async def limit_ledgers(data_dir: Path, *, full: bool) -> None:
             await js.update_stream(info.config.evolve(max_bytes=size))
 
 
+async def leading_server(data_dir: Path) -> str:
+    """The process of the NATS server that leads the ledger's stream: `nats-2`.
+
+    Raises:
+        UnreachableError: NATS does not answer.
+    """
+    async with connected(doctor.subject(data_dir)) as bus:
+        js = bus.jetstream()
+        while True:
+            first = (await ledgers.find(js))[0]
+            cluster = (await js.stream_info(first.stream)).cluster
+            if cluster is not None and cluster.leader:
+                number = str(cluster.leader).rpartition("-")[2]
+                return f"nats-{number}"
+            await asyncio.sleep(POLL_S)
+
+
 async def behind(data_dir: Path) -> AsyncIterator[int]:
     """How many of the records that the ledgers hold now are not in the database yet;
     again and again, until they all are.

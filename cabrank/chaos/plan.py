@@ -23,6 +23,10 @@ class Kind(StrEnum):
     KILL_NATS = "kill-nats"
     TERM_NATS = "term-nats"
     HANG_NATS = "hang-nats"
+    KILL_LEDGER_LEADER = "kill-ledger-leader"
+    """Of several NATS servers the one that leads the ledger's stream."""
+    HANG_LEDGER_LEADER = "hang-ledger-leader"
+    """It stands still, as one does whom the network has cut off from the others."""
     KILL_SERVICES = "kill-services"
     """All dispatchers, gateways and persistence workers at once."""
     CUT_SOCKETS = "cut-sockets"
@@ -32,7 +36,9 @@ class Kind(StrEnum):
     LEDGER_FULL = "ledger-full"
 
 
+CLUSTER_KINDS = frozenset({Kind.KILL_LEDGER_LEADER, Kind.HANG_LEDGER_LEADER})
 HOLD_S: dict[Kind, float] = {
+    Kind.HANG_LEDGER_LEADER: 15,
     Kind.HANG_LEADER: 4,
     Kind.HANG_GATEWAY: 3,
     Kind.HANG_PERSISTENCE: 3,
@@ -42,7 +48,8 @@ HOLD_S: dict[Kind, float] = {
     Kind.DATABASE_FULL: 3,
     Kind.LEDGER_FULL: 3,
 }
-"""How long what can last is left so. A leader is taken for dead after 2 s."""
+"""How long what can last is left so. A leader is taken for dead after 2 s, a NATS
+server by the others after some 5 to 10 s."""
 SECONDS = frozenset(
     {
         Kind.KILL_LEADER,

@@ -134,7 +134,9 @@ async def _get(port: int, path: str) -> bytes:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, database_url: str | None, each: int) -> Iterator[System]:
+def running(
+    data_dir: Path, database_url: str | None, each: int, nats_servers: int
+) -> Iterator[System]:
     """`each` of gateways, dispatchers and persistence workers.
 
     Raises:
@@ -145,5 +147,6 @@ def running(data_dir: Path, database_url: str | None, each: int) -> Iterator[Sys
         for option in ("gateways", "dispatchers", "persistence")
         for word in (f"--{option}", str(each))
     ]
+    counts += ["--nats-servers", str(nats_servers)]
     with system.running(data_dir, database_url, *counts) as url:
         yield System(data_dir, url, each)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cabrank.chaos import disk
-from cabrank.chaos.plan import Kind
+from cabrank.chaos.plan import CLUSTER_KINDS, Kind
 from tests.support.stack import cabrank
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
@@ -42,7 +42,8 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_fault_there_is_loses_nothing() -> None:
     """Disks are full by limits here: the ledger's `max_bytes`, and files' size."""
-    found = chaos(list(Kind), 1, "--database", "sqlite", "--no-mounts")
+    kinds = [kind for kind in Kind if kind not in CLUSTER_KINDS]
+    found = chaos(kinds, 1, "--database", "sqlite", "--no-mounts")
     assert found["refusals"]["overloaded"] > 0
     assert_kept_waiting(found)
 
@@ -54,6 +55,11 @@ def test_a_database_that_crashes_and_disks_that_are_full_lose_nothing(
     with disk.mounted(tmp_path / "disk") as may_mount:
         kinds = DISKS if may_mount else [Kind.DATABASE_AWAY, Kind.LEDGER_FULL]
     assert_kept_waiting(chaos(kinds, 3, "--database", "postgresql"))
+
+
+def test_a_cluster_that_loses_its_ledger_s_leader_loses_nothing() -> None:
+    found = chaos(sorted(CLUSTER_KINDS), 5, "--nats-servers", "3", "--hold", "10")
+    assert all(each["target"].startswith("nats-") for each in found["faults"])
 
 
 def assert_kept_waiting(found: dict[str, Any]) -> None:
@@ -68,6 +74,7 @@ def assert_kept_waiting(found: dict[str, Any]) -> None:
     [
         ("--only", "earthquake"),
         ("--pairs", "2"),
+        ("--only", "kill-ledger-leader", "--database", "sqlite"),
         ("--work-dir", "/proc/nowhere"),
     ],
 )
