@@ -82,6 +82,8 @@ class HttpConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._edge.wheel.cancel(self)
         super().handle_websocket_upgrade()
+        # It and we hold one another: 5 KiB that would wait for the garbage collector.
+        self.parser = None  # type: ignore[assignment]
 
     def on_timer(self, now_s: float) -> None:  # noqa: ARG002 - the wheel passes it
         """Half a request came and no more."""
