@@ -80,7 +80,7 @@ bench-smoke: $(VENV)/.dev
 
 # This gateway beside its peers in one run; writes docs/BENCHMARKS.md. Needs Debian's
 # redis-server and postgresql; the peers get a virtual environment of their own.
-peers: $(VENV)/.run
+peers: $(VENV)/.dev
 	$(BIN)/python benchmarks/peers/run.py $(ARGS)
 
 # The Autobahn suite (docs/conformance/) is written for Python 2.7; name one with PYTHON2.

@@ -22,10 +22,13 @@ JOBS = (
     ("one request at a time: share of the floor at that pace", "share of that"),
     ("bursts of 20", "deliveries per gateway CPU-second, bursts of 20"),
     ("bursts of 20: floor", "the floor, in the same run"),
+    ("bursts of 20: floor at that pace", "the floor at the gateway's pace"),
     ("bursts of 20: lost", "lost in bursts of 20, %"),
     ("bursts of 300: lost", "lost in a burst of 300 to 100 drivers, %"),
     ("p50 at 10/s", "request → last driver at 10/s, p50 ms"),
     ("p99 at 10/s", "request → last driver at 10/s, p99 ms"),
+    ("p99 beside 1000 stalled: ratio", "p99 beside 1,000 stalled drivers / without"),
+    ("memory beside 1000 stalled", "gateway RSS, KiB more for each of those"),
     ("trips", "trips/s (lifecycle)"),
     ("CPU, all processes", "CPU-ms a trip, all processes"),
     ("commands", "commands per gateway CPU-second (lifecycle)"),
@@ -41,7 +44,7 @@ JOBS = (
 Found = dict[str, list[Sheet]]
 
 
-def _rows(sheets: list[Sheet]) -> dict[str, Row]:
+def by_name(sheets: list[Sheet]) -> dict[str, Row]:
     """By name; of two the first sheet's, which is of the greater number of drivers."""
     return {row.name: row for sheet in reversed(sheets) for row in sheet.rows}
 
@@ -54,7 +57,7 @@ def table(found: Found) -> str:
     """A row a job, a column a system; ours with its aim."""
     columns = ["job", "aim", *found]
     lines = [_line(columns), "|---|---|" + "---:|" * len(found)]
-    rows = {name: _rows(sheets) for name, sheets in found.items()}
+    rows = {name: by_name(sheets) for name, sheets in found.items()}
     for name, words in JOBS:
         aim = next((r[name].aim for r in rows.values() if name in r), "")
         cells = [r[name].words if name in r else "-" for r in rows.values()]
@@ -116,6 +119,8 @@ several runs. Gateway CPU is that of the process that holds the WebSockets; rati
 between columns count, absolute figures are this machine's.
 
 {table(found)}
+
+![The same, drawn](benchmarks.png)
 
 {drivers} drivers, one gateway process each. What went wrong:
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import infra
 import jwt
 import page
+import plot
 from peers import PEERS, Peer
 from taxi.frames import SECRET
 
@@ -44,7 +45,9 @@ class Sizes:
         small = 10 if quick else 1
         self.drivers = 1000 // small
         self.runs = 1 if quick else 3
-        self.ours = fanout.Job(self.drivers, self.runs, 300 // small, 30, 20, 10, 60)
+        self.ours = fanout.Job(
+            self.drivers, self.runs, 300 // small, 30, 20, 10, 60, 1000 // small
+        )
         self.theirs = fanout.Job(self.drivers, 1, 15, 2, 20, 10, 25)
         self.flood = fanout.Job(100, 1, 1, 1, 300, 10, 0)
         self.connections = 5000 // small
@@ -193,6 +196,7 @@ def main() -> None:
             found[peer.name] = theirs(peer, sizes)
     spent_s = time.monotonic() - began_s
     options.to.write_text(page.page(found, sizes.drivers, spent_s))
+    plot.draw(found, options.to.parent / "benchmarks.png")
     options.to.with_suffix(".json").write_bytes(encode(found) + b"\n")
     print(f"{options.to} written after {spent_s:.0f} s")
 

@@ -12,6 +12,7 @@ sys.path.insert(0, str(PEERS))
 
 import page  # noqa: E402
 import peers  # noqa: E402
+import plot  # noqa: E402
 import socketio_link  # noqa: E402
 
 
@@ -66,3 +67,8 @@ def test_socket_io_frame_is_an_event_of_ours() -> None:
 
     Heard(lambda _: None, lambda _: None).send(b'{"type":"trip.request"}')
     assert sent == [b'42["frame",{"type":"trip.request"}]']
+
+
+def test_what_is_best_seen_is_drawn_for_all_that_did_it(tmp_path: Path) -> None:
+    plot.draw(found(), tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
