@@ -7,6 +7,7 @@ keys/           signing.pem, jwks.json
 nats.conf nats/ the embedded nats-server and its JetStream store; of several servers
                 nats-1.conf nats-1/ and so on
 nats-auth/      what each service is to it (`cabrank nats-auth`)
+new-ledger      a lost ledger is being replaced
 logs/<name>.log run/<name>.pid
 run/<name>.json where its /metrics is, for Prometheus's file_sd
 """
@@ -65,6 +66,8 @@ class DataDir:
         self.signing_key = self.root / "keys" / "signing.pem"
         self.verify_keys = self.root / "keys" / "jwks.json"
         self.nats_auth = self.root / "nats-auth"
+        self.new_ledger = self.root / "new-ledger"
+        """There while a ledger is begun in place of a lost one, and not whole yet."""
         self.logs = self.root / "logs"
         self.run = self.root / "run"
 

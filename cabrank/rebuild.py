@@ -10,26 +10,32 @@ import asyncio
 import time
 from pathlib import Path
 
+import nats.errors
 from msgspec import Struct
 from nats.js import JetStreamContext
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from cabrank import doctor, ledgers
+from cabrank import doctor, ledgers, seeding
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.ledgers import Chunk, Progress, Reader, connected
-from dispatcher.ledger import Ledger, open_ledger
+from dispatcher.ledger import Ledger, open_ledger, patiently
 from persistence import database, eraser
-from persistence.models import DeadLetterRow, MessageRow, TripEventRow
+from persistence.models import DeadLetterRow, MessageRow, TripEventRow, TripRow
 from persistence.projection import AnyRow, FutureRecord, Unreadable, read_record
 from persistence.store import Store
 from runtime import log, settings
 from runtime.bus import Bus
+from schemas import codec, subjects
 from schemas.events import record_of, seq_of
+from schemas.members import Member
+from schemas.permissions import Service
 
 ATTEMPTS = 10
 RETRY_S = 1.0
 """A database that is locked or restarted is back before."""
+DISPATCHERS_S = 2.0
+"""A dispatcher answers within a millisecond."""
 HEADROOM_RECORDS = 1_000_000
 """By so much a new ledger begins above what the database knows of the lost one, for
 clients may have seen events that persistence had not written: 15 minutes at the 1,000
@@ -179,47 +185,115 @@ async def _write(store: Store, ledger: Ledger, chunk: Chunk, done: Rebuilt) -> N
 # ---- a ledger that was lost ----------------------------------------------------
 
 
-async def begin_anew(data_dir: Path | None) -> list[tuple[Ledger, bool]]:
-    """Make the ledgers that are not there, their numbers above all that the database
-    has; each of CABRANK_REGIONS with whether it was made now.
+class Begun(Struct):
+    """Of one region whose ledger was made, or is there."""
+
+    ledger: Ledger
+    is_new: bool
+    trips: int = 0
+    """So many that were under way are in it."""
+    ended: list[str] = []
+    """Trips that the database has as active, and that can't have been."""
+
+    def __str__(self) -> str:
+        region, born = self.ledger.region, self.ledger.born_seq
+        if not self.is_new:
+            return f"{region}: the ledger is there already: it began at record {born}"
+        text = f"{region}: the ledger begins at record {born}"
+        if self.trips:
+            text += f", with {self.trips:,} trips that were under way"
+        for trip in self.ended:
+            text += f"\n  trip {trip} is left out: its rider or driver has a newer one"
+        return text
+
+
+async def begin_anew(data_dir: Path | None) -> list[Begun]:
+    """Make the ledgers of CABRANK_REGIONS that are not there, their numbers above all
+    that the database has, and put the trips into them that were under way.
 
     Raises:
-        UsageError: a ledger is there already and its numbers are the database's again.
+        UsageError: dispatchers are running; a ledger is there already and repeats the
+            numbers of one that is in the database.
         UnreachableError: NATS or the database does not answer.
     """
     log.configure("rebuild", "error")
     found = doctor.subject(data_dir)
-    values = settings.load()
-    async with connected(found) as bus:
-        js = bus.jetstream()
+    # Nobody else may write a ledger.
+    async with connected(found, Service.DISPATCHER) as bus:
+        await _refuse_dispatchers(bus)
         engine = await asyncio.to_thread(_migrated, found.database_url)
         try:
-            head = await asyncio.to_thread(_head_record, engine)
+            return [
+                await _begin(bus, engine, region)
+                for region in settings.load().region_list()
+            ]
         except SQLAlchemyError as error:
             raise _unreachable(error) from None
         finally:
             engine.dispose()
-        first_seq = head + HEADROOM_RECORDS + 1 if head else 1
-        before = {ledger.region for ledger in await ledgers.find(js)}
-        made = []
-        for region in values.region_list():
-            ledger = await open_ledger(
-                js,
-                region,
-                bytes_max=values.ledger_bytes_max,
-                replicas=values.replicas,
-                first_seq=first_seq,
+
+
+async def _refuse_dispatchers(bus: Bus) -> None:
+    """They would go on with the ledger that is gone, or have begun one at record 1."""
+    question = codec.encode(Member("", (), leaving=True))
+    try:
+        await bus.request(subjects.DISPATCHERS, question, timeout=DISPATCHERS_S)
+    except nats.errors.NoRespondersError:
+        return
+    except nats.errors.TimeoutError:
+        pass  # one is there, and hangs
+    raise UsageError("Dispatchers are running: stop them, then begin the new ledger.")
+
+
+async def _begin(bus: Bus, engine: Engine, region: str) -> Begun:
+    js = bus.jetstream()
+    values = settings.load()
+    head = await asyncio.to_thread(_head_record, engine)
+    ledger = await open_ledger(
+        js,
+        region,
+        bytes_max=values.ledger_bytes_max,
+        replicas=values.replicas,
+        first_seq=head + HEADROOM_RECORDS + 1 if head else 1,
+    )
+    # A stream just made on a cluster elects its leader first.
+    begun = await patiently("ledger", lambda: seeding.begun(js, ledger))
+    if begun is None:
+        before = await asyncio.to_thread(_head_record, engine, ledger)
+        if before >= ledger.born_seq:
+            raise UsageError(
+                f"The ledger of {region} is there already, and begins at record "
+                f"{ledger.born_seq} although the database knows {before} of another: "
+                f"delete the stream {ledger.stream}, then run this again."
             )
-            made.append((ledger, region not in before))
-        return made
+        return Begun(ledger, is_new=False)
+    with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
+        trips, ended = await asyncio.to_thread(seeding.active, connection, region)
+    stamp_ms = max([time.time_ns() // 1_000_000, *(each.at_ms for each in trips)])
+    count = 0
+    if head:
+        count = await seeding.seed(bus, js, ledger, trips, stamp_ms)
+    return Begun(ledger, True, count, ended)
 
 
-def _head_record(engine: Engine) -> int:
-    """The highest record of any ledger that left a row; 0: none did."""
+def _head_record(engine: Engine, but: Ledger | None = None) -> int:
+    """The highest record of any ledger that left a row; 0: none did. `but`: of that
+    one's region, and of any ledger but that.
+    """
     heads = []
     with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
         for table in (TripEventRow, MessageRow, DeadLetterRow):
-            head = connection.execute(select(func.max(table.seq))).scalar_one()
+            question = select(func.max(table.seq))
+            if but is not None:
+                question = question.where(table.ledger.not_in([but.id, but.stream]))
+                if table is TripEventRow:
+                    question = question.join(TripRow, TripRow.id == table.trip_id)
+                    question = question.where(TripRow.region == but.region)
+                elif table is MessageRow:
+                    question = question.where(MessageRow.region == but.region)
+                else:
+                    continue  # they don't tell the region
+            head = connection.execute(question).scalar_one()
             heads.append(record_of(head or 0)[0])
     return max(heads)
 
@@ -227,9 +301,8 @@ def _head_record(engine: Engine) -> int:
 def run(data_dir: Path | None, *, new_ledger: bool) -> int:
     """Do it and tell; 0, or what the errors say."""
     if new_ledger:
-        for ledger, is_new in asyncio.run(begin_anew(data_dir)):
-            verb = "begins" if is_new else "is there already: it began"
-            print(f"{ledger.region}: the ledger {verb} at record {ledger.born_seq}")
+        for begun in asyncio.run(begin_anew(data_dir)):
+            print(begun)
         return 0
     rebuilt = asyncio.run(rebuild(data_dir))
     for one in rebuilt:

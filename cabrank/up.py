@@ -228,7 +228,8 @@ class Up:
         persistence = self._workers(Service.PERSISTENCE)
         self.stages = [gateways, dispatchers, persistence, nats]
         directory = plan.directory
-        has_lost_ledger = directory.exists() and not directory.has_ledger()
+        if directory.exists() and not directory.has_ledger():
+            directory.new_ledger.touch()
         for server in nats:
             server.begin(self.failed)
         await self.migrate()
@@ -237,9 +238,11 @@ class Up:
         url = plan.database_url if foreign else ""
         directory.remember(Remembered(plan.nats_port, url, plan.url, plan.nats_servers))
         await asyncio.gather(*(server.ready() for server in nats))
-        if has_lost_ledger:
+        if directory.new_ledger.exists():
             say("there is no ledger any more: one begins above the database's numbers")
-            await self._prepare("rebuild", "--new-ledger")
+            as_who = Service.DISPATCHER  # nobody else may write a ledger
+            await self._prepare("rebuild", "--new-ledger", service=as_who)
+            directory.new_ledger.unlink()
         programs = (*dispatchers, *gateways, *persistence)
         for program in programs:
             program.begin(self.failed)
@@ -255,12 +258,14 @@ class Up:
     async def migrate(self) -> None:
         await self._prepare("migrate")
 
-    async def _prepare(self, *command: str) -> None:
+    async def _prepare(
+        self, *command: str, service: Service = Service.OPERATOR
+    ) -> None:
         """In a process of its own: SQLAlchemy and Alembic are 60 MB that `up` would
         carry as long as it lives.
         """
         process = await self.children.start(
-            PREPARE, stack.command(*command), stack.environ(self.plan, Service.OPERATOR)
+            PREPARE, stack.command(*command), stack.environ(self.plan, service)
         )
         try:
             status = await process.wait()

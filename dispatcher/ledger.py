@@ -15,6 +15,7 @@ from msgspec import Struct
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
+from dispatcher.errors import LedgerGapError, LedgerGoneError
 from runtime import streams as runtime_streams
 from schemas import streams, subjects
 
@@ -124,9 +125,32 @@ async def open_ledger(
 
 
 async def extent(js: JetStreamContext, ledger: Ledger) -> Extent:
-    """Raises: one of `UNREACHABLE`."""
-    state = (await js.stream_info(ledger.stream)).state
+    """Where it begins and ends.
+
+    Raises:
+        LedgerGoneError: the stream was deleted, and is another ledger's now.
+        Exception: one of `UNREACHABLE`.
+    """
+    info = await js.stream_info(ledger.stream)
+    state = info.state
+    is_called = (info.config.metadata or {}).get(streams.LEDGER_ID, "")
+    if is_called != ledger.id:
+        msg = f"{ledger.stream} is ledger {is_called} now, not {ledger.id} any more"
+        raise LedgerGoneError(msg)
     return Extent(state.first_seq, state.last_seq, state.messages)
+
+
+async def check(js: JetStreamContext, ledger: Ledger, n: int) -> None:
+    """See that a ledger whose record `n` was applied here still goes so far.
+
+    Raises:
+        LedgerGapError: it does not: an older state of it was restored.
+        LedgerGoneError, Exception: as `extent`.
+    """
+    held = await extent(js, ledger)
+    if held.last < n:
+        msg = f"{ledger.stream} ends at record {held.last}, and {n} was there before"
+        raise LedgerGapError(msg)
 
 
 async def last_record(js: JetStreamContext, ledger: Ledger) -> tuple[int, bytes] | None:

@@ -137,10 +137,11 @@ class Placement:
         except codec.CodecError as error:
             log.warning("unreadable heartbeat", error=str(error))
             return False
+        was_there = member.id in self._roster.others
         is_new = self._roster.hear(member, time.monotonic())
         if is_new:
             log.info("another dispatcher is there", instance=member.id)
-        elif member.leaving and member.id != self._instance:
+        elif was_there and member.leaving:
             log.info("another dispatcher leaves", instance=member.id)
         return is_new
 

@@ -39,6 +39,8 @@ class Publisher:
         sent = True
         feed: list[FeedEntry] = []
         for event, payload in zip(events, encoded, strict=True):
+            if type(event) is TripEvent and event.restored:
+                continue
             if feed and not (type(event) is TripEvent and len(event.audience) == 1):
                 sent = self._feed(feed) and sent
                 feed = []

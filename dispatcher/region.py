@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from functools import partial
 
 import structlog
 from nats.js import JetStreamContext
@@ -263,6 +264,9 @@ class Region:
         )
         if last is not None:
             await self._catch_up(last[0])
+        if last is None or last[0] < self._n:
+            reaches = partial(ledgers.check, self._js, self._ledger, self._n)
+            await patiently("extent", reaches)
         if self._epoch != epoch:
             return None  # another has just begun to lead, and answers pings by now
         n = self._n + 1

@@ -60,6 +60,7 @@ class TripFact(Struct, frozen=True, tag_field="kind", tag="trip"):
     by: str = ""
     reason: str | None = None
     traceparent: str = ""
+    restored: bool = False
 
 
 class DriverFact(Struct, frozen=True, tag_field="kind", tag="driver"):
@@ -190,6 +191,8 @@ def _row(
 ) -> AnyRow | None:
     """The fact's row; None: it has none. Raises: ValueError: it can't have one."""
     if type(fact) is TripFact:
+        if fact.restored:
+            return None
         return _event_row(stream, ledger, place, record, fact)
     if type(fact) is MessageFact:
         return MessageRow(

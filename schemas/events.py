@@ -55,6 +55,9 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
     """trip.requested: the rider's idempotency key."""
     reason: str | None = None
     """trip.cancelled: what the canceller said."""
+    restored: bool = False
+    """Not a move: the trip as the database had it when its ledger was lost. Nobody is
+    told, and it makes no row."""
     traceparent: str = ""
     """W3C Trace Context of the command that caused it; empty: none."""
 

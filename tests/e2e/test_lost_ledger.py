@@ -4,11 +4,14 @@ import asyncio
 import shutil
 from collections.abc import Callable
 
+import httpx
+
 from cabrank.datadir import DataDir
 from cabrank.rebuild import HEADROOM_RECORDS
 from schemas.events import seq_of
-from tests.e2e.conftest import ADDRESSES, Sockets, started
-from tests.support.stack import Stack, cabrank
+from tests.e2e.conftest import ADDRESSES, Sockets, bearer, started
+from tests.support.client import welcomed
+from tests.support.stack import Person, Stack, cabrank
 
 
 async def test_a_lost_ledger_is_replaced_by_one_above_its_numbers(
@@ -16,7 +19,13 @@ async def test_a_lost_ledger_is_replaced_by_one_above_its_numbers(
 ) -> None:
     stack = own_stack()
     data_dir = ("--data-dir", str(stack.data_dir))
-    (rider,), (driver,) = stack.people("rider", 1), stack.people("driver", 1)
+    rider, passenger = stack.people("rider", 2)
+    driver, busy = stack.people("driver", 2)
+    one = await Sockets.alone(stack.url, passenger)
+    two = await Sockets.alone(stack.url, busy)
+    under_way = await started(one, two)
+    await one.close()
+    await two.close()
     one = await Sockets.alone(stack.url, rider)
     two = await Sockets.alone(stack.url, driver)
     ended = (await started(one, two))["id"]
@@ -25,7 +34,7 @@ async def test_a_lost_ledger_is_replaced_by_one_above_its_numbers(
     before = one.cursor
     checked = await asyncio.to_thread(cabrank, "verify", *data_dir)
     assert checked.returncode == 0, checked
-    assert "5 trip events" in checked.stdout
+    assert "7 trip events" in checked.stdout
     await one.close()
     await two.close()
     assert stack.stop() == 0
@@ -37,9 +46,25 @@ async def test_a_lost_ledger_is_replaced_by_one_above_its_numbers(
     await one.do("trip.request", ADDRESSES)
     assert one.cursor > before + seq_of(HEADROOM_RECORDS, 0)
     await one.close()
+
+    two, welcome = await welcomed(stack.url, busy.access)
+    assert welcome["trips"] == [under_way]
+    await two.do("trip.begin", {"id": under_way["id"]})
+    done = await two.do("trip.complete", {"id": under_way["id"]})
+    assert (done["status"], done["version"]) == ("COMPLETED", 4)
+    await two.close()
     checked = await asyncio.to_thread(cabrank, "verify", *data_dir)
     assert checked.returncode == 0, checked
-    assert "1 trip events" in checked.stdout
+    assert "3 trip events" in checked.stdout
+    assert await versions(stack, passenger, under_way["id"]) == [1, 2, 3, 4]
+
+
+async def versions(stack: Stack, person: Person, trip: str) -> list[int]:
+    """Of the trip's events in its history."""
+    async with httpx.AsyncClient(base_url=stack.url, trust_env=False) as web:
+        url = f"/api/trips/{trip}/events"
+        answer = await web.get(url, headers=bearer(person))
+    return [event["version"] for event in answer.json()]
 
 
 async def test_a_deleted_database_is_rebuilt_beside_a_running_system(

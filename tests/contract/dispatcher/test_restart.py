@@ -10,8 +10,9 @@ from nats.js.api import ObjectMeta
 
 from dispatcher import snapshots, snapshotter
 from dispatcher.engine import Engine, Limits
-from dispatcher.errors import LedgerGapError
+from dispatcher.errors import LedgerGapError, LedgerGoneError
 from dispatcher.follower import Follower
+from dispatcher.ledger import open_ledger
 from dispatcher.region import Region
 from dispatcher.snapshots import SnapshotStore
 from runtime import bus as buses
@@ -176,6 +177,29 @@ async def test_a_snapshot_stands_for_what_is_gone(shelf: Shelf) -> None:
     assert region._engine.snapshot() != Engine("main", LIMITS).snapshot()
     assert region._engine.head_seq == whole.head_seq
     assert region._engine.active_trips == 1
+
+
+async def test_a_ledger_in_place_of_another_is_not_taken_for_it(
+    shelf: Shelf, bus: Bus
+) -> None:
+    """It was deleted and begun anew beside a running dispatcher, which must end."""
+    region = await shelf.rebuilt()
+    js = bus.jetstream()
+    await js.delete_stream(shelf.book.stream)
+    await open_ledger(js, "main", bytes_max=-1, replicas=1, first_seq=1_000)
+    with pytest.raises(LedgerGoneError, match="any more"):
+        await region._take_over()
+    with pytest.raises(LedgerGoneError):
+        await region._rebuild()
+
+
+async def test_a_ledger_restored_from_a_backup_is_behind_and_not_led(
+    shelf: Shelf, bus: Bus
+) -> None:
+    region = await shelf.rebuilt()
+    region._n += 1  # applied here, and not in the backup
+    with pytest.raises(LedgerGapError, match="was there before"):
+        await region._take_over()
 
 
 async def test_a_standby_saves_a_snapshot_once_for_what_is_new(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cabrank.errors import UnreachableError
-from cabrank.rebuild import HEADROOM_RECORDS, begin_anew, rebuild
+from cabrank.rebuild import rebuild
 from cabrank.verify import verify
 from persistence import database
 from persistence.store import Store
@@ -127,35 +127,6 @@ async def test_what_neither_has_any_more_is_told(projected: Kept, rows: Rows) ->
     (done,) = await rebuild(None)
     assert not done.is_whole
     assert "before record 9" in str(done)
-
-
-# ---- a ledger that was lost ----------------------------------------------------
-
-
-async def test_a_new_ledger_begins_above_the_lost_one(
-    projected: Kept, settled: None, rows: Rows
-) -> None:
-    await projected.js.delete_stream(projected.stream.name)
-    ((made, is_new),) = await begin_anew(None)
-    assert is_new
-    assert made.born_seq == 21 - 1 + HEADROOM_RECORDS + 1  # the last record is empty
-    assert made.id not in ("", projected.id)
-    appended = await projected.js.publish(projected.stream.subjects[0], b"{}")
-    assert appended.seq == made.born_seq
-    assert len(rows.all()["trip_events"]) == 12
-
-
-async def test_a_ledger_that_is_there_stays(projected: Kept) -> None:
-    ((made, is_new),) = await begin_anew(None)
-    assert not is_new
-    assert (made.id, made.born_seq) == (projected.id, 1)
-
-
-@pytest.mark.usefixtures("settled", "nats_server")
-async def test_without_a_past_a_new_ledger_begins_at_one() -> None:
-    ((made, is_new),) = await begin_anew(None)
-    assert is_new
-    assert made.born_seq == 1
 
 
 # ---- the command line ------------------------------------------------------------
