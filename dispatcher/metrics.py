@@ -145,3 +145,9 @@ def begin(region: str) -> None:
         step_downs.labels(region, why)
     for gauge in (leads, lag_records, queue_commands):
         gauge.labels(region).set(0)
+
+
+def end(region: str) -> None:
+    """This process has nothing to do with the region any more."""
+    for gauge in (leads, lag_records, queue_commands, epoch):
+        gauge.remove(region)

@@ -172,6 +172,7 @@ class Placement:
         run = self._runs.get(name)
         if run is not None and run.done():
             del self._runs[name], self._regions[name]
+            metrics.end(name)
             run = None
         if run is None:
             if todo.begins:
