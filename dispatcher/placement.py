@@ -7,6 +7,7 @@ whatever is believed here. Must not know what happens inside a region.
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import structlog
 from nats.js import JetStreamContext
@@ -97,7 +98,7 @@ class Placement:
         self._leaving = True
         self._beat(time.monotonic())
         for name, region in self._regions.items():
-            region.resign(self._duty(name).heir)
+            region.resign(self._duty(name, self._roster.lively(time.monotonic())).heir)
         await asyncio.gather(*self._runs.values())
 
     # ---- what others see -----------------------------------------------------
@@ -160,13 +161,19 @@ class Placement:
 
     def _place(self, now_s: float) -> None:
         for name in self._serves:
-            self._settle(name, self._duty(name))
+            todo = self._duty(name)
+            if not todo.stays and name in self._runs:
+                # Who fell silent a moment ago may be dead, and no standby.
+                todo = self._duty(name, self._roster.lively(now_s))
+            self._settle(name, todo)
         if now_s - self._said_s >= BEAT_S or self._member() != self._said:
             self._beat(now_s)
 
-    def _duty(self, region: str) -> Duty:
+    def _duty(self, region: str, others: Mapping[str, Member] | None = None) -> Duty:
+        """`others`: those who count; None: all that are there."""
         me = self._member()
-        return duty(region, me.id, {**self._roster.others, me.id: me})
+        others = self._roster.others if others is None else others
+        return duty(region, me.id, {**others, me.id: me})
 
     def _settle(self, name: str, todo: Duty) -> None:
         run = self._runs.get(name)

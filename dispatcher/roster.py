@@ -7,6 +7,8 @@ may depend on it but who *should* lead.
 from schemas.members import Member
 
 BEAT_S = 1.0
+OVERDUE_S = 1.5
+"""A heartbeat that late, and its sender is neither heir nor standby to count on."""
 SILENCE_S = 3.5
 """Who has been silent for so long is gone: three heartbeats lost and one late. A leader
 that dies is noticed by its standby at once (pinger.py)."""
@@ -44,6 +46,12 @@ class Roster:
     def heard_s(self, one: str) -> float:
         """When last; of one that is not there, long ago."""
         return self._heard_s.get(one, float("-inf"))
+
+    def lively(self, now_s: float) -> dict[str, Member]:
+        """The others but those whose last heartbeat is overdue: these may be dead."""
+        since_s = now_s - OVERDUE_S
+        others = self.others.items()
+        return {one: m for one, m in others if self._heard_s[one] >= since_s}
 
     def excuse(self, now_s: float) -> None:
         """Nobody could be heard until now: that was us, or NATS."""

@@ -45,3 +45,13 @@ def test_nobody_is_gone_while_nobody_could_be_heard() -> None:
     roster.excuse(60.0)
     assert roster.sweep(60.0 + SILENCE_S) == []
     assert roster.sweep(60.1 + SILENCE_S) == ["a"]
+
+
+def test_who_is_overdue_is_there_but_not_to_be_counted_on() -> None:
+    roster = Roster("me")
+    roster.hear(beat("a"), 0.0)
+    roster.hear(beat("b"), 1.0)
+    assert set(roster.lively(1.5)) == {"a", "b"}
+    assert set(roster.lively(2.0)) == {"b"}
+    assert roster.sweep(2.0) == []
+    assert set(roster.others) == {"a", "b"}
