@@ -48,6 +48,16 @@ def test_no_schedule_breaks_a_promise() -> None:
         seed += 1
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_regions_handed_over_amid_faults_break_no_promise(seed: int) -> None:
+    plan = plans.of(seed)
+    at_s = (0.3 * (1 + seed % 3) * number for number in range(1, 8))
+    handed = tuple(Fault(at, "hand over", seed, 0.0) for at in at_s)
+    faults = tuple(sorted(plan.faults + handed, key=lambda fault: fault.at_s))
+    verdict = run(replace(plan, dispatchers=3, faults=faults))
+    assert not verdict.violations, broken(verdict)
+
+
 def test_a_quiet_schedule_answers_and_stores_what_it_was_asked() -> None:
     verdict = run(QUIET)
     assert not verdict.violations, broken(verdict)

@@ -204,8 +204,18 @@ class World:
             self.server.torn = True
         elif fault.kind == "decide raises":
             self.poisoned += 1
+        elif fault.kind == "hand over":
+            self._hand_over(fault)
         elif fault.kind == "lose client":
             self.clients[fault.which % len(self.clients)].lose()
+
+    def _hand_over(self, fault: Fault) -> None:
+        """Whoever leads is told that another, ready or not, is to lead."""
+        alive = [m for m in self.dispatchers if m.is_alive and m.held is not None]
+        for machine in alive:
+            others = [one for one in alive if one is not machine]
+            if machine.held.leads and others:
+                machine.held.heir = others[fault.which % len(others)].name
 
     def _strike_process(self, kind: str, whom: str, fault: Fault) -> None:
         of_kind = {
