@@ -125,13 +125,26 @@ def test_a_read_that_is_one_text_means_what_the_general_parser_says(
     assert sent(generally=False) == sent(generally=True)
 
 
+def opened() -> Protocol:
+    ws = Protocol(FRAME_BYTES_MAX)
+    ws.receive_data(upgrade(1, "/ws"))
+    (request,) = ws.events_received()
+    assert isinstance(request, Request)
+    ws.send_response(ws.accept(request))
+    return ws
+
+
+def test_a_text_amid_a_message_or_of_64_bit_length_is_for_the_general_parser() -> None:
+    ws = opened()
+    assert ws.whole_text(b"\x81\xff" + bytes(4 + 127)) is None
+    assert ws.whole_text(frame(1, b"whole")) == b"whole"
+    ws.receive_data(frame(1, b"a part", fin=False))
+    assert ws.whole_text(frame(1, b"whole")) is None
+
+
 def test_most_reads_are_one_text_and_need_no_general_parser() -> None:
     for length in (0, 1, 125, 126, 127, 128, 5_000):
-        ws = Protocol(FRAME_BYTES_MAX)
-        ws.receive_data(upgrade(1, "/ws"))
-        (request,) = ws.events_received()
-        assert isinstance(request, Request)
-        ws.send_response(ws.accept(request))
+        ws = opened()
         assert ws.whole_text(frame(1, b"x" * length)) == b"x" * length
         assert ws.whole_text(frame(1, b"x" * length, mask=None)) is None
         assert ws.whole_text(frame(1, b"x" * length, fin=False)) is None
