@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import nats.errors
 import pytest
 
 from runtime import bus as runtime_bus
 from runtime.bus import Bus, connect, is_no_responders
+from tests.support import nats as nats_servers
 from tests.support.nats import NatsServer, free_port
 from tests.support.waiting import until
 
@@ -256,3 +259,30 @@ async def test_a_nats_that_comes_later_is_waited_for(nats_server: NatsServer) ->
         connecting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await connecting
+
+
+async def test_a_server_that_hangs_is_left_for_another(tmp_path: Path) -> None:
+    """Two that know nothing of each other: only where we are connected counts."""
+    with contextlib.ExitStack() as servers:
+        one, two = (
+            servers.enter_context(nats_servers.running(make(tmp_path / name)))
+            for name in ("one", "two")
+        )
+        bus = await connect(f"{one.url},{two.url}", "test")
+        hung, other = (one, two) if at(bus) == one.port else (two, one)
+        assert hung.process is not None
+        hung.process.send_signal(signal.SIGSTOP)
+        try:
+            await until(lambda: bus.is_connected and at(bus) == other.port, "two", 25)
+        finally:
+            hung.process.send_signal(signal.SIGCONT)
+        await bus.close()
+
+
+def at(bus: Bus) -> int | None:
+    return None if bus.connected_url is None else bus.connected_url.port
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
