@@ -21,7 +21,8 @@ async def _talk(host: str, port: int, request: bytes) -> bytes:
 
 async def _try(host: str, port: int, request: bytes) -> bytes | None:
     try:
-        return await asyncio.wait_for(_talk(host, port, request), TRY_S)
+        async with asyncio.timeout(TRY_S):
+            return await _talk(host, port, request)
     except (OSError, TimeoutError):
         return None
 

@@ -20,6 +20,7 @@ from cabrank.rolling import RESTART, Rolling
 from cabrank.stack import Plan
 from cabrank.supervisor import Children, Supervised, say, tail
 from runtime import settings, tracing
+from runtime.lifecycle import cancel
 from schemas.permissions import Service
 
 STOP_MAX_S = 25.0
@@ -169,9 +170,7 @@ class Up:
         try:
             await self._until_ended(asked, starting, tending)
         finally:
-            starting.cancel()
-            tending.cancel()
-            await asyncio.gather(starting, tending, return_exceptions=True)
+            await cancel([starting, tending])
             self._stop_listening()
             await self._stop()
             asked.cancel()

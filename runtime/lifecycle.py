@@ -68,10 +68,10 @@ class Service:
         self.stopping.set()
 
     async def cancel_tasks(self) -> None:
-        await _cancel(self._tasks)
+        await cancel(self._tasks)
 
 
-async def _cancel(futures: Collection[asyncio.Future[Any]]) -> None:
+async def cancel(futures: Collection[asyncio.Future[Any]]) -> None:
     """Cancel, and again until all have ended: on Python 3.11 `asyncio.wait_for` loses a
     cancellation that comes just when it is done (CPython issue 86296), and who waits
     for that task waits for ever.
@@ -106,7 +106,7 @@ async def _serve(name: str, start: Start) -> int:
         except TimeoutError:
             log.error("drain took too long", service=name, limit_s=DRAIN_MAX_S)  # noqa: TRY400
     else:
-        await _cancel([starting])
+        await cancel([starting])
     stop.cancel()
     await service.cancel_tasks()
     log.info("stopped", service=name)
