@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from cabrank import embedded
@@ -110,7 +111,11 @@ def machine() -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def page(found: Found, drivers: int, spent_s: float) -> str:
+def page(found: Found, drivers: int, spent_s: float, kept: Sequence[str] = ()) -> str:
+    """`kept`: systems whose figures are of an earlier run."""
+    earlier = (
+        f"Of an earlier run, not of this one: {'; '.join(kept)}.\n\n" if kept else ""
+    )
     return f"""# Benchmarks
 
 Written by `make peers` (`python benchmarks/peers/run.py`, {spent_s / 60:.0f} minutes);
@@ -118,7 +123,7 @@ each run's figures are in BENCHMARKS.json. Medians, and the spread where there w
 several runs. Gateway CPU is that of the process that holds the WebSockets; ratios
 between columns count, absolute figures are this machine's.
 
-{table(found)}
+{earlier}{table(found)}
 
 ![The same, drawn](benchmarks.png)
 

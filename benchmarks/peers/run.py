@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import infra
@@ -27,7 +28,7 @@ from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import Subject, subject
 from cabrank.load import LoadError
 from cabrank.load.users import Account, from_data_dir
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.trips import Role, User
 
 HERE = Path(__file__).resolve().parent
@@ -41,10 +42,10 @@ BOTH = (Role.RIDER, Role.DRIVER)
 class Sizes:
     """How much of each job; the peers get less of it, their figures need no more."""
 
-    def __init__(self, *, quick: bool) -> None:
+    def __init__(self, *, quick: bool, runs: int) -> None:
         small = 10 if quick else 1
         self.drivers = 1000 // small
-        self.runs = 1 if quick else 3
+        self.runs = 1 if quick else runs
         self.ours = fanout.Job(
             self.drivers, self.runs, 300 // small, 30, 20, 10, 60, 1000 // small
         )
@@ -183,21 +184,33 @@ def _running(peer: Peer) -> Iterator[tuple[str, Path]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny: see that it runs")
-    parser.add_argument("--only", help="peers whose name holds this")
+    parser.add_argument("--runs", type=int, default=3, help="of each job of ours")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        help="systems whose name holds this; the others' figures stay as they were",
+    )
     parser.add_argument("--to", type=Path, default=PAGE, help="the page to write")
     options = parser.parse_args()
-    sizes = Sizes(quick=options.quick)
+    sizes = Sizes(quick=options.quick, runs=options.runs)
     began_s = time.monotonic()
-    print(OURS, flush=True)
-    found = {OURS: ours(sizes)}
-    for peer in PEERS:
-        if options.only is None or options.only in peer.name:
-            print(peer.name, flush=True)
-            found[peer.name] = theirs(peer, sizes)
+    figures = options.to.with_suffix(".json")
+    kept = decode(figures.read_bytes(), page.Found) if options.only else {}
+    jobs = {OURS: lambda: ours(sizes)}
+    jobs |= {peer.name: partial(theirs, peer, sizes) for peer in PEERS}
+    found: page.Found = {}
+    for name, job in jobs.items():
+        if options.only and not any(part in name for part in options.only):
+            found[name] = kept.get(name, [])
+            continue
+        kept.pop(name, None)
+        print(name, flush=True)
+        found[name] = job()
     spent_s = time.monotonic() - began_s
-    options.to.write_text(page.page(found, sizes.drivers, spent_s))
+    options.to.write_text(page.page(found, sizes.drivers, spent_s, list(kept)))
     plot.draw(found, options.to.parent / "benchmarks.png")
-    options.to.with_suffix(".json").write_bytes(encode(found) + b"\n")
+    figures.write_bytes(encode(found) + b"\n")
     print(f"{options.to} written after {spent_s:.0f} s")
 
 

@@ -42,6 +42,12 @@ def test_what_went_wrong_is_on_the_page() -> None:
     written = page.page(found(), 1000, 300)
     assert "- Other, connections: 1 times: cabrank.bench.crowd ended" in written
     assert "make peers" in written
+    assert "earlier run" not in written
+
+
+def test_figures_of_an_earlier_run_are_said_to_be_such() -> None:
+    written = page.page(found(), 1000, 300, ["Other"])
+    assert "Of an earlier run, not of this one: Other." in written
 
 
 def test_page_names_the_machine_and_the_versions() -> None:
