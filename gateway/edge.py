@@ -117,8 +117,10 @@ class Edge:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
-        if self.hub.stamps_ms:
-            self._measure_fanout()
+        if self.hub.oldest_ms:
+            took_s = time.time() - self.hub.oldest_ms / 1000
+            metrics.FANOUT_SECONDS.observe(max(0.0, took_s))
+            self.hub.oldest_ms = 0
 
     async def run(self) -> None:
         """Drive deadlines until cancelled."""
@@ -133,13 +135,6 @@ class Edge:
                 self.positions.flush()
                 next_fixes_s = now_s + self.limits.locations_s
             self._measure()
-
-    def _measure_fanout(self) -> None:
-        stamps_ms, self.hub.stamps_ms = self.hub.stamps_ms, []
-        now_ms = time.time() * 1000
-        for stamp_ms in stamps_ms:
-            if stamp_ms:  # a leader of an older version says none
-                metrics.FANOUT_SECONDS.observe(max(0.0, now_ms - stamp_ms) / 1000)
 
     def _measure(self) -> None:
         metrics.PENDING.set(self.courier.count)

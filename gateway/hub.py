@@ -56,8 +56,8 @@ class Hub:
         self._awake: set[Region] = set()
         self._is_away = False
         """The connection to NATS was lost, and what was missed not yet asked for."""
-        self.stamps_ms: list[int] = []
-        """When this tick's events were decided, until the caller has measured them."""
+        self.oldest_ms = 0
+        """When the oldest of this tick's events was decided; 0: there is none."""
         self.lobby = Lobby(
             gateway=gateway,
             bus=bus,
@@ -289,7 +289,7 @@ class Hub:
         if frame_or_none is not None:
             listener.region.deliver(listener, (push.seq, frame_or_none))
             if type(push) is TripPush:
-                self.stamps_ms.append(push.at_ms)
+                self._age(push.at_ms)
             self._flush_later(listener.region)
         elif recipient.held is not None:
             self.gaps.check(listener)
@@ -299,7 +299,8 @@ class Hub:
         self._feed_ready(region, region.feed.receive(entries))
 
     def _feed_ready(self, region: Region, entries: list[FeedEntry]) -> None:
-        self.stamps_ms += [entry.at_ms for entry in entries]
+        if entries:
+            self._age(entries[0].at_ms)
         if entries and self.lobby.awake:
             self.lobby.flush()
         region.ready.extend(entries)
@@ -320,6 +321,10 @@ class Hub:
                 if claims is not None and is_revoked(claims):
                     log.info("session revoked", user=claims.sub, session=claims.sid)
                     seat.connection.close(Close.SESSION_REVOKED)
+
+    def _age(self, at_ms: int) -> None:
+        if not self.oldest_ms or at_ms < self.oldest_ms:
+            self.oldest_ms = at_ms
 
     def flush(self) -> None:
         """The tick ends: hand on what it brought."""

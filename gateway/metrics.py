@@ -27,8 +27,8 @@ COMMAND_SECONDS = Histogram(
 )
 FANOUT_SECONDS = Histogram(
     "cabrank_gateway_fanout_seconds",
-    "From an event's decision to the last socket of this gateway, by the wall clocks "
-    "of both machines",
+    "From the decision of a tick's oldest event to the last socket of this gateway, by "
+    "the wall clocks of both machines",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 RESENDS = Counter("cabrank_gateway_resends_total", "Commands sent again")

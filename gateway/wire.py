@@ -50,9 +50,10 @@ def refused(ref: str | None, refusal: Refusal) -> bytes:
 
 def event(kind: str, seq: int, data: bytes | Raw, traceparent: str = "") -> bytes:
     """`kind` and `traceparent` are ours and need no escaping."""
-    trace = b'"traceparent":"%b",' % traceparent.encode() if traceparent else b""
-    head = b'{"type":"%b","seq":%d,%b"data":' % (kind.encode(), seq, trace)
-    return text(b"%b%b}" % (head, bytes(data)))
+    if traceparent:
+        trace = (kind.encode(), seq, traceparent.encode(), bytes(data))
+        return text(b'{"type":"%b","seq":%d,"traceparent":"%b","data":%b}' % trace)
+    return text(b'{"type":"%b","seq":%d,"data":%b}' % (kind.encode(), seq, bytes(data)))
 
 
 def push(kind: str, data: bytes | Raw) -> bytes:

@@ -15,10 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import bearer
+from cabrank.top.sample import Sample, parse
+from tests.e2e.conftest import ADDRESSES, bearer
+from tests.support.client import welcomed
 from tests.support.nats import free_port
 from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
 from tests.support.stack import Stack, cabrank
+from tests.support.waiting import until
 
 LIMIT_S = 60
 DASHBOARDS = ROOT / "deploy" / "observe" / "grafana" / "dashboards"
@@ -212,3 +215,34 @@ def test_q_ends_the_live_view_and_leaves_the_terminal_as_it_was(worked: Stack) -
         watching.wait()
         os.close(ours)
         os.close(theirs)
+
+
+def told(stack: Stack, process: str) -> Sample:
+    """What a process's /metrics says now."""
+    (group,) = json.loads((stack.data_dir / "run" / f"{process}.json").read_text())
+    url = f"http://{group['targets'][0]}/metrics"
+    return parse(httpx.get(url, trust_env=False, timeout=30).text, time.monotonic())
+
+
+async def test_a_leader_tells_what_persistence_has_yet_to_write(worked: Stack) -> None:
+    leader = top("--data-dir", str(worked.data_dir))["regions"][0]["leader"]
+    (rider,) = worked.people("rider", 1)
+    records, seconds = (
+        "cabrank_dispatcher_unwritten_records",
+        "cabrank_dispatcher_unwritten_seconds",
+    )
+
+    def behind(name: str) -> float:
+        return told(worked, leader).of(name, region="main")
+
+    with worked.paused("persistence-1"):
+        client, _ = await welcomed(worked.url, rider.access)
+        trip = await client.do("trip.request", ADDRESSES)
+        await until(lambda: behind(seconds) > 1, "a lag", LIMIT_S)
+        assert behind(records) >= 1
+    await until(lambda: behind(seconds) == 0, "no lag", LIMIT_S)
+    assert told(worked, leader).of("cabrank_dispatcher_trips", status="REQUESTED") >= 1
+    await client.do("trip.cancel", {"id": trip["id"]})
+    fanned = "cabrank_gateway_fanout_seconds_count"
+    await until(lambda: told(worked, "gateway-1").of(fanned) >= 1, "fan-out", LIMIT_S)
+    await client.close()
