@@ -3,6 +3,7 @@ that waits, and in the one sentence of a command that doesn't.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from cabrank import nats_auth
 from runtime import bus as buses
@@ -47,8 +49,20 @@ def serving(
         server.kill()
 
 
+SLOW = f"{buses.UNREACHABLE}: TimeoutError"
+"""A machine too busy to answer within nats-py's 2 s."""
+ATTEMPTS = 5
+
+
 async def attempt(settings: Settings) -> str:
     """What the connection failed with; empty: it didn't."""
+    for _ in range(ATTEMPTS):
+        if (failed := await once(settings)) != SLOW:
+            break
+    return failed
+
+
+async def once(settings: Settings) -> str:
     login = nats_login.read(settings, Service.GATEWAY)
     try:
         bus = await buses.connect(settings.nats_url, "test", login=login, forever=False)
@@ -166,11 +180,13 @@ def dispatcher(log: Path, **settings: str) -> Iterator[None]:
         process.wait()
 
 
-def events(log: Path) -> list[str]:
-    return [json.loads(line)["event"] for line in log.read_text().splitlines()]
+def told(log: Path, said: str) -> list[str]:
+    """The lines whose event begins so."""
+    lines = [line for line in log.read_text().splitlines() if line.endswith("}")]
+    return [line for line in lines if json.loads(line)["event"].startswith(said)]
 
 
-async def test_a_service_that_waits_logs_what_for_once(
+async def test_a_service_that_waits_logs_what_for(
     tmp_path: Path, authority: Authority, locked: Locked
 ) -> None:
     absent = f"nats://127.0.0.1:{free_port()}"
@@ -191,6 +207,31 @@ async def test_a_service_that_waits_logs_what_for_once(
         for name, (environ, said) in cases.items():
             log = tmp_path / f"{name}.log"
             with dispatcher(log, **environ):
-                await until(lambda log=log: log.read_text().endswith("\n"), name, 30)
-            told = [event for event in events(log) if event.startswith(said)]
-            assert len(told) == len(events(log)) == 1, events(log)
+                await until(lambda log=log, said=said: told(log, said), name, 30)
+
+
+async def test_what_goes_on_is_logged_once() -> None:
+    tries = 0
+
+    async def refuse(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal tries
+        tries += 1
+        writer.write(b"INFO {}\r\n")
+        with contextlib.suppress(OSError):
+            await reader.readline()
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with structlog.testing.capture_logs() as logs:
+        trying = asyncio.create_task(buses.connect(f"nats://127.0.0.1:{port}", "test"))
+        await until(lambda: tries >= 5, "five tries", 30)
+        trying.cancel()
+        await asyncio.wait({trying})
+    server.close()
+    events = [each["event"] for each in logs]
+    assert events.count(buses.REFUSED) == 1, events
