@@ -30,7 +30,7 @@ def chaos(kinds: list[Kind], seed: int, *options: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(done.stdout)
     assert {each["fault"] for each in found["faults"]} == set(kinds)
     assert all(each["whole_s"] is not None for each in found["faults"])
-    assert (found["violations"], found["undecided"]) == ([], 0)
+    assert found["violations"] == []
     assert found["verified"].endswith("equal")
     assert found["trips"] > 10
     return found
