@@ -19,6 +19,7 @@ from gateway.gaps import Clock, Own
 from gateway.http.asker import Asker
 from gateway.hub import Hub, command_ids
 from gateway.identity import Identity
+from gateway.issuer import Issuer
 from gateway.limits import Limits
 from gateway.outbox import Outbox
 from gateway.positions import Positions
@@ -60,6 +61,7 @@ class Edge:
     ) -> None:
         self.bus = bus
         self.proxies = proxies
+        self.issuer: Issuer | None = None
         self.identity = identity
         self.origins = origins
         self.limits = limits
@@ -221,6 +223,19 @@ class Edge:
             connection.logged_in(result)
 
         self._service.spawn("accounts.log_in", ask(), may_end=True)
+
+    def renew_keys(self, then: Callable[[], None]) -> bool:
+        """Fetch an outside issuer's keys again; False: there is nobody to ask."""
+        issuer = self.issuer
+        if issuer is None:
+            return False
+
+        async def renew() -> None:
+            await issuer.renewed()
+            then()
+
+        self._service.spawn("issuer.renewed", renew(), may_end=True)
+        return True
 
     # ---- for whom no session asks --------------------------------------------
 

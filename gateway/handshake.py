@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
-from gateway.identity import InvalidToken
+from gateway.errors import InvalidToken, UnknownKey
 from gateway.requests import parse_since
 from schemas import rooms, subjects
 from schemas.claims import Claims
@@ -63,6 +63,9 @@ def judge(
         header: all values of a header, by lower-case name.
         origins: further allowed origins, such as `https://app.example`.
         verify: raises `InvalidToken`.
+
+    Raises:
+        UnknownKey: as `verify` does; it may be judged again.
     """
     path, _, query_string = target.partition("?")
     path = path.removesuffix("/")
@@ -87,6 +90,8 @@ def judge(
     if token is not None:
         try:
             claims = verify(token)
+        except UnknownKey:
+            raise
         except InvalidToken as error:
             return Rejected(401, Code.NOT_AUTHENTICATED, str(error))
         if required is not None and claims.role is not required:

@@ -3,12 +3,7 @@
 Access tokens are Ed25519 JWTs (schemas/claims.py). Of JOSE's many ways PyJWT is told to
 take one: `alg` is EdDSA and `kid` names a key of ours, so nothing in a token chooses
 how it is checked (RFC 8725 sections 3.1, 3.10). Pure but for `load`: no clock, no
-network.
-
-IdentityError
-└── InvalidToken
-    ├── ExpiredToken
-    └── RevokedToken
+network. Tokens of an outside issuer are gateway/outside.py's to read.
 """
 
 import base64
@@ -22,9 +17,20 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.types import Options
 
+from gateway.errors import ExpiredToken, IdentityError, InvalidToken, RevokedToken
+from gateway.outside import Outside
 from schemas import claims, subjects
 from schemas.accounts import Revocation
 from schemas.claims import Claims
+
+__all__ = [
+    "ExpiredToken",
+    "Identity",
+    "IdentityError",
+    "InvalidToken",
+    "Revocations",
+    "RevokedToken",
+]
 
 TOKEN_CHARS_MAX = 4096
 """Ours are 500 to 1,900 characters, with names of 150 characters at most."""
@@ -43,22 +49,6 @@ _OPTIONS: Options = {
 }
 
 
-class IdentityError(Exception):
-    """Root of what this module raises."""
-
-
-class InvalidToken(IdentityError):  # noqa: N818 - the contract's word
-    """Not a token of ours. The message says why and is fit to show to a client."""
-
-
-class ExpiredToken(InvalidToken):
-    pass
-
-
-class RevokedToken(InvalidToken):
-    pass
-
-
 class Identity:
     """The keys that are trusted, and the tokens that no longer are.
 
@@ -73,6 +63,7 @@ class Identity:
         self._verified: OrderedDict[bytes, Claims] = OrderedDict()
         self._heads: dict[str, str] = {}
         """Headers of verified tokens, as encoded → kid; reading one costs 40 µs."""
+        self._outside: Outside | None = None
         longest_s = max(revocation_ttl_s, claims.LOAD_TEST_TTL_S)
         self._revocations = Revocations(longest_s)
 
@@ -108,6 +99,11 @@ class Identity:
             self._heads.clear()
         self._keys = keys
 
+    def accept(self, outside: Outside) -> None:
+        """Take that issuer's tokens besides ours."""
+        self._outside = outside
+        outside.lost = self._verified.clear
+
     def jwks(self) -> list[dict[str, str]]:
         """The keys that are trusted, for others who want to verify our tokens."""
         return [_public(kid, key) for kid, key in self._keys.items()]
@@ -116,9 +112,10 @@ class Identity:
         """Check signature, issuer, expiry and revocation.
 
         Raises:
-            InvalidToken: it isn't one of ours; ExpiredToken, RevokedToken: it was.
+            InvalidToken: it isn't one of ours; ExpiredToken, RevokedToken: it was;
+                UnknownKey: it may be an outside issuer's.
         """
-        verified = self._claims(token)
+        verified = self._claims(token, now_s)
         if verified.exp <= now_s:
             raise ExpiredToken("the token has expired")
         if self._revocations.cover(verified):
@@ -132,7 +129,7 @@ class Identity:
     def is_revoked(self, claims: Claims) -> bool:
         return self._revocations.cover(claims)
 
-    def _claims(self, token: str) -> Claims:
+    def _claims(self, token: str, now_s: float) -> Claims:
         if len(token) > TOKEN_CHARS_MAX:
             msg = f"the token has {len(token)} characters, over {TOKEN_CHARS_MAX}"
             raise InvalidToken(msg)
@@ -143,16 +140,20 @@ class Identity:
         if known is not None:
             self._verified.move_to_end(digest)
             return known
-        verified = self._verify(token)
+        verified = self._verify(token, now_s)
         self._verified[digest] = verified
         if len(self._verified) > CACHE_TOKENS_MAX:
             self._verified.popitem(last=False)
         return verified
 
-    def _verify(self, token: str) -> Claims:
+    def _verify(self, token: str, now_s: float) -> Claims:
+        head = token.partition(".")[0]
+        known = self._heads.get(head)
+        outside = self._outside
+        if known is None and outside is not None and outside.claims_it(token):
+            return outside.read(token, now_s)
         try:
-            head = token.partition(".")[0]
-            kid = self._heads.get(head) or self._kid(token)
+            kid = known or self._kid(token)
             payload = jwt.decode(
                 token,
                 self._keys[kid],

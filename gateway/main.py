@@ -13,8 +13,11 @@ from gateway.edge import Edge
 from gateway.http.app import create_app
 from gateway.http.asker import Asker
 from gateway.identity import Identity, IdentityError
+from gateway.issuer import Issuer
+from gateway.issuer import rules as outside_rules
 from gateway.keyset import follow_keys
 from gateway.limits import Limits
+from gateway.outside import Outside
 from gateway.revocations import follow
 from runtime import bus as nats
 from runtime import lifecycle, nats_login, ops, tracing
@@ -120,6 +123,20 @@ def _listeners(settings: Settings) -> list[socket.socket]:
     return [webserver.bind(settings.host, settings.port)]
 
 
+def _issuer(
+    settings: Settings, identity: Identity, asker: Asker, service: Service
+) -> Issuer | None:
+    rules = outside_rules(settings)
+    if rules is None:
+        return None
+    outside = Outside(rules)
+    identity.accept(outside)
+    made = Issuer(outside, asker)
+    service.spawn("issuer", made.run())
+    service.spawn("users from outside", made.meet())
+    return made
+
+
 async def start(
     service: Service,
     settings: Settings,
@@ -168,7 +185,10 @@ async def start(
     def readiness() -> str | None:
         return None if bus.is_connected else "NATS is not connected"
 
-    app = create_app(asker, identity, readiness, settings, edge)
+    issuer = _issuer(settings, identity, asker, service)
+    edge.issuer = issuer
+    renew_keys = None if issuer is None else issuer.renewed
+    app = create_app(asker, identity, readiness, settings, edge, renew_keys=renew_keys)
     server = webserver.WebServer(app, edge, listeners)
     await server.start()
     if settings.ops_port:

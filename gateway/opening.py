@@ -10,6 +10,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN
 
 from gateway import crowd, handshake, metrics, peer, refusing, rfc6455
+from gateway.errors import UnknownKey
 from gateway.outbox import Outbox
 from schemas import rooms
 from schemas.claims import Claims
@@ -23,8 +24,8 @@ _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
 class Opening(Outbox):
-    """`_early`: what comes while a leader is asked; None: nobody is. `_place`: what its
-    address counts as; None: it is not counted.
+    """`_early`: what comes while a leader or an issuer is asked; None: nobody is.
+    `_place`: what its address counts as; None: it is not counted.
     """
 
     __slots__ = ("_early", "_place")
@@ -71,15 +72,22 @@ class Opening(Outbox):
             self._transport.abort()
         return True
 
-    def _handshake(self, request: Request) -> None:
+    def _handshake(self, request: Request, *, is_first: bool = True) -> None:
         edge = self._edge
         now_s = edge.now().wall_ms / 1000
-        verdict = handshake.judge(
-            request.path,
-            request.headers.get_all,
-            edge.origins,
-            lambda token: edge.identity.verify(token, now_s),
-        )
+        verdict: handshake.Accepted | handshake.Rejected
+        try:
+            verdict = handshake.judge(
+                request.path,
+                request.headers.get_all,
+                edge.origins,
+                lambda token: edge.identity.verify(token, now_s),
+            )
+        except UnknownKey as error:
+            if is_first and edge.renew_keys(lambda: self._again(request)):
+                self._early = []
+                return
+            verdict = handshake.Rejected(401, Code.NOT_AUTHENTICATED, str(error))
         if isinstance(verdict, handshake.Rejected):
             self._reject(refusing.rejection(verdict))
             return
@@ -97,6 +105,17 @@ class Opening(Outbox):
             room,
             lambda refusal: self._judged(request, verdict, claims, refusal),
         )
+
+    def _again(self, request: Request) -> None:
+        """The issuer's keys were fetched, as far as they could be."""
+        early, self._early = self._early or [], None
+        if self._ws.state is not CONNECTING or self._transport.is_closing():
+            return
+        self._handshake(request, is_first=False)
+        if self._early is not None:  # now a leader is asked
+            self._early = early
+        elif early and self._ws.state is OPEN:
+            self.data_received(b"".join(early))
 
     def _judged(
         self,

@@ -18,7 +18,14 @@ from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import log_book, metrics, password_rules, sessions, throttle
+from persistence import (
+    log_book,
+    metrics,
+    password_rules,
+    sessions,
+    throttle,
+    visitors,
+)
 from persistence.database import reading
 from persistence.eraser import Eraser
 from persistence.keys import LiveRing
@@ -40,6 +47,7 @@ from schemas.accounts import (
     FindUser,
     LogIn,
     LogOut,
+    Meet,
     RefreshTokens,
     Result,
     Revocation,
@@ -103,6 +111,7 @@ class Accounts:
         responder.add(subjects.accounts("revoke"), Revoke, self.revoke)
         responder.add(subjects.accounts("whereabouts"), FindUser, self.whereabouts)
         responder.add(subjects.operations("erase"), Erase, self.erase)
+        responder.add(subjects.accounts("meet"), Meet, self.meet)
         responder.start()
         service.spawn("revocations", self._revoker.make_stream(), may_end=True)
         service.spawn("keys", self._keys.watch())
@@ -123,6 +132,9 @@ class Accounts:
         wrong = password_rules.fault(request.password, names)
         if wrong is not None:
             return refused(Code.INVALID_DATA, f"password: {wrong}")
+        outside = self._settings.oidc_issuer
+        if outside and request.username.startswith(self._settings.oidc_username_prefix):
+            return taken  # such names are of that issuer's users
         # Asked before, so that a taken name costs no hash; the insert decides.
         if await self._find(request.username) is not None:
             return taken
@@ -279,6 +291,18 @@ class Accounts:
             Entry("revoke", request.by, request.user, address=request.address)
         )
         log.info("user revoked", user=request.user, by=request.by)
+        return answered(None)
+
+    async def meet(self, request: Meet) -> Result:
+        now_ms = self._clock_ms()
+        async with self._engine.begin() as connection:
+            met = await visitors.meet(connection, request, now_ms)
+        if met is visitors.Met.ERASED:
+            # Each time: they can have new tokens, of the issuer's.
+            await self._revoker.publish(Revocation(request.user.id, None, now_ms))
+            return refused(Code.NOT_AUTHENTICATED, "the user was erased")
+        if met is visitors.Met.FORBIDDEN:
+            return refused(Code.NOT_AUTHENTICATED, "that id is not the issuer's")
         return answered(None)
 
     async def erase(self, request: Erase) -> Result:

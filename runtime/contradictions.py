@@ -14,6 +14,8 @@ Complaint = tuple[str, str]
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as schemas/subjects.py has it
 _NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_ROLES = ("rider", "driver", "operator")
 _DATABASES = ("sqlite", "postgresql", "postgres")
 
 
@@ -25,6 +27,8 @@ def first(settings: "Settings") -> Complaint | None:
         or _regions(settings)
         or _origins(settings)
         or _nats_identity(settings)
+        or _oidc(settings)
+        or _oidc_roles(settings)
     )
 
 
@@ -94,4 +98,35 @@ def _nats_identity(settings: "Settings") -> Complaint | None:
         return "nats_tls_cert", "is set, but not CABRANK_NATS_TLS_KEY; set both"
     if settings.nats_tls_key and not settings.nats_tls_cert:
         return "nats_tls_key", "is set, but not CABRANK_NATS_TLS_CERT; set both"
+    return None
+
+
+def _oidc_roles(settings: "Settings") -> Complaint | None:
+    try:
+        roles = settings.oidc_role_map()
+    except ValueError:
+        return "oidc_roles", f"is {settings.oidc_roles[:200]!r}: it is THEIRS=OURS,…"
+    for ours in roles.values():
+        if ours not in _ROLES:
+            known = ", ".join(_ROLES)
+            return "oidc_roles", f"has {ours[:80]!r}, which is none of {known}"
+    return None
+
+
+def _oidc(settings: "Settings") -> Complaint | None:
+    issuer = settings.oidc_issuer
+    if not issuer:
+        if settings.oidc_audience:
+            return "oidc_audience", "is set, but not CABRANK_OIDC_ISSUER; set both"
+        return None
+    try:
+        parts = urlsplit(issuer)
+        host = parts.hostname
+    except ValueError:
+        return "oidc_issuer", f"is {issuer[:200]!r}, which is no URL"
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    if not host or not is_safe or parts.query or parts.fragment:
+        return "oidc_issuer", f"is {issuer[:200]!r}: an issuer is https://HOST/PATH"
+    if not settings.oidc_audience.strip(", "):
+        return "oidc_issuer", "is set, but not CABRANK_OIDC_AUDIENCE; set both"
     return None

@@ -117,6 +117,49 @@ class Settings(Struct, frozen=True, kw_only=True):
             "comma-separated, whose X-Forwarded-For tells the client's address"
         ),
     ] = ""
+    oidc_issuer: Annotated[
+        str,
+        Meta(
+            description="OpenID Connect issuer whose tokens gateways take besides "
+            "those of cabrank, such as https://login.example; empty: none"
+        ),
+    ] = ""
+    oidc_audience: Annotated[
+        str,
+        Meta(description="what those tokens must be for (aud), comma-separated"),
+    ] = ""
+    oidc_role_claim: Annotated[
+        str,
+        Meta(
+            pattern=r"^\S{1,200}$",
+            description="their claim that has the role, or a list of roles",
+        ),
+    ] = "role"
+    oidc_roles: Annotated[
+        str,
+        Meta(
+            description="what the issuer calls the roles, as THEIRS=OURS, "
+            "comma-separated, such as dispatch-desk=operator"
+        ),
+    ] = ""
+    oidc_default_role: Annotated[
+        Literal["rider", "driver", "none"],
+        Meta(description="role of who has none in that claim; none: refused"),
+    ] = "rider"
+    oidc_region_claim: Annotated[
+        str,
+        Meta(
+            pattern=r"^\S{1,200}$",
+            description="their claim that has the region; CABRANK_REGION without it",
+        ),
+    ] = "region"
+    oidc_username_prefix: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9@.+_-]{1,50}$",
+            description="what stands before the names of the issuer's users",
+        ),
+    ] = "sso."
     request_ttl_s: Annotated[
         Seconds, Meta(description="seconds a trip stays REQUESTED before it expires")
     ] = 300
@@ -215,6 +258,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def origin_list(self) -> list[str]:
         return [o.strip().rstrip("/") for o in self.origins.split(",") if o.strip()]
+
+    def oidc_role_map(self) -> dict[str, str]:
+        """Theirs → ours. Raises: ValueError: a part has no `=`."""
+        parts = [part.strip() for part in self.oidc_roles.split(",") if part.strip()]
+        pairs = (part.rsplit("=", 1) for part in parts)
+        return {theirs.strip(): ours.strip() for theirs, ours in pairs}
 
     def proxies(self) -> list[Network]:
         """Raises: SettingsError: one is no address or network."""

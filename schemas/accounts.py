@@ -88,6 +88,19 @@ class Revoke(Struct):
     address: str = ""
 
 
+class Meet(Struct, frozen=True):
+    """`accounts.meet` → null: a user came with a good token of an outside issuer; their
+    row is made, or brought up to date. `not_authenticated`: they were erased, and their
+    sessions end again.
+    """
+
+    user: User
+    region: str
+    issuer: str
+    subject: str
+    """The issuer's `sub`."""
+
+
 class Erase(Struct):
     """`operations.erase` → Erasure: the user with that id or username is gone, from
     rows, from sessions, and for ever. 404 `invalid_data` for an unknown one;

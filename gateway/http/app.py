@@ -1,5 +1,6 @@
 """Puts the HTTP side together. Nothing runs beside the requests: no lifespan."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import structlog
@@ -31,6 +32,8 @@ def create_app(
     readiness: Readiness,
     settings: Settings,
     desk: Desk,
+    *,
+    renew_keys: Callable[[], Awaitable[None]] | None = None,
 ) -> ASGIApp:
     """The HTTP API as an ASGI app.
 
@@ -40,6 +43,7 @@ def create_app(
         readiness: what /readyz says; called in the event loop.
         settings: `origins` may call from other sites' pages (CORS).
         desk: carries messages to rooms and notices to users.
+        renew_keys: fetches an outside issuer's keys again; None: there is none.
     """
     dependencies = {
         "asker": Provide(lambda: asker, sync_to_thread=False),
@@ -61,7 +65,13 @@ def create_app(
         cors_config=_cors(settings),
         openapi_config=None,
         logging_config=None,
-        state=State({"identity": identity, "proxies": settings.proxies()}),
+        state=State(
+            {
+                "identity": identity,
+                "proxies": settings.proxies(),
+                "renew_keys": renew_keys,
+            }
+        ),
     )
     return Outer(app)
 

@@ -13,8 +13,9 @@ from litestar.handlers.base import BaseRouteHandler
 
 from gateway import peer
 from gateway.crowd import place
+from gateway.errors import InvalidToken, UnknownKey
 from gateway.http.problems import Refused
-from gateway.identity import Identity, InvalidToken
+from gateway.identity import Identity
 from schemas.claims import Claims
 from schemas.refusals import Code
 from schemas.trips import Role
@@ -105,7 +106,7 @@ async def read_body(request: Request[Any, Any, Any]) -> None:
         parse_object(body)
 
 
-def signed_in(
+async def signed_in(
     connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
 ) -> None:
     """A guard: lets a request pass that bears a good access token (`Authorization`,
@@ -120,9 +121,17 @@ def signed_in(
     match = _BEARER.fullmatch(header.strip())
     if match is None:
         raise Refused(Code.NOT_AUTHENTICATED, "Authorization is not Bearer <token>")
-    identity: Identity = connection.app.state.identity
+    state = connection.app.state
+    identity: Identity = state.identity
     try:
-        connection.scope["auth"] = identity.verify(match[1], time.time())
+        try:
+            claims = identity.verify(match[1], time.time())
+        except UnknownKey:
+            if state.renew_keys is None:
+                raise
+            await state.renew_keys()
+            claims = identity.verify(match[1], time.time())
+        connection.scope["auth"] = claims
     except InvalidToken as error:
         # RFC 6750 section 3.1.
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}

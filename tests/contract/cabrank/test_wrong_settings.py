@@ -61,6 +61,14 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     ],
     "origins": [("gateway", "app.example"), ("gateway", "https://app.example/page")],
     "trusted_proxies": [("gateway", "proxy.example"), ("persistence", "10.0.0.0/99")],
+    "oidc_issuer": [
+        ("gateway", "login.example"),
+        ("gateway", "http://login.example"),
+        ("persistence", "https://login.example/?x=1"),
+        ("gateway", "https://[login"),
+    ],
+    "oidc_audience": [("gateway", "cabrank")],
+    "oidc_roles": [("gateway", "desk"), ("gateway", "desk=king")],
     "signing_key_file": [("persistence", MISSING), ("persistence", "{nonsense}")],
     "verify_keys_file": [("gateway", MISSING), ("gateway", "{nonsense}")],
     "nats_nkey_seed_file": [
@@ -77,6 +85,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
 another type or a pattern is found out by `_typed`; a new text must come in here."""
 
 TOGETHER: list[tuple[str, dict[str, str], list[str]]] = [
+    (
+        "gateway",
+        {"oidc_issuer": "https://login.example"},
+        ["CABRANK_OIDC_ISSUER", "CABRANK_OIDC_AUDIENCE"],
+    ),
     (
         "gateway",
         {"nats_nkey_seed_file": "a", "nats_credentials_file": "b"},

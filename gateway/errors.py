@@ -1,0 +1,28 @@
+"""Why a token is not taken.
+
+IdentityError
+└── InvalidToken
+    ├── ExpiredToken
+    ├── RevokedToken
+    └── UnknownKey
+"""
+
+
+class IdentityError(Exception):
+    """Root of what gateway/identity.py and gateway/outside.py raise."""
+
+
+class InvalidToken(IdentityError):  # noqa: N818 - the contract's word
+    """Not a token of ours. The message says why and is fit to show to a client."""
+
+
+class ExpiredToken(InvalidToken):
+    pass
+
+
+class RevokedToken(InvalidToken):
+    pass
+
+
+class UnknownKey(InvalidToken):
+    """It may be good once the issuer's keys have been fetched again."""
