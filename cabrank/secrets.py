@@ -3,6 +3,7 @@ made once. What is there stays, so that each may be replaced by one of your own.
 
 DIR/signing.pem jwks.json          the key that signs access tokens, its public half
 DIR/postgres_password database_url PostgreSQL's superuser, and who connects as it
+DIR/grafana_password               of Grafana's user admin
 DIR/nats/                          as `cabrank nats-auth` makes it
 DIR/proxy.pem                      the proxy's certificate and key: signed by itself
 """
@@ -47,6 +48,7 @@ def run(directory: Path, names: list[str]) -> list[str]:
         directory.chmod(FOLDER)
         told = [*_signing_keys(directory), *_database(directory)]
         told += [_once(directory / "proxy.pem", lambda: certificate(names))]
+        told += [_once(directory / "grafana_password", _password)]
         nats_auth.run(directory / "nats", [], [])
         told += [str(directory / "nats")]
         for path in directory.rglob("*"):
@@ -69,10 +71,14 @@ def _signing_keys(directory: Path) -> list[str]:
 def _database(directory: Path) -> list[str]:
     """One password in two files; who has set one by hand has the other made of it."""
     password = directory / "postgres_password"
-    told = [_once(password, lambda: secrets.token_urlsafe(PASSWORD_BYTES).encode())]
+    told = [_once(password, _password)]
     text = password.read_text().strip()
     url = DATABASE_URL.format(password=text)
     return [*told, _once(directory / "database_url", url.encode)]
+
+
+def _password() -> bytes:
+    return secrets.token_urlsafe(PASSWORD_BYTES).encode()
 
 
 def _once(path: Path, make: Callable[[], bytes]) -> str:

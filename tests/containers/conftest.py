@@ -76,9 +76,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pytest.skip(NONE)
     made = Site(tmp_path_factory.mktemp("site"))
     _sites.append(made)
-    try:
-        made.start()
+    with _up(made):
         yield made
+
+
+@pytest.fixture
+def clustered_site(tmp_path: Path) -> Iterator[Site]:
+    """With three NATS servers, and only what a trip needs."""
+    if not has_engine():
+        pytest.skip(NONE)
+    made = Site(tmp_path, "cluster.env")
+    with _up(made):
+        yield made
+
+
+@contextlib.contextmanager
+def _up(site: Site) -> Iterator[None]:
+    try:
+        site.start()
+        yield
     finally:
         with contextlib.suppress(AssertionError):
-            made.stop()
+            site.stop()

@@ -97,9 +97,9 @@ fetch() {
 cgroups() { # of our own mount namespace: what dockerd makes is seen by nobody else
   local kind controller
   kind=$(stat -fc %T /sys/fs/cgroup)
-  mount -t sysfs none /sys
+  mount -t sysfs none /sys || return 1
   if [ "$kind" = cgroup2fs ]; then mount -t cgroup2 none /sys/fs/cgroup; return; fi
-  mount -t tmpfs none /sys/fs/cgroup
+  mount -t tmpfs none /sys/fs/cgroup || return 1
   while read -r controller; do
     mkdir "/sys/fs/cgroup/$controller"
     mount -t cgroup -o "$controller" none "/sys/fs/cgroup/$controller" ||
@@ -117,7 +117,7 @@ stop_engine() { # stop_engine PID: what were left would die with the namespace
 
 inside() { # inside COMMAND...: we are alone in the namespaces
   local run=$ENGINE_RUN pid status=0 tenths=0
-  cgroups
+  cgroups || none "control groups can't be mounted"
   ip link set lo up
   export PATH=$ROOT/usr/sbin:$ROOT/usr/bin:$PATH
   export LD_LIBRARY_PATH=$ROOT/usr/lib/x86_64-linux-gnu XTABLES_LIBDIR=$ROOT/usr/lib/x86_64-linux-gnu/xtables
@@ -136,6 +136,8 @@ inside() { # inside COMMAND...: we are alone in the namespaces
   "$REPOSITORY/.venv/bin/python" -m tests.containers.standins "$ROOT" "$(python)" \
     >"$run/images" || none "the stand-in images can't be made"
   set -a; . "$run/images"; set +a
+  docker run --rm --publish 127.0.0.1::4222 --memory 64m "$CABRANK_NATS_IMAGE" --version \
+    >/dev/null || none "containers don't start here"
   # testcontainers: the engine is on this host, and its reaper's image can't be pulled.
   export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host
   export PIP_NO_INDEX=1
@@ -152,6 +154,8 @@ if [ "${ENGINE_RUN:-}" ]; then inside "$@"; fi
 if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then exec "$@"; fi
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && command -v unshare >/dev/null ||
   none "docker info does not answer, and setting one up needs Debian and root"
+unshare --net --mount --pid --fork --mount-proc true 2>/dev/null ||
+  none "namespaces can't be made"
 mkdir -p "$ENGINE_DIR"
 exec 9>"$ENGINE_DIR/lock"
 flock -w 600 9 || none "another run holds $ENGINE_DIR"

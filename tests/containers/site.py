@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.containers.machine import ENVIRON
 from tests.support.nats import free_port
 
@@ -44,20 +46,25 @@ def run(*command: str, environ: dict[str, str] | None = None) -> str:
 
 
 class Site:
-    """`url` is the proxy's; `secrets` holds what `cabrank secrets` made."""
+    """`url` is the proxy's; `secrets` holds what `cabrank secrets` made. `file`: one of
+    deploy/*.env.
+    """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, file: str = "") -> None:
+        self._options = ("--env-file", f"deploy/{file}") if file else ()
         self.secrets = directory / "secrets"
         self.up_s = 0.0
         port = free_port()
         self.url = f"https://127.0.0.1:{port}"
         self._plain_port = free_port()
+        # Free ports for what publishes some only in a profile, too.
         self.environ = {
             **ENVIRON,
-            "COMPOSE_PROJECT_NAME": f"cabrank-{os.getpid()}",
+            "COMPOSE_PROJECT_NAME": f"cabrank-{os.getpid()}-{port}",
             "CABRANK_SECRETS": str(self.secrets),
             "CABRANK_HTTPS_PORT": str(port),
             "CABRANK_HTTP_PORT": str(self._plain_port),
+            "CABRANK_PROMETHEUS_PORT": str(free_port()),
         }
 
     @property
@@ -65,7 +72,8 @@ class Site:
         return f"http://127.0.0.1:{self._plain_port}"
 
     def compose(self, *arguments: str) -> str:
-        return run("docker", "compose", *arguments, environ=self.environ)
+        command = ("docker", "compose", *self._options, *arguments)
+        return run(*command, environ=self.environ)
 
     def start(self) -> None:
         self.secrets.mkdir()
@@ -105,6 +113,8 @@ class Site:
         """The process dies as if by itself, so that the restart policy holds. (After
         `docker kill` it doesn't: the engine takes that for a wish.)
         """
+        if os.geteuid() != 0:
+            pytest.skip("a process in a container is root's to kill")
         os.kill(self.facts(container)["State"]["Pid"], signal.SIGKILL)
 
     def ready_gateways(self) -> int:

@@ -116,6 +116,8 @@ class Image:
         """A file, or a tree without what nothing needs at run time."""
         path = path or str(source)
         if not source.is_dir():
+            if not source.exists():
+                raise SystemExit(f"{source} is missing")
             self._files.setdefault(path, source)
             return
         for root, folders, files in os.walk(source):
@@ -268,6 +270,26 @@ def haproxy(busybox: Path, unpacked: Path) -> Image:
     return image
 
 
+def prometheus(busybox: Path) -> Image | None:
+    """None: it isn't installed."""
+    program = Path("/usr/bin/prometheus")
+    if not program.exists():
+        return None
+    said = _output(str(program), "--version")
+    version = re.search(r"version (\d+\.\d+\.\d+)", said)
+    assert version is not None, said
+    image = Image(
+        f"prom/prometheus:v{version[1]}",
+        "ENV PATH=/bin",
+        "USER nobody",
+        'ENTRYPOINT ["/bin/prometheus"]',
+    )
+    image.busybox(busybox)
+    image.put(program, "/bin/prometheus")
+    image.folder("/prometheus", 0o755, USERS["nobody"])
+    return image
+
+
 def python(busybox: Path, interpreter: Path, unpacked: Path) -> Image:
     asked = "import sys; print(sys.base_prefix, '%d.%d' % sys.version_info[:2])"
     prefix, version = _output(str(interpreter), "-c", asked).split()
@@ -301,9 +323,12 @@ def main(unpacked: Path, interpreter: Path) -> None:
         "CABRANK_NATS_IMAGE": nats(busybox),
         "CABRANK_POSTGRES_IMAGE": postgres(busybox),
         "CABRANK_HAPROXY_IMAGE": haproxy(busybox, unpacked),
+        "CABRANK_PROMETHEUS_IMAGE": prometheus(busybox),
         "CABRANK_PYTHON_IMAGE": python(busybox, interpreter, unpacked),
     }
     for variable, image in made.items():
+        if image is None:
+            continue
         if image.name not in there:
             image.load()
         sys.stdout.write(f"{variable}={image.name}\n")

@@ -10,6 +10,7 @@ from tests.contract.cabrank.commands import run
 
 FILES = {
     *("signing.pem", "jwks.json", "postgres_password", "database_url", "proxy.pem"),
+    "grafana_password",
     *("nats/auth.conf", "nats/gateway.nk", "nats/dispatcher.nk"),
     *("nats/persistence.nk", "nats/operator.nk"),
 }
