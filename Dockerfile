@@ -9,7 +9,8 @@ ARG CABRANK_PYTHON_IMAGE=python:3.12.12-slim-bookworm
 
 FROM ${CABRANK_PYTHON_IMAGE} AS build
 ARG PIP_NO_INDEX
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
+ARG SOURCE_DATE_EPOCH=1767225600
+ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore PIP_FIND_LINKS=/wheels PYTHONDONTWRITEBYTECODE=1
 RUN command -v strip >/dev/null || { apt-get -qq update \
     && apt-get -qq install -y --no-install-recommends binutils; }
@@ -58,13 +59,11 @@ COPY --from=build /opt/cabrank /opt/cabrank
 COPY --from=build /imported /imported
 RUN PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash -i /imported \
     && rm /imported
-RUN cd /usr/local/lib/python3.* \
+RUN --mount=type=bind,source=deploy/image,target=/image cd /usr/local/lib/python3.* \
     && rm -rf site-packages/* ensurepip idlelib lib2to3 tkinter turtledemo pydoc_data \
         /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/2to3* \
         /root/.cache /var/cache/* /var/log/* /var/lib/apt/lists/* \
-    && find / -xdev ! -type l -newermt "@${SOURCE_DATE_EPOCH}" \
-        ! -path '/proc/*' ! -path '/sys/*' ! -path '/dev/*' \
-        -exec touch -d "@${SOURCE_DATE_EPOCH}" {} + 2>/dev/null || true
+    && SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} python3 -B /image/settle.py
 
 FROM scratch
 COPY --from=root / /
