@@ -1,8 +1,8 @@
 # One image for all services: `docker run cabrank gateway`, `dispatcher`, `persistence`,
 # `migrate`, or any other command of cabrank.
 #
-# Reproducible: built twice of the same files and the same base, its layer is the same.
-# A tag may move; name the base by digest where that matters:
+# Meant to be reproducible (make image-twice): all times are SOURCE_DATE_EPOCH. A tag may
+# move; name the base by digest where that matters:
 #   --build-arg CABRANK_PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:…
 # Where there is no package index to ask: deploy/image/wheels/README.md.
 ARG CABRANK_PYTHON_IMAGE=python:3.12.12-slim-bookworm
