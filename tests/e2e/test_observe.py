@@ -23,6 +23,8 @@ from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
 from tests.support.stack import Stack, cabrank
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timeout(300)  # the first also starts the system and its load
+
 LIMIT_S = 60
 DASHBOARDS = ROOT / "deploy" / "observe" / "grafana" / "dashboards"
 COMPARISON = re.compile(r" (?:[<>]=?|==|!=) [0-9.]+\Z")

@@ -18,6 +18,8 @@ from tests.support.collector import Collector
 from tests.support.stack import Person, Stack
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timeout(300)  # the first also starts the system
+
 LIMIT_S = 30
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 
