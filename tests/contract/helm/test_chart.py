@@ -36,7 +36,10 @@ SCALED: dict[str, Any] = {
     "persistence": {"autoscaling": {"enabled": True}},
 }
 LOCKED: dict[str, Any] = {
-    "nats": {"url": "tls://nats-0:4222,tls://nats-1:4222"},
+    "nats": {
+        "url": "tls://nats-0:4222,tls://nats-1:4222",
+        "monitoringUrls": ["http://nats-0:8222", "http://nats-1:8222"],
+    },
     "secrets": {"natsCa": {"name": "nats-ca"}},
     "imagePullSecrets": [{"name": "registry"}],
     "ingress": {"enabled": True, "className": "haproxy", "tlsSecret": "city-tls"},
@@ -256,6 +259,26 @@ def test_monitoring_finds_all_three_services(
         assert wanted <= doc["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_dispatchers_alone_ask_whether_nats_syncs_every_write(
+    rendered: dict[str, list[Manifest]],
+) -> None:
+    urls = settings.variable("nats_monitoring_urls")
+    for way, asked in (
+        ("default", []),
+        ("locked", ["http://nats-0:8222", "http://nats-1:8222"]),
+    ):
+        policies = of_kind(rendered[way], "NetworkPolicy")
+        for name, pod in pods(rendered[way]):
+            given = environ(pod)
+            here = {urls: given[urls]} if urls in given else {}
+            told = settings.load(here).monitoring_urls()
+            assert told == (asked if name == "dispatcher" else []), (way, name)
+            ports = [
+                p["port"] for r in policies[name]["spec"]["egress"] for p in r["ports"]
+            ]
+            assert (8222 in ports) == bool(told), (way, name)
+
+
 @pytest.mark.parametrize("way", ["default", "locked"])
 def test_only_who_needs_it_reaches_database_and_nats(
     rendered: dict[str, list[Manifest]], way: str
@@ -317,6 +340,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"regions": ["a", "a"]}, "regions"),
     ({"nats": {"url": "http://nats"}}, "nats.url"),
     ({"nats": {"replicas": 2}}, "nats.replicas"),
+    ({"nats": {"monitoringUrls": ["nats-0:8222"]}}, "nats.monitoringUrls"),
+    ({"nats": {"monitoringUrls": "http://nats-0:8222"}}, "nats.monitoringUrls"),
+    ({"settings": {"CABRANK_NATS_MONITORING_URLS": "http://n:8222"}}, "settings"),
     ({"secrets": {"database": {"name": ""}}}, "secrets.database.name"),
     ({"secrets": {"database": {"url": "postgresql://x"}}}, "url"),
     ({"settings": {"REQUEST_TTL_S": "5"}}, "settings"),

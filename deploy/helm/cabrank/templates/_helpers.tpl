@@ -75,6 +75,9 @@ capabilities:
 {{- end }}
 {{- if eq $component "dispatcher" }}
 - {name: CABRANK_REGIONS, value: {{ join "," $values.regions | quote }}}
+{{- with $values.nats.monitoringUrls }}
+- {name: CABRANK_NATS_MONITORING_URLS, value: {{ join "," . | quote }}}
+{{- end }}
 {{- end }}
 {{- if eq $component "persistence" }}
 - {name: CABRANK_REGION, value: {{ first $values.regions | quote }}}
