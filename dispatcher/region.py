@@ -355,7 +355,7 @@ class Region:
         finally:
             housekeeping.cancel()
             self._lead = None
-            survey.forget(self.name)
+        survey.forget(self.name)
         return lead.ended
 
     def _hand_over(self, lead: Lead) -> None:

@@ -8,6 +8,7 @@ something is in loop.py, net.py, stream.py and database.py.
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -354,8 +355,26 @@ def _silence(*_: Any) -> Any:
     raise structlog.DropEvent
 
 
+@contextlib.contextmanager
+def _swept() -> Iterator[None]:
+    """A killed process's coroutines must not end wherever Python collects garbage: what
+    they do in `finally` takes locks that the code collected in may hold.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect(1)
+
+
 def run(plan: Plan) -> Verdict:
     """One schedule, from start to verdict."""
+    with _swept():
+        return _run(plan)
+
+
+def _run(plan: Plan) -> Verdict:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(50),
         processors=[_silence],
