@@ -142,6 +142,7 @@ class Hub:
         region = self.regions.get(name)
         if region is None:
             region = self.regions[name] = Region(name, self._limits.held_max)
+            region.heard_s = self._clock.mono_s()
 
             def announced(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
                 self._on_announcement(region, payload)
@@ -334,7 +335,7 @@ class Hub:
 
     def tick(self, now_s: float) -> None:
         for region in self.regions.values():
-            if region.heard_s is not None and now_s > region.heard_s + SILENCE_S:
+            if not region.is_cut and now_s > region.heard_s + SILENCE_S:
                 # Servers of a cluster may have lost one another: no connection broke.
                 log.warning("leader is silent", region=region.name)
                 self._hold(region)
@@ -356,12 +357,12 @@ class Hub:
 
     def _hold(self, region: Region) -> None:
         region.is_cut = True
-        region.heard_s = None
         self.gaps.hold(region)
         self.lobby.hold(region)
 
     def _resync(self, region: Region) -> None:
         region.is_cut = False
+        region.heard_s = self._clock.mono_s()  # silence may set in before it is heard
         self.gaps.resync(region)
         self.lobby.resync(region)
 

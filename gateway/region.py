@@ -204,8 +204,8 @@ class Region:
         self.seq = 0
         """The leader's, at its last announcement: all events up to it have come, or
         never will."""
-        self.heard_s: float | None = None
-        """When that was; None: not yet, or not since `is_cut`."""
+        self.heard_s = 0.0
+        """When that was, or when listening began (again)."""
         self.is_cut = False
         """Something may be lost, and hasn't been asked for."""
         self.listeners: dict[str, Listener] = {}

@@ -161,6 +161,23 @@ def test_what_was_refused_for_want_of_room_was_not_done(plan: Plan) -> None:
     assert not verdict.violations, broken(verdict)
 
 
+def test_silence_counts_from_a_reconnect_on() -> None:
+    plan = replace(
+        QUIET,
+        seed=18223,
+        riders=1,
+        gateways=1,
+        calls=31,
+        faults=(
+            Fault(0.432, "restart nats", 3, 0.1264),
+            Fault(1.1221, "deafen gateway", 5, 3.6773),
+        ),
+        snapshots=False,
+    )
+    verdict = run(plan)
+    assert not verdict.violations, broken(verdict)
+
+
 def test_a_trip_that_began_and_ended_in_a_gap_past_the_ring_is_told() -> None:
     plan = replace(
         QUIET,
