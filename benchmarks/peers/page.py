@@ -118,8 +118,9 @@ def page(found: Found, drivers: int, spent_s: float, kept: Sequence[str] = ()) -
     )
     return f"""# Benchmarks
 
-Written by `make peers` (`python benchmarks/peers/run.py`, {spent_s / 60:.0f} minutes);
-each run's figures are in BENCHMARKS.json. Medians, and the spread where there were
+Table, picture and versions are written by `make peers` (the last run took
+{spent_s / 60:.0f} minutes), the rest is benchmarks/peers/NOTES.md; don't edit it here.
+Each run's figures are in BENCHMARKS.json. Medians, and the spread where there were
 several runs. Gateway CPU is that of the process that holds the WebSockets; ratios
 between columns count, absolute figures are this machine's.
 
