@@ -7,12 +7,14 @@ user is refused, compared as a whole. How long one may be is `schemas.accounts`'
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 
 CHARS_MIN = 8
 """PROTOCOL.md section 5, and NIST's least; counted in code points, normalised."""
 SERVICE = "cabrank"
-DISTINCT_MIN = 3
-"""`aaaaaaaa` and `abababab` have fewer characters."""
+COMMON_MAX = 10_000
+"""Those tried first. A longer list refuses more than guessing gains, since log-ins are
+throttled (NIST SP 800-63B-4, section 3.1.1.2)."""
 NAME_CHARS_MIN = 3
 """A shorter name says little about a password that has it."""
 
@@ -27,8 +29,6 @@ def fault(password: str, names: Iterable[str]) -> str | None:
     text = normal(password)
     if len(text) < CHARS_MIN:
         return f"the password has {len(text)} characters; {CHARS_MIN} are the least"
-    if len(set(text)) < DISTINCT_MIN:
-        return "the password is one or two characters, repeated"
     plain = text.casefold()
     if plain in common():
         return "the password is one of those that are tried first"
@@ -40,14 +40,13 @@ def fault(password: str, names: Iterable[str]) -> str | None:
 
 @cache
 def common() -> frozenset[str]:
-    """Passwords of zxcvbn's list (30,000, the most used of known leaks) that are long
-    enough to be chosen, in lower case.
+    """The first of zxcvbn's passwords (the most used of known leaks, in that order)
+    that are long enough to be chosen, in lower case.
     """
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - 0.8 MB
 
-    return frozenset(
-        word for word in FREQUENCY_LISTS["passwords"] if len(word) >= CHARS_MIN
-    )
+    first = islice(FREQUENCY_LISTS["passwords"], COMMON_MAX)
+    return frozenset(word for word in first if len(word) >= CHARS_MIN)
 
 
 def _is_about(plain: str, name: str) -> bool:

@@ -38,11 +38,6 @@ def test_what_is_tried_first_is_refused_in_any_case_and_width(password: str) -> 
     assert "tried first" in str(fault(password, ()))
 
 
-@pytest.mark.parametrize("password", ["aaaaaaaa", "abababab", "1" * 64])
-def test_one_or_two_characters_repeated_are_refused(password: str) -> None:
-    assert "repeated" in str(fault(password, ()))
-
-
 @pytest.mark.parametrize(
     "password",
     [
@@ -72,5 +67,10 @@ def test_a_short_name_forbids_nothing() -> None:
 
 
 def test_the_list_holds_thousands_that_could_be_chosen() -> None:
-    assert len(common()) > 10_000
+    assert len(common()) > 2_500
+
+
+@pytest.mark.parametrize("password", ["x" * 8, "é" * 128])
+def test_nothing_is_asked_of_what_a_password_is_made_of(password: str) -> None:
+    assert fault(password, ()) is None
     assert all(len(word) >= 8 and word == word.lower() for word in common())
