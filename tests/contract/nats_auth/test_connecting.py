@@ -20,6 +20,7 @@ from cabrank import nats_auth
 from runtime import bus as buses
 from runtime import nats_login
 from runtime.bus import ConnectError
+from runtime.lifecycle import cancel
 from runtime.settings import Settings
 from schemas.permissions import Service
 from tests.contract.nats_auth.conftest import Locked
@@ -230,8 +231,7 @@ async def test_what_goes_on_is_logged_once() -> None:
     with structlog.testing.capture_logs() as logs:
         trying = asyncio.create_task(buses.connect(f"nats://127.0.0.1:{port}", "test"))
         await until(lambda: tries >= 5, "five tries", 30)
-        trying.cancel()
-        await asyncio.wait({trying})
+        await cancel([trying])
     server.close()
     events = [each["event"] for each in logs]
     assert events.count(buses.REFUSED) == 1, events
