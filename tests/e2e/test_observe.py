@@ -227,15 +227,19 @@ def told(stack: Stack, process: str) -> Sample:
 
 
 async def test_a_leader_tells_what_persistence_has_yet_to_write(worked: Stack) -> None:
-    leader = top("--data-dir", str(worked.data_dir))["regions"][0]["leader"]
     (rider,) = worked.people("rider", 1)
     records, seconds = (
         "cabrank_dispatcher_unwritten_records",
         "cabrank_dispatcher_unwritten_seconds",
     )
 
+    def leads(name: str, **labels: str) -> float:
+        """By either: the one before may have just come back to its region."""
+        both = ("dispatcher-1", "dispatcher-2")
+        return max(told(worked, one).of(name, **labels) for one in both)
+
     def behind(name: str) -> float:
-        return told(worked, leader).of(name, region="main")
+        return leads(name, region="main")
 
     with worked.paused("persistence-1"):
         client, _ = await welcomed(worked.url, rider.access)
@@ -243,7 +247,7 @@ async def test_a_leader_tells_what_persistence_has_yet_to_write(worked: Stack) -
         await until(lambda: behind(seconds) > 1, "a lag", LIMIT_S)
         assert behind(records) >= 1
     await until(lambda: behind(seconds) == 0, "no lag", LIMIT_S)
-    assert told(worked, leader).of("cabrank_dispatcher_trips", status="REQUESTED") >= 1
+    assert leads("cabrank_dispatcher_trips", status="REQUESTED") >= 1
     await client.do("trip.cancel", {"id": trip["id"]})
     fanned = "cabrank_gateway_fanout_seconds_count"
     await until(lambda: told(worked, "gateway-1").of(fanned) >= 1, "fan-out", LIMIT_S)

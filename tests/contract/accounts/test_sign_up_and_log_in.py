@@ -98,7 +98,6 @@ async def test_what_is_just_within_the_limits_signs_up_and_logs_in(
         {"password": 12345678},
         {"password": "12345678"},
         {"password": "PassWord"},
-        {"password": "aaaabbbb"},
         {"password": "annaanna"},
         {"password": "cabrank1"},
         {"password": "ﬃﬃﬃ́́́́"[:7]},
