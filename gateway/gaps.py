@@ -32,6 +32,10 @@ class Clock:
         self.mono_s = mono_s
         self.wall_s = wall_s
 
+    def deadline_ms(self, in_s: float) -> int:
+        """Since 1970, as commands carry it."""
+        return int((self.wall_s() + in_s) * 1000)
+
 
 class Own:
     """Commands of the gateway's own: their bound is `resync_inflight_max`."""
@@ -164,7 +168,7 @@ class Gaps:
 
         command = commands.SyncFeed(
             id=next(self._ids),
-            deadline_ms=self._deadline_ms(),
+            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
             by=self._itself,
             since=feed.n,
         )
@@ -203,11 +207,11 @@ class Gaps:
 
     def sync_command(self, user: User, since: int | None) -> commands.SyncUser:
         return commands.SyncUser(
-            id=next(self._ids), deadline_ms=self._deadline_ms(), by=user, since=since
+            id=next(self._ids),
+            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+            by=user,
+            since=since,
         )
-
-    def _deadline_ms(self) -> int:
-        return int((self._clock.wall_s() + self._limits.command_s) * 1000)
 
 
 def close_all(listener: Listener, code: Close) -> None:

@@ -1,37 +1,33 @@
 """Rooms: which ones this gateway's sessions are in, and how they stay in step.
 
-Subscribes a room while a session is in it, carries joins and leaves to the leader,
-asks again for what was lost. Tells the leader every second that this gateway lives, and
-who is where after a new leader's announcement. Decides nothing about who may be in a
-room. Its callbacks run in NATS's read loop: they never block and never raise.
+Subscribes a room while a session is in it, carries joins and leaves to the leader;
+gateway/roomgaps.py asks again for what was lost. Tells the leader every second that
+this gateway lives, and who is where after a new leader's announcement. Decides nothing
+about who may be in a room. Its callbacks run in NATS's read loop: they never block and
+never raise.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 
 import msgspec
-import structlog
 
 from gateway import metrics
 from gateway.courier import Courier
 from gateway.gaps import Clock, Own
 from gateway.limits import Limits
 from gateway.region import Region, Seat
+from gateway.roomgaps import NOT_HERS, RoomGaps
 from gateway.rooms import Joined, Occupant, Push, Room
 from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
-from schemas.closes import Close
 from schemas.commands import Answer, EndSession, JoinRoom, LeaveRoom
-from schemas.refusals import Code, Refusal
+from schemas.refusals import Refusal
 from schemas.rooms import Attendance, MemberPush, Presence, RoomPush
-
-log = structlog.get_logger()
 
 STALL_S = 3.0
 """A pause after which a leader may take this gateway for dead (PRESENCE_SILENCE_MS)."""
 
 Done = Callable[[Answer], None]
-_Ask = tuple[Region, Room, Seat]
 
 
 class Lobby:
@@ -63,9 +59,15 @@ class Lobby:
         self._untold: set[Region] = set()
         """The leader may think that sessions are here which aren't."""
         self._beat_s = clock.mono_s()
-        self._asks: deque[_Ask] = deque()
-        self._asking = 0
-        self._retry: list[tuple[float, _Ask]] = []
+        self._gaps = RoomGaps(
+            gateway=gateway,
+            courier=courier,
+            ids=ids,
+            limits=limits,
+            clock=clock,
+            settled=self._check,
+            remove=self.remove,
+        )
         self.awake: dict[Room, None] = {}
         """Rooms with something to hand on."""
 
@@ -121,7 +123,7 @@ class Lobby:
             if room.joining.get(seat) is occupant:
                 if not occupant.asked:
                     self.remove(seat, room)
-            elif live is not None and code in _NOT_HERS:
+            elif live is not None and code in NOT_HERS:
                 self.remove(seat, room)
         elif room.joining.get(seat) is occupant:
             room.answered(occupant, codec.decode(answer.data, Joined), since)
@@ -166,7 +168,7 @@ class Lobby:
 
         command = EndSession(
             id=next(self._ids),
-            deadline_ms=self._deadline_ms(),
+            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
             by=listener.claims.user(),
             session=seat.attendance,
             gateway=self._gateway,
@@ -189,7 +191,7 @@ class Lobby:
         if is_new:  # NATS may not have heard of the subscription when somebody wrote
             room.hold()
             room.asking = True
-            self._ask(region, room, seat)
+            self._gaps.ask(region, room, seat)
 
     # ---- rooms ---------------------------------------------------------------
 
@@ -244,120 +246,27 @@ class Lobby:
         """The leader takes none of that user's sessions for present; ours are."""
         for seat, occupant in room.live.items():
             if occupant.explicit and seat.listener.recipient.id == user:
-                self._ask(region, room, seat)
+                self._gaps.ask(region, room, seat)
 
     def _check(self, region: Region, room: Room) -> None:
         if room.ready:
             self.awake[room] = None
             self._wake()
-        if room.held is not None and room.n is not None and not room.asking:
-            seat = next(iter(room.live), None) or next(iter(room.joining), None)
-            if seat is not None:
-                log.warning("room gap", room=room.name, n=room.n)
-                room.asking = True
-                self._ask(region, room, seat)
+        self._gaps.check(region, room)
 
     def flush(self) -> None:
         """The tick ends, or an event of another kind is next."""
         while self.awake:
             self.awake.popitem()[0].flush()
 
-    # ---- asking again --------------------------------------------------------
-
-    def _ask(self, region: Region, room: Room, seat: Seat) -> None:
-        self._asks.append((region, room, seat))
-        self._ask_on()
-
-    def _ask_on(self) -> None:
-        while self._asks and self._asking < self._limits.resync_inflight_max:
-            self._send_ask(self._asks.popleft())
-
-    def _send_ask(self, ask: _Ask) -> None:
-        """Join once more, as who has joined, or only look (schemas: no session)."""
-        region, room, seat = ask
-        occupant = room.live.get(seat) or room.joining.get(seat)
-        if occupant is None:
-            self._unasked(region, room)
-            return
-        joined = occupant.explicit
-        command = JoinRoom(
-            id=next(self._ids),
-            deadline_ms=self._deadline_ms(),
-            by=seat.listener.claims.user(),
-            room=room.name,
-            session=seat.attendance if joined else "",
-            gateway=self._gateway if joined else "",
-            since=room.n,
-        )
-        self._asking += 1
-        metrics.SYNCS.labels("room").inc()
-
-        def answered(answer: Answer) -> None:
-            self._asking -= 1
-            self._told(ask, answer)
-            self._ask_on()
-
-        now_s = self._clock.mono_s()
-        if self._courier.submit(region.name, command, Own(), answered, now_s):
-            self._asking -= 1
-            self._later(ask)
-
-    def _told(self, ask: _Ask, answer: Answer) -> None:
-        region, room, _ = ask
-        if region.rooms.get(room.name) is not room:
-            return
-        if answer.data is None:
-            self._not_told(ask, answer.refused)
-            return
-        room.asking = False
-        was_whole = room.fill(codec.decode(answer.data, Joined))
-        if not was_whole:
-            log.warning("room gap too old", room=room.name)
-            for each, occupant in list(room.live.items()):
-                if occupant.explicit:
-                    each.connection.close(Close.RESYNC)
-        self._check(region, room)
-
-    def _not_told(self, ask: _Ask, refused: Refusal | None) -> None:
-        region, room, seat = ask
-        if refused is None or refused.code not in _NOT_HERS:
-            self._later(ask)
-            return
-        occupant = room.live.get(seat)
-        if occupant is not None and occupant.explicit:
-            seat.connection.close(Close.RESYNC)
-        elif occupant is not None:
-            self.remove(seat, room)
-        self._unasked(region, room)
-
-    def _unasked(self, region: Region, room: Room) -> None:
-        """Whoever was to ask can't: the next one, if a gap is still open."""
-        room.asking = False
-        if region.rooms.get(room.name) is room:
-            self._check(region, room)
-
-    def _later(self, ask: _Ask) -> None:
-        self._retry.append((self._clock.mono_s() + self._limits.resync_retry_s, ask))
-
     def hold(self, region: Region) -> None:
         """Every room may have a gap: keep what comes for `resync`."""
-        for room in region.rooms.values():
-            if room.n is not None:
-                room.hold()
-                room.asking = True
+        self._gaps.hold(region)
 
     def resync(self, region: Region) -> None:
         """Ask for what may be lost; the leader may have given this gateway up, too."""
-        self.hold(region)
-        for room in region.rooms.values():
-            self._ask_all(region, room)
+        self._gaps.resync(region)
         self._tell_all(region)
-
-    def _ask_all(self, region: Region, room: Room) -> None:
-        """All who asked to join, or one of those who didn't need to."""
-        explicit = [seat for seat, o in room.live.items() if o.explicit]
-        for seat in explicit or list(room.live)[:1] or list(room.joining)[:1]:
-            self._ask(region, room, seat)
 
     # ---- presence ------------------------------------------------------------
 
@@ -367,11 +276,7 @@ class Lobby:
             self._tell_all(region)
 
     def tick(self, now_s: float) -> None:
-        due = [ask for at_s, ask in self._retry if at_s <= now_s]
-        if due:
-            self._retry = [entry for entry in self._retry if entry[0] > now_s]
-            self._asks.extend(due)
-            self._ask_on()
+        self._gaps.tick(now_s)
         since_s = now_s - self._beat_s
         if since_s < self._limits.presence_s:
             return
@@ -399,20 +304,13 @@ class Lobby:
             return
         self._say(region, Presence(self._gateway))
         for room in region.rooms.values():
-            self._ask_all(region, room)
+            self._gaps.ask_all(region, room)
 
     def _say(self, region: Region, presence: Presence) -> bool:
         return self._bus.send(subjects.presence(region.name), codec.encode(presence))
-
-    def _deadline_ms(self) -> int:
-        return int((self._clock.wall_s() + self._limits.command_s) * 1000)
 
 
 def _note(seat: Seat, room: Room) -> None:
     if seat.rooms is None:
         seat.rooms = set()
     seat.rooms.add(room)
-
-
-_NOT_HERS = frozenset({Code.ROOM_FORBIDDEN, Code.TRIP_NOT_FOUND})
-"""Refusals that say that the session has no place in the room."""

@@ -18,6 +18,17 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from gateway import requests, wire
+from gateway.actions import (
+    Action,
+    AskLogIn,
+    Identified,
+    Locate,
+    Renewed,
+    Send,
+    Shut,
+    Submit,
+    Visit,
+)
 from gateway.identity import InvalidToken
 from gateway.limits import Limits
 from gateway.rate import TokenBucket, Window
@@ -25,7 +36,7 @@ from gateway.requests import parse_since
 from schemas import accounts, codec, frames, traceparent
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import AnyCommand, Fix, JoinRoom, LeaveRoom
+from schemas.commands import JoinRoom, LeaveRoom
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
 
@@ -35,58 +46,6 @@ class Now(Struct, frozen=True):
 
     mono_s: float
     wall_ms: int
-
-
-class Send(Struct, frozen=True):
-    """An answer, framed."""
-
-    frame: bytes
-    code: Code | None = None
-    """Of a refusal, for counting."""
-
-
-class Shut(Struct, frozen=True):
-    code: Close
-
-
-class Submit(Struct, frozen=True):
-    """A command for the leader; its answer goes to `ref`."""
-
-    ref: str | None
-    command: AnyCommand
-    traceparent: str = ""
-
-
-class Visit(Struct, frozen=True):
-    """A room is entered or left, which also changes what this session is sent."""
-
-    ref: str | None
-    command: JoinRoom | LeaveRoom
-    traceparent: str = ""
-
-
-class Locate(Struct, frozen=True):
-    fix: Fix
-
-
-class AskLogIn(Struct, frozen=True):
-    """Persistence must check a password; answer by `Session.logged_in`."""
-
-    request: accounts.LogIn
-
-
-class Identified(Struct, frozen=True):
-    """The session knows its user: `welcome` is due."""
-
-    claims: Claims
-    since: int | None
-
-
-class Renewed(Struct, frozen=True):
-    """The token was replaced; the expiry moved."""
-
-
-Action = Send | Shut | Submit | Visit | Locate | AskLogIn | Identified | Renewed
 
 
 class Shared(Struct, frozen=True):

@@ -16,11 +16,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
-from gateway import handshake, metrics, wire
-from gateway import session as machine
+from gateway import actions, handshake, metrics, wire
 from gateway.opening import Opening
 from gateway.rfc6455 import Protocol
-from gateway.session import Session
+from gateway.session import Now, Session
 from schemas.accounts import Result
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -174,33 +173,33 @@ class Connection(Opening):
         for action in session.receive(payload, now):
             self._act(action, now)
 
-    def _act(self, action: machine.Action, now: machine.Now) -> None:
+    def _act(self, action: actions.Action, now: Now) -> None:
         """Carry out what the session decided."""
         if self._ws.state is not OPEN:
             return
         edge = self._edge
-        if type(action) is machine.Submit:
+        if type(action) is actions.Submit:
             self._submit(action, now)
-        elif type(action) is machine.Send:
+        elif type(action) is actions.Send:
             if action.code is not None:
                 metrics.REFUSALS.labels(action.code.value).inc()
             self._answer(action.frame)
-        elif type(action) is machine.Visit:
+        elif type(action) is actions.Visit:
             self._visit(action)
-        elif type(action) is machine.Locate:
+        elif type(action) is actions.Locate:
             claims = self.current_claims()
             if claims is not None:
                 edge.positions.add(claims.region, action.fix)
-        elif type(action) is machine.Identified:
+        elif type(action) is actions.Identified:
             self._attach(action, now)
-        elif type(action) is machine.AskLogIn:
+        elif type(action) is actions.AskLogIn:
             edge.log_in(self, action.request)
-        elif type(action) is machine.Shut:
+        elif type(action) is actions.Shut:
             self.close(action.code)
         else:
             self._schedule(now)
 
-    def _submit(self, action: machine.Submit, now: machine.Now) -> None:
+    def _submit(self, action: actions.Submit, now: Now) -> None:
         claims = self.current_claims()
         if claims is None:
             return
@@ -215,7 +214,7 @@ class Connection(Opening):
         if refusal is not None:
             done(Answer(command.id, command.attempt, refused=refusal))
 
-    def _visit(self, action: machine.Visit) -> None:
+    def _visit(self, action: actions.Visit) -> None:
         if self._seat is None:
             return
         edge = self._edge
@@ -236,7 +235,7 @@ class Connection(Opening):
 
         return done
 
-    def _attach(self, identified: machine.Identified, now: machine.Now) -> None:
+    def _attach(self, identified: actions.Identified, now: Now) -> None:
         claims = identified.claims
         self._welcome_s = now.mono_s + self._edge.limits.welcome_s
         if self._edge.crowd.is_full_of(claims):  # who logs in by frame
@@ -378,7 +377,7 @@ class Connection(Opening):
         if self._ws.state is OPEN:
             self._schedule(now)
 
-    def _schedule(self, now: machine.Now) -> None:
+    def _schedule(self, now: Now) -> None:
         session = self._session
         assert session is not None
         at_s = min(self._welcome_s, self._pong_s, self._ping_s, session.due_s(now))

@@ -4,9 +4,10 @@ import itertools
 import json
 from typing import Any
 
+from gateway.actions import Send
 from gateway.identity import InvalidToken
 from gateway.limits import Limits
-from gateway.session import Now, Send, Session, Shared
+from gateway.session import Now, Session, Shared
 from schemas.claims import Claims
 from schemas.trips import Role
 

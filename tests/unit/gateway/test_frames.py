@@ -8,15 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import requests
+from gateway.actions import AskLogIn, Locate, Shut, Submit, Visit
 from gateway.requests import parse_since
-from gateway.session import (
-    AskLogIn,
-    Locate,
-    Now,
-    Shut,
-    Submit,
-    Visit,
-)
+from gateway.session import Now
 from schemas import commands
 from schemas.accounts import Result
 from schemas.closes import Close

@@ -2,17 +2,8 @@
 
 from msgspec import Raw
 
-from gateway.session import (
-    AskLogIn,
-    Identified,
-    Now,
-    Renewed,
-    Send,
-    Session,
-    Shut,
-    State,
-    Submit,
-)
+from gateway.actions import AskLogIn, Identified, Renewed, Send, Shut, Submit
+from gateway.session import Now, Session, State
 from schemas import codec
 from schemas.accounts import Result, Tokens
 from schemas.closes import Close

@@ -1,0 +1,165 @@
+"""What was lost between the leader and a room of this gateway, asked for again.
+
+By `JoinRoom` since what the room has, a few hundred at once, again after a pause where
+no leader answers. gateway/rooms.py sees the gaps and puts the answers in order; this
+carries the questions. Decides nothing about who may be in a room.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from gateway import metrics
+from gateway.courier import Courier
+from gateway.gaps import Clock, Own
+from gateway.limits import Limits
+from gateway.region import Region, Seat
+from gateway.rooms import Joined, Room
+from schemas import codec
+from schemas.closes import Close
+from schemas.commands import Answer, JoinRoom
+from schemas.refusals import Code, Refusal
+
+log = structlog.get_logger()
+
+NOT_HERS = frozenset({Code.ROOM_FORBIDDEN, Code.TRIP_NOT_FOUND})
+"""Refusals that say that the session has no place in the room."""
+
+_Ask = tuple[Region, Room, Seat]
+
+
+class RoomGaps:
+    """`settled` takes a room whose question is over, `remove` who may not hear it."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        courier: Courier,
+        ids: Iterator[str],
+        limits: Limits,
+        clock: Clock,
+        settled: Callable[[Region, Room], None],
+        remove: Callable[[Seat, Room], None],
+    ) -> None:
+        self._gateway = gateway
+        self._courier = courier
+        self._ids = ids
+        self._limits = limits
+        self._clock = clock
+        self._settled = settled
+        self._remove = remove
+        self._asks: deque[_Ask] = deque()
+        self._asking = 0
+        self._retry: list[tuple[float, _Ask]] = []
+
+    def check(self, region: Region, room: Room) -> None:
+        """Ask, if messages are held and nobody has asked yet."""
+        if room.held is not None and room.n is not None and not room.asking:
+            seat = next(iter(room.live), None) or next(iter(room.joining), None)
+            if seat is not None:
+                log.warning("room gap", room=room.name, n=room.n)
+                room.asking = True
+                self.ask(region, room, seat)
+
+    def ask(self, region: Region, room: Room, seat: Seat) -> None:
+        self._asks.append((region, room, seat))
+        self._ask_on()
+
+    def _ask_on(self) -> None:
+        while self._asks and self._asking < self._limits.resync_inflight_max:
+            self._send_ask(self._asks.popleft())
+
+    def _send_ask(self, ask: _Ask) -> None:
+        """Join once more, as who has joined, or only look (schemas: no session)."""
+        region, room, seat = ask
+        occupant = room.live.get(seat) or room.joining.get(seat)
+        if occupant is None:
+            self._unasked(region, room)
+            return
+        joined = occupant.explicit
+        command = JoinRoom(
+            id=next(self._ids),
+            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+            by=seat.listener.claims.user(),
+            room=room.name,
+            session=seat.attendance if joined else "",
+            gateway=self._gateway if joined else "",
+            since=room.n,
+        )
+        self._asking += 1
+        metrics.SYNCS.labels("room").inc()
+
+        def answered(answer: Answer) -> None:
+            self._asking -= 1
+            self._told(ask, answer)
+            self._ask_on()
+
+        now_s = self._clock.mono_s()
+        if self._courier.submit(region.name, command, Own(), answered, now_s):
+            self._asking -= 1
+            self._later(ask)
+
+    def _told(self, ask: _Ask, answer: Answer) -> None:
+        region, room, _ = ask
+        if region.rooms.get(room.name) is not room:
+            return
+        if answer.data is None:
+            self._not_told(ask, answer.refused)
+            return
+        room.asking = False
+        was_whole = room.fill(codec.decode(answer.data, Joined))
+        if not was_whole:
+            log.warning("room gap too old", room=room.name)
+            for each, occupant in list(room.live.items()):
+                if occupant.explicit:
+                    each.connection.close(Close.RESYNC)
+        self._settled(region, room)
+
+    def _not_told(self, ask: _Ask, refused: Refusal | None) -> None:
+        region, room, seat = ask
+        if refused is None or refused.code not in NOT_HERS:
+            self._later(ask)
+            return
+        occupant = room.live.get(seat)
+        if occupant is not None and occupant.explicit:
+            seat.connection.close(Close.RESYNC)
+        elif occupant is not None:
+            self._remove(seat, room)
+        self._unasked(region, room)
+
+    def _unasked(self, region: Region, room: Room) -> None:
+        """Whoever was to ask can't: the next one, if a gap is still open."""
+        room.asking = False
+        if region.rooms.get(room.name) is room:
+            self._settled(region, room)
+
+    def _later(self, ask: _Ask) -> None:
+        self._retry.append((self._clock.mono_s() + self._limits.resync_retry_s, ask))
+
+    def hold(self, region: Region) -> None:
+        """Every room may have a gap: keep what comes for `resync`."""
+        for room in region.rooms.values():
+            if room.n is not None:
+                room.hold()
+                room.asking = True
+
+    def resync(self, region: Region) -> None:
+        """Ask for what may be lost of everything."""
+        self.hold(region)
+        for room in region.rooms.values():
+            self.ask_all(region, room)
+
+    def ask_all(self, region: Region, room: Room) -> None:
+        """All who asked to join, or one of those who didn't need to."""
+        explicit = [seat for seat, o in room.live.items() if o.explicit]
+        for seat in explicit or list(room.live)[:1] or list(room.joining)[:1]:
+            self.ask(region, room, seat)
+
+    def tick(self, now_s: float) -> None:
+        due = [ask for at_s, ask in self._retry if at_s <= now_s]
+        if due:
+            self._retry = [entry for entry in self._retry if entry[0] > now_s]
+            self._asks.extend(due)
+            self._ask_on()
