@@ -28,6 +28,8 @@ JOBS = (
     ("bursts of 300: lost", "lost in a burst of 300 to 100 drivers, %"),
     ("p50 at 10/s", "request → last driver at 10/s, p50 ms"),
     ("p99 at 10/s", "request → last driver at 10/s, p99 ms"),
+    ("p50 at 10/s: floor", "the floor's p50, in the same run, ms"),
+    ("p99 at 10/s: floor", "the floor's p99, ms"),
     ("p99 beside 1000 stalled: ratio", "p99 beside 1,000 stalled drivers / without"),
     ("memory beside 1000 stalled", "gateway RSS, KiB more for each of those"),
     ("trips", "trips/s (lifecycle)"),

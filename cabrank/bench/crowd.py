@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import uvloop
 
-from cabrank.bench.tasks import Ask, Clear, Done, Locate, Open, Task
+from cabrank.bench.tally import REQUESTED, Tally, request_mark
+from cabrank.bench.tasks import Ask, Clear, Done, Gather, Locate, Open, Task, Watch
 from cabrank.load.link import Connect, Link, LinkError, connect
 from cabrank.load.wire import command, read_frame, read_refused, read_trip_ref
 from schemas.codec import decode, encode
@@ -25,47 +26,9 @@ which a gateway repeats a command."""
 PIECE = 50
 """Positions written between two looks at the event loop."""
 
-REQUESTED = b'{"type":"trip.requested"'
 WELCOME = b'{"type":"welcome"'
 REPLY = b'{"type":"reply"'
 REFUSED = b'{"type":"refused"'
-MARK = b'"pick_up_address":"'
-MARK_CHARS = 6
-"""The address begins with the request's number, so that its frames are known."""
-
-
-def request_mark(number: int) -> str:
-    return f"{number % 10**MARK_CHARS:0{MARK_CHARS}d}"
-
-
-class Tally:
-    """Frames that came, by request. Pure; `now_s` is handed in."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.target = 0
-        self.frame_bytes = 0
-        self.latencies_s: list[float] = []
-        self._asked: dict[bytes, float] = {}
-        self._left: dict[bytes, int] = {}
-        self.on_target: Callable[[], None] | None = None
-
-    def asked(self, mark: str, drivers: int, now_s: float) -> None:
-        self._asked[mark.encode()] = now_s
-        self._left[mark.encode()] = drivers
-
-    def got(self, message: bytes, now_s: Callable[[], float]) -> None:
-        """A driver got a `trip.requested`."""
-        self.received += 1
-        at = message.find(MARK) + len(MARK)
-        mark = message[at : at + MARK_CHARS]
-        left = self._left.get(mark, 0) - 1
-        self._left[mark] = left
-        if left == 0:
-            self.latencies_s.append(now_s() - self._asked[mark])
-            self.frame_bytes = len(message)
-        if self.received == self.target and self.on_target is not None:
-            self.on_target()
 
 
 class Driver:
@@ -102,6 +65,21 @@ class Rider:
             self.crowd.read(message)
 
 
+class Watched:
+    """From when on is counted: what each driver had `seen`, and all of them `received`;
+    `each` driver is to see so many more.
+    """
+
+    def __init__(self, seen: list[int], received: int, each: int) -> None:
+        self.seen = seen
+        self.received = received
+        self.each = each
+
+    @property
+    def frames(self) -> int:
+        return len(self.seen) * self.each
+
+
 class Crowd:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
@@ -112,6 +90,9 @@ class Crowd:
         self._troubles: Counter[str] = Counter()
         self._number = 0
         self._barriers = 0
+        self._watched = Watched([], 0, 0)
+        self._reached: asyncio.Future[None] | None = None
+        self._began = (0.0, 0.0)
         self.answered = 0
         self.tally = Tally()
 
@@ -134,6 +115,15 @@ class Crowd:
             await self._open_all(task)
         elif isinstance(task, Ask):
             await self._ask(task, done)
+        elif isinstance(task, Watch):
+            self._watch(task.requests, task.copies)
+            self._reached = self._aim(self._watched.frames)
+            self._began = cpu_s, began_s
+        elif isinstance(task, Gather):
+            assert self._reached is not None
+            cpu_s, began_s = self._began
+            await self._arrival(self._reached)
+            self._sum_up(done)
         elif isinstance(task, Clear):
             await self._clear()
         elif isinstance(task, Locate):
@@ -183,39 +173,48 @@ class Crowd:
 
     # ---- requests ------------------------------------------------------------
 
+    def _watch(self, requests: int, copies: int) -> None:
+        drivers = self._drivers
+        self.tally.expect(len(drivers) * copies)
+        self._watched = Watched(
+            [driver.seen for driver in drivers], self.tally.received, requests * copies
+        )
+
+    def _sum_up(self, done: Done) -> None:
+        tally, watched = self.tally, self._watched
+        each = watched.each
+        got = [d.seen - s for d, s in zip(self._drivers, watched.seen, strict=True)]
+        done.deliveries = tally.received - watched.received
+        done.expected = watched.frames
+        done.lost = sum(max(0, each - count) for count in got)
+        done.repeats = sum(max(0, count - each) for count in got)
+        done.last_s = tally.last_s
+        done.frame_bytes = tally.frame_bytes
+
     async def _ask(self, task: Ask, done: Done) -> None:
-        tally, drivers = self.tally, len(self._drivers)
-        tally.latencies_s = []
-        seen = [driver.seen for driver in self._drivers]
-        received = tally.received
+        self._watch(task.requests, task.copies)
+        drivers = len(self._drivers)
         if task.per_s is None:
             for first in range(0, task.requests, task.burst):
                 count = min(task.burst, task.requests - first)
                 reached = self._aim(count * drivers * task.copies)
                 for number in range(first, first + count):
-                    self._request(number, drivers * task.copies)
+                    self._request(number, done)
                 await self._arrival(reached)
         else:
-            await self._ask_steadily(task, drivers)
-        each = task.requests * task.copies
-        got = [d.seen - s for d, s in zip(self._drivers, seen, strict=True)]
-        done.deliveries = tally.received - received
-        done.expected = each * drivers
-        done.lost = sum(max(0, each - count) for count in got)
-        done.repeats = sum(max(0, count - each) for count in got)
-        done.latencies_s = tally.latencies_s
-        done.frame_bytes = tally.frame_bytes
+            await self._ask_steadily(task, done)
+        self._sum_up(done)
 
-    async def _ask_steadily(self, task: Ask, drivers: int) -> None:
+    async def _ask_steadily(self, task: Ask, done: Done) -> None:
         assert task.per_s is not None
-        reached = self._aim(task.requests * drivers * task.copies)
+        reached = self._aim(self._watched.frames)
         start_s = time.monotonic()
         for number in range(0, task.requests, task.burst):
             wait_s = start_s + number / task.per_s - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             for one in range(number, min(number + task.burst, task.requests)):
-                self._request(one, drivers * task.copies)
+                self._request(one, done)
         await self._arrival(reached)
 
     def _aim(self, frames: int) -> asyncio.Future[None]:
@@ -234,7 +233,7 @@ class Crowd:
                 break
         self.tally.on_target = None
 
-    def _request(self, rider: int, frames: int) -> None:
+    def _request(self, rider: int, done: Done) -> None:
         self._number += 1
         mark = request_mark(self._number)
         link = self._riders[rider % len(self._riders)].link
@@ -243,7 +242,7 @@ class Crowd:
             "pick_up_address": f"{mark} Main Street",
             "drop_off_address": "2 Station Road",
         }
-        self.tally.asked(mark, frames, time.monotonic())
+        done.asked_s[mark] = time.monotonic()
         link.send(command("trip.request", "ask", data))
 
     async def _clear(self) -> None:

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 from msgspec import Struct
 
-from cabrank.bench import cpu, output, worker
+from cabrank.bench import cpu, crew, output, worker
 from cabrank.bench import stalled as stalling
+from cabrank.bench.crew import Crew
 from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
 from cabrank.bench.tasks import Ask, Clear, Done, Open
@@ -57,7 +58,7 @@ class Job(Struct, frozen=True):
 class Floor:
     """The bare loop, with clients of its own."""
 
-    def __init__(self, process: Worker, crowd: Worker) -> None:
+    def __init__(self, process: Worker, crowd: Crew) -> None:
         self._process = process
         self._crowd = crowd
 
@@ -65,18 +66,18 @@ class Floor:
         self._crowd.do(Open(base, ["driver"] * drivers, True))
         self._crowd.do(Open(base, ["rider"], False))
 
-    def deliveries_per_cpu_s(
+    def ask(
         self, rounds: int, copies: int, length: int, per_s: float | None
-    ) -> float:
+    ) -> tuple[Done, float]:
         """Writing `copies` frames of `length` bytes at a time; without `per_s`, again
-        as soon as all have them.
+        as soon as all have them. With the CPU-seconds it took.
         """
         self._process.tell(f"{copies} {length}".encode())
         self._crowd.do(Ask(max(2, rounds // 10), copies=copies))
         pid = self._process.process.pid
         before = cpu.used_s(pid) or 0.0
         done = self._crowd.do(Ask(rounds, copies=copies, per_s=per_s))
-        return per_cpu_s(done.deliveries, (cpu.used_s(pid) or 0.0) - before)
+        return done, (cpu.used_s(pid) or 0.0) - before
 
 
 class Fanout:
@@ -85,7 +86,7 @@ class Fanout:
     def __init__(
         self,
         subject: Subject,
-        crowd: Worker,
+        crowd: Crew,
         floor: Floor | None,
         job: Job,
         program: tuple[str, ...] = CROWD,
@@ -95,7 +96,6 @@ class Fanout:
         self._program = program
         self._floor = floor
         self._job = job
-        self._latencies_s: list[float] = []
         sizes = f"{job.drivers} drivers, {job.runs} runs"
         self.sheet = Sheet("fanout", sizes, [], 0, {}, {})
 
@@ -124,9 +124,14 @@ class Fanout:
         self.sheet.row(f"{name}: lost", "% of deliveries", 1, "0").values.append(lost)
         if not job.steady:
             return
-        alone_ms = self._steadily(f"at {job.rate:g}/s")
+        name = f"at {job.rate:g}/s"
+        alone = self._steadily(name)
+        if self._floor is not None:
+            size = alone.frame_bytes
+            bare, _ = self._floor.ask(job.steady, 1, size, job.rate)
+            self._latencies(f"{name}: floor", bare, "")
         if job.stalled:
-            self._beside_stalled(alone_ms)
+            self._beside_stalled(alone)
 
     def _beside(self, name: str, task: Ask, aim: str = "") -> Done:
         """Ours, the floor at our pace, and the floor as fast as it goes: between two
@@ -149,26 +154,25 @@ class Fanout:
                 SHARE_AIM * (task.burst == 1),
             ),
         ):
-            floor = self._floor.deliveries_per_cpu_s(
-                rounds * times, task.burst, size, per_s
-            )
+            bare, used_s = self._floor.ask(rounds * times, task.burst, size, per_s)
+            floor = per_cpu_s(bare.deliveries, used_s)
             sheet.row(f"{name}: {words}", UNIT).values.append(floor)
             row = sheet.row(f"{name}: share of the {words}", "ratio", 2, wanted)
             row.values.append(ours / floor if floor else 0.0)
         return done
 
-    def _steadily(self, name: str) -> float:
-        """p99 in ms."""
+    def _steadily(self, name: str) -> Done:
         done, _ = self._ask(Ask(self._job.steady, per_s=self._job.rate))
-        unit = "ms, request to the last driver"
-        value_ms = 0.0
-        for share, aim in ((0.5, ""), (0.99, "15")):
-            value_ms = 1000 * (percentile(done.latencies_s, share) or 0.0)
-            row = self.sheet.row(f"p{share * 100:.0f} {name}", unit, 1, aim)
-            row.values.append(value_ms)
-        return value_ms
+        self._latencies(name, done, "15")
+        return done
 
-    def _beside_stalled(self, alone_ms: float) -> None:
+    def _latencies(self, name: str, done: Done, aim: str) -> None:
+        unit = "ms, request to the last driver"
+        for share, wanted in ((0.5, ""), (0.99, aim)):
+            row = self.sheet.row(f"p{share * 100:.0f} {name}", unit, 1, wanted)
+            row.values.append(1000 * (percentile(done.latencies_s, share) or 0.0))
+
+    def _beside_stalled(self, alone: Done) -> None:
         job, sheet = self._job, self.sheet
         beside = f"beside {job.stalled} stalled"
         with stalling.stalled(
@@ -176,10 +180,12 @@ class Fanout:
         ) as those:
             before = self._subject.rss_bytes()
             self._fill()
-            value_ms = self._steadily(f"at {job.rate:g}/s {beside}")
+            crowded = self._steadily(f"at {job.rate:g}/s {beside}")
             grown = self._subject.rss_bytes() - before
-        row = sheet.row(f"p99 {beside}: ratio", "ratio", 2, STALLED_AIM)
-        row.values.append(value_ms / alone_ms if alone_ms else 0.0)
+        p99_s = [percentile(done.latencies_s, 0.99) for done in (crowded, alone)]
+        if p99_s[0] and p99_s[1]:
+            row = sheet.row(f"p99 {beside}: ratio", "ratio", 2, STALLED_AIM)
+            row.values.append(p99_s[0] / p99_s[1])
         row = sheet.row(f"memory {beside}", "KiB RSS more, each of them", 1)
         row.values.append(grown / 1024 / job.stalled)
         still = sheet.row("stalled, and open at the end", "connections")
@@ -197,7 +203,7 @@ class Fanout:
 def _bare(drivers: int) -> Iterator[Floor]:
     with (
         worker.running("-m", "cabrank.bench.floor") as bare,
-        worker.running(*CROWD) as clients,
+        crew.running(CROWD) as clients,
     ):
         assert bare.process.stdout is not None
         floor = Floor(bare, clients)
@@ -212,7 +218,7 @@ def measure(
     floor is measured too.
     """
     with contextlib.ExitStack() as stack:
-        clients = stack.enter_context(worker.running(*crowd))
+        clients = stack.enter_context(crew.running(crowd))
         floor = stack.enter_context(_bare(job.drivers)) if beside else None
         fanout = Fanout(subject, clients, floor, job, crowd)
         fanout.open()

@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from cabrank.bench.crowd import MARK, REQUESTED
+from cabrank.bench.tally import MARK, REQUESTED, request_mark
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 section 1.3."""
@@ -32,11 +32,11 @@ def frame(payload: bytes) -> bytes:
     return b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload
 
 
-def prebuilt(copies: int, length: int) -> bytes:
+def prebuilt(copies: int, length: int, number: int) -> bytes:
     """As many frames as one write holds, with a payload of `length` bytes, at least
-    what a crowd needs to know it by.
+    what a crowd needs to know the `number`th request by.
     """
-    head = REQUESTED + b"," + MARK + b'0floor"'
+    head = REQUESTED + b"," + MARK + request_mark(number).encode() + b'"'
     return frame(head.ljust(length, b" ")) * copies
 
 
@@ -56,10 +56,13 @@ def accept(head: bytes) -> bytes:
 class Floor:
     def __init__(self) -> None:
         self.drivers: set[asyncio.Transport] = set()
-        self.data = b""
+        self.copies = self.length = 0
+        self._number = 0
 
     def broadcast(self) -> None:
-        data = self.data
+        """A rider's next request: they are numbered from 1, as they are asked."""
+        self._number += 1
+        data = prebuilt(self.copies, self.length, self._number)
         for transport in self.drivers:
             transport.write(data)
 
@@ -100,8 +103,7 @@ async def serve() -> None:
     port = server.sockets[0].getsockname()[1]
     print(f"http://127.0.0.1:{port}", flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        copies, length = map(int, line.split())
-        floor.data = prebuilt(copies, length)
+        floor.copies, floor.length = map(int, line.split())
         print("ok", flush=True)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cabrank.bench import cpu, system
+from cabrank.bench.crew import Doer
 from cabrank.bench.rows import Sheet
 from cabrank.bench.tasks import Done, Task
-from cabrank.bench.worker import Worker
 from cabrank.load import LoadError
 from cabrank.load.users import from_data_dir
 from cabrank.load.wire import base_url
@@ -32,7 +32,7 @@ class Subject:
         self.people = people
 
     def measured(
-        self, sheet: Sheet, crowd: Worker, task: Task
+        self, sheet: Sheet, crowd: Doer, task: Task
     ) -> tuple[Done, dict[str, float]]:
         """Have `task` done; what it took, by process. Adds both up in `sheet`.
 

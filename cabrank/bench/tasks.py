@@ -3,6 +3,8 @@
 A line of JSON each way, one task at a time (cabrank/bench/crowd.py).
 """
 
+from collections import Counter
+
 from msgspec import Struct
 
 
@@ -29,6 +31,17 @@ class Ask(Struct, tag=True):
     copies: int = 1
 
 
+class Watch(Struct, tag=True):
+    """Count from here on what another crowd asks for; answered at once."""
+
+    requests: int
+    copies: int = 1
+
+
+class Gather(Struct, tag=True):
+    """What has come since `Watch`: when all has, or nothing does any more."""
+
+
 class Clear(Struct, tag=True):
     """Cancel the trips that `Ask` left open."""
 
@@ -44,15 +57,16 @@ class Count(Struct, tag=True):
     """How many connections are still open?"""
 
 
-Task = Open | Ask | Clear | Locate | Count
+Task = Open | Ask | Watch | Gather | Clear | Locate | Count
 
 
 class Done(Struct):
     """`deliveries`, `expected`: frames that drivers got, and should have got.
 
-    `repeats`: those that came twice. `latencies_s`: from a request to its last driver.
-    `frame_bytes`: length of the payload of the last one. `open`: connections. `cpu_s`:
-    of the crowd itself.
+    `repeats`: those that came twice. `asked_s`, `last_s`: when a request was made and
+    when its last driver had it, by the request's mark, on the clock that all processes
+    of a machine share. `frame_bytes`: length of the payload of the last one. `open`:
+    connections. `cpu_s`: of the crowd itself.
     """
 
     seconds: float
@@ -63,5 +77,33 @@ class Done(Struct):
     lost: int = 0
     repeats: int = 0
     frame_bytes: int = 0
-    latencies_s: list[float] = []
+    asked_s: dict[str, float] = {}
+    last_s: dict[str, float] = {}
     troubles: dict[str, int] = {}
+
+    @property
+    def latencies_s(self) -> list[float]:
+        """From each request to its last driver, where all had it."""
+        both = self.asked_s.keys() & self.last_s.keys()
+        return [self.last_s[mark] - self.asked_s[mark] for mark in both]
+
+
+def together(parts: list[Done]) -> Done:
+    """What several crowds did at the same time, as one."""
+    troubles: Counter[str] = Counter()
+    for part in parts:
+        troubles.update(part.troubles)
+    marks = set.intersection(*(set(part.last_s) for part in parts))
+    return Done(
+        seconds=max(part.seconds for part in parts),
+        cpu_s=sum(part.cpu_s for part in parts),
+        open=sum(part.open for part in parts),
+        deliveries=sum(part.deliveries for part in parts),
+        expected=sum(part.expected for part in parts),
+        lost=sum(part.lost for part in parts),
+        repeats=sum(part.repeats for part in parts),
+        frame_bytes=max(part.frame_bytes for part in parts),
+        asked_s={mark: at for part in parts for mark, at in part.asked_s.items()},
+        last_s={mark: max(part.last_s[mark] for part in parts) for mark in marks},
+        troubles=dict(troubles),
+    )

@@ -6,9 +6,11 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import convert
 
 from cabrank.bench import floor
-from cabrank.bench.crowd import MARK_CHARS, Tally, request_mark
+from cabrank.bench.tally import MARK_CHARS, Tally, request_mark
+from cabrank.bench.tasks import Done, together
 
 
 def frame(mark: str) -> bytes:
@@ -17,33 +19,51 @@ def frame(mark: str) -> bytes:
     return json.dumps(head, separators=(",", ":")).encode()
 
 
-def test_latency_is_the_last_drivers() -> None:
+def test_request_is_over_with_its_last_driver() -> None:
     tally = Tally()
-    tally.asked("000007", 3, 10.0)
+    tally.expect(3)
     for at_s in (10.1, 10.2, 10.5):
         tally.got(frame("000007"), lambda at_s=at_s: at_s)  # type: ignore[misc]
-    assert tally.latencies_s == [0.5]
+    assert tally.last_s == {"000007": 10.5}
     assert tally.frame_bytes == len(frame("000007"))
 
 
-def test_request_that_a_driver_missed_has_no_latency() -> None:
+def test_request_that_a_driver_missed_is_never_over() -> None:
     tally = Tally()
-    tally.asked("000001", 2, 0.0)
-    tally.asked("000002", 2, 0.0)
+    tally.expect(2)
     tally.got(frame("000001"), lambda: 1.0)
     tally.got(frame("000002"), lambda: 2.0)
     tally.got(frame("000002"), lambda: 3.0)
-    assert tally.latencies_s == [3.0]
+    assert tally.last_s == {"000002": 3.0}
     assert tally.received == 3
 
 
-def test_frame_that_comes_twice_makes_no_second_latency() -> None:
+def test_frame_that_comes_twice_ends_nothing_again() -> None:
     tally = Tally()
-    tally.asked("000001", 1, 0.0)
-    for _ in range(2):
-        tally.got(frame("000001"), lambda: 1.0)
-    assert tally.latencies_s == [1.0]
+    tally.expect(1)
+    for at_s in (1.0, 2.0):
+        tally.got(frame("000001"), lambda at_s=at_s: at_s)  # type: ignore[misc]
+    assert tally.last_s == {"000001": 1.0}
     assert tally.received == 2
+
+
+def part(**fields: object) -> Done:
+    return convert({"seconds": 1.0, "cpu_s": 0.5, "open": 2, **fields}, Done)
+
+
+def test_latency_is_that_of_the_last_driver_in_any_process() -> None:
+    asker = part(asked_s={"1": 10.0, "2": 11.0}, last_s={"1": 10.5, "2": 11.1})
+    done = together([asker, part(last_s={"1": 10.25, "2": 11.5})])
+    assert sorted(done.latencies_s) == [0.5, 0.5]
+    assert (done.open, done.cpu_s, done.seconds) == (4, 1.0, 1.0)
+
+
+def test_request_that_one_process_missed_has_no_latency() -> None:
+    done = together(
+        [part(asked_s={"1": 10.0}, last_s={"1": 10.5}), part(lost=1, expected=3)]
+    )
+    assert done.latencies_s == []
+    assert (done.lost, done.expected) == (1, 3)
 
 
 def test_target_is_called_once_when_it_is_reached() -> None:
@@ -62,12 +82,13 @@ def test_marks_have_one_length(number: int) -> None:
 
 
 def test_floor_writes_the_frames_a_gateway_would() -> None:
-    data = floor.prebuilt(3, 390)
+    data = floor.prebuilt(3, 390, 7)
     assert len(data) == 3 * (390 + 4)
     assert data.startswith(b"\x81\x7e" + (390).to_bytes(2, "big"))
     tally = Tally()
-    tally.got(data[4:394], lambda: 0.0)
-    assert tally.received == 1
+    tally.expect(1)
+    tally.got(data[4:394], lambda: 0.25)
+    assert tally.last_s == {request_mark(7): 0.25}
 
 
 def test_short_frame_has_a_short_head() -> None:
