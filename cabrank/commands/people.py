@@ -1,0 +1,124 @@
+"""Users: made, told all of, erased; what was written down about their doings."""
+
+from typing import Annotated
+
+import typer
+
+from cabrank.commands.options import DataDirOption, RoleOption
+
+app = typer.Typer(help="Make, export and erase users.", rich_markup_mode=None)
+
+
+@app.callback()
+def _user() -> None:
+    """Make users, tell what is stored about them, erase them."""
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The username.")],
+    role: RoleOption,
+    first_name: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
+    last_name: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
+    data_dir: DataDirOption = None,
+) -> int:
+    """Make a user of any role; the password comes from standard input."""
+    import asyncio
+
+    from cabrank import users
+
+    password = users.read_password()
+    user = asyncio.run(
+        users.add(
+            username=name,
+            password=password,
+            role=role,
+            first_name=first_name,
+            last_name=last_name,
+            data_dir=data_dir,
+        )
+    )
+    print(f"{user.role} {user.username} has the id {user.id}")
+    return 0
+
+
+@app.command("export")
+def export(
+    user: Annotated[str, typer.Argument(metavar="USER", help="An id or a username.")],
+    data_dir: DataDirOption = None,
+) -> int:
+    """Print all that is stored about a user, as JSON."""
+    import asyncio
+
+    from cabrank import personal
+
+    asyncio.run(personal.export(user, data_dir))
+    return 0
+
+
+@app.command("erase")
+def erase(
+    user: Annotated[str, typer.Argument(metavar="USER", help="An id or a username.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    data_dir: DataDirOption = None,
+) -> int:
+    """Erase a user for good: names, messages, places, sessions; trips stay."""
+    import asyncio
+
+    from cabrank import personal
+
+    personal.confirm(user, yes=yes)
+    print(asyncio.run(personal.erase(user, data_dir)))
+    return 0
+
+
+def tokens(
+    role: RoleOption,
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many users.")],
+    prefix: Annotated[str, typer.Option(help="What their usernames begin with.")] = "",
+    data_dir: DataDirOption = None,
+) -> int:
+    """Make users for load tests; a line of JSON each, with a token for 24 h."""
+    import asyncio
+
+    from cabrank import users
+
+    asyncio.run(users.print_tokens(role, count, prefix or role.value, data_dir))
+    return 0
+
+
+def audit(
+    *,
+    user: Annotated[
+        str | None, typer.Option(help="Of this id or username only.")
+    ] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Of this kind only, such as log_in.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="An instant, or an age: 90m, 12h, 7d.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="The newest so many.")
+    ] = 100,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON each.")
+    ] = False,
+    data_dir: DataDirOption = None,
+) -> int:
+    """Show log-ins, refusals and what operators did, oldest first."""
+    import asyncio
+
+    from cabrank import audit as auditing
+
+    asyncio.run(
+        auditing.show(
+            data_dir,
+            user=user,
+            action=action,
+            since=since,
+            limit=limit,
+            as_json=as_json,
+        )
+    )
+    return 0

@@ -1,0 +1,102 @@
+"""Start the whole system or one of its services, and replace what runs."""
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cabrank.datadir import DEFAULT
+
+
+def up(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")
+    ] = 8000,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where everything is kept; made if missing.")
+    ] = DEFAULT,
+    gateways: Annotated[
+        int, typer.Option(min=1, max=64, help="Gateway k listens on PORT + k - 1.")
+    ] = 1,
+    dispatchers: Annotated[
+        int, typer.Option(min=1, max=64, help="Each region has a leader and a standby.")
+    ] = 1,
+    persistence: Annotated[
+        int, typer.Option(min=1, max=64, help="Database writers.")
+    ] = 1,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help="postgresql://…; by default SQLite in the data directory."),
+    ] = None,
+    share_port: Annotated[
+        bool,
+        typer.Option("--share-port", help="All gateways listen on PORT as well."),
+    ] = False,
+    nats_servers: Annotated[
+        int | None,
+        typer.Option(help="1, or a cluster of 3 or 5, any of which may die."),
+    ] = None,
+) -> int:
+    """Start everything on this machine and keep it running."""
+    from cabrank.up import Options, run
+
+    return run(
+        Options(
+            host=host,
+            port=port,
+            data_dir=data_dir,
+            gateways=gateways,
+            dispatchers=dispatchers,
+            persistence=persistence,
+            database_url=database_url,
+            share_port=share_port,
+            nats_servers=nats_servers,
+        )
+    )
+
+
+def restart(
+    data_dir: Annotated[
+        Path, typer.Option(help="Data directory of a running `cabrank up`.")
+    ] = DEFAULT,
+) -> int:
+    """Restart the services of a running `up` one after another, without an outage."""
+    from cabrank.rolling import restart as roll
+
+    for name in roll(data_dir):
+        print(f"{name} restarted", flush=True)
+    return 0
+
+
+def _service(name: str) -> int:
+    from runtime import settings
+
+    values = settings.load()
+    status: int = importlib.import_module(f"{name}.main").run(values)
+    return status
+
+
+def gateway() -> int:
+    """Run one gateway: WebSocket and HTTP on CABRANK_PORT."""
+    return _service("gateway")
+
+
+def dispatcher() -> int:
+    """Run one dispatcher: leads its regions, or stands by."""
+    return _service("dispatcher")
+
+
+def persistence() -> int:
+    """Run one persistence worker: database, accounts, history."""
+    return _service("persistence")
+
+
+def migrate() -> int:
+    """Bring the database of CABRANK_DATABASE_URL to the newest revision."""
+    from cabrank.migrate import run
+
+    run()
+    return 0
