@@ -7,13 +7,12 @@ whatever is believed here. Must not know what happens inside a region.
 
 import asyncio
 import time
-from collections.abc import Mapping
 
 import structlog
 from nats.js import JetStreamContext
 
 from dispatcher import metrics
-from dispatcher.ranking import Duty, duty
+from dispatcher.ranking import Duty
 from dispatcher.region import Region
 from dispatcher.roster import BEAT_S, Roster
 from runtime.bus import Bus, is_no_responders
@@ -98,7 +97,7 @@ class Placement:
         self._leaving = True
         self._beat(time.monotonic())
         for name, region in self._regions.items():
-            region.resign(self._duty(name, self._roster.lively(time.monotonic())).heir)
+            region.resign(self._duty(name, time.monotonic()).heir)
         await asyncio.gather(*self._runs.values())
 
     # ---- what others see -----------------------------------------------------
@@ -161,19 +160,12 @@ class Placement:
 
     def _place(self, now_s: float) -> None:
         for name in self._serves:
-            todo = self._duty(name)
-            if not todo.stays and name in self._runs:
-                # Who fell silent a moment ago may be dead, and no standby.
-                todo = self._duty(name, self._roster.lively(now_s))
-            self._settle(name, todo)
+            self._settle(name, self._duty(name, now_s))
         if now_s - self._said_s >= BEAT_S or self._member() != self._said:
             self._beat(now_s)
 
-    def _duty(self, region: str, others: Mapping[str, Member] | None = None) -> Duty:
-        """`others`: those who count; None: all that are there."""
-        me = self._member()
-        others = self._roster.others if others is None else others
-        return duty(region, me.id, {**others, me.id: me})
+    def _duty(self, region: str, now_s: float) -> Duty:
+        return self._roster.duty(region, self._member(), now_s)
 
     def _settle(self, name: str, todo: Duty) -> None:
         run = self._runs.get(name)

@@ -1,11 +1,14 @@
 """Who is there, by heartbeats."""
 
-from dispatcher.roster import SILENCE_S, Roster
+from dispatcher.ranking import ranking
+from dispatcher.roster import OVERDUE_S, PROOF_S, SILENCE_S, Roster
 from schemas.members import Member
 
+FIRST, SECOND, THIRD = ranking("main", ["a", "b", "c"])
 
-def beat(name: str, *, leaving: bool = False) -> Member:
-    return Member(name, ("main",), leaving=leaving)
+
+def beat(name: str, *, ready: bool = False, leaving: bool = False) -> Member:
+    return Member(name, ("main",), ("main",) if ready else (), leaving)
 
 
 def test_who_is_heard_the_first_time_is_new() -> None:
@@ -55,3 +58,43 @@ def test_who_is_overdue_is_there_but_not_to_be_counted_on() -> None:
     assert set(roster.lively(2.0)) == {"b"}
     assert roster.sweep(2.0) == []
     assert set(roster.others) == {"a", "b"}
+
+
+# ---- duties ---------------------------------------------------------------------
+
+
+def test_a_dispatcher_begins_to_follow_once_one_before_it_is_overdue() -> None:
+    """Not only when that one is gone from the roster: another may die before."""
+    roster = Roster(THIRD)
+    for other in (FIRST, SECOND):
+        roster.hear(beat(other, ready=True), 0.0)
+    roster.hear(beat(SECOND, ready=True), 1.0)
+    assert not roster.duty("main", beat(THIRD), OVERDUE_S).begins
+    assert roster.duty("main", beat(THIRD), OVERDUE_S + 0.1).begins
+    assert FIRST in roster.others
+
+
+def test_one_that_replaces_a_dead_one_makes_nobody_stop_following() -> None:
+    """The dead one counts as a standby until it is overdue."""
+    roster = Roster(THIRD)
+    roster.hear(beat(SECOND, ready=True), 0.0)
+    me = beat(THIRD, ready=True)
+    roster.hear(beat(SECOND, ready=True), 10.0)  # and is killed
+    came_s = 10.9
+    roster.hear(beat(FIRST, ready=True), came_s)
+    at_s = came_s
+    while at_s < came_s + SILENCE_S:
+        roster.hear(beat(FIRST, ready=True), at_s)
+        assert roster.duty("main", me, at_s).stays, at_s
+        at_s += 0.1
+
+
+def test_who_is_not_needed_stops_once_the_others_have_proved_themselves() -> None:
+    roster = Roster(THIRD)
+    me = beat(THIRD, ready=True)
+    for at_s in (0.0, PROOF_S, PROOF_S + 0.1):
+        for other in (FIRST, SECOND):
+            roster.hear(beat(other, ready=True), at_s)
+    assert roster.duty("main", me, PROOF_S / 2).stays
+    assert not roster.duty("main", me, PROOF_S + 0.1).stays
+    assert roster.duty("main", me, PROOF_S + 0.1).heir == FIRST
