@@ -9,8 +9,7 @@ import time
 from collections.abc import Sequence
 
 import nats.errors
-from msgspec import Raw, Struct
-from nats.js.errors import NotFoundError
+from msgspec import Raw
 from sqlalchemy import ColumnElement, Row, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -52,12 +51,8 @@ EVENTS_MAX = 4096
 Found = Row[str, str | None, str, str, str]
 """Rider, driver, status, region, data."""
 
-
-class Progress(Struct, frozen=True):
-    """Ledger sequences: up to `written` all is in the database; `last`: the newest."""
-
-    written: int
-    last: int
+_NO_ANSWER = (TimeoutError, nats.errors.Error, ValueError)
+"""Of JetStream about a region's ledger; ValueError: no region is called that."""
 
 
 class History:
@@ -65,7 +60,7 @@ class History:
 
     def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
         self._engine = engine
-        self._js = bus.jetstream()
+        self._js = bus.jetstream(timeout=FRESH_S)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
         self._responder.add(subjects.history("trips"), ListTrips, self.trips)
         self._responder.add(subjects.history("trip"), GetTripRow, self.trip)
@@ -231,11 +226,13 @@ class History:
                     break
         return page
 
-    async def _caught_up(self, region: str, record: int) -> bool:
+    async def _caught_up(
+        self, region: str, record: int, within_s: float = CATCH_UP_S
+    ) -> bool:
         """Whether all records up to `record` are in the database; waits a moment."""
-        deadline = time.monotonic() + CATCH_UP_S
-        while (progress := await self._progress(region)) is not None:
-            if progress.written >= record:
+        deadline = time.monotonic() + within_s
+        while (written := await self._written(region)) is not None:
+            if written >= record:
                 return True
             if time.monotonic() > deadline:
                 return False
@@ -246,30 +243,25 @@ class History:
         """Wait, but not long, until what the ledger holds now is in the database."""
         if region is None:
             return
-        deadline = time.monotonic() + FRESH_S
-        progress = await self._progress(region)
-        if progress is None:
-            return
-        last = progress.last
-        while progress.written < last and time.monotonic() < deadline:
-            await asyncio.sleep(CATCH_UP_STEP_S)
-            progress = await self._progress(region) or progress
-
-    async def _progress(self, region: str) -> Progress | None:
-        """How far the writer is; None: that can't be had."""
+        # Of the stream: what a consumer counts comes a moment after the
+        # acknowledgement, and who was answered in between would not find it.
         try:
-            stream = streams.ledger(region).name
+            info = await self._js.stream_info(streams.ledger(region).name)
+        except _NO_ANSWER:
+            return
+        await self._caught_up(region, info.state.last_seq, FRESH_S)
+
+    async def _written(self, region: str) -> int | None:
+        """The record up to which all is in the database; None: that can't be had."""
+        try:
             info = await self._js.consumer_info(
-                stream, streams.WRITER_DURABLE, timeout=CATCH_UP_S
+                streams.ledger(region).name,
+                streams.WRITER_DURABLE,
+                timeout=CATCH_UP_S,
             )
-        except (NotFoundError, TimeoutError, nats.errors.Error, ValueError):
+        except _NO_ANSWER:
             return None
-        if info.ack_floor is None or info.delivered is None:
-            return None
-        return Progress(
-            info.ack_floor.stream_seq,
-            info.delivered.stream_seq + (info.num_pending or 0),
-        )
+        return info.ack_floor.stream_seq if info.ack_floor is not None else None
 
     async def _row(self, trip: str) -> Found | None:
         if "\0" in trip:  # which PostgreSQL's text can't even be asked about

@@ -25,7 +25,7 @@ class Past:
 
     async def ask(self, operation: str, question: Any) -> Result:
         subject = subjects.history(operation)
-        answer = await self.bus.request(subject, codec.encode(question), 5)
+        answer = await self.bus.request(subject, codec.encode(question), 30)
         return codec.decode(answer.data, Result)
 
     async def refusal(self, operation: str, question: Any) -> Code:
