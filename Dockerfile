@@ -1,8 +1,8 @@
 # One image for all services: `docker run cabrank gateway`, `dispatcher`, `persistence`,
 # `migrate`, or any other command of cabrank.
 #
-# Meant to be reproducible (make image-twice): all times are SOURCE_DATE_EPOCH. A tag may
-# move; name the base by digest where that matters:
+# Reproducible (docs/CONTAINERS.md): all times are SOURCE_DATE_EPOCH. A tag may move; name
+# the base by digest where that matters:
 #   --build-arg CABRANK_PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:…
 # Where there is no package index to ask: deploy/image/wheels/README.md.
 ARG CABRANK_PYTHON_IMAGE=python:3.12.12-slim-bookworm
@@ -54,19 +54,24 @@ RUN cd /opt/cabrank/lib/python3.*/site-packages && export PYTHONHASHSEED=0 \
 
 # What would let somebody in here install more, and what no server needs, is left behind.
 FROM ${CABRANK_PYTHON_IMAGE} AS root
-ARG SOURCE_DATE_EPOCH=1767225600
 COPY --from=build /opt/cabrank /opt/cabrank
 COPY --from=build /imported /imported
 RUN PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash -i /imported \
-    && rm /imported
-RUN --mount=type=bind,source=deploy/image,target=/image cd /usr/local/lib/python3.* \
+    && rm /imported && cd /usr/local/lib/python3.* \
     && rm -rf site-packages/* ensurepip idlelib lib2to3 tkinter turtledemo pydoc_data \
         /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/2to3* \
-        /root/.cache /var/cache/* /var/log/* /var/lib/apt/lists/* \
-    && SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} python3 -B /image/settle.py
+        /root/.cache /var/cache/* /var/log/* /var/lib/apt/lists/*
+
+# In a folder: the builder mounts things into the root of each RUN (/etc/hosts), and takes
+# them out again after it, which gives the folders there new times.
+FROM ${CABRANK_PYTHON_IMAGE} AS settled
+ARG SOURCE_DATE_EPOCH=1767225600
+COPY --from=root / /settled
+RUN --mount=type=bind,source=deploy/image,target=/image \
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} python3 -B /image/settle.py /settled
 
 FROM scratch
-COPY --from=root / /
+COPY --from=settled /settled /
 ENV PATH=/opt/cabrank/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CABRANK_HOST=0.0.0.0 CABRANK_PORT=8000 CABRANK_OPS_PORT=9000

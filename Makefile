@@ -29,7 +29,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.PHONY: containers audit sbom image-twice
+.PHONY: containers audit sbom
 
 # compose.yaml and the services against servers in containers. With Docker: the official
 # images; on Debian as root without it: tests/containers/engine.sh. With neither: local
@@ -54,10 +54,6 @@ sbom: $(VENV)/supply/.done
 		--pyproject pyproject.toml --output-reproducible --of JSON \
 		--output-file dist/sbom.json 2>$(VENV)/supply/log || { cat $(VENV)/supply/log; exit 1; }
 	@echo dist/sbom.json
-
-# Builds the image twice without a cache and compares its layers.
-image-twice: $(VENV)/.dev
-	@tests/containers/engine.sh tests/containers/twice.sh
 
 bench: $(VENV)/.run
 	$(BIN)/cabrank bench lifecycle $(ARGS)

@@ -1,24 +1,21 @@
-"""Gives all that a build has made or changed the time SOURCE_DATE_EPOCH, so that the
-same files make the same layer.
+"""Gives all that a build has made or changed in a folder the time SOURCE_DATE_EPOCH, so
+that the same files make the same layer: `settle.py FOLDER`.
 """
 
-import contextlib
 import os
+import sys
+from pathlib import Path
 
 EPOCH = int(os.environ["SOURCE_DATE_EPOCH"])
-NOT_OURS = {"/proc", "/sys", "/dev", "/image"}
 
 
-def settle(path: str) -> None:
+def settle(path: Path) -> None:
     """In the base are older files too; they keep their time."""
-    # The builder's own mounts (/etc/hosts …) are in no layer, and can't be changed.
-    with contextlib.suppress(OSError):
-        if os.lstat(path).st_mtime > EPOCH:
-            os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    if path.lstat().st_mtime > EPOCH:
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
 
 
-for root, folders, files in os.walk("/"):
-    folders[:] = [name for name in folders if os.path.join(root, name) not in NOT_OURS]  # noqa: PTH118
-    for name in (*folders, *files):
-        settle(os.path.join(root, name))  # noqa: PTH118
-settle("/")
+top = Path(sys.argv[1])
+for found in top.rglob("*"):
+    settle(found)
+settle(top)

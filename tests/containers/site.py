@@ -24,7 +24,9 @@ class SiteError(AssertionError):
     pass
 
 
-def run(*command: str, environ: dict[str, str] | None = None) -> str:
+def run(
+    *command: str, environ: dict[str, str] | None = None, limit_s: float = LIMIT_S
+) -> str:
     """Its standard output.
 
     Raises:
@@ -34,7 +36,7 @@ def run(*command: str, environ: dict[str, str] | None = None) -> str:
         command,
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
         check=False,
         cwd=REPOSITORY,
         env=environ or ENVIRON,
