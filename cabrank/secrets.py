@@ -6,20 +6,15 @@ DIR/postgres_password database_url PostgreSQL's superuser, and who connects as i
 DIR/grafana_password               of Grafana's user admin
 DIR/nats/                          as `cabrank nats-auth` makes it
 DIR/proxy.pem                      the proxy's certificate and key: signed by itself
+DIR/ca.pem nats.pem postgres.pem   TLS inside: whom the services trust, and the
+                                   certificates and keys of the two it has signed
 """
 
-import datetime as dt
-import ipaddress
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from cabrank import nats_auth
+from cabrank import certificates, nats_auth
 from cabrank.errors import UsageError, sentence
 from persistence import keys
 from persistence.errors import PersistenceError
@@ -29,10 +24,13 @@ READABLE = 0o444
 FOLDER = 0o700
 PASSWORD_BYTES = 24
 """192 bits, in characters that need no quoting in a URL."""
-CERTIFICATE_LIFE = dt.timedelta(days=397)
-"""The longest that browsers take (CA/Browser Forum ballot SC-31 of 2020)."""
-DATABASE_URL = "postgresql://cabrank:{password}@postgres/cabrank"
-"""User, host and database are compose.yaml's."""
+DATABASE_URL = (
+    "postgresql://cabrank:{password}@postgres/cabrank"
+    "?sslmode=verify-full&sslrootcert=/run/secrets/ca.pem"
+)
+NATS_NAMES = ["nats", "nats-2", "nats-3"]
+POSTGRES_NAMES = ["postgres"]
+"""Users, hosts, databases and paths are compose.yaml's."""
 
 
 def run(directory: Path, names: list[str]) -> list[str]:
@@ -47,7 +45,10 @@ def run(directory: Path, names: list[str]) -> list[str]:
         directory.mkdir(mode=FOLDER, parents=True, exist_ok=True)
         directory.chmod(FOLDER)
         told = [*_signing_keys(directory), *_database(directory)]
-        told += [_once(directory / "proxy.pem", lambda: certificate(names))]
+        told += [
+            _once(directory / "proxy.pem", lambda: certificates.self_signed(names))
+        ]
+        told += _inside(directory)
         told += [_once(directory / "grafana_password", _password)]
         nats_auth.run(directory / "nats", [], [])
         told += [str(directory / "nats")]
@@ -77,6 +78,26 @@ def _database(directory: Path) -> list[str]:
     return [*told, _once(directory / "database_url", url.encode)]
 
 
+def _inside(directory: Path) -> list[str]:
+    """Made together, so that the authority's key is needed once, and kept nowhere."""
+    authority, nats, postgres = files = [
+        directory / name for name in ("ca.pem", "nats.pem", "postgres.pem")
+    ]
+    there = [path for path in files if path.exists()]
+    if there and there != files:
+        missing = next(path for path in files if path not in there)
+        raise UsageError(
+            f"{missing} is missing and can't be made alone: remove "
+            f"{' and '.join(map(str, there))} to have all three made anew."
+        )
+    made = certificates.Authority("cabrank")
+    return [
+        _once(nats, lambda: made.issue(NATS_NAMES, is_client=True)),
+        _once(postgres, lambda: made.issue(POSTGRES_NAMES)),
+        _once(authority, lambda: made.pem),
+    ]
+
+
 def _password() -> bytes:
     return secrets.token_urlsafe(PASSWORD_BYTES).encode()
 
@@ -93,40 +114,3 @@ def _once(path: Path, make: Callable[[], bytes]) -> str:
 
 def _line(path: Path, *, is_new: bool) -> str:
     return f"{path}{' (new)' if is_new else ''}"
-
-
-def certificate(names: list[str]) -> bytes:
-    """A certificate signed by its own key, and the key: PEM, as HAProxy wants them."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + CERTIFICATE_LIFE)
-        .add_extension(
-            x509.SubjectAlternativeName([_name(name) for name in names]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return built.public_bytes(serialization.Encoding.PEM) + secret
-
-
-def _name(text: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(text))
-    except ValueError:
-        return x509.DNSName(text)

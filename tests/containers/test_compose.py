@@ -70,7 +70,7 @@ async def test_every_container_is_locked_down(site: Site) -> None:
     assert facts["Uid"].split() == ["10001"] * 4
     assert int(facts["CapEff"], 16) == 0
     seen = set(site.execute(gateway, "ls", "/run/secrets").split())
-    assert seen == {"gateway.nk", "jwks.json"}
+    assert seen == {"gateway.nk", "jwks.json", "ca.pem"}
 
 
 async def test_three_gateways_share_the_clients(site: Site, door: Door) -> None:

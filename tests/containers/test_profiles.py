@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from tests.containers.people import Door, travel
 from tests.containers.site import Site, SiteError
+from tests.containers.test_tls import route_without_certificate
 from tests.support.waiting import until_is
 
 LIMIT_S = 60
@@ -23,6 +24,8 @@ async def test_a_trip_goes_on_without_one_of_three_nats_servers(
     held = await asyncio.to_thread(_streams, site)
     assert {name for name in held if name.startswith("LEDGER_")}
     assert set(held.values()) == {3}, held
+    stranger = await asyncio.to_thread(route_without_certificate, site, "nats-2")
+    assert "certificate required" in stranger
     await asyncio.to_thread(site.compose, "kill", "nats-2")
 
     async def goes_on() -> bool:

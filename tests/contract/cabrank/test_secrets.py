@@ -1,16 +1,18 @@
 """`cabrank secrets`: what compose.yaml's containers are given."""
 
+import contextlib
 import ssl
 import stat
 from pathlib import Path
 
 import psycopg.conninfo
+import pytest
 
 from tests.contract.cabrank.commands import run
 
 FILES = {
     *("signing.pem", "jwks.json", "postgres_password", "database_url", "proxy.pem"),
-    "grafana_password",
+    *("grafana_password", "ca.pem", "nats.pem", "postgres.pem"),
     *("nats/auth.conf", "nats/gateway.nk", "nats/dispatcher.nk"),
     *("nats/persistence.nk", "nats/operator.nk"),
 }
@@ -59,6 +61,8 @@ def test_the_database_url_has_the_password(tmp_path: Path) -> None:
         "password": password,
         "host": "postgres",
         "dbname": "cabrank",
+        "sslmode": "verify-full",
+        "sslrootcert": "/run/secrets/ca.pem",
     }
 
 
@@ -71,6 +75,80 @@ def test_the_certificate_is_of_the_names_asked_for(tmp_path: Path) -> None:
         ("DNS", "cabs.example"),
         ("IP Address", "192.0.2.1"),
     )
+
+
+def test_an_authority_that_is_gone_cannot_sign_anew(tmp_path: Path) -> None:
+    run("secrets", "secrets", cwd=tmp_path)
+    made = tmp_path / "secrets"
+    before = held(made)
+    (made / "nats.pem").unlink()
+    done = run("secrets", "secrets", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "secrets/nats.pem is missing" in done.stderr
+    for name in ("ca.pem", "postgres.pem"):
+        (made / name).unlink()
+    assert run("secrets", "secrets", cwd=tmp_path).returncode == 0
+    after = held(made)
+    changed = {name for name in FILES if before[name] != after[name]}
+    assert changed == {"ca.pem", "nats.pem", "postgres.pem"}
+
+
+def test_no_key_of_the_authority_is_kept(tmp_path: Path) -> None:
+    run("secrets", "secrets", cwd=tmp_path)
+    assert b"PRIVATE KEY" not in (tmp_path / "secrets/ca.pem").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "trusted", "names"),
+    [
+        ("nats.pem", "ca.pem", ["nats", "nats-2", "nats-3"]),
+        ("postgres.pem", "ca.pem", ["postgres"]),
+        ("proxy.pem", "proxy.pem", ["localhost"]),
+    ],
+)
+def test_even_a_strict_client_takes_the_certificates(
+    tmp_path: Path, file: str, trusted: str, names: list[str]
+) -> None:
+    run("secrets", "secrets", cwd=tmp_path)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(tmp_path / "secrets" / file)
+    asking = ssl.create_default_context(cafile=str(tmp_path / "secrets" / trusted))
+    asking.verify_flags |= ssl.VERIFY_X509_STRICT  # Python 3.13's default
+    for name in names:
+        shake_hands(serving, asking, name)
+    with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+        shake_hands(serving, asking, "gateway")
+
+
+def test_only_nats_may_show_its_certificate_as_a_client(tmp_path: Path) -> None:
+    """As the servers of a cluster do to each other."""
+    run("secrets", "secrets", cwd=tmp_path)
+    asking = ssl.create_default_context(cafile=str(tmp_path / "secrets/ca.pem"))
+    serving = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "secrets/ca.pem")
+    )
+    serving.verify_mode = ssl.CERT_REQUIRED
+    serving.load_cert_chain(tmp_path / "secrets/nats.pem")
+    asking.load_cert_chain(tmp_path / "secrets/nats.pem")
+    shake_hands(serving, asking, "nats")
+    asking.load_cert_chain(tmp_path / "secrets/postgres.pem")
+    with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
+        shake_hands(serving, asking, "nats")
+
+
+def shake_hands(serving: ssl.SSLContext, asking: ssl.SSLContext, name: str) -> None:
+    """Raises: SSLError: one doesn't trust the other."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = serving.wrap_bio(to_server, to_client, server_side=True)
+    client = asking.wrap_bio(to_client, to_server, server_hostname=name)
+    left = [client, server]
+    for _ in range(10):
+        for side in list(left):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+                left.remove(side)
+    assert not left
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
