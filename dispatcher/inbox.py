@@ -1,4 +1,5 @@
-"""Reads what comes on `cmd.<region>`, from whomever.
+"""Reads what comes on `cmd.<region>`, `loc.<region>` and `presence.<region>`, from
+whomever.
 
 What can't be read, or names a user that no subject can be built of, is counted and
 dropped before anything is decided: no gateway of ours sends it.
@@ -10,7 +11,8 @@ import structlog
 
 from dispatcher import metrics
 from schemas import codec, subjects
-from schemas.commands import AnyCommand
+from schemas.commands import AnyCommand, Fix
+from schemas.rooms import Presence
 
 log = structlog.get_logger()
 
@@ -20,6 +22,8 @@ UNREADABLE = (ValueError, RecursionError)
 _commands = codec.decoder(list[AnyCommand]).decode
 _command = codec.decoder(AnyCommand).decode
 _parts = codec.decoder(list[codec.Raw]).decode
+_fixes = codec.decoder(list[Fix]).decode
+_presence = codec.decoder(Presence).decode
 _reply = re.compile(rb"reply\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}").fullmatch
 
 
@@ -37,6 +41,24 @@ def read(region: str, reply: bytes, payload: bytes) -> tuple[str, list[AnyComman
             commands = [one for one in commands if _is_named(region, one)]
             break
     return reply.decode(), commands
+
+
+def read_fixes(region: str, payload: bytes) -> list[Fix]:
+    try:
+        fixes: list[Fix] = _fixes(payload)
+    except UNREADABLE as error:
+        _drop(region, "not positions", str(error))
+        return []
+    return fixes
+
+
+def read_presence(region: str, payload: bytes) -> Presence | None:
+    try:
+        news: Presence = _presence(payload)
+    except UNREADABLE as error:
+        _drop(region, "not presence", str(error))
+        return None
+    return news
 
 
 def _is_token(text: str) -> bool:
@@ -72,4 +94,4 @@ def _readable(region: str, payload: bytes) -> list[AnyCommand]:
 
 def _drop(region: str, why: str, found: str) -> None:
     metrics.dropped.labels(region, "unreadable").inc()
-    log.warning("commands dropped", region=region, why=why, found=found)
+    log.warning("message dropped", region=region, why=why, found=found)

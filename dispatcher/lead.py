@@ -22,11 +22,11 @@ from dispatcher.publisher import Publisher
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
 from schemas import codec, subjects, traceparent
-from schemas.commands import Announcement, Answer, AnyCommand, Fix
+from schemas.commands import Announcement, Answer, AnyCommand
 from schemas.events import Moved
 from schemas.members import HandOver
 from schemas.refusals import Refusal
-from schemas.rooms import PRESENCE_INTERVAL_S, Presence
+from schemas.rooms import PRESENCE_INTERVAL_S
 
 log = structlog.get_logger()
 
@@ -36,9 +36,6 @@ ANNOUNCE_S = 1.0
 REPUBLISHED_RECORDS = 2
 """Record n + 1 being stored proves that NATS got the events of record n; of the last
 two nothing proves it (DESIGN.md)."""
-
-_fixes = codec.decoder(list[Fix])
-_presence = codec.decoder(Presence)
 
 Clock = Callable[[], int]
 """Wall clock in ms."""
@@ -221,14 +218,8 @@ class Lead:
             metrics.dropped.labels(region, "queue").inc()
 
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-        try:
-            fixes: list[Fix] = _fixes.decode(payload)
-        except inbox.UNREADABLE as error:
-            metrics.dropped.labels(self._ledger.region, "unreadable").inc()
-            log.warning("unreadable positions", error=str(error))
-            return
         region = self._ledger.region
-        for fix in fixes:
+        for fix in inbox.read_fixes(region, payload):
             trip = self._engine.driving(fix.driver)
             if trip is not None:
                 moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at)
@@ -236,13 +227,9 @@ class Lead:
                 self._bus.send(subject, codec.encode(moved))
 
     def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-        try:
-            news: Presence = _presence.decode(payload)
-        except inbox.UNREADABLE as error:
-            metrics.dropped.labels(self._ledger.region, "unreadable").inc()
-            log.warning("unreadable presence", error=str(error))
-            return
-        self._engine.hear(news, self._now_ms())
+        news = inbox.read_presence(self._ledger.region, payload)
+        if news is not None:
+            self._engine.hear(news, self._now_ms())
 
     def _now_ms(self) -> int:
         """Monotonic: only who is present is told by it."""

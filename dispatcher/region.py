@@ -12,7 +12,6 @@ fence's, and a rebuild is a snapshot and a short replay.
 import asyncio
 import contextlib
 import time
-from collections import deque
 from functools import partial
 
 import structlog
@@ -20,16 +19,16 @@ from nats.js import JetStreamContext
 
 from dispatcher import ledger as ledgers
 from dispatcher import metrics, retention, snapshots, survey
-from dispatcher.batch import Batch, Writer
-from dispatcher.engine import Engine, Limits
-from dispatcher.errors import LedgerGapError
+from dispatcher.batch import Writer
+from dispatcher.engine import Limits
 from dispatcher.fence import Fate, Fence
 from dispatcher.follower import POLL_S, Follower
 from dispatcher.full import Refuser
-from dispatcher.lead import REPUBLISHED_RECORDS, Ended, Lead
+from dispatcher.lead import Ended, Lead
 from dispatcher.ledger import UNREACHABLE, Ledger, patiently
 from dispatcher.pinger import BEGINNER_S, HEIR_S, Pinger
-from dispatcher.snapshots import Head, SnapshotStore
+from dispatcher.replica import Replica
+from dispatcher.snapshots import SnapshotStore
 from dispatcher.snapshotter import Snapshotter
 from runtime.bus import Bus
 from runtime.lifecycle import Service
@@ -70,17 +69,7 @@ class Region:
         self._js = js
         self._settings = settings
         self._instance = instance
-        self._limits = Limits(
-            request_ttl_ms=int(settings.request_ttl_s * 1000),
-            trip_room_ttl_ms=int(settings.trip_room_ttl_s * 1000),
-        )
-        self._engine = Engine(name, self._limits)
         metrics.begin(name)
-        self._n = 0
-        """The last record the engine has applied."""
-        self._epoch = 0
-        """Of that record: who wrote it took over at this one."""
-        self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
         self._lead: Lead | None = None
         self._fence: Fence | None = None
         """Of an epoch record that is being written."""
@@ -96,6 +85,7 @@ class Region:
         self._store: SnapshotStore
         self._snapshotter: Snapshotter
         self._follower: Follower
+        self._replica: Replica
 
     # ---- from outside --------------------------------------------------------
 
@@ -119,6 +109,12 @@ class Region:
     def _wait_for(self, what: str) -> None:
         self.missing = what
 
+    def _limits(self) -> Limits:
+        return Limits(
+            request_ttl_ms=int(self._settings.request_ttl_s * 1000),
+            trip_room_ttl_ms=int(self._settings.trip_room_ttl_s * 1000),
+        )
+
     async def run(self) -> None:
         """Until `resign`.
 
@@ -138,6 +134,9 @@ class Region:
         )
         self._snapshotter = Snapshotter(self._store, self.name)
         self._follower = Follower(self._bus, self._ledger)
+        self._replica = Replica(
+            self._js, self._ledger, self._store, self._follower, self._limits()
+        )
         try:
             await self._go_round()
         finally:
@@ -162,58 +161,8 @@ class Region:
     # ---- standing by ---------------------------------------------------------
 
     async def _rebuild(self) -> None:
-        """Snapshot and tail, else the whole ledger."""
         self.missing = "replaying the ledger"
-        self._recent.clear()
-        loaded = await self._store.load(self._limits)
-        held = await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
-        first = held.first if held.messages else held.last + 1
-        if loaded is not None and loaded[0].n > held.last:
-            log.error("snapshot is ahead of the ledger", region=self.name)
-            loaded = None
-        if loaded is None:
-            self._engine = Engine(self.name, self._limits)
-            self._n = first - 1
-            if held.messages and first > self._ledger.born_seq:
-                stream = self._ledger.stream
-                msg = f"{stream} begins at {first}, and no snapshot has what was before"
-                raise LedgerGapError(msg)
-        else:
-            head, self._engine = loaded
-            self._n = head.n
-            await self._refill(head, first)
-        self._snapshotter.begin(self._n)
-        await self._catch_up(held.last)
-        log.info("replayed", region=self.name, n=self._n)
-
-    async def _refill(self, head: Head, first: int) -> None:
-        """The ring of a snapshot, and its last records: their events may have reached
-        nobody, and whoever leads next publishes them again.
-        """
-        start = max(min(head.replay_from, head.n + 1 - REPUBLISHED_RECORDS), first)
-        async for message, record in self._follower.records(start, head.n):
-            if record is not None:
-                if message.seq >= head.replay_from:
-                    self._engine.refill_ring(record)
-                self._note(message.seq, record)
-
-    async def _catch_up(self, last: int) -> None:
-        async for message, record in self._follower.records(self._n + 1, last):
-            self._apply(message.seq, record)
-
-    def _apply(self, n: int, record: Record | None) -> None:
-        self._n = n
-        if record is None:
-            return
-        self._engine.apply_record(record)
-        self._epoch = record.epoch
-        self._note(n, record)
-
-    def _note(self, n: int, record: Record) -> None:
-        if record.events:
-            batch = Batch(n, record.at_ms)
-            batch.events = list(record.events)
-            self._recent.append(batch)
+        self._snapshotter.begin(await self._replica.rebuild())
 
     async def _stand_by(self, patience_s: float) -> None:
         """Follow until nobody leads; believe that only after `patience_s`."""
@@ -226,18 +175,15 @@ class Region:
                     pinger.tick()
                     pinged_s = time.monotonic()
                 try:
-                    messages = await self._follower.read(self._n + 1)
+                    messages = await self._follower.read(self._replica.n + 1)
                 except TimeoutError:
                     self.missing = "NATS does not answer"
                     await asyncio.sleep(POLL_S)
                     continue
                 metrics.lag_records.labels(self.name).set(len(messages))
                 for message in messages:
-                    if message.seq != self._n + 1:
-                        msg = f"record {self._n + 1} of {self._ledger.stream} is gone"
-                        raise LedgerGapError(msg)
-                    self._apply(message.seq, self._follower.decode(message))
-                    if self._epoch == message.seq:
+                    self._replica.follow(message)
+                    if self._replica.epoch == message.seq:
                         pinger.hold_back(BEGINNER_S)
                 if not messages:
                     self.missing = None
@@ -248,9 +194,9 @@ class Region:
             pinger.close()
 
     async def _save_snapshot(self) -> None:
-        if await self._snapshotter.is_due(self._n):
-            self._snapshotter.begin(self._n)
-            payload = snapshots.of(self._engine, self._ledger, self._n)
+        if await self._snapshotter.is_due(self._replica.n):
+            self._snapshotter.begin(self._replica.n)
+            payload = snapshots.of(self._replica.engine, self._ledger, self._replica.n)
             await self._snapshotter.save(payload)
 
     # ---- taking over ---------------------------------------------------------
@@ -258,19 +204,19 @@ class Region:
     async def _take_over(self) -> Writer | None:
         """Write the epoch record; None: another was first."""
         self.missing = "taking over"
-        epoch = self._epoch
+        epoch = self._replica.epoch
         last = await patiently(
             "last record", lambda: ledgers.last_record(self._js, self._ledger)
         )
         if last is not None:
-            await self._catch_up(last[0])
-        if last is None or last[0] < self._n:
-            reaches = partial(ledgers.check, self._js, self._ledger, self._n)
+            await self._replica.catch_up(last[0])
+        if last is None or last[0] < self._replica.n:
+            reaches = partial(ledgers.check, self._js, self._ledger, self._replica.n)
             await patiently("extent", reaches)
-        if self._epoch != epoch:
+        if self._replica.epoch != epoch:
             return None  # another has just begun to lead, and answers pings by now
-        n = self._n + 1
-        stamp_ms = max(self._engine.stamp_ms, now_ms())
+        n = self._replica.n + 1
+        stamp_ms = max(self._replica.engine.stamp_ms, now_ms())
         writer = Writer(self._ledger.id, n, self._instance)
         payload = writer.record(n, stamp_ms, [])
         fate = await self._append(payload, n, 0 if last is None else n - 1)
@@ -279,10 +225,9 @@ class Region:
         if fate is not Fate.STORED:
             log.info("another leads", region=self.name, fate=fate.value)
             return None
-        self._engine.apply_record(
-            Record(1, self._ledger.id, n, n, self._instance, stamp_ms, [])
+        self._replica.apply(
+            n, Record(1, self._ledger.id, n, n, self._instance, stamp_ms, [])
         )
-        self._n = n
         return writer
 
     async def _append(self, payload: bytes, n: int, expected: int) -> Fate:
@@ -325,22 +270,22 @@ class Region:
 
     async def _hold(self, writer: Writer) -> Ended:
         """Lead until the end of it."""
-        for batch in self._recent:
+        for batch in self._replica.recent:
             batch.encoded = [encode(event) for event in batch.events]
         lead = self._lead = Lead(
             self._bus,
             self._js,
             self._ledger,
-            self._engine,
+            self._replica.engine,
             writer,
-            last=self._n,
+            last=self._replica.n,
             clock=now_ms,
             on_snapshot=self._on_lead_snapshot,
         )
         if not self._resigned.is_set():
             self.heir = None  # who it was may just have died
         self.led_since_s = time.monotonic()
-        lead.start(list(self._recent))
+        lead.start(list(self._replica.recent))
         self.missing = None
         if self._resigned.is_set():
             lead.resign(self.heir)

@@ -259,6 +259,56 @@ class Bus(Client):
             self.fail(nats.errors.Error("the NATS read loop ended"))
 
 
+class _Events:
+    """What nats-py tells of one connection, passed on and logged."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        name: str,
+        on_disconnect: Callable[[], None] | None,
+        on_reconnect: Callable[[], Awaitable[None] | None] | None,
+    ) -> None:
+        self._bus = bus
+        self._name = name
+        self._on_disconnect = on_disconnect
+        self._on_reconnect = on_reconnect
+        self._told = ""
+        self._told_s = 0.0
+        self.trouble = UNREACHABLE
+        """What last kept the connection from being made."""
+
+    async def disconnected(self) -> None:
+        # What was not yet written would arrive late, after somebody gave it up.
+        self._bus._pending = []
+        self._bus._pending_data_size = 0
+        log.warning("NATS connection lost", connection=self._name)
+        if self._on_disconnect is not None:
+            self._on_disconnect()
+
+    async def reconnected(self) -> None:
+        self._told = ""
+        log.info("NATS connection is back", connection=self._name)
+        if self._on_reconnect is not None:
+            waiting = self._on_reconnect()
+            if waiting is not None:
+                await waiting
+
+    async def closed(self) -> None:
+        bus = self._bus
+        if not bus._closing:
+            refused = isinstance(bus.last_error, nats.errors.AuthorizationError)
+            text = trouble(bus.last_error) if bus.last_error and refused else ""
+            bus.fail(nats.errors.ConnectionClosedError(text))
+
+    async def erred(self, error: Exception) -> None:
+        self.trouble = trouble(error)
+        now_s = asyncio.get_running_loop().time()
+        if self.trouble != self._told or now_s - self._told_s > REPEATED_AFTER_S:
+            self._told, self._told_s = self.trouble, now_s
+            log.warning(self.trouble, connection=self._name, error=repr(error))
+
+
 async def connect(
     url: str,
     name: str,
@@ -284,42 +334,8 @@ async def connect(
     """
     bus = Bus()
     bus._login = login
-    told = ""
-    told_s = 0.0
-    last = UNREACHABLE
-    options = {} if login is None else _options(login)
-
-    async def disconnected() -> None:
-        # What was not yet written would arrive late, after somebody gave it up.
-        bus._pending = []
-        bus._pending_data_size = 0
-        log.warning("NATS connection lost", connection=name)
-        if on_disconnect is not None:
-            on_disconnect()
-
-    async def reconnected() -> None:
-        nonlocal told
-        told = ""
-        log.info("NATS connection is back", connection=name)
-        if on_reconnect is not None:
-            waiting = on_reconnect()
-            if waiting is not None:
-                await waiting
-
-    async def closed() -> None:
-        if not bus._closing:
-            refused = isinstance(bus.last_error, nats.errors.AuthorizationError)
-            text = trouble(bus.last_error) if bus.last_error and refused else ""
-            bus.fail(nats.errors.ConnectionClosedError(text))
-
-    async def erred(error: Exception) -> None:
-        nonlocal told, told_s, last
-        last = trouble(error)
-        now_s = asyncio.get_running_loop().time()
-        if last != told or now_s - told_s > REPEATED_AFTER_S:
-            told, told_s = last, now_s
-            log.warning(last, connection=name, error=repr(error))
-
+    events = _Events(bus, name, on_disconnect, on_reconnect)
+    options = {} if login is None else _identity(login)
     while True:
         try:
             await bus.connect(
@@ -331,23 +347,23 @@ async def connect(
                 ping_interval=PING_INTERVAL_S,
                 max_outstanding_pings=2,
                 allow_reconnect=True,
-                disconnected_cb=disconnected,
-                reconnected_cb=reconnected,
-                closed_cb=closed,
-                error_cb=erred,
+                disconnected_cb=events.disconnected,
+                reconnected_cb=events.reconnected,
+                closed_cb=events.closed,
+                error_cb=events.erred,
                 **options,
             )
         except (TimeoutError, OSError, nats.errors.Error) as error:
             if not isinstance(error, nats.errors.NoServersError):
-                await erred(error)
+                await events.erred(error)
             if not forever:
-                raise ConnectError(last) from None
+                raise ConnectError(events.trouble) from None
             await asyncio.sleep(RECONNECT_WAIT_S)
         else:
             return bus
 
 
-def _options(login: Login) -> dict[str, Any]:
+def _identity(login: Login) -> dict[str, Any]:
     return {
         "inbox_prefix": login.inbox_prefix,
         "nkeys_seed": login.seed_file or None,

@@ -71,7 +71,7 @@ class Epochless(Region):
     async def _take_over(self) -> Writer | None:
         writer = await super()._take_over()
         if writer is not None:
-            self._n -= 1
+            self._replica.n -= 1
         return writer
 
 

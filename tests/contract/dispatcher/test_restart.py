@@ -14,6 +14,7 @@ from dispatcher.errors import LedgerGapError, LedgerGoneError
 from dispatcher.follower import Follower
 from dispatcher.ledger import open_ledger
 from dispatcher.region import Region
+from dispatcher.replica import Replica
 from dispatcher.snapshots import SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
@@ -73,7 +74,9 @@ class Shelf:
         region._ledger = await self.book.ledger()
         region._store = self.store
         region._snapshotter = snapshotter.Snapshotter(region._store, "main")
-        region._follower = self.follower
+        region._replica = Replica(
+            self.book.js, region._ledger, self.store, self.follower, region._limits()
+        )
         await region._rebuild()
         return region
 
@@ -97,8 +100,8 @@ async def test_snapshot_and_tail_make_what_the_whole_ledger_makes(shelf: Shelf) 
     for n in (1, 5, last - 1, last):
         await shelf.save(n)
         region = await shelf.rebuilt()
-        assert region._n == last
-        assert region._engine.snapshot() == whole.snapshot()
+        assert region._replica.n == last
+        assert region._replica.engine.snapshot() == whole.snapshot()
 
 
 async def test_a_start_from_a_snapshot_answers_since_from_before_it(
@@ -127,7 +130,7 @@ async def test_a_torn_snapshot_is_ignored(shelf: Shelf) -> None:
     bucket = await shelf.book.js.object_store(streams.SNAPSHOTS)
     for torn in (payload[: len(payload) // 2], b"", b"\x00" * 100, b'{"v":1}'):
         await bucket.put("main", torn, meta=ObjectMeta(description="{}"))
-        assert (await shelf.rebuilt())._engine.snapshot() == whole
+        assert (await shelf.rebuilt())._replica.engine.snapshot() == whole
 
 
 async def test_a_snapshot_whose_digest_is_wrong_is_ignored(shelf: Shelf) -> None:
@@ -140,7 +143,7 @@ async def test_a_snapshot_whose_digest_is_wrong_is_ignored(shelf: Shelf) -> None
     await js.purge_stream(f"OBJ_{streams.SNAPSHOTS}", subject=chunks)
     await js.publish(chunks, b'{"v":1}')
     whole = await shelf.replayed(last)
-    assert (await shelf.rebuilt())._engine.snapshot() == whole.snapshot()
+    assert (await shelf.rebuilt())._replica.engine.snapshot() == whole.snapshot()
 
 
 async def test_a_snapshot_of_another_ledger_or_of_the_future_is_ignored(
@@ -155,7 +158,7 @@ async def test_a_snapshot_of_another_ledger_or_of_the_future_is_ignored(
         snapshots.of(engine, ledger, last + 1),
     ):
         await shelf.store.save(payload)
-        assert (await shelf.rebuilt())._engine.snapshot() == engine.snapshot()
+        assert (await shelf.rebuilt())._replica.engine.snapshot() == engine.snapshot()
 
 
 async def test_a_ledger_whose_beginning_is_gone_is_not_led_without_a_snapshot(
@@ -174,9 +177,9 @@ async def test_a_snapshot_stands_for_what_is_gone(shelf: Shelf) -> None:
     await shelf.save(last - 1)
     await shelf.book.js.purge_stream(shelf.book.stream, seq=last)
     region = await shelf.rebuilt()
-    assert region._engine.snapshot() != Engine("main", LIMITS).snapshot()
-    assert region._engine.head_seq == whole.head_seq
-    assert region._engine.active_trips == 1
+    assert region._replica.engine.snapshot() != Engine("main", LIMITS).snapshot()
+    assert region._replica.engine.head_seq == whole.head_seq
+    assert region._replica.engine.active_trips == 1
 
 
 async def test_a_ledger_in_place_of_another_is_not_taken_for_it(
@@ -197,7 +200,7 @@ async def test_a_ledger_restored_from_a_backup_is_behind_and_not_led(
     shelf: Shelf, bus: Bus
 ) -> None:
     region = await shelf.rebuilt()
-    region._n += 1  # applied here, and not in the backup
+    region._replica.n += 1  # applied here, and not in the backup
     with pytest.raises(LedgerGapError, match="was there before"):
         await region._take_over()
 
@@ -245,7 +248,7 @@ async def test_a_lone_leader_saves_a_snapshot_of_a_stored_record(
     assert loaded is not None
     expected = await shelf.replayed(head.n)
     assert loaded[1].head_seq == expected.head_seq
-    assert (await shelf.rebuilt())._n == await shelf.book.last()
+    assert (await shelf.rebuilt())._replica.n == await shelf.book.last()
 
 
 async def test_a_leader_goes_on_after_the_nats_server_was_away(

@@ -50,11 +50,20 @@ def test_nesting_too_deep_is_dropped() -> None:
     assert inbox.read("main", REPLY, deep)[1] == []
 
 
+def test_positions_and_presence_that_cannot_be_read_are_dropped() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    for bad in (b"", b"null", b"{}", b'[{"lat":1}]', deep):
+        assert inbox.read_fixes("main", bad) == []
+        assert inbox.read_presence("main", bad) is None
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=40))
 def test_random_bytes_never_raise(payload: bytes, reply: bytes) -> None:
     inbox.read("main", REPLY, payload)
     inbox.read("main", reply, payload)
+    inbox.read_fixes("main", payload)
+    inbox.read_presence("main", payload)
 
 
 @settings(max_examples=200, deadline=None)

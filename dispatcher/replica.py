@@ -1,0 +1,121 @@
+"""A region as its ledger tells it: made of the newest snapshot and what follows, then
+kept up record by record. Must not write to the ledger, nor decide.
+"""
+
+from collections import deque
+
+import structlog
+from nats.js import JetStreamContext
+
+from dispatcher import ledger as ledgers
+from dispatcher.batch import Batch
+from dispatcher.engine import Engine, Limits
+from dispatcher.errors import LedgerGapError
+from dispatcher.follower import Follower, Message
+from dispatcher.lead import REPUBLISHED_RECORDS
+from dispatcher.ledger import Ledger, patiently
+from dispatcher.snapshots import Head, SnapshotStore
+from schemas.ledger import Record
+
+log = structlog.get_logger()
+
+
+class Replica:
+    """Of one region in this process; `rebuild` before anything else, and again after a
+    lead, whose engine was ahead of the ledger.
+    """
+
+    def __init__(
+        self,
+        js: JetStreamContext,
+        ledger: Ledger,
+        store: SnapshotStore,
+        follower: Follower,
+        limits: Limits,
+    ) -> None:
+        self._js = js
+        self._ledger = ledger
+        self._store = store
+        self._follower = follower
+        self._limits = limits
+        self.engine = Engine(ledger.region, limits)
+        self.n = 0
+        """The last record the engine has applied."""
+        self.epoch = 0
+        """Of that record: who wrote it took over at this one."""
+        self.recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
+        """The last records with events: whoever leads next publishes them again."""
+
+    async def rebuild(self) -> int:
+        """From snapshot and tail, else from the whole ledger.
+
+        Returns:
+            The record that the snapshot ended with; the one before the ledger's first
+            where there was none.
+
+        Raises:
+            LedgerGapError: records that are needed are gone.
+        """
+        self.recent.clear()
+        loaded = await self._store.load(self._limits)
+        held = await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
+        first = held.first if held.messages else held.last + 1
+        if loaded is not None and loaded[0].n > held.last:
+            log.error("snapshot is ahead of the ledger", region=self._ledger.region)
+            loaded = None
+        if loaded is None:
+            self.engine = Engine(self._ledger.region, self._limits)
+            self.n = first - 1
+            if held.messages and first > self._ledger.born_seq:
+                stream = self._ledger.stream
+                msg = f"{stream} begins at {first}, and no snapshot has what was before"
+                raise LedgerGapError(msg)
+        else:
+            head, self.engine = loaded
+            self.n = head.n
+            await self._refill(head, first)
+        began_at = self.n
+        await self.catch_up(held.last)
+        log.info("replayed", region=self._ledger.region, n=self.n)
+        return began_at
+
+    async def _refill(self, head: Head, first: int) -> None:
+        """The ring of a snapshot, and its last records: their events may have reached
+        nobody, and whoever leads next publishes them again.
+        """
+        start = max(min(head.replay_from, head.n + 1 - REPUBLISHED_RECORDS), first)
+        async for message, record in self._follower.records(start, head.n):
+            if record is not None:
+                if message.seq >= head.replay_from:
+                    self.engine.refill_ring(record)
+                self._note(message.seq, record)
+
+    async def catch_up(self, last: int) -> None:
+        async for message, record in self._follower.records(self.n + 1, last):
+            self.apply(message.seq, record)
+
+    def follow(self, message: Message) -> None:
+        """Apply the record after the last one.
+
+        Raises:
+            LedgerGapError: it is another, so that one is gone.
+        """
+        if message.seq != self.n + 1:
+            msg = f"record {self.n + 1} of {self._ledger.stream} is gone"
+            raise LedgerGapError(msg)
+        self.apply(message.seq, self._follower.decode(message))
+
+    def apply(self, n: int, record: Record | None) -> None:
+        """Record `n`; None: one that can't be read."""
+        self.n = n
+        if record is None:
+            return
+        self.engine.apply_record(record)
+        self.epoch = record.epoch
+        self._note(n, record)
+
+    def _note(self, n: int, record: Record) -> None:
+        if record.events:
+            batch = Batch(n, record.at_ms)
+            batch.events = list(record.events)
+            self.recent.append(batch)
