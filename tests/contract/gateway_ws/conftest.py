@@ -23,12 +23,15 @@ from schemas import streams
 from schemas.claims import ALGORITHM, Claims
 from schemas.codec import encode
 from schemas.trips import Role
-from tests.contract.gateway_ws.leader import REGION, FakeLeader
+from tests.contract.gateway_ws.leader import REGION, FakeLeader, trip
+from tests.contract.gateway_ws.roomleader import RoomLeader
 from tests.support import nats
 from tests.support.client import Client, connect, welcomed
 
 RIDER = "0192f0c4-1111-7000-8000-000000000001"
 DRIVER = "0192f0c4-2222-7000-8000-000000000002"
+OTHER = "0192f0c4-1111-7000-8000-000000000009"
+TRIP_ROOM = f"trip_{trip(1)['id']}"
 
 
 class Tokens:
@@ -135,3 +138,22 @@ async def world(nats_server: nats.NatsServer) -> AsyncIterator[World]:
     finally:
         await world.stop()
         await connection.close()
+
+
+@pytest.fixture
+async def rooms(world: World) -> RoomLeader:
+    made = RoomLeader(world.leader)
+    await made.listen()
+    await world.start(presence_s=0.05)
+    return made
+
+
+async def member(world: World, room: str = "lobby", user: str = RIDER) -> Client:
+    client, _ = await world.user(world.tokens.issue(user))
+    await client.do("chat.join", {"room": room})
+    return client
+
+
+def texts(client: Client) -> list[str]:
+    """Of all messages so far, in the order they came."""
+    return [f["data"]["text"] for f in client.seen("chat.message")]

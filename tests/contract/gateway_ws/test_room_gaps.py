@@ -1,0 +1,185 @@
+"""Rooms when messages, leaders, NATS or readers fail: nothing lost, nothing twice."""
+
+from schemas import commands, subjects
+from schemas.accounts import FindBacklog, Result
+from schemas.codec import decode, encode
+from schemas.commands import Answer, Lookup
+from schemas.refusals import Code, Refusal
+from schemas.trips import Role
+from tests.contract.gateway_ws.conftest import OTHER, RIDER, World, member, texts
+from tests.contract.gateway_ws.leader import raw, trip, with_state
+from tests.contract.gateway_ws.roomleader import RoomLeader
+from tests.support.waiting import until
+
+
+async def test_a_lost_message_is_fetched_again_in_its_place(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    rooms.say("lobby", "1")
+    await client.expect("chat.message")
+    rooms.lost = 1
+    rooms.say("lobby", "2")
+    rooms.say("lobby", "3")
+    await client.expect("chat.message", lambda f: f["data"]["text"] == "3")
+    assert texts(client) == ["1", "2", "3"]
+
+
+async def test_a_gap_that_reaches_back_too_far_makes_the_client_come_back(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    rooms.lost = 101
+    for number in range(102):
+        rooms.say("lobby", str(number))
+    assert await client.closed() == 4003
+
+
+async def test_an_event_published_twice_arrives_once(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    rooms.say("lobby", "1")
+    rooms.seq -= 1
+    message = rooms.messages["lobby"].pop()
+    rooms.say("lobby", message.text)
+    rooms.say("lobby", "2")
+    await client.expect("chat.message", lambda f: f["data"]["text"] == "2")
+    assert texts(client) == ["1", "2"]
+
+
+async def test_the_gateway_tells_a_new_leader_who_is_where(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    await until(lambda: any(not p.full for p in rooms.presence), "a heartbeat")
+    rooms.presence.clear()
+    world.leader.announce(epoch=8)
+    await until(lambda: any(p.full for p in rooms.presence), "the whole list")
+    (told,) = [p for p in rooms.presence if p.full]
+    (here,) = told.here
+    (session,) = rooms.sessions["lobby"]
+    assert (here.session, here.user.id, here.room) == (session, RIDER, "lobby")
+    await client.do("chat.leave", {"room": "lobby"})
+    world.leader.announce(epoch=9)
+    await until(lambda: any(p.full and not p.here for p in rooms.presence))
+
+
+async def test_more_sessions_than_one_message_holds_join_again(world: World) -> None:
+    rooms = RoomLeader(world.leader)
+    await rooms.listen()
+    await world.start(attendance_max=1)
+    for user in (RIDER, OTHER):
+        await member(world, user=user)
+    before = dict(rooms.sessions["lobby"])
+    rooms.sessions.clear()
+    world.leader.announce(epoch=8)
+    await until(lambda: rooms.sessions.get("lobby") == before, "both sessions")
+
+
+async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(
+    world: World, rooms: RoomLeader
+) -> None:
+    message = rooms.say("lobby", "long ago")
+    answers = [
+        Result(refused=Refusal(Code.UNAVAILABLE, "not yet")),
+        Result(data=raw([message])),
+    ]
+    asked: list[FindBacklog] = []
+
+    def respond(_: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
+        asked.append(decode(payload, FindBacklog))
+        world.bus.send(reply.decode(), encode(answers.pop(0)))
+
+    world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
+    await world.bus.flush()
+
+    def forgetful(command: commands.AnyCommand) -> Answer | None:
+        if isinstance(command, commands.JoinRoom) and command.backlog is None:
+            lookup = Lookup("", 4096, "lobby")
+            return Answer(command.id, command.attempt, lookup=lookup)
+        return rooms.decide(command)
+
+    world.leader.decide = forgetful
+    client, _ = await world.user(world.tokens.issue())
+    await client.do("chat.join", {"room": "lobby"})
+    assert asked == [FindBacklog("main", "lobby", 4096)] * 2
+    assert world.leader.asked(commands.JoinRoom)[-1].backlog == (message,)
+
+
+async def test_a_leader_that_thought_a_session_gone_is_put_right(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    (session,) = rooms.sessions["lobby"]
+    rooms.leave("lobby", session)
+    await until(lambda: session in rooms.sessions["lobby"], "the session's return")
+    rooms.say("lobby", "welcome back")
+    await client.expect("chat.message")
+
+
+async def test_after_nats_was_away_nothing_is_missing(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    with_state(world.leader, recovered=True)
+    rooms.say("lobby", "1")
+    await client.expect("chat.message")
+    world.nats.stop()
+    before = rooms.sessions.pop("lobby")
+    rooms.say("lobby", "2")
+    world.nats.start()
+    await client.expect("chat.message", lambda f: f["data"]["seq"] == 2)
+    rooms.say("lobby", "3")
+    await client.expect("chat.message", lambda f: f["data"]["seq"] == 3)
+    assert texts(client) == ["1", "2", "3"]
+    assert rooms.sessions["lobby"] == before
+
+
+async def test_room_frames_wait_for_a_sync_so_that_the_cursor_stays_safe(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    world.leader.on_sync = lambda _: None
+    world.leader.push(RIDER, 200, "trip.requested", trip(1))
+    await client.expect("trip.requested")
+    world.leader.push(RIDER, 202, "trip.arrived", trip(1, 3, "ARRIVED"))
+    await until(lambda: len(world.leader.asked(commands.SyncUser)) == 2)
+    rooms.say("lobby", "wait")
+    await client.quiet()
+    assert not client.seen("chat.message")
+    state = with_state(
+        world.leader, seq=202, recovered=True, trips=raw([trip(1, 3, "ARRIVED")])
+    )
+    world.leader.on_sync = lambda _: state
+    await client.expect("chat.message")
+
+
+async def test_a_slow_member_is_closed_and_complete_after_coming_back(
+    world: World, rooms: RoomLeader
+) -> None:
+    slow, swift = await member(world), await member(world, user=OTHER)
+    slow.socket.transport.pause_reading()
+    occupants = world.edge.hub.regions["main"].rooms["lobby"].live  # type: ignore[union-attr]
+
+    def flood() -> int:
+        for _ in range(20):
+            rooms.say("lobby", "x" * 4000)
+        return len(occupants)
+
+    await until(lambda: flood() == 1, "the slow one's end")
+    sent = len(rooms.messages["lobby"])
+    await swift.expect("chat.message", lambda f: f["data"]["seq"] == sent)
+    assert [f["data"]["seq"] for f in swift.seen("chat.message")] == list(
+        range(1, sent + 1)
+    )
+    slow.socket.transport.resume_reading()
+    assert await slow.closed() == 4001
+    last = slow.seen("chat.message")[-1]["data"]["seq"]
+    again, _ = await world.user(world.tokens.issue(RIDER, Role.RIDER))
+    back = await again.do("chat.join", {"room": "lobby", "since": last})
+    heard = [message["seq"] for message in back["history"]]
+    if back["recovered"]:
+        assert heard == list(range(last + 1, sent + 1))
+    else:
+        assert heard[-1] == sent
