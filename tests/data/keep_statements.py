@@ -1,13 +1,13 @@
 """Makes `statements-<revision>.json` beside it: `python -m tests.data.keep_statements`.
 
-To be run once a revision of the database, on the code that it was made for: all that
-persistence writes, as the databases' drivers get it, is kept, so that a later revision
-can be shown to serve a version that knows nothing of it.
+All that persistence writes, as the databases' drivers get it, is kept, so that a later
+revision can be shown to serve a version that knows nothing of it. To be run after each
+change of what is written; tests/contract/persistence/test_upgrades.py fails until it
+was. So what is kept for a revision is what the last version on it wrote.
 """
 
 import asyncio
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,20 @@ from typing import Any
 from sqlalchemy import Engine, event, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database, sessions
+from persistence import (
+    database,
+    erasure,
+    janitor,
+    sessions,
+    throttle,
+    visitors,
+)
 from persistence.models import UserRow
 from persistence.projection import Unreadable, read_record
 from persistence.store import Store
 from persistence.tokens import Forge
 from persistence.users import row_of
+from schemas.accounts import Meet
 from schemas.trips import Role, User
 from tests.support import postgres
 from tests.support import records as made
@@ -28,8 +36,13 @@ from tests.support import records as made
 FORGE = Forge(b"k" * 32)
 NOW_MS = made.T0_MS
 TTL_S = 30 * 86_400.0
+OUTSIDE = "00000000-0000-5000-8000-000000000001"
 BYTES = "bytes"
 """Stands for a value that JSON has no type for: `{"bytes": text}`."""
+
+
+def path_of(revision: str) -> Path:
+    return Path(__file__).with_name(f"statements-{revision}.json")
 
 
 def listening(engine: Engine, kept: list[dict[str, Any]]) -> None:
@@ -51,6 +64,27 @@ async def accounts(engine: AsyncEngine) -> None:
             other = await sessions.begin(connection, FORGE, user.id, NOW_MS, TTL_S)
         await sessions.end(engine, other.session)
     await sessions.end_all(engine, "id-bert")
+
+
+async def visits(engine: AsyncEngine) -> None:
+    """Who comes from outside, and who tries too often; then what is past its time."""
+    for name in ("Cleo", "Klio"):
+        user = User(OUTSIDE, "cleo", name, "Löw", Role.DRIVER)
+        who = Meet(user, "main", "https://issuer.example", "subject")
+        async with engine.begin() as connection:
+            await visitors.meet(connection, who, NOW_MS)
+    door = throttle.Throttle(engine)
+    wanted = throttle.buckets("anna", "192.0.2.1")
+    while await door.take(wanted, NOW_MS) is None:
+        pass
+    async with engine.begin() as connection:
+        await throttle.give_back(connection, wanted)
+    await janitor.sweep(engine, NOW_MS, TTL_S)
+
+
+async def people(engine: AsyncEngine) -> None:
+    await accounts(engine)
+    await visits(engine)
     await engine.dispose()
 
 
@@ -64,7 +98,14 @@ def projected(store: Store) -> None:
         )
         rows, _ = read_record("LEDGER_main", move + 1, payload)
         store.write(rows, [Unreadable(made.LEDGER, move, b"{}", "bad")], NOW_MS)
-    store.close()
+
+
+def erased(engine: Engine) -> None:
+    """Who has an account, who rode, and who wrote."""
+    for user in ("id-bert", "r1", "u1"):
+        with engine.begin() as connection:
+            erasure.mark(connection, user, NOW_MS)
+        erasure.scrub(engine, user)
 
 
 def keep(url: str) -> list[dict[str, Any]]:
@@ -72,24 +113,24 @@ def keep(url: str) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     asking = database.engine(url)
     listening(asking.sync_engine, kept)
-    asyncio.run(accounts(asking))
+    asyncio.run(people(asking))
     writing = database.plain_engine(url)
     listening(writing, kept)
-    projected(Store(writing))
+    store = Store(writing)
+    projected(store)
+    erased(writing)
+    store.close()
     return kept
 
 
 def main() -> None:
-    path = Path(__file__).with_name(f"statements-{database.head()}.json")
-    if path.exists():
-        sys.exit(f"{path} is there: what was released is not made again")
     with tempfile.TemporaryDirectory() as folder, postgres.running() as cluster:
         kept = {
             "sqlite": keep(f"sqlite:///{folder}/kept.db"),
             "postgresql": keep(cluster.url(cluster.create_database())),
         }
     text = json.dumps(kept, indent=1, ensure_ascii=False, default=_bytes)
-    path.write_text(text + "\n")
+    path_of(database.head()).write_text(text + "\n")
 
 
 def _bytes(value: Any) -> dict[str, str]:
