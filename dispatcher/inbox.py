@@ -37,7 +37,7 @@ def read(region: str, reply: bytes, payload: bytes) -> tuple[str, list[AnyComman
     except UNREADABLE:
         commands = _readable(region, payload)
     for command in commands:
-        if not _is_token(command.by.id):
+        if not subjects.is_token(command.by.id):
             commands = [one for one in commands if _is_named(region, one)]
             break
     return reply.decode(), commands
@@ -61,16 +61,8 @@ def read_presence(region: str, payload: bytes) -> Presence | None:
     return news
 
 
-def _is_token(text: str) -> bool:
-    try:
-        subjects.token(text)
-    except subjects.SubjectError:
-        return False
-    return True
-
-
 def _is_named(region: str, command: AnyCommand) -> bool:
-    if _is_token(command.by.id):
+    if subjects.is_token(command.by.id):
         return True
     _drop(region, "user id is no subject token", command.by.id[:80])
     return False

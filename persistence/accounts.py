@@ -268,7 +268,9 @@ class Accounts:
         """The row goes first: who repeats this after a crash in between still can,
         with the access token; and it is published however often it is asked.
         """
-        if not _is_token(request.session) or not _is_token(request.user):
+        if not subjects.is_token(request.session) or not subjects.is_token(
+            request.user
+        ):
             return refused(Code.INVALID_DATA, "no such session")
         await sessions.end(self._engine, request.session)
         revocation = Revocation(request.user, request.session, self._clock_ms())
@@ -279,7 +281,7 @@ class Accounts:
         return answered(None)
 
     async def revoke(self, request: Revoke) -> Result:
-        if not _is_token(request.user):
+        if not subjects.is_token(request.user):
             return _unknown_user()
         issued_ms = await sessions.end_all(self._engine, request.user)
         if issued_ms is None:
@@ -321,7 +323,7 @@ class Accounts:
     async def whereabouts(self, request: FindUser) -> Result:
         """A user may be called what another's id is: the id goes first."""
         name = request.user
-        if not _is_token(name) and _USERNAME.fullmatch(name) is None:
+        if not subjects.is_token(name) and _USERNAME.fullmatch(name) is None:
             return _unknown_user()
         async with reading(self._engine) as connection:
             for column in (UserRow.id, UserRow.username):
@@ -379,11 +381,3 @@ class Accounts:
 
 def _unknown_user() -> Result:
     return refused(Code.INVALID_DATA, "there is no such user", 404)
-
-
-def _is_token(text: str) -> bool:
-    try:
-        subjects.token(text)
-    except subjects.SubjectError:
-        return False
-    return True

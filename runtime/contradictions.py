@@ -2,9 +2,10 @@
 sense together. Pure: opens no file and asks no network.
 """
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from schemas import subjects
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 Complaint = tuple[str, str]
 """(field, what is wrong with it): `CABRANK_<FIELD> <what>.` is a sentence."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as schemas/subjects.py has it
 _NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ROLES = ("rider", "driver", "operator")
@@ -69,7 +69,7 @@ def _regions(settings: "Settings") -> Complaint | None:
     if not names:
         return "regions", f"is {settings.regions!r}: it names no region"
     for name in names:
-        if _TOKEN.fullmatch(name) is None:
+        if not subjects.is_token(name):
             limit = "a region is 1 to 64 letters, digits, '_' or '-'"
             return "regions", f"has {name[:80]!r}: {limit}"
     if len(set(names)) < len(names):

@@ -13,14 +13,6 @@ class RecordHead(Struct, frozen=True):
     """As much of a record as tells whose it is."""
 
     v: int
-    ledger: str
-    epoch: int
-    n: int
-    writer: str
-
-
-class Record(Struct, frozen=True):
-    v: int
     """`RECORD_VERSION` of the writer."""
     ledger: str
     """The ledger's id, part of the database's keys."""
@@ -30,18 +22,16 @@ class Record(Struct, frozen=True):
     """This record's own ledger sequence, as the fence demands it."""
     writer: str
     """The writing process's instance id: tells a lost acknowledgement's fate."""
+
+
+class Record(RecordHead, frozen=True):
     at_ms: int
     """Stamp: max(last record's stamp, the leader's wall clock)."""
     events: list[Event]
 
 
-class RecordOut(Struct, frozen=True):
+class RecordOut(RecordHead, frozen=True):
     """The same as it is written: the events are already encoded."""
 
-    v: int
-    ledger: str
-    epoch: int
-    n: int
-    writer: str
     at_ms: int
     events: list[Raw]

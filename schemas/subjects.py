@@ -27,6 +27,14 @@ def token(text: str) -> str:
     return text
 
 
+def is_token(text: str) -> bool:
+    try:
+        token(text)
+    except SubjectError:
+        return False
+    return True
+
+
 def commands(region: str) -> str:
     return f"cmd.{token(region)}"
 

@@ -1,12 +1,22 @@
-"""Databases for the tests: each on SQLite and on a real PostgreSQL."""
+"""A NATS connection, and databases: each on SQLite and on a real PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from persistence import database
+from runtime import bus as buses
+from runtime.bus import Bus
 from tests.support import postgres
+from tests.support.nats import NatsServer
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    connection = await buses.connect(nats_server.url, "test")
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

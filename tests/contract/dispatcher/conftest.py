@@ -3,18 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings
 from tests.contract.dispatcher.desk import Book, Gateway, InProcess, Process
 from tests.support.nats import NatsServer
-
-
-@pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    connection = await buses.connect(nats_server.url, "test")
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

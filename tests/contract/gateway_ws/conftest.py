@@ -2,15 +2,11 @@
 that speak ARCHITECTURE.md's shapes.
 """
 
-import base64
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import jwt
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import edge, main, webserver
 from gateway.identity import Identity
@@ -20,50 +16,16 @@ from runtime import streams as runtime_streams
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import streams
-from schemas.claims import ALGORITHM, Claims
-from schemas.codec import encode
 from schemas.trips import Role
-from tests.contract.gateway_ws.leader import REGION, FakeLeader, trip
+from tests.contract.gateway_ws.leader import FakeLeader, trip
 from tests.contract.gateway_ws.roomleader import RoomLeader
-from tests.support import nats
+from tests.support import nats, tokens
 from tests.support.client import Client, connect, welcomed
 
-RIDER = "0192f0c4-1111-7000-8000-000000000001"
+RIDER = tokens.RIDER
 DRIVER = "0192f0c4-2222-7000-8000-000000000002"
 OTHER = "0192f0c4-1111-7000-8000-000000000009"
 TRIP_ROOM = f"trip_{trip(1)['id']}"
-
-
-class Tokens:
-    """Issues access tokens, as persistence does."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        x = base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw())
-        jwk = {"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": x.decode().rstrip("=")}
-        self.jwks = encode({"keys": [jwk]})
-
-    def issue(
-        self,
-        user: str = RIDER,
-        role: Role = Role.RIDER,
-        ttl_s: float = 900,
-        session: str = "5e55",
-    ) -> str:
-        now = time.time()
-        claims = Claims(
-            sub=user,
-            username="ada",
-            first_name="Ada",
-            last_name="L",
-            role=role,
-            region=REGION,
-            sid=session,
-            iat=now,
-            exp=now + ttl_s,
-        )
-        payload = msgspec.to_builtins(claims)
-        return jwt.encode(payload, self._key, ALGORITHM, headers={"kid": "k1"})
 
 
 class World:
@@ -72,7 +34,7 @@ class World:
     def __init__(self, server: nats.NatsServer, connection: bus.Bus) -> None:
         self.nats = server
         self.bus = connection
-        self.tokens = Tokens()
+        self.tokens = tokens.Tokens()
         self.leader = FakeLeader(connection)
         self.limits = Limits()
         self.settings = Settings(nats_url=server.url, origins="https://app.example")

@@ -12,8 +12,9 @@ from schemas.accounts import Revocation
 from schemas.codec import decode, encode
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role
-from tests.contract.gateway_ws.conftest import DRIVER, RIDER, Tokens, World
+from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
 from tests.contract.gateway_ws.leader import raw
+from tests.support.tokens import Tokens
 
 
 async def rejected(

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from schemas.trips import Role
-from tests.contract.gateway_ws.conftest import Tokens, World
+from tests.contract.gateway_ws.conftest import World
 from tests.support import client, nats
+from tests.support.tokens import Tokens
 
 PROGRAM = (
     "import sys; from gateway import main; from runtime import settings;"

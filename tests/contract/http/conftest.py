@@ -3,18 +3,14 @@ a responder that answers as each test says.
 """
 
 import asyncio
-import base64
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
-import jwt
 import msgspec
 import pytest
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.http.app import create_app
 from gateway.http.asker import Asker
@@ -22,14 +18,16 @@ from gateway.identity import Identity
 from runtime import bus
 from runtime.settings import Settings
 from schemas.accounts import Result
-from schemas.claims import ALGORITHM, Claims
+from schemas.claims import Claims
 from schemas.codec import encode
 from schemas.commands import Answer as CommandAnswer
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role
 from tests.support import nats
+from tests.support import tokens as support
+from tests.support.tokens import Tokens
 
-RIDER = "0192f0c4-0000-7000-8000-000000000001"
+RIDER = support.RIDER
 OPERATOR = "0192f0c4-0000-7000-8000-000000000009"
 TRIP = "0192f0c4-0000-7000-8000-00000000aaaa"
 
@@ -90,34 +88,6 @@ class FakeDesk:
         if self.is_connected:
             self.told.append((region, user, data))
         return self.is_connected
-
-
-class Tokens:
-    """Issues access tokens, as persistence does."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        x = base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw())
-        jwk = {"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": x.decode().rstrip("=")}
-        self.jwks = encode({"keys": [jwk]})
-
-    def issue(
-        self, user: str = RIDER, role: Role = Role.RIDER, ttl_s: float = 900
-    ) -> str:
-        now = time.time()
-        claims = Claims(
-            sub=user,
-            username="ada",
-            first_name="Ada",
-            last_name="L",
-            role=role,
-            region="main",
-            sid="5e55",
-            iat=now,
-            exp=now + ttl_s,
-        )
-        payload = msgspec.to_builtins(claims)
-        return jwt.encode(payload, self._key, ALGORITHM, headers={"kid": "k1"})
 
 
 class Site:

@@ -19,7 +19,6 @@ from tests.contract.http.conftest import (
     TRIP,
     FakeDesk,
     Site,
-    Tokens,
     bearer,
     data,
     problem,
@@ -27,6 +26,7 @@ from tests.contract.http.conftest import (
     serving,
 )
 from tests.support import nats
+from tests.support.tokens import Tokens
 
 LOG_IN = {"username": "ada", "password": "correct horse"}
 NEED_A_TOKEN = [

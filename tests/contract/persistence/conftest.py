@@ -24,13 +24,6 @@ Working = Callable[[str], AbstractAsyncContextManager[Writer]]
 
 
 @pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    connection = await buses.connect(nats_server.url, "test")
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def ledger(bus: Bus) -> Ledger:
     return await Ledger(bus).create()
 

@@ -1,6 +1,6 @@
 """A ledger as the dispatcher makes it, written by the test, and its projection."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +9,6 @@ import sqlalchemy
 from cabrank import rebuild
 from dispatcher.ledger import open_ledger
 from persistence import database
-from runtime import bus as buses
 from runtime.bus import Bus
 from tests.support.nats import NatsServer
 from tests.support.records import Ledger, event, joined, message, online, trip
@@ -58,13 +57,6 @@ class Rows:
                 )
                 for table in ("trip_events", "trips", "messages", "rooms")
             }
-
-
-@pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    connection = await buses.connect(nats_server.url, "test")
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
