@@ -255,7 +255,7 @@ class Region:
                 await asyncio.sleep(TICK_S)
                 if time.monotonic() - purged_s >= FULL_RETRY_S:
                     # To go on is worth more than what `rebuild` could go back to.
-                    await self._purge(kept_days=0)
+                    await self._purge(kept_s=0)
                     purged_s = time.monotonic()
                 refuser.collect()
                 fate = await self._append(payload, n, n - 1)
@@ -324,7 +324,7 @@ class Region:
                 lead.wants_snapshot = True
             if time.monotonic() - purged_s > retention.INTERVAL_S:
                 purged_s = time.monotonic()
-                await self._purge()
+                await self._purge(self._settings.ledger_kept_s)
 
     def _on_lead_snapshot(self, payload: bytes) -> None:
         self._service.spawn(
@@ -337,14 +337,10 @@ class Region:
         except UNREACHABLE as error:
             log.warning("ledger not surveyed", region=self.name, error=repr(error))
 
-    async def _purge(self, kept_days: float | None = None) -> None:
+    async def _purge(self, kept_s: float) -> None:
         try:
             await retention.purge(
-                self._js,
-                self._ledger,
-                self._store,
-                self._follower,
-                kept_days=kept_days,
+                self._js, self._ledger, self._store, self._follower, kept_s
             )
         except UNREACHABLE as error:
             log.warning("ledger not purged", region=self.name, error=repr(error))

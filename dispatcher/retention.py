@@ -17,8 +17,6 @@ from schemas.streams import WRITER_DURABLE
 
 log = structlog.get_logger()
 
-KEPT_DAYS = 7
-"""DESIGN.md, Retention: what `cabrank rebuild` can go back to."""
 INTERVAL_S = 60.0
 
 
@@ -27,12 +25,10 @@ async def purge(
     ledger: Ledger,
     store: SnapshotStore,
     follower: Follower,
-    *,
-    kept_days: float | None = None,
+    kept_s: float,
 ) -> None:
     """Purge up to the least of persistence's ack floor, the snapshot's replay start
-    and `kept_days` ago (None: `KEPT_DAYS`). Without persistence or without a snapshot,
-    nothing.
+    and `kept_s` ago. Without persistence or without a snapshot, nothing.
 
     Raises: one of `ledger.UNREACHABLE`: not purged, try again later.
     """
@@ -44,8 +40,7 @@ async def purge(
     if consumer.ack_floor is None or head is None:
         return
     held = await extent(js, ledger)
-    days = KEPT_DAYS if kept_days is None else kept_days
-    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(days=days)
+    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=kept_s)
     young = await follower.first_since(since)
     keep_from = min(
         consumer.ack_floor.stream_seq + 1,

@@ -21,7 +21,11 @@ SECRET_BYTES_MAX = 64 * 1024
 """Far above any key or URL; who names a device or a log by mistake is told so."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Seconds = Annotated[float, Meta(gt=0)]
+CENTURY_S = 100 * 365 * 86400
+"""What is for ever: JetStream's ages (64-bit nanoseconds) end at 292 years."""
+CONNECTIONS_MAX = 1024 * 1024
+"""Linux's own limit of a process's descriptors (fs.nr_open)."""
+Seconds = Annotated[float, Meta(gt=0, le=CENTURY_S)]
 
 
 class SettingsError(ValueError):
@@ -62,12 +66,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 0
     connections_per_user_max: Annotated[
-        int, Meta(ge=1, description="WebSockets of one user on one gateway")
+        int,
+        Meta(
+            ge=1,
+            le=CONNECTIONS_MAX,
+            description="WebSockets of one user on one gateway",
+        ),
     ] = 1_000
     connections_per_address_max: Annotated[
         int,
         Meta(
             ge=1,
+            le=CONNECTIONS_MAX,
             description="WebSockets from one address on one gateway (behind a proxy "
             "all come from the proxy's)",
         ),
@@ -189,9 +199,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=-1,
+            le=2**63 - 1,
             description="bytes a region's ledger may take on disk, -1 for no limit",
         ),
     ] = -1
+    ledger_kept_s: Annotated[
+        Seconds,
+        Meta(
+            description="seconds a record stays in the ledger for `cabrank rebuild`; "
+            "longer while persistence, or a leader that starts, needs it"
+        ),
+    ] = 7 * 86400
     nats_nkey_seed_file: Annotated[
         str,
         Meta(description="this service's seed, as `cabrank nats-auth` makes it"),

@@ -6,6 +6,12 @@ from hypothesis import strategies as st
 
 from runtime.settings import Settings, SettingsError, describe, load, variable
 
+NUMBERS = [
+    field
+    for field in Settings.__struct_fields__
+    if isinstance(getattr(Settings(), field), int | float)
+]
+
 
 def test_no_variables_give_the_defaults() -> None:
     assert load({}) == Settings()
@@ -57,6 +63,13 @@ def test_a_value_that_does_not_fit_is_named_in_a_sentence(
     assert message.startswith(f"{variable(field)} is {text!r}: ")
     assert message.endswith(".")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan", "1e300", "9" * 30])
+def test_a_number_without_end_is_refused(field: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable(field)} is '{text}': "):
+        load({variable(field): text})
 
 
 @given(st.sampled_from(Settings.__struct_fields__), st.text(max_size=40))

@@ -9,9 +9,12 @@ from dispatcher.follower import Follower
 from dispatcher.ledger import open_ledger
 from dispatcher.snapshots import SnapshotStore
 from runtime.bus import Bus
+from runtime.settings import Settings
 from schemas import streams
-from tests.contract.dispatcher.desk import Book
+from tests.contract.dispatcher.desk import Book, InProcess
 from tests.contract.dispatcher.test_fence import Pen
+from tests.support.nats import NatsServer
+from tests.support.waiting import until_true
 
 RECORDS = 10
 
@@ -53,14 +56,13 @@ class Keeper:
         engine = Engine("main", Limits(request_ttl_ms=1))
         await self.store.save(snapshots.of(engine, self.ledger, n))
 
-    async def first_after_purge(self, kept_days: float | None = None) -> int:
+    async def first_after_purge(self, kept_s: float = 0) -> int:
         await retention.purge(
-            self.book.js,
-            self.ledger,
-            self.store,
-            self.follower,
-            kept_days=kept_days,
+            self.book.js, self.ledger, self.store, self.follower, kept_s
         )
+        return await self.first()
+
+    async def first(self) -> int:
         return (await self.book.js.stream_info(self.ledger.stream)).state.first_seq
 
 
@@ -69,27 +71,18 @@ async def keeper(bus: Bus, book: Book) -> Keeper:
     return await Keeper(bus, book).open()
 
 
-@pytest.fixture
-def no_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All records are older than what is kept for its age."""
-    monkeypatch.setattr(retention, "KEPT_DAYS", -1)
-
-
-@pytest.mark.usefixtures("no_age")
 async def test_what_persistence_has_not_written_is_kept(keeper: Keeper) -> None:
     await keeper.snapshot(9)
     await keeper.persisted(4)
     assert await keeper.first_after_purge() == 5
 
 
-@pytest.mark.usefixtures("no_age")
 async def test_what_a_replay_needs_is_kept(keeper: Keeper) -> None:
     await keeper.snapshot(6)
     await keeper.persisted(9)
     assert await keeper.first_after_purge() == 7
 
 
-@pytest.mark.usefixtures("no_age")
 async def test_the_last_record_is_kept_always(keeper: Keeper) -> None:
     await keeper.snapshot(RECORDS)
     await keeper.persisted(RECORDS)
@@ -99,24 +92,34 @@ async def test_the_last_record_is_kept_always(keeper: Keeper) -> None:
 async def test_a_week_s_records_are_kept(keeper: Keeper) -> None:
     await keeper.snapshot(RECORDS)
     await keeper.persisted(RECORDS)
-    assert await keeper.first_after_purge() == 1
+    assert await keeper.first_after_purge(Settings().ledger_kept_s) == 1
 
 
-async def test_a_full_ledger_lets_go_of_what_is_young_but_not_of_what_is_unwritten(
+async def test_a_leader_keeps_records_as_long_as_the_setting_says(
     keeper: Keeper,
+    nats_server: NatsServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await keeper.snapshot(9)
-    await keeper.persisted(4)
-    assert await keeper.first_after_purge(kept_days=0) == 5
+    await keeper.snapshot(RECORDS)
+    await keeper.persisted(RECORDS)
+    monkeypatch.setattr(retention, "INTERVAL_S", 0.0)
+    settings = Settings(nats_url=nats_server.url, ledger_kept_s=0.001)
+    dispatcher = await InProcess(settings).start()
+
+    async def is_purged() -> bool:
+        return await keeper.first() > 1
+
+    try:
+        await until_true(is_purged, "the purge", 30)
+    finally:
+        await dispatcher.stop()
 
 
-@pytest.mark.usefixtures("no_age")
 async def test_nothing_is_purged_without_persistence(keeper: Keeper) -> None:
     await keeper.snapshot(RECORDS)
     assert await keeper.first_after_purge() == 1
 
 
-@pytest.mark.usefixtures("no_age")
 async def test_nothing_is_purged_without_a_snapshot(keeper: Keeper) -> None:
     await keeper.persisted(RECORDS)
     assert await keeper.first_after_purge() == 1
