@@ -40,7 +40,7 @@ LOCKED: dict[str, Any] = {
         "url": "tls://nats-0:4222,tls://nats-1:4222",
         "monitoringUrls": ["http://nats-0:8222", "http://nats-1:8222"],
     },
-    "secrets": {"natsCa": {"name": "nats-ca"}},
+    "secrets": {"natsCa": {"name": "nats-ca"}, "database": {"ca": "ca.crt"}},
     "imagePullSecrets": [{"name": "registry"}],
     "ingress": {"enabled": True, "className": "haproxy", "tlsSecret": "city-tls"},
     "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -123,7 +123,7 @@ def test_every_variable_is_a_setting_and_the_services_take_them(
 def test_what_a_variable_names_is_mounted(
     rendered: dict[str, list[Manifest]], way: str
 ) -> None:
-    for _, pod in pods(rendered[way]):
+    for name, pod in pods(rendered[way]):
         (container,) = pod["containers"]
         volumes = {each["name"]: each for each in pod["volumes"]}
         files = set()
@@ -135,7 +135,8 @@ def test_what_a_variable_names_is_mounted(
         named = {v for v in environ(pod).values() if v.startswith("/etc/cabrank/")}
         assert named <= files
         unnamed = {file for file in files - named if "/verify/" not in file}
-        assert not unnamed
+        by_url = way == "locked" and name in ("persistence", "migration")
+        assert unnamed == ({"/etc/cabrank/database/ca.crt"} if by_url else set())
 
 
 def test_a_service_is_given_its_own_seed_alone(
@@ -345,6 +346,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"CABRANK_NATS_MONITORING_URLS": "http://n:8222"}}, "settings"),
     ({"secrets": {"database": {"name": ""}}}, "secrets.database.name"),
     ({"secrets": {"database": {"url": "postgresql://x"}}}, "url"),
+    ({"secrets": {"database": {"ca": "/etc/ca.crt"}}}, "secrets.database.ca"),
     ({"settings": {"REQUEST_TTL_S": "5"}}, "settings"),
     ({"settings": {"CABRANK_REQUEST_TTL_S": 5}}, "CABRANK_REQUEST_TTL_S"),
     ({"settings": {"CABRANK_DATABASE_URL": "postgresql://x"}}, "settings"),

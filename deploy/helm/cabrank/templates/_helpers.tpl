@@ -111,6 +111,17 @@ capabilities:
 {{- end }}
 {{- end -}}
 
+{{- /* The Secret with the database's URL and authority; the argument: secrets.database. */ -}}
+{{- define "cabrank.database" -}}
+secretName: {{ .name }}
+defaultMode: 0440
+items:
+  - {key: {{ .key }}, path: {{ .key }}}
+  {{- with .ca }}
+  - {key: {{ . }}, path: {{ . }}}
+  {{- end }}
+{{- end -}}
+
 {{- define "cabrank.volumes" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -142,9 +153,7 @@ capabilities:
 {{- if eq $component "persistence" }}
 - name: database
   secret:
-    secretName: {{ $secrets.database.name }}
-    defaultMode: 0440
-    items: [{key: {{ $secrets.database.key }}, path: {{ $secrets.database.key }}}]
+    {{- include "cabrank.database" $secrets.database | nindent 4 }}
 - name: signing
   secret:
     secretName: {{ $secrets.signingKey.name }}
