@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: strace up test check bench conformance fuzz postgresql prometheus browser lock clean bench-smoke peers sim chaos
+.PHONY: up test check bench conformance fuzz packages postgresql lock clean bench-smoke peers sim chaos
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 up: $(VENV)/.run
 	exec $(BIN)/cabrank up $(ARGS)
 
-test: check postgresql prometheus strace browser
+test: check packages
 	$(BIN)/python -m pytest -m "not containers" $(ARGS)
 
 check: $(VENV)/.dev
@@ -132,61 +132,34 @@ $(VENV)/.dev: pyproject.toml requirements-dev.lock | $(BIN)/python
 	@$(PIP) check || { echo "requirements-dev.lock is behind pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@ $(VENV)/.run
 
-# tests/chaos watches nats-server's fsyncs by it, and leaves that out where it is missing.
-strace:
-	@command -v strace >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing strace for the tests"; \
-		apt-get -qq update >/dev/null; \
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-			strace >/dev/null || echo "strace can't be installed; a test is left out"; \
-	fi
+# Debian's packages that the tests need, and what tells that each is there. What is tried
+# against a real one: databases, dashboards and alerts, the pages, the JavaScript client's
+# own tests, nats-server's fsyncs (left out where there is no strace).
+PACKAGES := postgresql prometheus chromium nodejs strace
+there-postgresql = ls /usr/lib/postgresql/*/bin/initdb || command -v initdb
+there-prometheus = command -v promtool
+there-chromium = command -v chromium
+there-nodejs = command -v node
+there-strace = command -v strace
+lacking = $(foreach one,$(1),{ $(there-$(one)); } >/dev/null 2>&1 || printf ' %s' $(one);)
 
-# The tests start a PostgreSQL of their own; only its programs must be there.
-postgresql:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+packages: WANTED := $(PACKAGES)
+postgresql: WANTED := postgresql
+packages postgresql:
+	@lacking=$$($(call lacking,$(WANTED))); \
+	test -n "$$lacking" || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL for the tests"; \
+		echo "Installing$$lacking for the tests"; \
 		apt-get -qq update >/dev/null; \
 		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-			postgresql >/dev/null \
-		|| { echo "apt-get could not install the package postgresql." >&2; exit 1; }; \
-	else \
-		echo "The tests need PostgreSQL's programs (initdb, postgres): install the" \
-			"package postgresql, or run make test as root on Debian." >&2; \
-		exit 1; \
-	fi
-
-# What dashboards and alerts are tested against.
-prometheus:
-	@command -v promtool >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Prometheus for the tests"; \
-		apt-get -qq update >/dev/null; \
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-			prometheus >/dev/null \
-		|| { echo "apt-get could not install the package prometheus." >&2; exit 1; }; \
-	else \
-		echo "The tests need prometheus and promtool: install the package prometheus," \
+			$$lacking >/dev/null; \
+	fi; \
+	lacking=$$($(call lacking,$(filter-out strace,$(WANTED)))); \
+	test -z "$$lacking" || { \
+		echo "The tests need Debian's$$lacking: install what is missing," \
 			"or run make test as root on Debian." >&2; \
 		exit 1; \
-	fi
-
-# What the pages are tested in, and what the JavaScript client's own tests run on.
-browser:
-	@{ command -v chromium && command -v node; } >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Chromium and Node.js for the tests"; \
-		apt-get -qq update >/dev/null; \
-		command -v node >/dev/null || packages=nodejs; \
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-			chromium $$packages >/dev/null \
-		|| { echo "apt-get could not install chromium and nodejs." >&2; exit 1; }; \
-	else \
-		echo "The tests need Chromium and Node.js: install the packages chromium and" \
-			"nodejs, or run make test as root on Debian." >&2; \
-		exit 1; \
-	fi
+	}
 
 LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --quiet --no-header

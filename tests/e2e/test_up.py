@@ -59,7 +59,6 @@ async def test_clean_stop_leaves_no_process_and_no_pid_file(own_stack: Start) ->
 async def test_children_die_with_a_killed_up(own_stack: Start) -> None:
     stack = own_stack()
     pids = stack.pids()
-    assert stack.process is not None
     stack.process.send_signal(signal.SIGKILL)
     await until(
         lambda: not any(alive(pid) for pid in pids.values()), "death of the children"

@@ -20,7 +20,7 @@ from tests.support.nats import free_port
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "deploy" / "observe" / "prometheus"
 START_S = 60
-MISSING = "Prometheus (prometheus, promtool) is not on PATH: make prometheus"
+MISSING = "Prometheus (prometheus, promtool) is not on PATH: make packages"
 
 
 def program(name: str) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import until
+
 READY = "cabrank ready on "
 START_MAX_S = 60
 STOP_MAX_S = 40
@@ -61,13 +63,24 @@ class Stack:
         self.settings = dict(settings or {})
         self.port = port
         self.url = ""
-        self.process: subprocess.Popen[str] | None = None
+        self._said = data_dir.with_suffix(".stderr")
+        self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None, "not started"
+        return self._process
+
+    @property
+    def said(self) -> str:
+        """All it wrote to standard error, over its starts."""
+        return self._said.read_text()
+
+    def begin(self) -> None:
+        """Start it, and don't wait."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        complaints = self.data_dir.with_suffix(".stderr")
-        with complaints.open("a") as log:
-            self.process = subprocess.Popen(
+        with self._said.open("a") as log:
+            self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "cabrank", "up", "--port", str(self.port)),
                     *("--data-dir", str(self.data_dir), *self.options),
@@ -77,13 +90,22 @@ class Stack:
                 stderr=log,
                 text=True,
             )
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], START_MAX_S)
-        line = self.process.stdout.readline() if ready else ""
+
+    def start(self) -> None:
+        """Start it, and return when it is ready.
+
+        Raises:
+            StackError: it is not within a minute, or said something else first.
+        """
+        self.begin()
+        out = self.process.stdout
+        assert out is not None
+        ready, _, _ = select.select([out], [], [], START_MAX_S)
+        line = out.readline() if ready else ""
         if not line.startswith(READY):
-            self.stop()
-            raise StackError(f"not ready: {line!r} {complaints.read_text()[-3000:]}")
-        self.url = line.removeprefix(READY).strip()
+            self.end()
+            raise StackError(f"not ready: {line!r} {self.said[-3000:]}")
+        self.url = line.removeprefix(READY).rstrip("\n")
         self.port = int(self.url.rpartition(":")[2])
 
     def gateway(self, number: int) -> str:
@@ -133,20 +155,36 @@ class Stack:
             assert time.monotonic() < ends_at, f"gateway {number} is not ready"
             await asyncio.sleep(0.02)
 
-    def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+    async def restarted(self, name: str, before: int) -> int:
+        """Wait until another process stands for what was `before`; its pid."""
+        await until(
+            lambda: self.pids().get(name, before) != before,
+            f"another {name}",
+            START_MAX_S,
+        )
+        return self.pid(name)
+
+    def stop(self, sign: int = signal.SIGTERM) -> int:
+        """Stop it, unless it has ended; returns the exit status."""
+        process = self.process
+        if process.stdout is None or process.stdout.closed:
+            return process.returncode
+        if process.poll() is None:
+            process.send_signal(sign)
         try:
-            return self.process.wait(STOP_MAX_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
+            rest, _ = process.communicate(timeout=STOP_MAX_S)
         finally:
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+            self.end()
+        assert rest == "", "the ready line is the only one"
+        return process.returncode
+
+    def end(self) -> None:
+        """Without a chance to say good-bye; what it started dies with it."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def forbidden(self) -> list[str]:
         """What services tried on NATS that their permissions don't allow."""
@@ -167,10 +205,25 @@ class Stack:
         return [Person(line["user"], line["access"]) for line in lines]
 
 
+@contextlib.contextmanager
+def running(
+    data_dir: Path, *options: str, settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """A ready one, that ends with the block."""
+    made = Stack(data_dir, *options, settings=settings)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.end()
+
+
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that waits for its parent does not."""
+    """Whether a process runs. One that waits for its parent does not: in a container
+    without an init nothing ever reaps it.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"

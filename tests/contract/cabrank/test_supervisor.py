@@ -14,6 +14,7 @@ from cabrank import tether
 from cabrank.datadir import DataDir
 from cabrank.errors import StackError
 from cabrank.supervisor import Children, Launch, Supervised
+from tests.support.stack import alive
 from tests.support.waiting import until
 
 LIVE = "import signal; signal.pause()"
@@ -24,15 +25,6 @@ print("deaf", flush=True)
 while True:
     signal.pause()
 """
-
-
-def is_alive(pid: int) -> bool:
-    """Zombies are dead: nothing reaps orphans in a container without an init."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 async def says_ready() -> None:
@@ -87,8 +79,8 @@ async def test_what_is_killed_runs_again_under_a_new_pid(
     before = pid_of(one)
     os.kill(before, signal.SIGKILL)
     await until(lambda: pid_of(one) != before, "another pid")
-    assert is_alive(pid_of(one))
-    assert not is_alive(before)
+    assert alive(pid_of(one))
+    assert not alive(before)
     await one.stop(5)
 
 
@@ -98,7 +90,7 @@ async def test_a_stopped_one_is_gone_and_so_is_its_pid_file(
     one = await begun("one", children, program(LIVE), failed)
     pid = pid_of(one)
     assert await one.stop(5)
-    assert not is_alive(pid)
+    assert not alive(pid)
     assert not pid_of(one)
     assert not failed.done()
 
@@ -110,7 +102,7 @@ async def test_one_that_does_not_listen_is_killed(
     await until(lambda: one.log.read_text() == "deaf\n", "its word")
     pid = pid_of(one)
     assert not await one.stop(0.1)
-    assert not is_alive(pid)
+    assert not alive(pid)
 
 
 async def test_one_that_waits_to_be_started_again_can_be_stopped(
@@ -186,9 +178,9 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
         command = Path(f"/proc/{child}/cmdline")
         await until(lambda: b"pause" in command.read_bytes(), "the exec")
         await until(lambda: b"tether" not in command.read_bytes(), "tether's own end")
-        assert is_alive(child)
+        assert alive(child)
         parent.kill()
-    await until(lambda: not is_alive(child), "the child's death")
+    await until(lambda: not alive(child), "the child's death")
     os.close(DataDir(root).lock())
 
 

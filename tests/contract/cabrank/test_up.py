@@ -5,12 +5,14 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.contract.cabrank.commands import assert_refused, run
-from tests.contract.cabrank.running import Stack, begin, is_alive, running
 from tests.support import postgres
+from tests.support.stack import Stack, alive, running
 from tests.support.waiting import until
 
 NAMES = {"nats", "gateway-1", "dispatcher-1", "persistence-1"}
@@ -19,36 +21,39 @@ NAMES = {"nats", "gateway-1", "dispatcher-1", "persistence-1"}
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """For tests that leave it as they found it."""
-    root = tmp_path_factory.mktemp("stack")
-    with running(root, CABRANK_ACCESS_TTL_S="77") as made:
-        assert made.line, made.said
+    directory = tmp_path_factory.mktemp("stack") / "data"
+    with running(directory, settings={"CABRANK_ACCESS_TTL_S": "77"}) as made:
         yield made
 
 
+def post(stack: Stack, path: str, body: Any) -> httpx.Response:
+    return httpx.post(stack.url + path, json=body, trust_env=False, timeout=15)
+
+
 def test_the_ready_line_names_the_port_and_the_gateway_is_ready(stack: Stack) -> None:
-    assert re.fullmatch(r"cabrank ready on http://127\.0\.0\.1:\d+\n", stack.line)
-    assert stack.get("/readyz")[0] == 200
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", stack.url)
+    assert stack.is_ready()
 
 
 def test_pid_files_name_living_processes(stack: Stack) -> None:
     pids = stack.pids()
     assert set(pids) == NAMES
-    assert all(is_alive(pid) for pid in pids.values())
+    assert all(alive(pid) for pid in pids.values())
     executable = Path(f"/proc/{pids['nats']}/exe").readlink()
     assert executable.name == "nats-server"
 
 
 def test_the_operators_settings_reach_the_services(stack: Stack) -> None:
     body = {"username": "ann", "password": "long enough", "role": "rider"}
-    status, tokens = stack.post("/api/users", body)
-    assert status == 201
-    assert tokens["expires_in"] == 77
+    made = post(stack, "/api/users", body)
+    assert made.status_code == 201
+    assert made.json()["expires_in"] == 77
 
 
 def test_a_directory_in_use_is_refused_and_its_owner_goes_on(
     stack: Stack, tmp_path: Path
 ) -> None:
-    done = run("up", "--port", "0", "--data-dir", str(stack.data), cwd=tmp_path)
+    done = run("up", "--port", "0", "--data-dir", str(stack.data_dir), cwd=tmp_path)
     assert_refused(done, saying=f"in use by process {stack.process.pid}")
     assert set(stack.pids()) == NAMES
 
@@ -56,14 +61,15 @@ def test_a_directory_in_use_is_refused_and_its_owner_goes_on(
 def test_an_operator_is_made_beside_the_running_system(
     stack: Stack, tmp_path: Path
 ) -> None:
-    add = ("user", "add", "boss", "--role", "operator", "--data-dir", str(stack.data))
+    add = ("user", "add", "boss", "--role", "operator")
+    add += ("--data-dir", str(stack.data_dir))
     done = run(*add, "--first-name", "B", cwd=tmp_path, text="long enough\n")
     assert (done.returncode, done.stderr) == (0, "")
     log_in = {"username": "boss", "password": "long enough"}
-    status, tokens = stack.post("/api/tokens", log_in)
-    assert status == 200
-    assert tokens["user"]["role"] == "operator"
-    assert tokens["user"]["first_name"] == "B"
+    logged_in = post(stack, "/api/tokens", log_in)
+    assert logged_in.status_code == 200
+    user = logged_in.json()["user"]
+    assert (user["role"], user["first_name"]) == ("operator", "B")
     again = run(*add, cwd=tmp_path, text="long enough\n")
     assert_refused(again, saying="boss")
 
@@ -74,7 +80,7 @@ def test_an_operator_is_made_beside_the_running_system(
 def test_a_user_beyond_the_limits_is_refused(
     stack: Stack, tmp_path: Path, name: str, password: str
 ) -> None:
-    add = ("user", "add", name, "--role", "rider", "--data-dir", str(stack.data))
+    add = ("user", "add", name, "--role", "rider", "--data-dir", str(stack.data_dir))
     assert_refused(run(*add, cwd=tmp_path, text=f"{password}\n"), saying="")
 
 
@@ -84,21 +90,22 @@ def test_tokens_are_printed_a_line_each_and_taken_by_the_gateway(
     make = ("tokens", "--role", "driver", "--count", "3", "--prefix", "load")
     names = set()
     for _ in range(2):  # the second time makes others
-        done = run(*make, "--data-dir", str(stack.data), cwd=tmp_path)
+        done = run(*make, "--data-dir", str(stack.data_dir), cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         made = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(made) == 3
         names |= {one["user"]["username"] for one in made}
         assert all(one["user"]["role"] == "driver" for one in made)
         for one in made:
-            status, me = stack.get("/api/me", one["access"])
-            assert (status, json.loads(me)) == (200, one["user"])
+            headers = {"Authorization": f"Bearer {one['access']}"}
+            me = httpx.get(f"{stack.url}/api/me", headers=headers, trust_env=False)
+            assert (me.status_code, me.json()) == (200, one["user"])
     assert len(names) == 6
     assert all(name.startswith("load") for name in names)
 
 
 def test_doctor_finds_all_well(stack: Stack, tmp_path: Path) -> None:
-    done = run("doctor", "--data-dir", str(stack.data), cwd=tmp_path)
+    done = run("doctor", "--data-dir", str(stack.data_dir), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "ok    durability  every acknowledged write is on disk" in done.stdout
 
@@ -110,9 +117,9 @@ async def test_what_is_killed_is_restarted_and_the_system_is_ready_again(
     before = stack.pid(name)
     stack.kill(name)
     after = await stack.restarted(name, before)
-    await until(lambda: stack.get("/readyz")[0] == 200, "readiness", 30)
-    assert is_alive(after)
-    assert not is_alive(before)
+    await stack.ready()
+    assert alive(after)
+    assert not alive(before)
     assert f"{name} was ended by SIGKILL; starting it again" in stack.said
 
 
@@ -121,16 +128,16 @@ async def test_what_is_killed_is_restarted_and_the_system_is_ready_again(
 
 async def test_sigterm_stops_all_and_a_second_start_goes_on(tmp_path: Path) -> None:
     body = {"username": "ann", "password": "long enough", "role": "rider"}
-    with running(tmp_path) as first:
-        assert first.post("/api/users", body)[0] == 201
-        nats_url = json.loads((first.data / "stack.json").read_text())["nats_port"]
+    with running(tmp_path / "data") as first:
+        assert post(first, "/api/users", body).status_code == 201
+        nats_url = json.loads((first.data_dir / "stack.json").read_text())["nats_port"]
         pids = first.pids()
         assert first.stop() == 0
-        assert not any(is_alive(pid) for pid in pids.values())
+        assert not any(alive(pid) for pid in pids.values())
         assert first.pids() == {}
-    with running(tmp_path) as second:
-        assert second.post("/api/tokens", body)[0] == 200
-        again = json.loads((second.data / "stack.json").read_text())["nats_port"]
+    with running(tmp_path / "data") as second:
+        assert post(second, "/api/tokens", body).status_code == 200
+        again = json.loads((second.data_dir / "stack.json").read_text())["nats_port"]
         assert again == nats_url
         assert second.stop(signal.SIGINT) == 0
 
@@ -140,41 +147,38 @@ async def test_a_second_start_remembers_the_postgresql_of_the_first(
 ) -> None:
     url = postgres_cluster.url(postgres_cluster.create_database())
     body = {"username": "ann", "password": "long enough", "role": "rider"}
-    with running(tmp_path, "--database-url", url) as first:
-        assert first.post("/api/users", body)[0] == 201, first.said
+    with running(tmp_path / "data", "--database-url", url) as first:
+        assert post(first, "/api/users", body).status_code == 201, first.said
         assert first.stop() == 0
-    with running(tmp_path) as second:
-        assert second.post("/api/tokens", body)[0] == 200, second.said
-        done = run("doctor", "--data-dir", str(second.data), cwd=tmp_path)
+    with running(tmp_path / "data") as second:
+        assert post(second, "/api/tokens", body).status_code == 200, second.said
+        done = run("doctor", "--data-dir", str(second.data_dir), cwd=tmp_path)
         assert "ok    database    postgresql, at the newest revision" in done.stdout
         assert second.stop() == 0
-    assert not (second.data / "cabrank.db").exists()
+    assert not (second.data_dir / "cabrank.db").exists()
 
 
 async def test_gateways_listen_side_by_side_and_all_have_pid_files(
     tmp_path: Path,
 ) -> None:
     many = ("--gateways", "2", "--dispatchers", "2", "--persistence", "2")
-    with running(tmp_path, *many) as stack:
+    with running(tmp_path / "data", *many) as stack:
         numbered = {name.replace("1", "2") for name in NAMES}
         assert set(stack.pids()) == NAMES | numbered
-        host, _, port = stack.url.rpartition(":")
-        stack.url = f"{host}:{int(port) + 1}"
-        assert stack.get("/readyz")[0] == 200
+        assert stack.is_ready(number=2)
         assert stack.stop() == 0
 
 
 async def test_everything_dies_with_up_even_when_it_is_killed(tmp_path: Path) -> None:
-    with running(tmp_path) as first:
+    with running(tmp_path / "data") as first:
         pids = first.pids()
         assert set(pids) == NAMES
         first.process.kill()
         first.process.wait()
         await until(
-            lambda: not any(is_alive(pid) for pid in pids.values()), "their deaths"
+            lambda: not any(alive(pid) for pid in pids.values()), "their deaths"
         )
-    with running(tmp_path) as second:
-        assert second.line, second.said
+    with running(tmp_path / "data") as second:
         assert set(second.pids()) == NAMES
         assert not set(second.pids().values()) & set(pids.values())
 
@@ -207,13 +211,12 @@ async def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     site.mkdir()
     slow = BROKEN.replace("os._exit(9)", "import time; time.sleep(600)")
     (site / "sitecustomize.py").write_text(slow)
-    pid_file = tmp_path / "data" / "run" / "persistence-1.pid"
-    process = begin(tmp_path, PYTHONPATH=str(site))
+    stack = Stack(tmp_path / "data", settings={"PYTHONPATH": str(site)})
+    pid_file = stack.data_dir / "run" / "persistence-1.pid"
+    stack.begin()
     try:
         await until(pid_file.exists, "persistence's start", 30)
-        process.terminate()
-        assert process.communicate(timeout=30)[0] == ""
-        assert process.returncode == 0
+        assert stack.stop() == 0
     finally:
-        process.kill()
+        stack.end()
     assert not pid_file.exists()
