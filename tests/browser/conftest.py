@@ -73,3 +73,13 @@ async def new_tab(browser: Browser, site: Site) -> AsyncIterator[NewTab]:
     for context in contexts:
         await context.close()
     assert [fault for tab in tabs for fault in tab.faults] == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def lobby(site: Site, new_tab: NewTab) -> tuple[Tab, Tab]:
+    """Ann and Bob, both in the room `lobby`."""
+    ann, bob = await new_tab(), await new_tab()
+    for tab, name in ((ann, "ann"), (bob, "bob")):
+        await site.sign_up(name)
+        await tab.enter("lobby", name)
+    return ann, bob

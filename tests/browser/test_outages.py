@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.site import Site
+from tests.browser.tab import Tab
 from tests.support.fake_chat import FakeChat
 from tests.support.waiting import until
 
@@ -16,13 +17,9 @@ LOST = "Connection lost. Reconnecting"
 
 
 async def test_messages_written_during_an_outage_arrive_once_and_in_order(
-    site: Site, new_tab: NewTab
+    site: Site, lobby: tuple[Tab, Tab]
 ) -> None:
-    ann, bob = await new_tab(), await new_tab()
-    await site.sign_up("ann")
-    await site.sign_up("bob")
-    await ann.enter("lobby", "ann")
-    await bob.enter("lobby", "bob")
+    ann, bob = lobby
     await ann.say("before")
     await bob.shows("before")
     await site.cable.cut()
@@ -37,13 +34,9 @@ async def test_messages_written_during_an_outage_arrive_once_and_in_order(
 
 
 async def test_a_server_that_dies_again_and_again_loses_and_doubles_nothing(
-    site: Site, new_tab: NewTab
+    site: Site, lobby: tuple[Tab, Tab]
 ) -> None:
-    ann, bob = await new_tab(), await new_tab()
-    await site.sign_up("ann")
-    await site.sign_up("bob")
-    await ann.enter("lobby", "ann")
-    await bob.enter("lobby", "bob")
+    ann, bob = lobby
     texts = [f"{n}" for n in range(30)]
 
     async def talk() -> None:
@@ -76,12 +69,10 @@ async def test_a_message_whose_answer_is_lost_is_sent_again_and_shown_once(
     assert len(fake.rooms["lobby"]) == 1
 
 
-async def test_unsent_messages_outlive_the_page(site: Site, new_tab: NewTab) -> None:
-    ann, bob = await new_tab(), await new_tab()
-    await site.sign_up("ann")
-    await site.sign_up("bob")
-    await ann.enter("lobby", "ann")
-    await bob.enter("lobby", "bob")
+async def test_unsent_messages_outlive_the_page(
+    site: Site, new_tab: NewTab, lobby: tuple[Tab, Tab]
+) -> None:
+    ann, bob = lobby
     await site.cable.cut()
     await expect(ann.status).to_contain_text(LOST)
     await ann.say("written without a connection")

@@ -12,17 +12,15 @@ import pytest_asyncio
 from cabrank.chaos.cable import Cable
 from tests.browser.conftest import NewTab
 from tests.browser.site import Site
-from tests.support.stack import Stack
+from tests.support.stack import Stack, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(tmp_path_factory.mktemp("browser") / "data")
-    made.start()
-    yield made
-    made.stop()
+    with running(tmp_path_factory.mktemp("browser") / "data") as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

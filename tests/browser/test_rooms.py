@@ -5,6 +5,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.site import Site
+from tests.browser.tab import Tab
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,12 +30,8 @@ async def test_two_browsers_in_a_room_see_each_other_and_a_third_elsewhere_nothi
     await cid.shows("Just me.")
 
 
-async def test_markup_arrives_as_text(site: Site, new_tab: NewTab) -> None:
-    ann, bob = await new_tab(), await new_tab()
-    await site.sign_up("ann")
-    await site.sign_up("bob")
-    await ann.enter("lobby", "ann")
-    await bob.enter("lobby", "bob")
+async def test_markup_arrives_as_text(lobby: tuple[Tab, Tab]) -> None:
+    ann, bob = lobby
     texts = [
         "<script>document.title = 'taken'</script>",
         "<img src=x onerror=\"document.title = 'taken'\">",

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.client import Client, connect, welcomed
-from tests.support.stack import Person, Stack
+from tests.support.stack import Person, Stack, running
 
 POOL = 150
 """People of each role that one test session may use up; made at once, for each call
@@ -43,10 +43,8 @@ class Town:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(tmp_path_factory.mktemp("shared") / "data")
-    made.start()
-    yield made
-    made.stop()
+    with running(tmp_path_factory.mktemp("shared") / "data") as made:
+        yield made
     # schemas/permissions.py allows all that any of these tests needed.
     assert made.forbidden() == []
 
@@ -59,17 +57,13 @@ def town(stack: Stack) -> Town:
 @pytest.fixture(scope="session")
 def short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Access tokens live 3 s here, requests 1 s; one origin is allowed."""
-    made = Stack(
-        tmp_path_factory.mktemp("short") / "data",
-        settings={
-            "CABRANK_ACCESS_TTL_S": "3",
-            "CABRANK_REQUEST_TTL_S": "1",
-            "CABRANK_ORIGINS": "https://app.example",
-        },
-    )
-    made.start()
-    yield made
-    made.stop()
+    settings = {
+        "CABRANK_ACCESS_TTL_S": "3",
+        "CABRANK_REQUEST_TTL_S": "1",
+        "CABRANK_ORIGINS": "https://app.example",
+    }
+    with running(tmp_path_factory.mktemp("short") / "data", settings=settings) as made:
+        yield made
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.e2e.conftest import ADDRESSES, bearer
 from tests.support.client import welcomed
 from tests.support.nats import free_port
 from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
-from tests.support.stack import Stack, cabrank
+from tests.support.stack import Stack, cabrank, running
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)  # the first also starts the system and its load
@@ -33,14 +33,12 @@ COMPARISON = re.compile(r" (?:[<>]=?|==|!=) [0-9.]+\Z")
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A system in which every kind of thing has happened."""
-    stack = Stack(
+    with running(
         tmp_path_factory.mktemp("observed") / "data",
         *("--dispatchers", "2", "--gateways", "2"),
         settings={"CABRANK_LEDGER_BYTES_MAX": "1000000000"},
-    )
-    stack.start()
-    yield stack
-    stack.stop()
+    ) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.e2e.conftest import ADDRESSES, Sockets, Town, bearer, started
 from tests.support.client import Client, welcomed
-from tests.support.stack import Person, Stack, cabrank
+from tests.support.stack import Person, Stack, cabrank, running
 from tests.support.waiting import until_is
 
 UNKNOWN_TRIP = "trip_00000000-0000-7000-8000-000000000000"
@@ -275,14 +275,10 @@ def test_a_small_bench_loses_nothing(stack: Stack) -> None:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(
-        tmp_path_factory.mktemp("rooms") / "data",
-        # The first one's port is shared by all: two with ports of their own.
-        *("--gateways", "3", "--dispatchers", "2"),
-    )
-    stack.start()
-    yield stack
-    stack.stop()
+    directory = tmp_path_factory.mktemp("rooms") / "data"
+    # The first one's port is shared by all: two with ports of their own.
+    with running(directory, "--gateways", "3", "--dispatchers", "2") as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from schemas import traceparent
 from tests.e2e.conftest import ADDRESSES, bearer
 from tests.support.client import Client, welcomed
 from tests.support.collector import Collector
-from tests.support.stack import Person, Stack
+from tests.support.stack import Person, Stack, running
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)  # the first also starts the system
@@ -35,17 +35,14 @@ def traced(
     collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """A system that traces what clients trace, and nothing else."""
-    stack = Stack(
-        tmp_path_factory.mktemp("traced") / "data",
-        settings={
-            "CABRANK_OTEL_ENDPOINT": collector.url,
-            "CABRANK_OTEL_RATIO": "0",
-            "OTEL_BSP_SCHEDULE_DELAY": "50",
-        },
-    )
-    stack.start()
-    yield stack
-    stack.stop()
+    settings = {
+        "CABRANK_OTEL_ENDPOINT": collector.url,
+        "CABRANK_OTEL_RATIO": "0",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+    }
+    directory = tmp_path_factory.mktemp("traced") / "data"
+    with running(directory, settings=settings) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

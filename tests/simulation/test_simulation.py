@@ -35,16 +35,19 @@ QUIET = Plan(
 )
 
 
-def broken(verdict: Verdict) -> str:
-    return "\n".join(verdict.violations)
+def unbroken(plan: Plan) -> Verdict:
+    """What came of a schedule, in which no promise may break."""
+    verdict = run(plan)
+    violations = "\n".join(verdict.violations)
+    assert not violations, f"seed {plan.seed}:\n{violations}"
+    return verdict
 
 
 def test_no_schedule_breaks_a_promise() -> None:
     ends_s = time.monotonic() + BUDGET_S
     seed = 0
     while seed < SEEDS_MIN or time.monotonic() < ends_s:
-        verdict = run(plans.of(seed))
-        assert not verdict.violations, f"seed {seed}:\n{broken(verdict)}"
+        unbroken(plans.of(seed))
         seed += 1
 
 
@@ -54,13 +57,11 @@ def test_regions_handed_over_amid_faults_break_no_promise(seed: int) -> None:
     at_s = (0.3 * (1 + seed % 3) * number for number in range(1, 8))
     handed = tuple(Fault(at, "hand over", seed, 0.0) for at in at_s)
     faults = tuple(sorted(plan.faults + handed, key=lambda fault: fault.at_s))
-    verdict = run(replace(plan, dispatchers=3, faults=faults))
-    assert not verdict.violations, broken(verdict)
+    unbroken(replace(plan, dispatchers=3, faults=faults))
 
 
 def test_a_quiet_schedule_answers_and_stores_what_it_was_asked() -> None:
-    verdict = run(QUIET)
-    assert not verdict.violations, broken(verdict)
+    verdict = unbroken(QUIET)
     assert verdict.calls == QUIET.calls
     assert verdict.records > QUIET.calls / 2
 
@@ -119,8 +120,7 @@ def test_a_leader_that_starts_from_a_snapshot_publishes_the_last_records_again()
             Fault(1.8303, "kill dispatcher", 3, 0.7512),
         ),
     )
-    verdict = run(plan)
-    assert not verdict.violations, broken(verdict)
+    unbroken(plan)
 
 
 FULL = [
@@ -157,8 +157,7 @@ FULL = [
 
 @pytest.mark.parametrize("plan", FULL)
 def test_what_was_refused_for_want_of_room_was_not_done(plan: Plan) -> None:
-    verdict = run(plan)
-    assert not verdict.violations, broken(verdict)
+    unbroken(plan)
 
 
 def test_silence_counts_from_a_reconnect_on() -> None:
@@ -174,8 +173,7 @@ def test_silence_counts_from_a_reconnect_on() -> None:
         ),
         snapshots=False,
     )
-    verdict = run(plan)
-    assert not verdict.violations, broken(verdict)
+    unbroken(plan)
 
 
 def test_a_trip_that_began_and_ended_in_a_gap_past_the_ring_is_told() -> None:
@@ -189,5 +187,4 @@ def test_a_trip_that_began_and_ended_in_a_gap_past_the_ring_is_told() -> None:
         ring_events_max=6,
         snapshots=False,
     )
-    verdict = run(plan)
-    assert not verdict.violations, broken(verdict)
+    unbroken(plan)

@@ -209,13 +209,13 @@ class Stack:
 def running(
     data_dir: Path, *options: str, settings: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
-    """A ready one, that ends with the block."""
+    """A ready one, that is stopped with the block."""
     made = Stack(data_dir, *options, settings=settings)
     made.start()
     try:
         yield made
     finally:
-        made.end()
+        made.stop()
 
 
 def alive(pid: int) -> bool:
