@@ -40,6 +40,20 @@ def prebuilt(copies: int, length: int, number: int) -> bytes:
     return frame(head.ljust(length, b" ")) * copies
 
 
+def frames(data: bytes) -> int:
+    """How many short masked frames `data` is: requests that came while the floor wrote
+    are read in one piece.
+    """
+    count = at = 0
+    while at < len(data):
+        head, length = 6, data[at + 1] & 0x7F
+        if length > _LENGTH_7_BITS:
+            head, length = 8, int.from_bytes(data[at + 2 : at + 4])
+        at += head + length
+        count += 1
+    return count
+
+
 def accept(head: bytes) -> bytes:
     """The answer to an upgrade request."""
     found = _KEY.search(head)
@@ -82,7 +96,8 @@ class Socket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._head is None:
-            self._floor.broadcast()
+            for _ in range(frames(data)):
+                self._floor.broadcast()
             return
         self._head += data
         if not self._head.endswith(b"\r\n\r\n"):

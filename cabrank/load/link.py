@@ -23,12 +23,18 @@ CLOSED_WITHOUT_CODE = 1006
 """RFC 6455 section 7.4.1: the connection ended without a close frame."""
 
 
+_TEXT = WSMsgType.TEXT
+"""Looked up once: an enum's member costs as much as the rest of `on_ws_frame`."""
+
+
 class LinkError(Exception):
     """The connection could not be opened: refused, timed out, or not upgraded."""
 
 
 class Link(WSListener):
     """`on_frame` gets each text message, `on_closed` the close code, once."""
+
+    __slots__ = ("_code", "_on_closed", "_on_frame", "_parts", "_transport", "open")
 
     def __init__(
         self, on_frame: Callable[[bytes], None], on_closed: Callable[[int], None]
@@ -46,14 +52,14 @@ class Link(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind is WSMsgType.TEXT and frame.fin:
+        if kind is _TEXT and frame.fin:
             self._on_frame(frame.get_payload_as_bytes())
         elif kind is WSMsgType.CLOSE:
             self._code = _number(frame.get_close_code())
             self.open = False
             transport.send_close(frame.get_close_code())
             transport.disconnect()
-        elif kind in {WSMsgType.TEXT, WSMsgType.CONTINUATION}:
+        elif kind in {_TEXT, WSMsgType.CONTINUATION}:
             self._parts.append(frame.get_payload_as_bytes())
             if frame.fin:
                 message, self._parts = b"".join(self._parts), []

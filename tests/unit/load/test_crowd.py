@@ -91,6 +91,18 @@ def test_floor_writes_the_frames_a_gateway_would() -> None:
     assert tally.last_s == {request_mark(7): 0.25}
 
 
+def masked(length: int) -> bytes:
+    head = bytearray(floor.frame(b"x" * length)[: -length or None])
+    head[1] |= 0x80
+    return bytes(head) + b"mask" + b"x" * length
+
+
+@given(st.lists(st.integers(min_value=0, max_value=400), max_size=5))
+def test_floor_tells_requests_apart_that_come_together(lengths: list[int]) -> None:
+    data = b"".join(masked(length) for length in lengths)
+    assert floor.frames(data) == len(lengths)
+
+
 def test_short_frame_has_a_short_head() -> None:
     assert floor.frame(b"hi") == b"\x81\x02hi"
 
