@@ -47,7 +47,7 @@ class Sizes:
         self.drivers = 1000 // small
         self.runs = 1 if quick else runs
         self.ours = fanout.Job(
-            self.drivers, self.runs, 300 // small, 30, 20, 10, 60, 1000 // small
+            self.drivers, self.runs, 300 // small, 30, 20, 10, 150, 1000 // small
         )
         self.theirs = fanout.Job(self.drivers, 1, 15, 2, 20, 10, 25)
         self.flood = fanout.Job(100, 1, 1, 1, 300, 10, 0)
