@@ -17,9 +17,11 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from cabrank.embedded import LOOPBACK
 from cabrank.errors import UsageError
 from schemas.streams import LEDGER_PREFIX
 
@@ -38,16 +40,24 @@ class Remembered:
     """Empty: the embedded one."""
     url: str = ""
     nats_servers: int = 1
+    nats_hosts: list[str] = field(default_factory=list)
+    """Empty: all on this machine's loopback."""
 
     @property
     def nats_url(self) -> str:
-        return nats_url(self.nats_port, self.nats_servers)
+        return nats_url(self.nats_port, self.nats_servers, self.nats_hosts)
+
+    def nats_host(self, number: int) -> str:
+        """Of the `number`-th server, from 1."""
+        return self.nats_hosts[number - 1] if self.nats_hosts else LOOPBACK
 
 
-def nats_url(first_port: int, servers: int) -> str:
-    """Where clients reach the embedded servers: URLs with commas between."""
-    ports = range(first_port, first_port + servers)
-    return ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+def nats_url(first_port: int, servers: int, hosts: Sequence[str] = ()) -> str:
+    """Where clients reach the embedded servers: URLs with commas between. `hosts`:
+    none, or one each.
+    """
+    each = enumerate(hosts or [LOOPBACK] * servers, first_port)
+    return ",".join(f"nats://{host}:{port}" for port, host in each)
 
 
 def nats_names(servers: int) -> list[str]:

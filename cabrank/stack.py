@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cabrank import embedded, nats_auth, ports, probes, tether
 from cabrank.datadir import DataDir, nats_names, nats_url, write
+from cabrank.embedded import Home
 from cabrank.supervisor import Launch
 from runtime.nats_login import seed_file
 from runtime.settings import FILE, is_set, variable
@@ -20,6 +21,8 @@ from schemas.permissions import Service
 REPLICAS_MAX = 3
 """One copy may be lost; five on five servers is for who asks (CABRANK_REPLICAS)."""
 OPS_HOST = "127.0.0.1"
+NSENTER = "/usr/bin/nsenter"
+"""nsenter(1), of util-linux; becomes the program it is given (same pid)."""
 FOREIGN_NATS = ("nats_credentials_file", "nats_tls_ca", "nats_tls_cert", "nats_tls_key")
 """Settings for other servers than the embedded ones."""
 
@@ -39,10 +42,16 @@ class Plan:
     nats_servers: int
     share_port: bool
     """All gateways take connections on `port`, not the first alone."""
+    nats_homes: Sequence[Home] = ()
+    """None: all of them at home on this machine's loopback."""
+
+    @property
+    def nats_hosts(self) -> list[str]:
+        return [home.clients for home in self.nats_homes]
 
     @property
     def nats_url(self) -> str:
-        return nats_url(self.nats_port, self.nats_servers)
+        return nats_url(self.nats_port, self.nats_servers, self.nats_hosts)
 
     @property
     def url(self) -> str:
@@ -98,12 +107,15 @@ def command(*arguments: str) -> list[str]:
 def nats(plan: Plan, number: int) -> Callable[[], Launch]:
     """The `number`-th nats-server, through tether.py, which becomes it (same pid)."""
     name = plan.names("nats")[number - 1]
+    home = plan.nats_homes[number - 1] if plan.nats_homes else Home()
+    into = [NSENTER, f"--net={home.namespace}"] if home.namespace else []
     argv = [
         *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
+        *into,
         *(str(embedded.program()), "-c", str(plan.directory.nats_conf(name))),
     ]
     port = plan.nats_port + number - 1
-    return lambda: Launch(argv, os.environ, probes.nats(port))
+    return lambda: Launch(argv, os.environ, probes.nats(home.clients, port))
 
 
 def write_nats_configs(plan: Plan) -> None:
@@ -112,7 +124,7 @@ def write_nats_configs(plan: Plan) -> None:
     if len(names) == 1:
         texts = [embedded.config(plan.nats_port, stores[0])]
     else:
-        texts = embedded.cluster(plan.nats_port, stores)
+        texts = embedded.cluster(plan.nats_port, stores, plan.nats_homes)
     conf = plan.directory.nats_auth / nats_auth.CONF
     auth = embedded.auth(conf.relative_to(plan.directory.root))
     for name, text in zip(names, texts, strict=True):

@@ -9,12 +9,14 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cabrank import embedded, fulldisk, nats_auth, ports, stack
 from cabrank.datadir import DataDir, Remembered
+from cabrank.embedded import Home
 from cabrank.errors import StackError, UsageError, sentence
 from cabrank.rolling import RESTART, Rolling
 from cabrank.stack import Plan
@@ -44,6 +46,8 @@ class Options:
     share_port: bool = False
     nats_servers: int | None = None
     """None: as many as last time on this directory, else one."""
+    nats_homes: Sequence[Home] = ()
+    """Where they run; none: all on loopback."""
 
 
 def run(options: Options) -> int:
@@ -104,6 +108,7 @@ def _plan(options: Options, directory: DataDir) -> Plan:
         nats_port=nats_port,
         nats_servers=servers,
         share_port=options.share_port,
+        nats_homes=options.nats_homes,
     )
 
 
@@ -235,7 +240,8 @@ class Up:
         # The embedded one goes without saying, so that the directory may be moved.
         foreign = plan.database_url != directory.embedded_database_url
         url = plan.database_url if foreign else ""
-        directory.remember(Remembered(plan.nats_port, url, plan.url, plan.nats_servers))
+        servers = (plan.nats_servers, plan.nats_hosts)
+        directory.remember(Remembered(plan.nats_port, url, plan.url, *servers))
         await asyncio.gather(*(server.ready() for server in nats))
         if directory.new_ledger.exists():
             say("there is no ledger any more: one begins above the database's numbers")

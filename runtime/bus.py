@@ -8,6 +8,7 @@ tests/contract/test_bus.py holds us to it. Must not know any subject.
 """
 
 import asyncio
+import random
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -112,6 +113,9 @@ class Bus(Client):
         self._broken: asyncio.Future[None] | None = None
         self._closing = False
         self._login: Login | None = None
+        self.cluster_size = 0
+        """Servers that ours has told of, itself included; 0: it tells of none."""
+        self._cluster_size_max = 0
 
     async def close(self) -> None:
         """Write what is pending and close; not a failure."""
@@ -218,6 +222,20 @@ class Bus(Client):
             msg = "the NATS server offers no TLS, which the settings ask for"
             raise nats.errors.Error(msg)
         await super()._process_info(info, initial_connection)
+        before, size = self.cluster_size, len(info.get("connect_urls") or ())
+        self.cluster_size = size
+        self._cluster_size_max = max(size, self._cluster_size_max)
+        is_less = not initial_connection and size < before
+        if is_less and 2 * size < self._cluster_size_max:
+            await self._leave_server()
+
+    async def _leave_server(self) -> None:
+        """It has lost most of its cluster. It answers, so that nothing else would make
+        us go, but no stream can be written and nobody on the others be heard.
+        """
+        log.warning("the NATS server is cut off: another is tried", of=self.server_name)
+        self._server_pool.sort(key=lambda server: server is self._current_server)
+        await self.force_reconnect()
 
     async def _process_connect_init(self) -> None:
         try:
@@ -336,10 +354,14 @@ async def connect(
     bus._login = login
     events = _Events(bus, name, on_disconnect, on_reconnect)
     options = {} if login is None else _identity(login)
+    servers = url.split(",")
+    random.shuffle(servers)
     while True:
         try:
             await bus.connect(
-                servers=url.split(","),
+                servers=servers,
+                # Else, having left a server, it may well come back to the same.
+                dont_randomize=True,
                 name=name,
                 max_reconnect_attempts=-1 if forever else 1,
                 reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]

@@ -16,11 +16,13 @@ from typing import Annotated
 import typer
 import uvloop
 
-from cabrank.chaos import disk, output, system
+from cabrank.chaos import disk, network, output, system
 from cabrank.chaos.database import Database, Postgres, Sqlite, has_account, programs
+from cabrank.chaos.network import Network
 from cabrank.chaos.plan import CLUSTER_KINDS, Kind
 from cabrank.chaos.run import Chaos, Order, Outcome
 from cabrank.errors import UsageError
+from cabrank.load import LoadError
 from cabrank.load.agents import Habits
 from runtime import log
 
@@ -85,14 +87,22 @@ def _places(
 
 
 def _kinds(
-    only: list[Kind] | None, nats_servers: int, database: Database, *, own_disks: bool
+    only: list[Kind] | None,
+    nats_servers: int,
+    database: Database,
+    no_network: str | None,
+    *,
+    own_disks: bool,
 ) -> list[Kind]:
-    """What is asked for, else all that is possible here.
+    """What is asked for, else all that is possible here. `no_network`: why there is no
+    network whose cables may be pulled.
 
     Raises:
         UsageError: what is asked for is not.
     """
     impossible = {}
+    if no_network is not None:
+        impossible[Kind.CUT_LEDGER_LEADER] = f"is not possible here: {no_network}"
     if nats_servers == 1:
         for kind in CLUSTER_KINDS:
             impossible[kind] = "needs --nats-servers 3"
@@ -105,6 +115,16 @@ def _kinds(
         if kind in impossible:
             raise UsageError(f"{kind} {impossible[kind]}.")
     return [kind for kind in dict.fromkeys(only or Kind) if kind not in impossible]
+
+
+def _network(nats_servers: int) -> tuple[Network | None, str | None]:
+    """One of chaos's own where that may be, else why not; for several servers only."""
+    if nats_servers == 1:
+        return None, None
+    try:
+        return network.lay(nats_servers), None
+    except LoadError as error:
+        return None, str(error)
 
 
 async def _chaos(chaos: Chaos) -> Outcome:
@@ -167,13 +187,17 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
     if pairs is None:
         pairs = PAIRS if count is None else 0.0
+    # First of all: what is started from now on lives in it.
+    laid, no_network = _network(nats_servers)
     with contextlib.ExitStack() as stack:
         data_dir, base, own_disks = stack.enter_context(
             _places(work_dir, database, mounts=mounts and nats_servers == 1)
         )
-        kinds = _kinds(only, nats_servers, base, own_disks=own_disks)
+        kinds = _kinds(only, nats_servers, base, no_network, own_disks=own_disks)
+        if no_network is not None:
+            typer.echo(f"{Kind.CUT_LEDGER_LEADER} is left out: {no_network}", err=True)
         running = stack.enter_context(
-            system.running(data_dir, base.url, EACH, nats_servers)
+            system.running(data_dir, base.url, EACH, nats_servers, laid)
         )
         say, told = stack.enter_context(output.progress())
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))

@@ -43,6 +43,7 @@ class Breaker:
         self._special: dict[Kind, Callable[[float], Awaitable[Harm]]] = {
             Kind.KILL_SERVICES: self._kill_services,
             Kind.CUT_SOCKETS: self._cut_sockets,
+            Kind.CUT_LEDGER_LEADER: self._cut_off_ledger_leader,
             Kind.DATABASE_AWAY: self._database_away,
             Kind.DATABASE_FULL: self._database_full,
             Kind.LEDGER_FULL: self._ledger_full,
@@ -115,6 +116,19 @@ class Breaker:
         await asyncio.sleep(hold_s)
         await self._system.cables[name].lay()
         return Harm(f"clients of {name}", began_s, time.monotonic())
+
+    async def _cut_off_ledger_leader(self, hold_s: float) -> Harm:
+        network = self._system.network
+        assert network is not None, "asked before"
+        name = await self._pick("ledger-leader")
+        began_s = time.monotonic()
+        network.cut_off(int(name.partition("-")[2]))
+        try:
+            await asyncio.sleep(hold_s)
+        finally:
+            network.mend()
+        # The others are to do, whatever becomes of it.
+        return Harm(name, began_s, began_s)
 
     async def _database_away(self, hold_s: float) -> Harm:
         began_s = time.monotonic()

@@ -1,16 +1,20 @@
 """What chaos asks of JetStream: to limit a ledger, and how far persistence has got."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from cabrank import doctor, ledgers
 from cabrank.ledgers import connected
 from dispatcher import ledger as extents
+from dispatcher.ledger import UNREACHABLE
 from schemas.streams import WRITER_DURABLE
 
 UNLIMITED = -1
 POLL_S = 0.05
+LEADER_MAX_S = 30.0
+"""A server that comes back into its cluster may cost the others an election or two."""
 
 
 async def limit_ledgers(data_dir: Path, *, full: bool) -> None:
@@ -35,12 +39,18 @@ async def leading_server(data_dir: Path) -> str:
     """
     async with connected(doctor.subject(data_dir)) as bus:
         js = bus.jetstream()
+        ends_at = time.monotonic() + LEADER_MAX_S
         while True:
-            first = (await ledgers.find(js))[0]
-            cluster = (await js.stream_info(first.stream)).cluster
-            if cluster is not None and cluster.leader:
-                number = str(cluster.leader).rpartition("-")[2]
-                return f"nats-{number}"
+            try:
+                first = (await ledgers.find(js))[0]
+                cluster = (await js.stream_info(first.stream)).cluster
+            except UNREACHABLE:
+                if time.monotonic() > ends_at:
+                    raise
+            else:
+                if cluster is not None and cluster.leader:
+                    number = str(cluster.leader).rpartition("-")[2]
+                    return f"nats-{number}"
             await asyncio.sleep(POLL_S)
 
 

@@ -26,7 +26,9 @@ class Kind(StrEnum):
     KILL_LEDGER_LEADER = "kill-ledger-leader"
     """Of several NATS servers the one that leads the ledger's stream."""
     HANG_LEDGER_LEADER = "hang-ledger-leader"
-    """It stands still, as one does whom the network has cut off from the others."""
+    """It stands still, as one does whom the network has cut off from everybody."""
+    CUT_LEDGER_LEADER = "cut-ledger-leader"
+    """The others don't reach it, nor it them; clients do."""
     KILL_SERVICES = "kill-services"
     """All dispatchers, gateways and persistence workers at once."""
     CUT_SOCKETS = "cut-sockets"
@@ -36,9 +38,12 @@ class Kind(StrEnum):
     LEDGER_FULL = "ledger-full"
 
 
-CLUSTER_KINDS = frozenset({Kind.KILL_LEDGER_LEADER, Kind.HANG_LEDGER_LEADER})
+CLUSTER_KINDS = frozenset(
+    {Kind.KILL_LEDGER_LEADER, Kind.HANG_LEDGER_LEADER, Kind.CUT_LEDGER_LEADER}
+)
 HOLD_S: dict[Kind, float] = {
     Kind.HANG_LEDGER_LEADER: 15,
+    Kind.CUT_LEDGER_LEADER: 15,
     Kind.HANG_LEADER: 4,
     Kind.HANG_GATEWAY: 3,
     Kind.HANG_PERSISTENCE: 3,

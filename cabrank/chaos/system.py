@@ -4,6 +4,7 @@ ids, and a cable to each gateway. Decides nothing about faults.
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from cabrank import probes
 from cabrank.bench import system
 from cabrank.chaos.cable import Cable
+from cabrank.chaos.network import Network
 from cabrank.datadir import DataDir
 from cabrank.load import LoadError
 from runtime.settings import variable
@@ -28,9 +30,12 @@ HOST = "127.0.0.1"
 
 
 class System:
-    """Made once it runs."""
+    """Made once it runs. `network`: where NATS servers can be cut off; None: not."""
 
-    def __init__(self, data_dir: Path, url: str, gateways: int) -> None:
+    def __init__(
+        self, data_dir: Path, url: str, gateways: int, network: Network | None
+    ) -> None:
+        self.network = network
         self.directory = DataDir(data_dir)
         self.gateways = [f"gateway-{k}" for k in range(1, gateways + 1)]
         first = int(url.rpartition(":")[2])
@@ -87,7 +92,7 @@ class System:
     async def is_ready(self, name: str) -> bool:
         port = self._ops_port(name)
         if name.startswith("nats"):
-            return await probes.nats(self._nats_port(name))() is None
+            return await probes.nats(*self._nats_address(name))() is None
         return bool(port) and await probes.http(HOST, port)() is None
 
     async def leader(self) -> str | None:
@@ -102,10 +107,10 @@ class System:
         """What `up` told the process; 0: unknown (only Linux shows it)."""
         return self._told(name, variable("ops_port"))
 
-    def _nats_port(self, name: str) -> int:
-        first = self.directory.recall().nats_port
-        number = name.partition("-")[2]
-        return first + int(number) - 1 if number else first
+    def _nats_address(self, name: str) -> tuple[str, int]:
+        last = self.directory.recall()
+        number = int(name.partition("-")[2] or 1)
+        return last.nats_host(number), last.nats_port + number - 1
 
     def _told(self, name: str, what: str) -> int:
         with contextlib.suppress(OSError, ValueError):
@@ -135,7 +140,11 @@ async def _get(port: int, path: str) -> bytes:
 
 @contextlib.contextmanager
 def running(
-    data_dir: Path, database_url: str | None, each: int, nats_servers: int
+    data_dir: Path,
+    database_url: str | None,
+    each: int,
+    nats_servers: int,
+    network: Network | None,
 ) -> Iterator[System]:
     """`each` of gateways, dispatchers and persistence workers.
 
@@ -148,5 +157,7 @@ def running(
         for word in (f"--{option}", str(each))
     ]
     counts += ["--nats-servers", str(nats_servers)]
+    for home in network.homes if network is not None else ():
+        counts += ["--nats-home", ",".join(dataclasses.astuple(home))]
     with system.running(data_dir, database_url, *counts) as url:
-        yield System(data_dir, url, each)
+        yield System(data_dir, url, each, network)

@@ -39,8 +39,14 @@ def up(
         int | None,
         typer.Option(help="1, or a cluster of 3 or 5, any of which may die."),
     ] = None,
+    nats_home: Annotated[
+        list[str] | None,
+        # For `cabrank chaos`: of each server CLIENTS,SERVERS,NAMESPACE (embedded.py).
+        typer.Option(hidden=True),
+    ] = None,
 ) -> int:
     """Start everything on this machine and keep it running."""
+    from cabrank.embedded import Home
     from cabrank.up import Options, run
 
     return run(
@@ -54,6 +60,7 @@ def up(
             database_url=database_url,
             share_port=share_port,
             nats_servers=nats_servers,
+            nats_homes=[Home(*text.split(",")) for text in nats_home or ()],
         )
     )
 

@@ -6,6 +6,8 @@ every answer, and ledger = database.
 
 import json
 import subprocess
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +60,21 @@ def test_a_database_that_crashes_and_disks_that_are_full_lose_nothing(
 
 
 def test_a_cluster_that_loses_its_ledger_s_leader_loses_nothing() -> None:
-    found = chaos(sorted(CLUSTER_KINDS), 5, "--nats-servers", "3", "--hold", "10")
+    """It dies, stands still, or is cut off from the others but not from clients."""
+    kinds = sorted(CLUSTER_KINDS)
+    if (why := no_network()) is not None:
+        kinds.remove(Kind.CUT_LEDGER_LEADER)
+        warnings.warn(f"without a partition: {why}", stacklevel=1)
+    found = chaos(kinds, 5, "--nats-servers", "3", "--hold", "10")
     assert all(each["target"].startswith("nats-") for each in found["faults"])
+
+
+def no_network() -> str | None:
+    """Why none may be laid; in a process of its own, which would move into it."""
+    lay = "from cabrank.chaos import network; network.lay(1)"
+    argv = [sys.executable, "-c", lay]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return done.stderr.strip().splitlines()[-1] if done.returncode else None
 
 
 def assert_kept_waiting(found: dict[str, Any]) -> None:

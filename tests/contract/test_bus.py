@@ -48,6 +48,51 @@ async def there(nats_server: NatsServer) -> AsyncIterator[Bus]:
     await made.close()
 
 
+async def test_a_server_that_lost_most_of_its_cluster_is_left_for_another(
+    tmp_path: Path,
+) -> None:
+    """It still answers. Losing one of three is nothing to it."""
+    lost = 0
+
+    def on_disconnect() -> None:
+        nonlocal lost
+        lost += 1
+
+    with nats_servers.cluster(tmp_path) as servers:
+        url = f"nats://127.0.0.1:{servers.first_port}"
+        bus = await connect(url, "here", on_disconnect=on_disconnect)
+        await until(lambda: bus.cluster_size == 3, "a whole cluster", 30)
+        servers.kill(2)
+        await until(lambda: bus.cluster_size == 2, "one less", 30)
+        await bus.flush()
+        assert lost == 0
+        servers.start(2)
+        await until(lambda: bus.cluster_size == 3, "a whole cluster", 30)
+        servers.kill(2)
+        servers.kill(3)
+        await until(lambda: lost == 1, "leaving", 30)
+        await bus.close()
+
+
+async def test_who_leaves_a_server_comes_to_another(tmp_path: Path) -> None:
+    reconnects = 0
+
+    def on_reconnect() -> None:
+        nonlocal reconnects
+        reconnects += 1
+
+    with nats_servers.cluster(tmp_path) as servers:
+        bus = await connect(servers.url, "here", on_reconnect=on_reconnect)
+        for number in range(6):
+            await until(lambda: bus.cluster_size == 3, "a whole cluster", 30)
+            before = bus.server_name
+            # As one says that is cut off, which only a network of its own can be.
+            await bus._process_info({"connect_urls": ["127.0.0.1:1"]})
+            await until(lambda: reconnects > number, "another", 30)  # noqa: B023
+            assert bus.server_name != before
+        await bus.close()
+
+
 async def test_a_message_arrives_whole(here: Bus, there: Bus) -> None:
     heard = Heard()
     here.subscribe_raw("a.*", heard)
