@@ -5,7 +5,7 @@ import json
 from urllib.parse import quote
 
 from tests.containers.people import Door, travel
-from tests.containers.site import Site, SiteError
+from tests.containers.site import Site, SiteError, run
 from tests.containers.test_tls import route_without_certificate
 from tests.support.waiting import until_is
 
@@ -43,6 +43,14 @@ def test_every_profile_is_sound(site: Site) -> None:
     for profile in ("cluster", "observe", "setup"):
         told = site.compose("--profile", profile, "config", "--format", "json")
         assert json.loads(told)["services"].keys() > {"gateway", "nats"}
+
+
+def test_a_database_elsewhere_is_reached_only_where_asked_for(site: Site) -> None:
+    for said, is_inside in (("", True), ("false", False)):
+        environ = {**site.environ, "CABRANK_DATABASE_INSIDE": said}
+        told = run("docker", "compose", "config", "--format", "json", environ=environ)
+        network = json.loads(told)["networks"]["data"]
+        assert network.get("internal", False) is is_inside
 
 
 def _streams(site: Site) -> dict[str, int]:
