@@ -23,8 +23,7 @@ from cabrank.load.agents import Agent, Driver, Habits, Rider
 from cabrank.load.client import Client, Watch
 from cabrank.load.figures import Figures
 from cabrank.load.users import Account, from_data_dir, renew, sign_up
-from cabrank.load.web import Web
-from cabrank.load.wire import base_url
+from cabrank.load.web import Web, answering
 from schemas.accounts import AuditRow
 from schemas.codec import decode
 from schemas.refusals import Code
@@ -292,7 +291,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     some order of the commands explains all answers.
     """
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
-    bases = [base_url(text) for text in url or ["http://127.0.0.1:8000"]]
+    bases = [answering(text) for text in url or ["http://127.0.0.1:8000"]]
     plan = Plan(riders, drivers, duration, bases, data_dir, chosen)
     with (
         report.progress() as say,

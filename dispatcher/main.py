@@ -38,6 +38,7 @@ async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable
         for placement in placements:
             placement.reconnected()
 
+    health = ops.serve(settings)
     bus = await buses.connect(
         settings.nats_url,
         f"dispatcher {instance}",
@@ -58,8 +59,7 @@ async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable
             return "NATS is not connected"
         return placement.missing() or watch.missing
 
-    if settings.ops_port:
-        ops.serve(settings.host, settings.ops_port, missing)
+    health.readiness = missing
 
     async def drain() -> None:
         await placement.leave()

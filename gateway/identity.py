@@ -249,7 +249,7 @@ def _keys(jwks: bytes) -> dict[str, jwt.PyJWK]:
     try:
         found = jwt.PyJWKSet.from_json(jwks.decode()).keys
     except (jwt.PyJWTError, ValueError, AttributeError, TypeError) as error:
-        msg = f"not a JWK Set: {error}"
+        msg = 'not a JWK Set, {"keys": [...]}, with a key that can be used'
         raise IdentityError(msg) from error
     keys = {
         key.key_id: key

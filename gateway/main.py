@@ -157,6 +157,7 @@ async def start(
         for edge in edges:
             edge.nats_is_back()
 
+    health = ops.serve(settings)
     bus = await nats.connect(
         settings.nats_url,
         "gateway",
@@ -191,8 +192,7 @@ async def start(
     app = create_app(asker, identity, readiness, settings, edge, renew_keys=renew_keys)
     server = webserver.WebServer(app, edge, listeners)
     await server.start()
-    if settings.ops_port:
-        ops.serve(settings.host, settings.ops_port, readiness)
+    health.readiness = readiness
     service.spawn("edge", edge.run())
     service.spawn("keys", follow_keys(settings.verify_keys_file, identity))
     service.spawn("uvicorn", server.run())

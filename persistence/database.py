@@ -24,6 +24,11 @@ from persistence.errors import DatabaseError
 
 __all__ = ["DatabaseError", "engine", "migrate", "plain_engine", "reading"]
 
+SQLITE_START = b"SQLite format 3\0"
+"""Of every file (https://www.sqlite.org/fileformat.html); a new one is empty."""
+PORT_MAX = 65535
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""libpq's; it looks at them only once it has found a server."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 READ_ONLY = "cabrank_read_only"
 """Execution option: this connection only reads."""
@@ -55,11 +60,12 @@ def parse(url: str) -> URL:
     """Read a database URL.
 
     Raises:
-        DatabaseError: not a URL, neither SQLite nor PostgreSQL, or without a path.
+        DatabaseError: not a URL, neither SQLite nor PostgreSQL, a path that is no
+            database's, or parameters that libpq doesn't know.
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: of the port
         # Without the URL: it may hold a password.
         msg = "the database URL is not of the form sqlite:///PATH or postgresql://…"
         raise DatabaseError(msg) from None
@@ -68,10 +74,46 @@ def parse(url: str) -> URL:
         if parsed.host is not None or parsed.database in (None, "", ":memory:"):
             msg = f"{url!r} names no file: sqlite:///PATH (sqlite:////PATH absolute)"
             raise DatabaseError(msg)
-    elif backend not in ("postgresql", "postgres"):
+        _check_file(Path(str(parsed.database)))
+    elif backend in ("postgresql", "postgres"):
+        _check_parameters(parsed)
+    else:
         msg = f"database {backend!r} is neither 'sqlite' nor 'postgresql'"
         raise DatabaseError(msg)
     return parsed
+
+
+def _check_file(path: Path) -> None:
+    """One that isn't there, or can't be read, may be another time."""
+    try:
+        if path.is_dir():
+            raise DatabaseError(f"{str(path)!r} is a directory")
+        with path.open("rb") as file:
+            start = file.read(len(SQLITE_START))
+    except OSError:
+        return
+    if start and start != SQLITE_START:
+        raise DatabaseError(f"{str(path)!r} is no SQLite database")
+
+
+def _check_parameters(url: URL) -> None:
+    """What no waiting for the server would mend."""
+    from psycopg import ProgrammingError, conninfo  # noqa: PLC0415 - 9 MB, 0.1 s
+
+    if url.port is not None and not 0 < url.port <= PORT_MAX:
+        raise DatabaseError(f"port {url.port} is beyond {PORT_MAX}")
+    try:
+        conninfo.make_conninfo("", **dict.fromkeys(url.query, "x"))
+    except ProgrammingError as error:
+        raise DatabaseError(str(error).strip()) from None
+    mode = url.query.get("sslmode", SSL_MODES[0])
+    if mode not in SSL_MODES:
+        known = ", ".join(SSL_MODES)
+        raise DatabaseError(f"sslmode is {mode!r}, which is none of {known}")
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        path = str(url.query.get(name, ""))
+        if path and path != "system" and not Path(path).is_file():
+            raise DatabaseError(f"{name} is {path!r}: no such file")
 
 
 def is_sqlite(url: URL) -> bool:

@@ -86,7 +86,7 @@ async def check_revision(url: str) -> None:
 
 
 async def start(
-    settings: Settings, service: lifecycle.Service
+    settings: Settings, service: lifecycle.Service, health: ops.Health
 ) -> Callable[[], Awaitable[None]]:
     """Start everything; returns the drain. The database is at the right revision."""
     engine = database.engine(settings.database_url)
@@ -124,8 +124,7 @@ async def start(
             return f"the database has not answered for {pulse.silence_s():.0f} s"
         return None
 
-    if settings.ops_port:
-        ops.serve(settings.host, settings.ops_port, readiness)
+    health.readiness = readiness
 
     async def drain() -> None:
         await asyncio.gather(writer.stop(), history.stop(), accounts.stop())
@@ -155,14 +154,17 @@ def run(settings: Settings) -> int:
     """Run persistence until SIGTERM; the process's exit status.
 
     Raises:
-        SettingsError: the database's URL or the signing key can't be used.
+        SettingsError: the database's URL, the signing key or the port can't be used.
     """
     logs.configure("persistence", settings.log_level)
     _check_files(settings)
+    health = ops.serve(settings)
     tracing.configure("persistence", settings)
     try:
         asyncio.run(check_revision(settings.database_url))
     except DatabaseError as error:
         log.critical(str(error))
         return 1
-    return lifecycle.run("persistence", lambda service: start(settings, service))
+    return lifecycle.run(
+        "persistence", lambda service: start(settings, service, health)
+    )

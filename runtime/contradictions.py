@@ -3,7 +3,7 @@ sense together. Pure: opens no file and asks no network.
 """
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from schemas import subjects
 
@@ -26,6 +26,7 @@ def first(settings: "Settings") -> Complaint | None:
         or _database_url(settings)
         or _regions(settings)
         or _origins(settings)
+        or _web_addresses(settings)
         or _nats_identity(settings)
         or _oidc(settings)
         or _oidc_roles(settings)
@@ -79,15 +80,36 @@ def _regions(settings: "Settings") -> Complaint | None:
 
 def _origins(settings: "Settings") -> Complaint | None:
     for origin in settings.origin_list():
-        try:
-            parts = urlsplit(origin)
-            host = parts.hostname and parts.port != 0
-        except ValueError:
-            host = None
-        rest = parts.path or parts.query or parts.fragment if host else ""
-        if not host or rest or parts.scheme not in ("http", "https"):
+        parts = _web(origin)
+        if parts is None or parts.path or parts.query or parts.fragment:
             return "origins", f"has {origin[:80]!r}: an origin is https://HOST"
     return None
+
+
+def _web_addresses(settings: "Settings") -> Complaint | None:
+    # Untold as well: they may hold passwords.
+    if settings.otel_endpoint and _web(settings.otel_endpoint) is None:
+        return "otel_endpoint", "is not of the form http://HOST:PORT"
+    for number, url in enumerate(settings.monitoring_urls(), 1):
+        if _web(url) is None:
+            shape = "of the form http://HOST:8222"
+            return (
+                "nats_monitoring_urls",
+                f"is wrong: its address {number} is not {shape}",
+            )
+    return None
+
+
+def _web(url: str) -> SplitResult | None:
+    """Its parts; None: no HTTP address."""
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port != 0
+    except ValueError:
+        return None
+    is_clean = url.isprintable() and " " not in url
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return parts if is_web and has_port and is_clean else None
 
 
 def _nats_identity(settings: "Settings") -> Complaint | None:

@@ -8,7 +8,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -239,7 +239,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     otel_endpoint: Annotated[
         str,
         Meta(
-            pattern=r"^(https?://[^\s]+)?$",
             description="OpenTelemetry collector that takes spans by OTLP over HTTP, "
             "such as http://collector:4318; empty: tracing is off, unless "
             "OTEL_EXPORTER_OTLP_ENDPOINT is set",
@@ -257,7 +256,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     nats_monitoring_urls: Annotated[
         str,
         Meta(
-            pattern="^(https?://[^,\\s]+(,https?://[^,\\s]+)*)?$",
             description="monitoring endpoints of the NATS servers that hold the "
             "ledger, such as http://HOST:8222, comma-separated: a dispatcher is not "
             "ready unless each of them syncs every write",
@@ -272,7 +270,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         return [name.strip() for name in self.regions.split(",") if name.strip()]
 
     def monitoring_urls(self) -> list[str]:
-        return [url for url in self.nats_monitoring_urls.split(",") if url]
+        parts = self.nats_monitoring_urls.split(",")
+        return [part.strip() for part in parts if part.strip()]
 
     def origin_list(self) -> list[str]:
         return [o.strip().rstrip("/") for o in self.origins.split(",") if o.strip()]
@@ -357,7 +356,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         try:
             values[field] = msgspec.convert(text, hints[field], strict=False)
         except msgspec.ValidationError as error:
-            why = str(error).replace("`", "")
+            why = _choices(hints[field]) or str(error).replace("`", "")
             shown = repr(text) if name in environ else f"what {name}{FILE} holds"
             raise SettingsError(f"{name} is {shown}: {why}.") from None
     settings = Settings(**values)
@@ -367,6 +366,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(f"{variable(field)} {why}.")
     settings.proxies()
     return settings
+
+
+def _choices(hint: Any) -> str:
+    """Of a setting that is one of a few; empty: of any other."""
+    kind = get_args(hint)[0]
+    names = get_args(kind) if get_origin(kind) is Literal else ()
+    return f"it can be {', '.join(map(str, names))}" if names else ""
 
 
 def describe() -> list[tuple[str, str, str]]:

@@ -21,8 +21,7 @@ from cabrank.bench.chat_orders import Order, Summary, Window
 from cabrank.bench.orders import Member
 from cabrank.load import report
 from cabrank.load.users import Account, from_data_dir, sign_up
-from cabrank.load.web import Web
-from cabrank.load.wire import base_url
+from cabrank.load.web import Web, answering
 from schemas.codec import decode, encode
 from schemas.trips import Role
 
@@ -101,7 +100,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Deliveries per CPU-second in full rooms, and how soon all have heard."""
-    base = None if url is None else base_url(url)
+    base = None if url is None else answering(url)
     with contextlib.ExitStack() as stack, report.progress() as say:
         if base is None:
             if data_dir is None:

@@ -21,8 +21,7 @@ from cabrank.bench.rows import Sheet, middle
 from cabrank.bench.subject import GATEWAY
 from cabrank.load import report
 from cabrank.load.users import Account, from_data_dir, sign_up
-from cabrank.load.web import Web
-from cabrank.load.wire import base_url
+from cabrank.load.web import Web, answering
 from schemas.accounts import PAGE_MAX
 from schemas.codec import decode, encode
 from schemas.trips import Role, Status, Trip
@@ -206,7 +205,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
 ) -> None:
     """Trips a second with everything durable, and what one costs."""
     job = Job(pairs or [64, 1], duration, warm_up, runs)
-    base = None if url is None else base_url(url)
+    base = None if url is None else answering(url)
     outcomes = _bench(job, base, data_dir, database_url)
     if as_json:
         print(msgspec.json.format(encode(outcomes)).decode())

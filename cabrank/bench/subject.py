@@ -14,7 +14,7 @@ from cabrank.bench.rows import Sheet
 from cabrank.bench.tasks import Done, Task
 from cabrank.load import LoadError
 from cabrank.load.users import from_data_dir
-from cabrank.load.wire import base_url
+from cabrank.load.web import answering
 from schemas.trips import Role
 
 GATEWAY = "gateway"
@@ -79,7 +79,7 @@ def subject(
             say(f"starting a system in {data_dir} ({system.file_system(data_dir)})")
             base = stack.enter_context(system.running(data_dir, None))
         else:
-            base = base_url(url)
+            base = answering(url)
         where = data_dir
         yield Subject(base, where, lambda role, count: tokens(where, role, count))
 

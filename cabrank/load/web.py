@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from cabrank.load import LoadError
+from cabrank.load.wire import base_url
 from schemas.codec import encode
 
 TIMEOUT_S = 10
@@ -69,3 +71,21 @@ class Web:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+
+
+def answering(text: str) -> str:
+    """The base URL that `text` is, where somebody answers now; who goes away later is
+    the run's to live through. Not within an event loop.
+
+    Raises:
+        LoadError: it is no URL, or nobody answers there.
+    """
+    web = Web(base_url(text))
+    try:
+        answer = asyncio.run(web.ask("GET", "/healthz"))
+    finally:
+        web.close()
+    if not answer.status:
+        why = answer.body[:200].decode(errors="replace")
+        raise LoadError(f"{web.base} does not answer: {why}.")
+    return web.base

@@ -4,11 +4,15 @@ import json
 import os
 import socket
 import sqlite3
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from cabrank import ports
+from cabrank import main, ports
 from cabrank.datadir import DataDir, Remembered
 from tests.contract.cabrank.commands import assert_refused, run
 
@@ -82,6 +86,36 @@ def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
     finally:
         os.close(held)
     assert_refused(done, saying=f"in use by process {os.getpid()}")
+
+
+@pytest.mark.parametrize("command", [["simulate"], ["bench", "lifecycle"]])
+def test_who_does_not_answer_is_not_loaded(command: list[str], tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{ports.free()}"
+    done = run(*command, "--url", url, cwd=tmp_path)
+    assert_refused(done, saying=f"{url} does not answer")
+
+
+def test_every_command_refuses_what_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main._add_load_commands(["--help"])
+    commands = list(_leaves(typer.main.get_command(main.app), []))
+    assert ["bench", "fanout"] in commands
+    assert ["user", "erase"] in commands
+    for command in commands:
+        for wrong in (["--unheard-of"], ["x"] * 9):
+            monkeypatch.setattr(sys, "argv", ["cabrank", *command, *wrong])
+            status, said = main.run(), capsys.readouterr()
+            assert (status, said.out) == (2, ""), (command, said)
+            assert said.err.count("\n") == 1, (command, said)
+
+
+def _leaves(group: Any, path: list[str]) -> Iterator[list[str]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _leaves(command, [*path, name])
+        else:
+            yield [*path, name]
 
 
 def test_the_version_is_shown(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ exit status 2. All in one process of the real command line, since a start costs 
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,16 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("persistence", "mysql://here/there"),
         ("persistence", "sqlite://"),
         ("persistence", ""),
+        ("persistence", "sqlite:///{directory}"),
+        ("persistence", "sqlite:///{nonsense}"),
+        ("persistence", "postgresql://here:port/x"),
+        ("persistence", "postgresql://here:99999/x"),
+        ("persistence", "postgresql://here/x?sslmode=perhaps"),
+        ("persistence", "postgresql://here/x?unheard=of"),
+        ("persistence", "postgresql://here/x?sslrootcert=/nowhere/at/all"),
         ("migrate", "sqlite:///"),
+        ("migrate", "sqlite:///{nonsense}"),
+        ("migrate", "postgresql://here/x?sslmode=perhaps"),
     ],
     "host": [("gateway", "no host"), ("gateway", "192.0.2.1"), ("gateway", "x" * 300)],
     "listen_fds": [("gateway", "999999"), ("gateway", "9" * 30)],
@@ -59,7 +69,23 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("dispatcher", "a.b"),
         ("dispatcher", "a,b,a"),
     ],
-    "origins": [("gateway", "app.example"), ("gateway", "https://app.example/page")],
+    "origins": [
+        ("gateway", "app.example"),
+        ("gateway", "https://app.example/page"),
+        ("gateway", "https://app example"),
+    ],
+    "otel_endpoint": [
+        ("gateway", "collector:4318"),
+        ("dispatcher", "http://"),
+        ("persistence", "http://collector:99999"),
+        ("gateway", "http://[collector"),
+    ],
+    "nats_monitoring_urls": [
+        ("dispatcher", "nats:8222"),
+        ("dispatcher", "http://a:8222,http://:8222"),
+        ("doctor", "http://nats:99999"),
+        ("dispatcher", "http://[nats"),
+    ],
     "trusted_proxies": [("gateway", "proxy.example"), ("persistence", "10.0.0.0/99")],
     "oidc_issuer": [
         ("gateway", "login.example"),
@@ -110,6 +136,10 @@ TOGETHER: list[tuple[str, dict[str, str], list[str]]] = [
         {"port": "8123", "ops_port": "8123"},
         ["CABRANK_PORT", "CABRANK_OPS_PORT"],
     ),
+    ("gateway", {"host": "127.0.0.1", "ops_port": "{taken}"}, ["CABRANK_OPS_PORT"]),
+    ("dispatcher", {"ops_port": "{taken}"}, ["CABRANK_OPS_PORT"]),
+    ("persistence", {"ops_port": "{taken}"}, ["CABRANK_OPS_PORT"]),
+    ("dispatcher", {"host": "192.0.2.1", "ops_port": "8123"}, ["CABRANK_OPS_PORT"]),
     (
         "persistence",
         {"database_url": "sqlite:///x.db", "database_url_file": "{nonsense}"},
@@ -161,7 +191,8 @@ def test_every_wrong_setting_is_told_in_one_sentence_and_status_2(
     key = tmp_path / "key.pem"
     key.write_text("-----BEGIN PRIVATE KEY-----\n")
     files = {"nonsense": str(nonsense), "directory": str(tmp_path), "key": str(key)}
-    cases = _cases(files)
+    taken = socket.create_server(("127.0.0.1", 0))
+    cases = _cases({**files, "taken": str(taken.getsockname()[1])})
     base = _whole(tmp_path)
     sent: list[dict[str, Any]] = []
     for command, given, _ in cases:
@@ -177,6 +208,7 @@ def test_every_wrong_setting_is_told_in_one_sentence_and_status_2(
         timeout=280,
         check=False,
     )
+    taken.close()
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     for (command, given, naming), (status, said) in zip(cases, answers, strict=True):

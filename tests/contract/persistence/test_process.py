@@ -106,22 +106,32 @@ def test_an_unmigrated_database_is_refused_in_one_line(
     assert "cabrank migrate" in lines[0]
 
 
+async def answers(port: int, path: str, wanted: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as one:
+            return bool(one.status == wanted)
+    except urllib.error.HTTPError as error:
+        return error.code == wanted
+    except OSError:
+        return False
+
+
 async def test_it_says_when_it_is_ready(
     sqlite_url: str, nats_server: NatsServer, start: Start
 ) -> None:
     port = free_port()
     start(sqlite_url, ops_port=port)
-
-    async def status(wanted: int) -> bool:
-        try:
-            url = f"http://127.0.0.1:{port}/readyz"
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == wanted)
-        except urllib.error.HTTPError as error:
-            return error.code == wanted
-        except OSError:
-            return False
-
-    await until_true(lambda: status(200), "readiness", 20)
+    await until_true(lambda: answers(port, "/readyz", 200), "readiness", 30)
     nats_server.kill()
-    await until_true(lambda: status(503), "the truth about NATS", 20)
+    await until_true(lambda: answers(port, "/readyz", 503), "the truth about NATS", 30)
+
+
+async def test_who_waits_for_the_database_and_nats_is_alive_but_not_ready(
+    start: Start,
+) -> None:
+    """Or Kubernetes would end it again and again while it waits."""
+    port = free_port()
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    start(url, ops_port=port, nats_url=f"nats://127.0.0.1:{free_port()}")
+    await until_true(lambda: answers(port, "/healthz", 200), "a sign of life", 30)
+    assert await answers(port, "/readyz", 503)
