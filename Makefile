@@ -20,8 +20,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 up: $(VENV)/.run
 	exec $(BIN)/cabrank up $(ARGS)
 
+# Two lanes beside each other (tests/lanes.py).
 test: check packages
-	$(BIN)/python -m pytest -m "not containers" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not containers" $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

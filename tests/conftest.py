@@ -5,7 +5,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
+from tests.lanes import Lanes
 from tests.support import nats
 
 # On a busy machine an example may take any time; pytest's own limit stands.
@@ -15,6 +17,11 @@ hypothesis.settings.load_profile("house")
 
 # Under nohup it is ignored, and would be by all that tests start.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    return Lanes(config, log)
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Real nats-servers on free ports, for one test or many."""
 
 import contextlib
+import itertools
+import os
+import random
 import socket
 import subprocess
 import sys
@@ -14,11 +17,26 @@ from cabrank.datadir import nats_url
 SERVER = Path(sys.executable).with_name("nats-server")
 
 
+LANES_MAX = 4
+PORTS_FIRST, PORTS_A_LANE = 10_000, 2_500
+"""Below those of `cabrank up`, and with it below the ephemeral ones (cabrank/ports.py).
+Each of pytest-xdist's workers has a part of its own: a port that was found free is used
+only a moment later."""
+
+
+def _ports() -> Iterator[int]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = PORTS_FIRST + int(worker) % LANES_MAX * PORTS_A_LANE
+    start = random.randrange(PORTS_A_LANE)
+    for number in itertools.count(start):
+        yield first + number % PORTS_A_LANE
+
+
+_candidates = _ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return next(port for port in _candidates if ports.is_free("127.0.0.1", port))
 
 
 class NatsServer:
