@@ -208,6 +208,7 @@ async def test_too_many_in_a_region_are_overloaded(world: World) -> None:
     world.leader.decide = lambda _: None
     await client.send({"type": "trip.request", "ref": "1", "data": ADDRESSES})
     assert await client.refusal("trip.request", ADDRESSES) == "overloaded"
+    await client.vanish()  # or a stopping gateway waits for its answer
 
 
 def history(world: World, *results: Result) -> list[accounts.FindTrip]:

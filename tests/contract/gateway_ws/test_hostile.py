@@ -78,6 +78,7 @@ async def test_a_ping_flood_ends_with_4500_and_slows_nobody(world: World) -> Non
     one.send(frame(PING, b"x" * 100) * 50_000)
     await fast.quiet()
     assert await one.closed() == 4500
+    one.abort()
     await fast.quiet()
 
 
@@ -126,6 +127,7 @@ async def test_fragments_without_end_and_content_end_with_4500(world: World) -> 
     one = await attacker(world)
     one.send(frame(TEXT, fin=False) + frame(CONT, fin=False) * 20_000)
     assert await one.closed() == 4500
+    one.abort()
 
 
 async def test_fragments_in_all_over_64_kib_close_with_1009(world: World) -> None:
