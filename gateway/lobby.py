@@ -91,7 +91,11 @@ class Lobby:
             command, session=seat.attendance, gateway=self._gateway
         )
         room = self.room(region, command.room, None)
-        occupant = room.joining.get(seat) or Occupant(seat, explicit=True)
+        occupant = (
+            room.joining.get(seat)
+            or room.live.get(seat)
+            or Occupant(seat, explicit=True)
+        )
 
         def answered(answer: Answer) -> None:
             done(answer)
@@ -103,7 +107,9 @@ class Lobby:
             self._drop_if_empty(region, room)
             return refusal
         occupant.asked += 1
-        if seat not in room.live:
+        if seat in room.live:
+            room.begin_again(occupant)
+        elif seat not in room.joining:
             room.begin(occupant)
             _note(seat, room)
         return None
@@ -116,20 +122,22 @@ class Lobby:
         since: int | None,
         answer: Answer,
     ) -> None:
-        seat = occupant.seat
-        live = room.live.get(seat)
-        if answer.data is None:
-            code = answer.refused.code if answer.refused is not None else None
-            if room.joining.get(seat) is occupant:
-                if not occupant.asked:
-                    self.remove(seat, room)
-            elif live is not None and code in NOT_HERS:
-                self.remove(seat, room)
-        elif room.joining.get(seat) is occupant:
+        if room.joining.get(occupant.seat) is not occupant:
+            return  # it has left, or may not be here any more
+        if answer.data is not None:
             room.answered(occupant, codec.decode(answer.data, Joined), since)
             self._check(region, room)
-        elif live is not None:
-            live.explicit = True
+        elif answer.refused is not None and answer.refused.code in NOT_HERS:
+            self.remove(occupant.seat, room)
+        elif occupant.asked:
+            return
+        elif occupant.covered is not None:  # by another join
+            room.settle_joining()
+        elif occupant.explicit_before is not None:
+            room.resume(occupant)
+            self._check(region, room)
+        else:
+            self.remove(occupant.seat, room)
 
     def _leave(
         self, seat: Seat, command: LeaveRoom, done: Done, traceparent: str
@@ -184,7 +192,9 @@ class Lobby:
         region = seat.listener.region
         is_new = name not in region.rooms
         room = self.room(region, name, n)
-        if seat in room.live or seat in room.joining:
+        if (asking := room.joining.get(seat)) is not None:
+            asking.explicit_before = bool(asking.explicit_before)
+        if seat in room.live or asking is not None:
             return
         room.admit(Occupant(seat, explicit=False))
         _note(seat, room)

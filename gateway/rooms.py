@@ -58,10 +58,20 @@ class Item(NamedTuple):
 class Occupant:
     """One session's place in one room.
 
-    `covered`: its join was answered with all up to that message; None: not yet.
+    `covered`: its join was answered with all up to that message; None: not yet. `mark`:
+    how much of the room's tail was there when it asked.
     """
 
-    __slots__ = ("asked", "bare", "covered", "explicit", "members", "seat")
+    __slots__ = (
+        "asked",
+        "bare",
+        "covered",
+        "explicit",
+        "explicit_before",
+        "mark",
+        "members",
+        "seat",
+    )
 
     def __init__(self, seat: Seat, *, explicit: bool) -> None:
         self.seat = seat
@@ -72,6 +82,9 @@ class Occupant:
         """It asked to join; else it takes part in the room's trip."""
         self.covered: int | None = None
         self.members: set[str] = set()
+        self.mark = 0
+        self.explicit_before: bool | None = None
+        """What `explicit` is again if it is refused; None: then it hears nothing."""
 
 
 class Room:
@@ -117,7 +130,32 @@ class Room:
         """Its join is on its way: from now on nothing may be missed."""
         if self.is_empty:
             self.held = []
+        occupant.mark = len(self.tail)
         self.joining[occupant.seat] = occupant
+
+    def begin_again(self, occupant: Occupant) -> None:
+        """Who hears the room already asks to join: what comes from now on follows the
+        answer, so that neither repeats the other.
+        """
+        self.flush()
+        occupant.explicit_before, occupant.explicit = occupant.explicit, True
+        occupant.covered = None
+        self.begin(occupant)
+        del self.live[occupant.seat]
+
+    def resume(self, occupant: Occupant) -> None:
+        """Its join came to nothing: it hears on, and what waited for the answer."""
+        self.flush()
+        occupant.explicit = bool(occupant.explicit_before)
+        self._give(occupant, self.tail[occupant.mark :])
+        self._live(occupant)
+        self.abandon()
+
+    def _live(self, occupant: Occupant) -> None:
+        del self.joining[occupant.seat]
+        self.live[occupant.seat] = occupant
+        if not self.joining:
+            self.tail.clear()
 
     def admit(self, occupant: Occupant) -> None:
         """It hears all from now on, without a history."""
@@ -158,16 +196,12 @@ class Room:
         if self.held is not None or self.n is None or not self.joining:
             return
         self.flush()
-        for seat, occupant in list(self.joining.items()):
-            if occupant.covered is None or occupant.covered > self.n:
+        for occupant in list(self.joining.values()):
+            covered = occupant.covered
+            if covered is None or covered > self.n or occupant.asked:
                 continue
-            missed = _after(self.tail, occupant)
-            if missed:
-                self._give(occupant, missed)
-            del self.joining[seat]
-            self.live[seat] = occupant
-        if not self.joining:
-            self.tail.clear()
+            self._give(occupant, _after(self.tail[occupant.mark :], occupant))
+            self._live(occupant)
 
     # ---- what comes ----------------------------------------------------------
 

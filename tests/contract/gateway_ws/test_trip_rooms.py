@@ -1,5 +1,6 @@
 """A trip's room: who hears it, from when on and until when."""
 
+from schemas.commands import Answer, AnyCommand, JoinRoom
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, TRIP_ROOM, World
 from tests.contract.gateway_ws.leader import raw, trip, with_state
 from tests.contract.gateway_ws.roomleader import RoomLeader
@@ -66,3 +67,28 @@ async def test_what_the_rider_wrote_before_reaches_the_driver_too(
     rooms.say(TRIP_ROOM, "are you there?")
     await driver.expect("chat.message", lambda f: f["data"]["seq"] == 2)
     assert [f["data"]["seq"] for f in driver.seen("chat.message")] == [1, 2]
+
+
+async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
+    world: World, rooms: RoomLeader
+) -> None:
+    driver = await world.driver()
+    world.leader.push(DRIVER, 201, "trip.started", trip(1, 2, "STARTED"))
+    await driver.expect("trip.started")
+    rooms.say(TRIP_ROOM, "I am at the corner")
+    await driver.expect("chat.message")
+
+    def but_looks(command: AnyCommand) -> Answer | None:
+        looks = isinstance(command, JoinRoom) and not command.session
+        return None if looks else rooms.decide(command)
+
+    world.leader.decide = but_looks
+    rooms.lost = 1
+    rooms.say(TRIP_ROOM, "this is lost")
+    rooms.say(TRIP_ROOM, "and this shows it, and waits")
+    reply = await driver.do("chat.join", {"room": TRIP_ROOM})
+    assert [message["seq"] for message in reply["history"]] == [1, 2, 3]
+    world.leader.decide = rooms.decide
+    rooms.say(TRIP_ROOM, "now")
+    await driver.expect("chat.message", lambda f: f["data"]["seq"] == 4)
+    assert [f["data"]["seq"] for f in driver.seen("chat.message")] == [1, 4]
