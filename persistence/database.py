@@ -5,9 +5,10 @@ ignored. Services ask through the async engine; the writer and the migrations, w
 have a thread of their own, through the plain one.
 """
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,6 @@ from persistence.errors import DatabaseError
 
 __all__ = ["DatabaseError", "engine", "migrate", "plain_engine", "reading"]
 
-SQLITE_START = b"SQLite format 3\0"
-"""Of every file (https://www.sqlite.org/fileformat.html); a new one is empty."""
 PORT_MAX = 65535
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """libpq's; it looks at them only once it has found a server."""
@@ -84,16 +83,22 @@ def parse(url: str) -> URL:
 
 
 def _check_file(path: Path) -> None:
-    """One that isn't there, or can't be read, may be another time."""
+    """One that isn't there, or can't be read, may be another time.
+
+    Only SQLite may open it: whoever else closes it takes this process's locks from it,
+    and two writers ruin it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
         if path.is_dir():
             raise DatabaseError(f"{str(path)!r} is a directory")
-        with path.open("rb") as file:
-            start = file.read(len(SQLITE_START))
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=0)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
     except OSError:
         return
-    if start and start != SQLITE_START:
-        raise DatabaseError(f"{str(path)!r} is no SQLite database")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise DatabaseError(f"{str(path)!r} is no SQLite database") from None
 
 
 def _check_parameters(url: URL) -> None:

@@ -1,4 +1,7 @@
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +149,32 @@ def test_a_writer_s_commit_waits_for_the_disk(
             assert journal == "wal"
     engine.dispose()
     assert found == (2 if is_sqlite else "on")
+
+
+LOOK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT * FROM trips").fetchall()
+connection.close()
+"""
+
+
+def test_reading_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
+    """To close a file takes all of a process's locks from it, whoever opened it. Then
+    the next process to close the database takes itself for the last, and deletes the
+    log that this one writes.
+    """
+    file = tmp_path / "cabrank.db"
+    url = f"sqlite:///{file}"
+    database.migrate(url)
+    first = database.plain_engine(url)
+    with first.begin() as connection:
+        connection.execute(delete(TripRow))
+    log = tmp_path / "cabrank.db-wal"
+    before = log.stat().st_ino
+    database.plain_engine(url).dispose()
+    database.engine(url)
+    subprocess.run([sys.executable, "-c", LOOK, str(file)], check=True)
+    assert log.exists()
+    assert log.stat().st_ino == before
+    first.dispose()
