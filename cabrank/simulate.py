@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,16 +17,17 @@ import typer
 import uvloop
 from msgspec import Struct
 
-from cabrank.invariants import Checker, Violation
+from cabrank.invariants import Violation
 from cabrank.load import report
 from cabrank.load.agents import Agent, Driver, Habits, Rider
 from cabrank.load.client import Client, Watch
 from cabrank.load.figures import Figures
 from cabrank.load.users import Account, from_data_dir, renew, sign_up
 from cabrank.load.web import Web, answering
-from schemas.accounts import AuditRow
+from schemas.accounts import PAGE_MAX, AuditRow
 from schemas.codec import decode
 from schemas.refusals import Code
+from schemas.rooms import MessageData, trip_of
 from schemas.trips import Role, Trip
 
 SETTLE_MAX_S = 60.0
@@ -34,6 +35,8 @@ SETTLE_MAX_S = 60.0
 just then needs its backoff.
 """
 UNSEEN_MAX_S = 10.0
+LOUNGES = 2
+"""Open rooms; runs have at least one rider and one driver."""
 HISTORY_LAG_MAX_S = 30.0
 RENEW_EVERY_S = 1.0
 OWN_FAULTS = frozenset(
@@ -71,7 +74,7 @@ class Simulation:
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self.plan = plan
-        self.watch = Watch(Checker(), Figures())
+        self.watch = Watch.new()
         self._say = say
         self._web = Web(plan.bases[0])
         self._over = asyncio.Event()
@@ -116,11 +119,15 @@ class Simulation:
         everybody = frozenset(account.user.id for account in riders + drivers)
         self.watch.history.users = everybody
         seeds = random.Random(self.plan.seed)  # noqa: S311 (reproducible on purpose)
-        for account in riders + drivers:
+        accounts = riders + drivers
+        for account in accounts:
             rng = random.Random(seeds.getrandbits(64))  # noqa: S311
             client = Client(account, self.plan.bases, self.watch, rng, ours)
             kind = Rider if account.user.role is Role.RIDER else Driver
             agent = kind(client, self.plan.habits, rng, self.watch, self._over)
+            if rng.random() < self.plan.habits.lounges:
+                # A user's id: rooms that nobody else knows.
+                agent.lounge = f"lounge_{accounts[rng.randrange(LOUNGES)].user.id}"
             self.agents.append(agent)
             self._accounts[account.user.id] = account
 
@@ -153,6 +160,7 @@ class Simulation:
     async def _play(self) -> None:
         self._living = [asyncio.create_task(agent.live()) for agent in self.agents]
         losing = [asyncio.create_task(a.lose_connections()) for a in self.agents]
+        losing += [asyncio.create_task(agent.chat()) for agent in self.agents]
         ends_at = time.monotonic() + self.plan.duration_s
         while not self._over.is_set() and (left := ends_at - time.monotonic()) > 0:
             self._say(self._status(f"{left:.0f} s left"))
@@ -199,13 +207,21 @@ class Simulation:
         while time.monotonic() < ends_at:
             away = sum(not agent.client.connected for agent in self.agents)
             unseen = self.watch.checker.unseen()
+            unseen += self.watch.conversations.unheard()
             if not away and not unseen:
                 return
             self._say(f"waiting for {away} clients and {len(unseen)} events")
             await asyncio.sleep(0.1)
 
     async def _check_history(self) -> None:
-        todo = self.watch.checker.trips()
+        """Trips and rooms as the database has them, once it has caught up."""
+        trips, rooms = self.watch.checker.trips(), self.watch.conversations.rooms()
+        await self._compare("trips", trips, self._read_history)
+        await self._compare("rooms", rooms, self._read_room)
+
+    async def _compare(
+        self, what: str, todo: list[str], read: Callable[[str, bool], Awaitable[bool]]
+    ) -> None:
         ends_at = time.monotonic() + HISTORY_LAG_MAX_S
         total = len(todo)
         while todo:
@@ -213,13 +229,11 @@ class Simulation:
             lagging = []
             for start in range(0, len(todo), 50):
                 part = todo[start : start + 50]
-                seen = await asyncio.gather(
-                    *(self._read_history(trip, last_look) for trip in part)
-                )
+                seen = await asyncio.gather(*(read(each, last_look) for each in part))
                 lagging += [
-                    trip for trip, done in zip(part, seen, strict=True) if not done
+                    each for each, done in zip(part, seen, strict=True) if not done
                 ]
-                self._say(f"history: {total - len(todo) + start} of {total} trips")
+                self._say(f"history: {total - len(todo) + start} of {total} {what}")
             todo = [] if last_look else lagging
             if todo:
                 await asyncio.sleep(0.2)
@@ -243,6 +257,29 @@ class Simulation:
         self._outcomes[trip.status.value] += 1
         return True
 
+    async def _read_room(self, room: str, last_look: bool) -> bool:
+        """Whether its messages have been compared; they may still lag."""
+        conversations, trip = self.watch.conversations, trip_of(room)
+        who = conversations.speaker(room)
+        if trip is not None:  # whose driver may have given it back
+            who = self.watch.checker.rider_of(trip)
+        token = self._accounts[who].access
+        rows: list[MessageData] = []
+        while True:
+            before = f"&before={rows[0].seq}" if rows else ""
+            path = f"/api/rooms/{room}/messages?limit={PAGE_MAX}{before}"
+            answer = await self._web.ask("GET", path, token=token)
+            if answer.status != 200:  # noqa: PLR2004
+                return False
+            page = decode(answer.body, list[MessageData])
+            rows = page[::-1] + rows
+            if len(page) < PAGE_MAX:
+                break
+        if not last_look and conversations.lags(room, rows):
+            return False
+        conversations.history(room, rows)
+        return True
+
     def _verdict(self, duration_s: float) -> Result:
         checker, figures = self.watch.checker, self.watch.figures
         for code in sorted(OWN_FAULTS & set(figures.refusals)):
@@ -251,6 +288,7 @@ class Simulation:
                 f"{figures.refusals[code]} commands were refused with {code}",
             )
         checker.finish()
+        self.watch.conversations.finish()
         history = self.watch.history
         for violation in history.check():
             checker.violate(violation.rule, violation.message)

@@ -12,9 +12,13 @@ import uuid
 from msgspec import Struct
 
 from cabrank.load.client import Client, Watch, wait_for_change
+from schemas.rooms import of_trip
 from schemas.trips import Status, Trip
 
 LOOK_AGAIN_S = 1.0
+LOUNGE_S = 3.0
+"""Mean between two messages of one in an open room: far below the 100 that a join
+after a loss can answer with."""
 DRIVERS_PER_RACE = 6
 """About how many idle drivers jump at each trip; all of a thousand would only time
 the refusals.
@@ -36,6 +40,10 @@ class Habits(Struct, frozen=True):
     driver_declines: float = 0.03
     driver_pauses: float = 0.01
     skips_arrival: float = 0.2
+    talks: float = 0.2
+    """Share of steps of a trip at which its rider or driver says something."""
+    lounges: float = 0.3
+    """Share of everybody that is in an open room as well."""
     vanishes: float = 0.6
     """Share of losses of connection without a close frame."""
 
@@ -56,6 +64,9 @@ class Agent:
         self.rng = rng
         self.watch = watch
         self.over = over
+        self.lounge: str | None = None
+        """An open room to be in."""
+        self._said = 0
 
     async def live(self) -> None:
         """Until it is over and the last trip has ended."""
@@ -69,6 +80,29 @@ class Agent:
         """Until it is over."""
         while not await self.pause(self.rng.expovariate(1 / self.habits.connected_s)):
             self.client.drop(politely=self.rng.random() > self.habits.vanishes)
+
+    async def chat(self) -> None:
+        """Every now and then, in the open room, until it is over."""
+        if self.lounge is None:
+            return
+        await self.client.visits.enter(self.lounge)
+        while not await self.pause(self.rng.expovariate(1 / LOUNGE_S)):
+            await self._say(self.lounge)
+
+    async def talk(self, trip: str) -> None:
+        """Perhaps, in the trip's room, having left that of the trip before."""
+        visits, room = self.client.visits, of_trip(trip)
+        if self.rng.random() > self.habits.talks:
+            return
+        for other in visits.rooms - {room, self.lounge}:
+            await visits.leave(other)
+        if room in visits.rooms or await visits.enter(room):
+            await self._say(room)
+
+    async def _say(self, room: str) -> None:
+        self._said += 1
+        text = f"{self.client.account.user.id} {self._said}"
+        await self.client.visits.say(room, text)
 
     async def pause(self, seconds: float) -> bool:
         """Wait; True (at once) where it is over."""
@@ -114,6 +148,8 @@ class Rider(Agent):
         waited = False
         while trip_id in self.client.trips:
             status = self.client.trips[trip_id].status
+            if status is not Status.REQUESTED:
+                await self.talk(trip_id)
             patient = time.monotonic() - asked_at < patience_s
             if status is Status.STARTED and not waited:
                 waited = True
@@ -167,6 +203,7 @@ class Driver(Agent):
     async def _drive(self, trip: Trip) -> None:
         await self.step()
         self.client.tell("driver.location", self.point())
+        await self.talk(trip.id)
         kind = self._next_command(trip.status)
         outcome = await self.client.ask(kind, {"id": trip.id})
         if outcome.refused is not None and self.trip == trip:

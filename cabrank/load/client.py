@@ -7,19 +7,23 @@ same idempotency key again. Decides nothing; agents.py does.
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, field
 
+from cabrank.conversations import Conversations
 from cabrank.history import Call, History
 from cabrank.invariants import Checker
 from cabrank.load import wire
 from cabrank.load.figures import Figures
 from cabrank.load.link import Link, LinkError, connect
 from cabrank.load.users import Account
+from cabrank.load.visits import Visits
 from cabrank.sequential import MOVES
 from schemas.closes import Close
 from schemas.refusals import RETRYABLE
+from schemas.rooms import of_trip
 from schemas.trips import TERMINAL, OpenTrip, Role, Trip
 
 BACKOFF_FIRST_S = 0.5
@@ -49,6 +53,10 @@ TRIP_EVENTS = frozenset(
 )
 
 
+def _nothing(_: wire.Frame) -> None:
+    pass
+
+
 class Outcome(Struct):
     """`trip` of a reply about one; `refused`: the code; both None: another reply."""
 
@@ -56,12 +64,22 @@ class Outcome(Struct):
     refused: str | None = None
 
 
+Then = Callable[[wire.Frame], None]
+"""Gets a reply as it is read, before any frame that follows it."""
+
+
 class Watch(Struct):
     """Where all clients of a run report to."""
 
     checker: Checker
     figures: Figures
+    conversations: Conversations
     history: History = field(default_factory=History)
+
+    @classmethod
+    def new(cls) -> "Watch":
+        checker = Checker()
+        return cls(checker, Figures(), Conversations(checker.violate))
 
 
 class Client:
@@ -92,7 +110,8 @@ class Client:
         self._since: int | None = None
         self._session = ""
         self._welcomed = asyncio.Event()
-        self._waiting: dict[str, asyncio.Future[wire.Frame | None]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[wire.Frame | None], Then]] = {}
+        self.visits = Visits(self, watch.conversations)
         self._refs = 0
         self._versions: dict[str, int] = {}
         self._closed: asyncio.Future[int] | None = None
@@ -176,7 +195,7 @@ class Client:
 
     def _give_up_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
+        for future, _ in waiting.values():
             if not future.done():
                 future.set_result(None)
 
@@ -201,12 +220,14 @@ class Client:
         if self._link is not None and self.connected:
             self._link.send(wire.command(kind, "", data))
 
-    async def ask(self, kind: str, data: dict[str, object]) -> Outcome:
+    async def ask(
+        self, kind: str, data: dict[str, object], then: Then = _nothing
+    ) -> Outcome:
         """Send a command, and again until its outcome is known."""
         while True:
             await self._welcomed.wait()
             call = self._call(kind, data)
-            frame = await self._attempt(call, data)
+            frame = await self._attempt(call, data, then)
             if frame is None:
                 continue
             if frame.type == "refused":
@@ -235,7 +256,9 @@ class Client:
         role = self.account.user.role
         return Call(self._id, role, kind, trip, key, time.monotonic())
 
-    async def _attempt(self, call: Call, data: dict[str, object]) -> wire.Frame | None:
+    async def _attempt(
+        self, call: Call, data: dict[str, object], then: Then
+    ) -> wire.Frame | None:
         """None: the connection went, or nothing came in time."""
         link = self._link
         if link is None or not link.open:
@@ -245,7 +268,7 @@ class Client:
         ref = str(self._refs)
         future: asyncio.Future[wire.Frame | None]
         future = asyncio.get_running_loop().create_future()
-        self._waiting[ref] = future
+        self._waiting[ref] = (future, then)
         if call.kind in RECORDED:
             self._watch.history.add(call)
         call.start = started = time.monotonic()
@@ -269,8 +292,10 @@ class Client:
             return
         frame = wire.read_frame(message)
         if frame.type in {"reply", "refused"}:
-            future = self._waiting.pop(frame.ref or "", None)
+            future, then = self._waiting.pop(frame.ref or "", (None, _nothing))
             if future is not None and not future.done():
+                if frame.type == "reply":
+                    then(frame)
                 future.set_result(frame)
         elif frame.type == "welcome":
             self._welcome(wire.read_welcome(frame.data))
@@ -278,6 +303,9 @@ class Client:
             trip = wire.read_trip(frame.data)
             self._watch.checker.snapshot(self._session, trip)
             self._take(trip)
+        elif frame.type == "chat.message":
+            self._since = max(frame.seq or 0, self._since or 0)
+            self._watch.conversations.heard(self._id, wire.read_message(frame.data))
         elif frame.seq is not None:
             self._since = max(frame.seq, self._since or 0)
             self._event(frame, frame.seq)
@@ -303,6 +331,7 @@ class Client:
         if self.lost_s is not None:
             self._watch.figures.outages.append((self.lost_s, time.monotonic()))
             self.lost_s = None
+        self.visits.welcomed()
         self._welcomed.set()
         self.changed.set()
 
@@ -335,6 +364,8 @@ class Client:
             return
         self._versions[trip.id] = trip.version
         mine = self._id in trip.participants()
+        if not mine:
+            self.visits.removed(of_trip(trip.id))
         if trip.status in TERMINAL or not mine:
             self.trips.pop(trip.id, None)
         else:

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 from cabrank.load import LoadError
 from schemas.codec import decoder, encode
 from schemas.frames import RefusedData
+from schemas.rooms import MessageData
 from schemas.trips import OpenTrip, Trip, User
 
 
@@ -37,6 +38,14 @@ class TripRef(Struct):
     id: str
 
 
+class Joined(Struct):
+    """A join's answer, as much of it as the checks need."""
+
+    room: str
+    history: list[MessageData]
+    recovered: bool
+
+
 class Command(Struct):
     type: str
     ref: str
@@ -48,6 +57,8 @@ read_welcome = decoder(Welcome).decode
 read_trip = decoder(Trip).decode
 read_open_trip = decoder(OpenTrip).decode
 read_trip_ref = decoder(TripRef).decode
+read_message = decoder(MessageData).decode
+read_joined = decoder(Joined).decode
 read_refused = decoder(RefusedData).decode
 
 

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from cabrank.invariants import Checker
 from cabrank.load.client import Client, Watch
-from cabrank.load.figures import Figures
 from cabrank.load.users import Account
 from schemas.codec import encode
 from schemas.trips import Role, User
@@ -90,7 +88,7 @@ async def script() -> AsyncIterator[Script]:
 
 @contextlib.asynccontextmanager
 async def staying(*bases: str, user: User = ANN) -> AsyncIterator[tuple[Client, Watch]]:
-    watch = Watch(Checker(), Figures())
+    watch = Watch.new()
     account = Account(user, "token", None, FAR)
     ours = frozenset({ANN.id})
     client = Client(account, list(bases), watch, random.Random(1), ours)
