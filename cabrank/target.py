@@ -83,6 +83,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
         CabrankError: it can't be reached, or refuses what is done with it.
     """
     try:
+        database.check(url)
         made = database.engine(url)
     except database.DatabaseError as error:
         raise UsageError(f"The database can't be used: {error}.") from None

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from persistence.errors import DatabaseError
 
-__all__ = ["DatabaseError", "engine", "migrate", "plain_engine", "reading"]
+__all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "reading"]
 
 PORT_MAX = 65535
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -59,8 +59,7 @@ def parse(url: str) -> URL:
     """Read a database URL.
 
     Raises:
-        DatabaseError: not a URL, neither SQLite nor PostgreSQL, a path that is no
-            database's, or parameters that libpq doesn't know.
+        DatabaseError: not a URL, neither SQLite nor PostgreSQL, or without a path.
     """
     try:
         parsed = make_url(url)
@@ -73,13 +72,25 @@ def parse(url: str) -> URL:
         if parsed.host is not None or parsed.database in (None, "", ":memory:"):
             msg = f"{url!r} names no file: sqlite:///PATH (sqlite:////PATH absolute)"
             raise DatabaseError(msg)
-        _check_file(Path(str(parsed.database)))
-    elif backend in ("postgresql", "postgres"):
-        _check_parameters(parsed)
-    else:
+    elif backend not in ("postgresql", "postgres"):
         msg = f"database {backend!r} is neither 'sqlite' nor 'postgresql'"
         raise DatabaseError(msg)
     return parsed
+
+
+def check(url: str) -> None:
+    """Whether a database can be at that URL. To be asked once, as a program starts:
+    what is missing later is the database being away.
+
+    Raises:
+        DatabaseError: `parse`'s, a path that is no database's, or parameters that
+            libpq doesn't know.
+    """
+    parsed = parse(url)
+    if is_sqlite(parsed):
+        _check_file(Path(str(parsed.database)))
+    else:
+        _check_parameters(parsed)
 
 
 def _check_file(path: Path) -> None:
@@ -273,6 +284,7 @@ def migrate(url: str, revision: str = "head") -> None:
         sqlalchemy.exc.SQLAlchemyError: the database refused, or another runner took
             longer than 60 s; nothing was changed.
     """
+    check(url)
     parsed = parse(url)
     if is_sqlite(parsed):
         assert parsed.database is not None

@@ -142,7 +142,7 @@ def _check_files(settings: Settings) -> None:
     nats_login.read(settings, Service.PERSISTENCE)
     try:
         field = "database_url"
-        database.parse(settings.database_url)
+        database.check(settings.database_url)
         field = "signing_key_file"
         Signer.load(settings.signing_key_file)
     except PersistenceError as error:

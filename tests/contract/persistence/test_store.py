@@ -159,7 +159,7 @@ connection.close()
 """
 
 
-def test_reading_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
+def test_checking_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
     """To close a file takes all of a process's locks from it, whoever opened it. Then
     the next process to close the database takes itself for the last, and deletes the
     log that this one writes.
@@ -172,6 +172,7 @@ def test_reading_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
         connection.execute(delete(TripRow))
     log = tmp_path / "cabrank.db-wal"
     before = log.stat().st_ino
+    database.check(url)
     database.plain_engine(url).dispose()
     database.engine(url)
     subprocess.run([sys.executable, "-c", LOOK, str(file)], check=True)
