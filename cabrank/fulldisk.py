@@ -59,9 +59,8 @@ class Patient:
         return self.server.log.stat().st_size if self.server.log.exists() else 0
 
 
-async def watch(servers: Sequence[tuple[Supervised, Path]]) -> None:
-    """Until cancelled; each server with the folder of its store."""
-    patients = [Patient(server, store) for server, store in servers]
+async def watch(patients: Sequence[Patient]) -> None:
+    """Until cancelled."""
     while True:
         await asyncio.sleep(LOOK_S)
         for patient in patients:

@@ -157,6 +157,7 @@ class Up:
         """The gateways'; open here too, so that what connects while one is replaced or
         dead waits for the next."""
         self._rolling = Rolling(self)
+        self._patients: list[fulldisk.Patient] = []
         self._asked = asyncio.Event()
         self._terminal = has_terminal()
         self.failed: asyncio.Future[None] = asyncio.Future()
@@ -200,9 +201,9 @@ class Up:
     async def _tend(self, starting: asyncio.Task[None]) -> None:
         """What is done while all runs; until cancelled."""
         await asyncio.wait({starting})
-        store = self.plan.directory.nats_store
-        servers = [(server, store(server.name)) for server in self.stages[-1]]
-        await asyncio.gather(self._rolling.run(starting), fulldisk.watch(servers))
+        await asyncio.gather(
+            self._rolling.run(starting), fulldisk.watch(self._patients)
+        )
 
     def _hung_up(self) -> None:
         """The terminal is gone: stop. It is still there, or never was: restart."""
@@ -234,6 +235,9 @@ class Up:
         directory = plan.directory
         if directory.exists() and not directory.has_ledger():
             directory.new_ledger.touch()
+        # Before they say anything: what they say while others start counts.
+        store = directory.nats_store
+        self._patients = [fulldisk.Patient(each, store(each.name)) for each in nats]
         for server in nats:
             server.begin(self.failed)
         await self.migrate()

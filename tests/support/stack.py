@@ -95,9 +95,17 @@ class Stack:
         """Start it, and return when it is ready.
 
         Raises:
-            StackError: it is not within a minute, or said something else first.
+            StackError: as `started`.
         """
         self.begin()
+        self.started()
+
+    def started(self) -> None:
+        """Return when what `begin` began is ready.
+
+        Raises:
+            StackError: it is not within a minute, or said something else first.
+        """
         out = self.process.stdout
         assert out is not None
         ready, _, _ = select.select([out], [], [], START_MAX_S)
