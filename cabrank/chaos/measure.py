@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from cabrank.linear import NEVER
 from cabrank.load.figures import median, percentile
+from cabrank.sequential import Call
 
 LATENCY_WINDOW_S = 60.0
 """Of peace before a fault, at most, that its latencies are compared with."""
@@ -31,6 +33,8 @@ class Measured(Struct):
     """From there until it had them."""
     p99_ratio: float | None = None
     """Latency of commands during it, as a multiple of that before it."""
+    trips_per_s: float | None = None
+    """Trips that were requested, and answered, during it."""
 
 
 class Row(Struct):
@@ -63,9 +67,20 @@ def by_kind(measured: Sequence[Measured]) -> list[Row]:
     return rows
 
 
-def p99_between(
-    answers: Sequence[tuple[float, float]], start_s: float, end_s: float
-) -> float | None:
-    """Of what was asked from `start_s` to `end_s`; `answers`: (asked, answered)."""
-    took = [done - asked for asked, done in answers if start_s <= asked < end_s]
+def p99_between(calls: Sequence[Call], start_s: float, end_s: float) -> float | None:
+    """Seconds; of the calls from `start_s` to `end_s` that were answered."""
+    took = [c.end - c.start for c in _answered(calls, start_s, end_s)]
     return percentile(took, 0.99)
+
+
+def trips_per_s(calls: Sequence[Call], start_s: float, end_s: float) -> float:
+    requested = [
+        call
+        for call in _answered(calls, start_s, end_s)
+        if call.kind == "trip.request" and call.answer is not None
+    ]
+    return len(requested) / (end_s - start_s)
+
+
+def _answered(calls: Sequence[Call], start_s: float, end_s: float) -> list[Call]:
+    return [c for c in calls if start_s <= c.start < end_s and c.end != NEVER]

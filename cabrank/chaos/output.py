@@ -31,6 +31,8 @@ def progress() -> Iterator[tuple[Callable[[str], None], Callable[[Measured], Non
             line += seconds(fault.caught_up_s)
         if fault.p99_ratio is not None:
             line += f", p99 {fault.p99_ratio:.2f} times that before"
+        if fault.trips_per_s is not None:
+            line += f", {fault.trips_per_s:.0f} trips/s meanwhile"
         console.print(line, markup=False)
 
     if console.is_terminal:

@@ -13,7 +13,13 @@ from msgspec import Struct
 from cabrank.chaos import jetstream, plan
 from cabrank.chaos.database import Database
 from cabrank.chaos.faults import Breaker, Harm, undo_hang
-from cabrank.chaos.measure import LATENCY_MIN_S, LATENCY_WINDOW_S, Measured, p99_between
+from cabrank.chaos.measure import (
+    LATENCY_MIN_S,
+    LATENCY_WINDOW_S,
+    Measured,
+    p99_between,
+    trips_per_s,
+)
 from cabrank.chaos.plan import Fault, Kind
 from cabrank.chaos.probe import Probe
 from cabrank.chaos.system import System
@@ -56,6 +62,7 @@ class Outcome(Struct):
     database: str
     own_disks: bool
     duration_s: float
+    """In which trips were begun and faults done; the verdict takes longer."""
     trips: int
     commands: int
     undecided: int
@@ -104,6 +111,7 @@ class Chaos:
         try:
             await asyncio.wait({load, breaking}, return_when=asyncio.FIRST_COMPLETED)
             self._now = "settling"
+            loaded_s = time.monotonic() - self._began_s
             self._simulation.stop()
             result = await load
             await breaking
@@ -122,7 +130,7 @@ class Chaos:
             self._order.seed,
             self._database.name,
             self._order.own_disks,
-            time.monotonic() - self._began_s,
+            loaded_s,
             result.outcomes.total(),
             result.calls,
             result.undecided,
@@ -250,26 +258,29 @@ class Chaos:
         whole_s = None
         if self._is_whole(over_s):
             whole_s = max(0.0, max([*answers, *back]) - over_s)
-        return Measured(
+        measured = Measured(
             fault=str(fault),
             target=" and ".join(harm.target for harm in harms),
             at_s=began_s - self._began_s,
             held_s=over_s - began_s,
             answered_s=min(answers) - over_s if answers else None,
             whole_s=whole_s,
-            p99_ratio=self._p99_ratio(fault.kind, began_s, over_s),
         )
+        self._watch_live_path(measured, fault.kind, began_s, over_s)
+        return measured
 
-    def _p99_ratio(self, kind: Kind, began_s: float, over_s: float) -> float | None:
+    def _watch_live_path(
+        self, measured: Measured, kind: Kind, began_s: float, over_s: float
+    ) -> None:
         """Of the load's commands, where the live path should not have moved."""
         if kind not in DATABASE_KINDS or over_s - began_s < LATENCY_MIN_S:
-            return None
+            return
         calls = self._simulation.watch.history.calls
-        took = [(call.start, call.end) for call in calls if call.end != NEVER]
         peace_s = max(self._peace_s, began_s - LATENCY_WINDOW_S)
-        before = p99_between(took, peace_s, began_s)
-        during = p99_between(took, began_s, over_s)
-        return during / before if before and during else None
+        before = p99_between(calls, peace_s, began_s)
+        during = p99_between(calls, began_s, over_s)
+        measured.p99_ratio = during / before if before and during else None
+        measured.trips_per_s = trips_per_s(calls, began_s, over_s)
 
     async def _catch_up(self, measured: Measured, over_s: float) -> None:
         """Wait until the database has what the ledger held when it was back.
@@ -293,7 +304,8 @@ class Chaos:
         """`cabrank verify` as an operator runs it."""
         said, status = await run_verify(self._system.directory.root)
         if status:
-            self._simulation.watch.checker.violate("ledger = database", said)
+            said_so = f"exit status {status}: {said}"
+            self._simulation.watch.checker.violate("ledger = database", said_so)
         return said
 
 
