@@ -1,13 +1,16 @@
-"""What tracing costs: `cabrank bench lifecycle` with it off, on at 1 %, and on for
-every command, in turns; `--before TREE` adds another checkout of this repository.
+"""What tracing costs: systems with it off, off once more, on at 1 % and on for every
+command stand beside each other, and `cabrank bench lifecycle` loads them in turns.
 
-    python benchmarks/tracing.py --rounds 5
+    python benchmarks/tracing.py --starts 5 --turns 4
 
 The collector is a thread here that reads spans and drops them, as one elsewhere would.
-Ratios of CPU per trip count: a busy machine moves trips a second, and these hardly.
+Ratios of CPU per trip count, each of two windows some seconds apart, so that a machine
+whose speed drifts moves both. What "off again" differs from "off" is what nothing at
+all differs: two starts of the same code.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -15,20 +18,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from cabrank.bench import system
+
 SERVICES = ("gateway", "dispatcher", "persistence")
-HERE = Path(__file__).parents[1]
 
 
 class Sink(BaseHTTPRequestHandler):
-    requests = 0
-
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        Sink.requests += 1
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -37,79 +39,93 @@ class Sink(BaseHTTPRequestHandler):
         pass
 
 
-def once(tree: Path, settings: dict[str, str], seconds: float) -> dict[str, float]:
-    """One run in a system of its own: trips/s, p99 and CPU-ms a trip."""
-    with tempfile.TemporaryDirectory(prefix="cabrank-tracing-") as folder:
-        done = subprocess.run(  # noqa: S603 - our own module
-            [
-                *(sys.executable, "-P", "-m", "cabrank", "bench", "lifecycle"),
-                *("--pairs", "64", "--duration", str(seconds), "--warm-up", "2"),
-                *("--runs", "1", "--json", "--data-dir", f"{folder}/data"),
-            ],
-            env={**os.environ, **settings, "PYTHONPATH": str(tree)},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-    (run,) = found(json.loads(done.stdout), "runs")
-    cpu = run["cpu_ms"]
+def variants(endpoint: str) -> dict[str, dict[str, str]]:
+    on = {"CABRANK_OTEL_ENDPOINT": endpoint}
     return {
-        "trips/s": run["trips_per_s"],
-        "p99 ms": max(run["p99_ms"].values()),
-        "CPU-ms/trip": sum(cpu.get(service, 0) for service in SERVICES),
-        **{f"{service}": cpu.get(service, 0) for service in SERVICES},
+        "off": {},
+        "off again": {},
+        "1 %": {**on, "CABRANK_OTEL_RATIO": "0.01"},
+        "100 %": {**on, "CABRANK_OTEL_RATIO": "1"},
     }
 
 
-def found(tree: Any, key: str) -> Any:
-    """The first value of that key, however deep."""
-    if isinstance(tree, dict):
-        if key in tree:
-            return tree[key]
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for part in tree:
-            inner = found(part, key)
-            if inner is not None:
-                return inner
-    return None
+@contextlib.contextmanager
+def running(folder: Path, settings: dict[str, str]) -> Iterator[str]:
+    """The base URL of a system in `folder`, started with these settings."""
+    os.environ.update(settings)
+    try:
+        started = system.running(folder, None)
+        url = started.__enter__()
+    finally:
+        for name in settings:
+            del os.environ[name]
+    try:
+        yield url
+    finally:
+        started.__exit__(None, None, None)
+
+
+def window(url: str, folder: Path, seconds: float) -> dict[str, float]:
+    """CPU-ms a trip of each service and together, and trips/s, of one window."""
+    done = subprocess.run(  # noqa: S603 - our own module
+        [
+            *(sys.executable, "-m", "cabrank", "bench", "lifecycle", "--url", url),
+            *("--data-dir", str(folder), "--pairs", "64", "--runs", "1", "--json"),
+            *("--duration", str(seconds), "--warm-up", "1"),
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    (outcome,) = json.loads(done.stdout)
+    (run,) = outcome["runs"]
+    cpu = {service: run["cpu_ms"].get(service, 0.0) for service in SERVICES}
+    return {"CPU-ms/trip": sum(cpu.values()), **cpu, "trips/s": run["trips_per_s"]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--before", type=Path, help="another checkout")
+    parser.add_argument("--starts", type=int, default=5, help="of all systems")
+    parser.add_argument("--turns", type=int, default=4, help="after each start")
+    parser.add_argument("--seconds", type=float, default=5, help="of a turn")
     given = parser.parse_args()
     sink = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     threading.Thread(target=sink.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{sink.server_address[1]}"
-    variants: dict[str, tuple[Path, dict[str, str]]] = {
-        "off": (HERE, {}),
-        "1 %": (HERE, {"CABRANK_OTEL_ENDPOINT": endpoint}),
-        "100 %": (HERE, {"CABRANK_OTEL_ENDPOINT": endpoint, "CABRANK_OTEL_RATIO": "1"}),
-    }
-    if given.before is not None:
-        variants = {"before": (given.before, {}), **variants}
-    seen: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
-    for number in range(given.rounds):
-        order = list(variants) if number % 2 else list(reversed(variants))
-        for name in order:
-            seen[name].append(once(*variants[name], given.seconds))
-            print(number, name, seen[name][-1], flush=True)
-    base = next(iter(variants))
-    print(f"\nmedian of {given.rounds}, and the ratio to {base!r} round by round")
+    chosen = variants(f"http://127.0.0.1:{sink.server_address[1]}")
+    seen: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
+    for _ in range(given.starts):
+        with contextlib.ExitStack() as stack:
+            base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folders = {name: base / str(n) for n, name in enumerate(chosen)}
+            urls = {
+                name: stack.enter_context(running(folders[name], settings))
+                for name, settings in chosen.items()
+            }
+            for turn in range(given.turns):
+                for name in list(chosen) if turn % 2 else list(reversed(chosen)):
+                    run = window(urls[name], folders[name], given.seconds)
+                    seen[name].append(run)
+                    shown = {key: round(value, 3) for key, value in run.items()}
+                    print(f"{name:>9}", shown, flush=True)
+    show(seen)
+
+
+def show(seen: dict[str, list[dict[str, float]]]) -> None:
+    """Medians, and the ratio to "off" turn by turn with its middle half."""
+    turns = len(seen["off"])
+    print(f"\nmedian of {turns} turns; ratio to 'off' turn by turn (middle half)")
     for name, runs in seen.items():
         for figure in runs[0]:
-            ratios = sorted(
+            ratios = [
                 mine[figure] / other[figure]
-                for mine, other in zip(runs, seen[base], strict=True)
+                for mine, other in zip(runs, seen["off"], strict=True)
                 if other[figure]
+            ]
+            low, middle, high = (
+                statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
             )
             median = statistics.median(run[figure] for run in runs)
-            spread = f"({ratios[0]:.3f} to {ratios[-1]:.3f})"
-            ratio = f"{statistics.median(ratios):.3f} {spread}"
-            print(f"{name:>7} {figure:<12} {median:9.3f} x {ratio}")
+            spread = f"{middle:.3f} ({low:.3f} to {high:.3f})"
+            print(f"{name:>9} {figure:<12} {median:9.3f} x {spread}")
 
 
 if __name__ == "__main__":
