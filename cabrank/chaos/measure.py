@@ -27,6 +27,9 @@ class Measured(Struct):
     whole_s: float | None
     """From there until every client that had lost its connection was welcomed again,
     and commands were answered over every gateway."""
+    longest_s: float | None = None
+    """That a command waited for its answer, of all that were asked over the gateways
+    that live, from its beginning until every process was ready again."""
     behind: int | None = None
     """Records that the database did not have when it was back."""
     caught_up_s: float | None = None
@@ -46,6 +49,7 @@ class Row(Struct):
     answered_max_s: float | None
     whole_p50_s: float | None
     whole_max_s: float | None
+    longest_max_s: float | None
 
 
 def by_kind(measured: Sequence[Measured]) -> list[Row]:
@@ -54,6 +58,7 @@ def by_kind(measured: Sequence[Measured]) -> list[Row]:
         of = [each for each in measured if each.fault == fault]
         answered = [each.answered_s for each in of if each.answered_s is not None]
         whole = [each.whole_s for each in of if each.whole_s is not None]
+        longest = [each.longest_s for each in of if each.longest_s is not None]
         rows.append(
             Row(
                 fault,
@@ -62,6 +67,7 @@ def by_kind(measured: Sequence[Measured]) -> list[Row]:
                 max(answered, default=None),
                 median(whole),
                 max(whole, default=None),
+                max(longest, default=None),
             )
         )
     return rows

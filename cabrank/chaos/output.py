@@ -26,6 +26,8 @@ def progress() -> Iterator[tuple[Callable[[str], None], Callable[[Measured], Non
             f"{fault.at_s:6.1f} s  {fault.fault} ({fault.target}): answered after "
             f"{seconds(fault.answered_s)}, whole after {seconds(fault.whole_s)}"
         )
+        if fault.longest_s is not None:
+            line += f", longest wait {seconds(fault.longest_s)}"
         if fault.caught_up_s is not None:
             line += f", {fault.behind} records behind, caught up after "
             line += seconds(fault.caught_up_s)
@@ -49,7 +51,8 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         return
     console = report.out()
     shown = report.table(
-        "Faults", "", "times", "answered p50", "max", "whole p50", "max"
+        "Faults",
+        *("", "times", "answered p50", "max", "whole p50", "max", "longest wait"),
     )
     for row in by_kind(outcome.faults):
         shown.add_row(
@@ -59,6 +62,7 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
             seconds(row.answered_max_s),
             seconds(row.whole_p50_s),
             seconds(row.whole_max_s),
+            seconds(row.longest_max_s),
         )
     console.print(shown)
     where = "disks of its own" if outcome.own_disks else "limits for full disks"

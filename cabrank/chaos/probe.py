@@ -78,3 +78,10 @@ class Probe:
         """When the first of the commands asked after `since_s` was answered."""
         later = [done for asked, done in reversed(self.answers) if asked >= since_s]
         return min(later, default=None)
+
+    def longest_since(self, since_s: float) -> float:
+        """Seconds that a command asked after `since_s` waited at most, so far."""
+        waited = [done - asked for asked, done in self.answers if asked >= since_s]
+        now_s = time.monotonic()
+        waiting = [now_s - asked for asked in self._asked.values() if asked >= since_s]
+        return max(waited + waiting, default=0.0)

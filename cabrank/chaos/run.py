@@ -208,6 +208,8 @@ class Chaos:
             self._violate(f"{fault}: not whole again {WHOLE_MAX_S:.0f} s after it")
         try:
             await self._system.all_ready()
+            waits = [probe.longest_since(began_s) for probe in self._probes]
+            measured.longest_s = max(waits)
             if fault.kind in DATABASE_KINDS:
                 await self._catch_up(measured, over_s)
         except CabrankError as error:

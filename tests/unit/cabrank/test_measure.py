@@ -41,3 +41,7 @@ def test_a_fault_that_was_never_over_counts_but_has_no_time() -> None:
     assert (row.count, row.answered_max_s) == (4, 0.5)
     assert row.answered_p50_s == pytest.approx(0.3)
     assert row.whole_max_s == pytest.approx(1.0)
+    assert row.longest_max_s is None
+    seen[1].longest_s, seen[2].longest_s = 2.0, 0.7
+    (row,) = by_kind(seen)
+    assert row.longest_max_s == pytest.approx(2.0)
