@@ -41,7 +41,7 @@ class Faithful:
             client, data = await welcomed(self._url, self._person.access, since=since)
             self.recovered.append(data["recovered"] or since is None)
             self.client = client
-            self.closes.append(await client.closed())
+            self.closes.append(await client.closed(limit_s=None))
             self.cursor = max(self.cursor, client.cursor)
             self.events += [f for f in client.frames if "seq" in f]
 

@@ -166,9 +166,9 @@ class Client:
         self.socket.transport.abort()
         await self._reader
 
-    async def closed(self) -> int:
-        """The code the server closes with."""
-        async with asyncio.timeout(LIMIT_S + 5):
+    async def closed(self, limit_s: float | None = LIMIT_S + 5) -> int:
+        """The code the server closes with; None: however long it takes."""
+        async with asyncio.timeout(limit_s):
             await self.socket.wait_closed()
             await self._reader
         code = self.socket.close_code
