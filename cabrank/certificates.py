@@ -4,6 +4,7 @@ containers of compose.yaml. Bytes out; writes no file.
 
 import datetime as dt
 import ipaddress
+import re
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,6 +15,11 @@ PROXY_LIFE = dt.timedelta(days=397)
 """The longest that browsers take (CA/Browser Forum ballot SC-31 of 2020)."""
 INSIDE_LIFE = dt.timedelta(days=3650)
 """Nobody outside sees these, and nobody would think of the day on which they end."""
+COMMON_NAME_MAX = 64
+"""RFC 5280 appendix A.1. Nobody reads it; names are among the alternatives."""
+HOST_NAME_MAX = 253
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"(\*\.)?({_LABEL}\.)*{_LABEL}")
 CLOCKS_DIFFER = dt.timedelta(hours=1)
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
@@ -111,8 +117,20 @@ def _pem(signed: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
     return signed.public_bytes(serialization.Encoding.PEM) + secret
 
 
+def is_host(text: str) -> bool:
+    """Whether a certificate may be for it: an address, or a DNS name in ASCII, of which
+    the first label may be `*`.
+    """
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= HOST_NAME_MAX and bool(_HOST_NAME.fullmatch(text))
+    return True
+
+
 def _subject(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    short = text[:COMMON_NAME_MAX]
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, short)])
 
 
 def _name(text: str) -> x509.GeneralName:

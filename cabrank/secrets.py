@@ -39,8 +39,14 @@ def run(directory: Path, names: list[str]) -> list[str]:
     `names`: of the host, for the proxy's certificate: DNS names or addresses.
 
     Raises:
-        UsageError: something can't be read or written there.
+        UsageError: a name is none, or something can't be read or written there.
     """
+    for name in names:
+        if not certificates.is_host(name):
+            raise UsageError(
+                f"{name!r} is no name of a host: letters, digits, '-' and '.', others "
+                "as xn--…; or an address."
+            )
     try:
         directory.mkdir(mode=FOLDER, parents=True, exist_ok=True)
         directory.chmod(FOLDER)

@@ -40,6 +40,8 @@ MET_MAX = 100_000
 WAITING_MAX = 10_000
 """Users whose row is still to be made."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+UNREACHED = (httpx.HTTPError, httpx.InvalidURL)
+"""httpx doesn't count the second among the first: a host that is no name, say."""
 
 
 class IssuerError(Exception):
@@ -112,7 +114,7 @@ class Issuer:
                 try:
                     await self._fetch(client)
                     pause_s = RETRY_S[0]
-                except (httpx.HTTPError, IssuerError, InvalidToken) as error:
+                except (*UNREACHED, IssuerError, InvalidToken) as error:
                     log.warning("the issuer's keys can't be had", error=repr(error))
                     pause_s = min(longest_s, pause_s * 2)
                 self._fetched.set()
@@ -169,11 +171,11 @@ class Issuer:
 def is_safe(url: str) -> bool:
     """Whether keys from there are the issuer's: over TLS, or from this machine."""
     try:
-        parts = urlsplit(url)
-    except ValueError:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
         return False
-    return parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in LOOPBACK
+    return bool(parts.host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.host in LOOPBACK)
     )
 
 

@@ -102,6 +102,8 @@ def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise DatabaseError(f"{str(path)!r} is a directory")
+        if path.exists() and not path.is_file():
+            raise DatabaseError(f"{str(path)!r} is no file")
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=0)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
@@ -116,12 +118,17 @@ def _check_parameters(url: URL) -> None:
     """What no waiting for the server would mend."""
     from psycopg import ProgrammingError, conninfo  # noqa: PLC0415 - 9 MB, 0.1 s
 
-    if url.port is not None and not 0 < url.port <= PORT_MAX:
-        raise DatabaseError(f"port {url.port} is beyond {PORT_MAX}")
     try:
         conninfo.make_conninfo("", **dict.fromkeys(url.query, "x"))
     except ProgrammingError as error:
         raise DatabaseError(str(error).strip()) from None
+    try:
+        _, given = url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, ValueError) as error:  # of several hosts and their ports
+        raise DatabaseError(str(error).strip()) from None
+    for port in str(given.get("port", "")).split(","):
+        if port and not (port.isdecimal() and 0 < int(port) <= PORT_MAX):
+            raise DatabaseError(f"port {port} is none of 1 to {PORT_MAX}")
     mode = url.query.get("sslmode", SSL_MODES[0])
     if mode not in SSL_MODES:
         known = ", ".join(SSL_MODES)

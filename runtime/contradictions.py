@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Complaint = tuple[str, str]
 """(field, what is wrong with it): `CABRANK_<FIELD> <what>.` is a sentence."""
 
-_NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
+_NATS_SCHEMES = frozenset({"nats", "tls"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ROLES = ("rider", "driver", "operator")
 _DATABASES = ("sqlite", "postgresql", "postgres")
@@ -27,6 +27,7 @@ def first(settings: "Settings") -> Complaint | None:
         or _regions(settings)
         or _origins(settings)
         or _web_addresses(settings)
+        or _lives(settings)
         or _nats_identity(settings)
         or _oidc(settings)
         or _oidc_roles(settings)
@@ -37,7 +38,7 @@ def _nats_url(settings: "Settings") -> Complaint | None:
     # The URL itself is not told: it may hold a password.
     for number, url in enumerate(settings.nats_url.split(","), 1):
         if not _is_server(url):
-            shape = "of the form nats://HOST:PORT (or tls://, ws://, wss://)"
+            shape = "of the form nats://HOST:PORT (or tls://)"
             return "nats_url", f"is wrong: its server {number} is not {shape}"
     return None
 
@@ -112,6 +113,13 @@ def _web(url: str) -> SplitResult | None:
     return parts if is_web and has_port and is_clean else None
 
 
+def _lives(settings: "Settings") -> Complaint | None:
+    if settings.refresh_ttl_s < settings.access_ttl_s:
+        shorter = "is shorter than CABRANK_ACCESS_TTL_S: nobody could ever refresh"
+        return "refresh_ttl_s", shorter
+    return None
+
+
 def _nats_identity(settings: "Settings") -> Complaint | None:
     if settings.nats_nkey_seed_file and settings.nats_credentials_file:
         both = "and CABRANK_NATS_CREDENTIALS_FILE are both set; unset one of them"
@@ -138,16 +146,13 @@ def _oidc_roles(settings: "Settings") -> Complaint | None:
 def _oidc(settings: "Settings") -> Complaint | None:
     issuer = settings.oidc_issuer
     if not issuer:
-        if settings.oidc_audience:
-            return "oidc_audience", "is set, but not CABRANK_OIDC_ISSUER; set both"
+        for field in ("oidc_audience", "oidc_roles"):
+            if getattr(settings, field):
+                return field, "is set, but not CABRANK_OIDC_ISSUER; set both"
         return None
-    try:
-        parts = urlsplit(issuer)
-        host = parts.hostname
-    except ValueError:
-        return "oidc_issuer", f"is {issuer[:200]!r}, which is no URL"
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
-    if not host or not is_safe or parts.query or parts.fragment:
+    parts = _web(issuer)
+    is_safe = parts and (parts.scheme == "https" or parts.hostname in _LOOPBACK)
+    if parts is None or not is_safe or parts.query or parts.fragment:
         return "oidc_issuer", f"is {issuer[:200]!r}: an issuer is https://HOST/PATH"
     if not settings.oidc_audience.strip(", "):
         return "oidc_issuer", "is set, but not CABRANK_OIDC_AUDIENCE; set both"

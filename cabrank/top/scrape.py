@@ -31,9 +31,14 @@ def by_urls(urls: list[str]) -> Find:
     """
     targets = []
     for url in urls:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{url!r} is no URL of metrics, such as http://host:9000.")
+        wrong = f"{url!r} is no URL of metrics, such as http://host:9000."
+        try:
+            parts = urlsplit(url if "//" in url else f"http://{url}")
+            is_web = parts.scheme in ("http", "https") and parts.port != 0
+        except ValueError:
+            raise UsageError(wrong) from None
+        if not is_web or not parts.hostname:
+            raise UsageError(wrong)
         path = parts.path.rstrip("/") or "/metrics"
         address = f"{parts.scheme}://{parts.netloc}{path}"
         targets.append(Target(parts.netloc, "", address))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg.conninfo
 import pytest
+from cryptography import x509
 
 from tests.contract.cabrank.commands import run
 
@@ -157,3 +158,29 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) ->
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "file/secrets" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "münchen.example", "-a.example", "a..b", "x" * 64, "a." * 127]
+)
+def test_what_is_no_host_name_is_refused_in_a_sentence(
+    tmp_path: Path, name: str
+) -> None:
+    done = run("secrets", "secrets", "--name", name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "is no name of a host" in done.stderr
+    assert not (tmp_path / "secrets").exists()
+
+
+def test_any_host_name_or_address_gets_a_certificate(tmp_path: Path) -> None:
+    long = ".".join(["part-of-a-name"] * 6)
+    names = [long, "*.cab_rank.example", "192.0.2.1", "2001:db8::1"]
+    options = [part for name in names for part in ("--name", name)]
+    assert run("secrets", "secrets", *options, cwd=tmp_path).returncode == 0
+    pem = (tmp_path / "secrets" / "proxy.pem").read_bytes()
+    found = x509.load_pem_x509_certificate(pem)
+    told = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert told.value.get_values_for_type(x509.DNSName) == names[:2]
+    addresses = told.value.get_values_for_type(x509.IPAddress)
+    assert list(map(str, addresses)) == names[2:]

@@ -44,6 +44,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("dispatcher", "nats://"),
         ("persistence", "nats://here:port"),
         ("gateway", "nats://here:0"),
+        ("gateway", "ws://here:8080"),
         ("doctor", "nats://a:1,,nats://b:2"),
     ],
     "database_url": [
@@ -54,6 +55,10 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("persistence", "sqlite:///{nonsense}"),
         ("persistence", "postgresql://here:port/x"),
         ("persistence", "postgresql://here:99999/x"),
+        ("persistence", "postgresql://here/x?port=abc"),
+        ("migrate", "postgresql://here/x?host=a,b&port=1"),
+        ("migrate", "postgresql://here/x?port=99999"),
+        ("migrate", "sqlite:////dev/null"),
         ("persistence", "postgresql://here/x?sslmode=perhaps"),
         ("persistence", "postgresql://here/x?unheard=of"),
         ("persistence", "postgresql://here/x?sslrootcert=/nowhere/at/all"),
@@ -92,9 +97,13 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("gateway", "http://login.example"),
         ("persistence", "https://login.example/?x=1"),
         ("gateway", "https://[login"),
+        ("gateway", "https://login.example:port"),
+        ("gateway", "https://login.example/\there"),
     ],
     "oidc_audience": [("gateway", "cabrank")],
-    "oidc_roles": [("gateway", "desk"), ("gateway", "desk=king")],
+    "oidc_roles": [
+        *(("gateway", "desk"), ("gateway", "desk=king"), ("gateway", "desk=operator"))
+    ],
     "signing_key_file": [("persistence", MISSING), ("persistence", "{nonsense}")],
     "verify_keys_file": [("gateway", MISSING), ("gateway", "{nonsense}")],
     "nats_nkey_seed_file": [
@@ -115,6 +124,11 @@ TOGETHER: list[tuple[str, dict[str, str], list[str]]] = [
         "gateway",
         {"oidc_issuer": "https://login.example"},
         ["CABRANK_OIDC_ISSUER", "CABRANK_OIDC_AUDIENCE"],
+    ),
+    (
+        "persistence",
+        {"access_ttl_s": "900", "refresh_ttl_s": "60"},
+        ["CABRANK_REFRESH_TTL_S", "CABRANK_ACCESS_TTL_S"],
     ),
     (
         "gateway",

@@ -126,7 +126,7 @@ def test_a_metrics_address_may_leave_out_scheme_and_path() -> None:
     assert target.address == "https://a.example/m"
 
 
-@pytest.mark.parametrize("url", ["", "ftp://a", "http://"])
+@pytest.mark.parametrize("url", ["", "ftp://a", "http://", "http://[x", "a:port"])
 def test_what_is_no_address_is_told(url: str) -> None:
     with pytest.raises(UsageError, match="is no URL of metrics"):
         by_urls([url])
