@@ -167,15 +167,23 @@ class Batcher:
         """Refuse it undecided, in the open batch; so the fence guards that answer too.
 
         Returns:
-            False: not even that, the batch holds `REFUSED_MAX` answers already.
+            False: not even that. The batch holds `REFUSED_MAX` answers already, or an
+                earlier attempt may have been decided, or still come to be.
         """
+        if command.attempt > 1 or self._is_known(command.id):
+            return False
         batch = self._open(now_ms)
-        if len(batch.entries) >= REFUSED_MAX or command.id in self._undelivered:
+        if len(batch.entries) >= REFUSED_MAX:
             return False
         self._count(command, refusal.code)
         answer = Answer(command.id, command.attempt, refused=refusal)
         self._add(batch, Entry(reply, answer, fresh=True))
         return True
+
+    def _is_known(self, command_id: str) -> bool:
+        if command_id in self._undelivered:
+            return True
+        return self.engine.remembered(command_id) is not None
 
     def expire(self, now_ms: int) -> None:
         """Open a batch if trips are due to expire, or if members have come or gone

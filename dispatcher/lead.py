@@ -6,7 +6,7 @@ throws the engine away then, since it is ahead of the ledger. Must not decide.
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -77,8 +77,8 @@ class Lead:
         self._fence = Fence(bus, js, ledger, self._settled)
         self._in_flight: Batch | None = None
         self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
-        self._queue: deque[tuple[str, AnyCommand, str]] = deque()
-        """(reply subject, command, trace context)"""
+        self._queue: OrderedDict[str, tuple[str, AnyCommand, str]] = OrderedDict()
+        """Command id → (reply subject, its latest attempt, trace context)."""
         self._takes: list[RawSubscription] = []
         """Subscriptions that bring something to be done."""
         self._hears: list[RawSubscription] = []
@@ -210,11 +210,17 @@ class Lead:
     def _enqueue(
         self, reply: str, command: AnyCommand, now_ms: int, trace: str
     ) -> None:
+        """In order. A later attempt takes the place of the one that waits already."""
         region = self._ledger.region
-        if len(self._queue) < QUEUE_MAX:
-            self._queue.append((reply, command, trace))
+        waiting = self._queue.get(command.id)
+        if waiting is not None:
+            if command.attempt > waiting[1].attempt:
+                self._queue[command.id] = reply, command, trace
+        elif len(self._queue) < QUEUE_MAX:
+            self._queue[command.id] = reply, command, trace
             metrics.queue_commands.labels(region).set(len(self._queue))
         elif not self._batcher.refuse(reply, command, OVERLOADED, now_ms):
+            # Its gateway asks again, until the deadline.
             metrics.dropped.labels(region, "queue").inc()
 
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
@@ -269,12 +275,12 @@ class Lead:
             return
         now_ms = self._clock()
         while self._queue:
-            reply, command, trace = self._queue[0]
+            reply, command, trace = next(iter(self._queue.values()))
             if command.deadline_ms < now_ms:
                 metrics.dropped.labels(self._ledger.region, "late").inc()
             elif not self._take(reply, command, now_ms, trace):
                 break
-            self._queue.popleft()
+            self._queue.popitem(last=False)
         metrics.queue_commands.labels(self._ledger.region).set(len(self._queue))
 
     def _settled(self, fate: Fate) -> None:
@@ -327,7 +333,7 @@ class Lead:
         entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
         for entry in entries:
             entry.answer = _refused(entry.answer, refusal)
-        for reply, command, _ in self._queue:
+        for reply, command, _ in self._queue.values():
             if self._engine.remembered(command.id) is None:
                 answer = Answer(command.id, command.attempt, refused=refusal)
                 entries.append(Entry(reply, answer, fresh=True))

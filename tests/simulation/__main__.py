@@ -5,25 +5,28 @@ Exit status: 0, or 1 where a schedule broke a promise.
 """
 
 import argparse
+import functools
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.simulation import plan as plans
+from tests.simulation.plan import Plan
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import Verdict
 from tests.simulation.world import run
 
 CHUNK = 50
+Draw = Callable[[int], Plan]
 
 
-def _play(seeds: range) -> list[tuple[int, Verdict]]:
+def _play(draw: Draw, seeds: range) -> list[tuple[int, Verdict]]:
     """The failing ones."""
     found = []
     for seed in seeds:
-        verdict = run(plans.of(seed))
+        verdict = run(draw(seed))
         if verdict.violations:
             found.append((seed, verdict))
     return found
@@ -34,7 +37,7 @@ def _chunks(seeds: range) -> Iterator[range]:
         yield seeds[start : start + CHUNK]
 
 
-def _show(seed: int, verdict: Verdict) -> None:
+def _show(draw: Draw, seed: int, verdict: Verdict) -> None:
     print(f"\nseed {seed} (trace {verdict.trace}) breaks:", flush=True)
     for violation in verdict.violations[:10]:
         print(f"  {violation}")
@@ -44,13 +47,12 @@ def _show(seed: int, verdict: Verdict) -> None:
         return any(text.startswith(rule) for text in other.violations)
 
     print("shrinking", end="", flush=True)
-    small = shrink(
-        plans.of(seed), fails_alike, lambda _: print(".", end="", flush=True)
-    )
+    small = shrink(draw(seed), fails_alike, lambda _: print(".", end="", flush=True))
     print(f"\n  {small}")
     for violation in run(small).violations[:10]:
         print(f"  {violation}")
-    print(f"again: python -m tests.simulation --first {seed} --seeds 1", flush=True)
+    which = "--crowded " if draw is plans.crowded else ""
+    print(f"again: python -m tests.simulation {which}--first {seed} --seeds 1")
 
 
 def main() -> int:
@@ -58,19 +60,24 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3000, help="how many schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=0, help="processes; 0: one a core")
+    parser.add_argument(
+        "--crowded", action="store_true", help="with full queues and records"
+    )
     given = parser.parse_args()
+    draw = plans.crowded if given.crowded else plans.of
+    play = functools.partial(_play, draw)
     jobs = given.jobs or os.cpu_count()
     seeds = range(given.first, given.first + given.seeds)
     began_s = time.monotonic()
     done, failed = 0, 0
     with multiprocessing.Pool(jobs, maxtasksperchild=100) as pool:
         chunks = list(_chunks(seeds))
-        for chunk, found in zip(chunks, pool.imap(_play, chunks), strict=True):
+        for chunk, found in zip(chunks, pool.imap(play, chunks), strict=True):
             done += len(chunk)
             for seed, verdict in found:
                 failed += 1
                 if failed <= 5:
-                    _show(seed, verdict)
+                    _show(draw, seed, verdict)
             passed_s = time.monotonic() - began_s
             line = (
                 f"{done:,} of {len(seeds):,} schedules, {failed} broke a promise, "

@@ -10,8 +10,10 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.lead import QUEUE_MAX
 from dispatcher.limits import MISSED_BYTES_MAX
 from gateway.hub import SILENCE_S
+from schemas.events import EVENTS_PER_RECORD_MAX
 
 Kind = Literal[
     "kill dispatcher",
@@ -69,6 +71,25 @@ class Plan(Struct, frozen=True):
     clustered: bool
     missed_bytes_max: int = MISSED_BYTES_MAX
     """Whoever missed more is given the whole state instead."""
+    queue_max: int = QUEUE_MAX
+    events_per_record_max: int = EVENTS_PER_RECORD_MAX
+
+
+def crowded(seed: int) -> Plan:
+    """The seed's plan with more to do than its leader's records and queue can hold."""
+    rng = Random(f"crowded {seed}")
+    plan = of(seed)
+    slow = Fault(0.1, "slow disk", 0, 1.8)
+    return replace(
+        plan,
+        riders=8,
+        drivers=4,
+        calls=48,
+        faults=(slow, *plan.faults[: rng.randrange(3)]),
+        ring_events_max=200_000,
+        queue_max=rng.choice((1, 2, 4, 8)),
+        events_per_record_max=1,
+    )
 
 
 def of(seed: int) -> Plan:
@@ -128,6 +149,8 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, snapshots=False),
         replace(plan, clustered=False),
         replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
+        replace(plan, queue_max=QUEUE_MAX),
+        replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),
     ):
         if simpler != plan:
             yield simpler

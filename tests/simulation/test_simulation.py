@@ -60,6 +60,11 @@ def test_regions_handed_over_amid_faults_break_no_promise(seed: int) -> None:
     unbroken(replace(plan, dispatchers=3, faults=faults))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_more_commands_than_a_leader_can_hold_break_no_promise(seed: int) -> None:
+    unbroken(plans.crowded(seed))
+
+
 def test_a_quiet_schedule_answers_and_stores_what_it_was_asked() -> None:
     verdict = unbroken(QUIET)
     assert verdict.calls == QUIET.calls
@@ -157,6 +162,46 @@ FULL = [
 
 @pytest.mark.parametrize("plan", FULL)
 def test_what_was_refused_for_want_of_room_was_not_done(plan: Plan) -> None:
+    unbroken(plan)
+
+
+CROWDED = [
+    replace(
+        QUIET,
+        seed=5,
+        riders=8,
+        drivers=4,
+        operators=0,
+        gateways=1,
+        dispatchers=1,
+        calls=38,
+        faults=(Fault(0.1, "slow disk", 0, 1.8),),
+        snapshots=False,
+        queue_max=8,
+        events_per_record_max=1,
+    ),
+    replace(
+        QUIET,
+        seed=89,
+        riders=7,
+        drivers=4,
+        operators=0,
+        gateways=1,
+        calls=47,
+        faults=(
+            Fault(0.1, "slow disk", 0, 1.8),
+            Fault(0.1386, "cut gateway", 4, 0.3823),
+        ),
+        request_ttl_ms=300,
+        snapshots=False,
+        queue_max=4,
+        events_per_record_max=1,
+    ),
+]
+
+
+@pytest.mark.parametrize("plan", CROWDED)
+def test_what_was_refused_for_a_full_queue_was_not_done(plan: Plan) -> None:
     unbroken(plan)
 
 

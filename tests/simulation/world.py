@@ -16,6 +16,8 @@ from unittest import mock
 
 import structlog
 
+import dispatcher.batch
+import dispatcher.lead
 import dispatcher.region
 import dispatcher.ring
 import dispatcher.snapshotter
@@ -339,6 +341,8 @@ def _staged(world: World) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for module, values in (
             (dispatcher.region, region),
+            (dispatcher.lead, {"QUEUE_MAX": plan.queue_max}),
+            (dispatcher.batch, {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max}),
             (dispatcher.snapshotter, snapshotter),
             (gateway.edge, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
             (gateway.socket, {"time": clock}),

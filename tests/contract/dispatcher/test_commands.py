@@ -2,6 +2,10 @@
 
 import time
 
+import pytest
+from msgspec.structs import replace
+
+from dispatcher import batch, lead
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas import codec, subjects
@@ -254,3 +258,24 @@ async def test_a_request_that_nobody_takes_expires(
         assert await gateway.code(asked) is Code.TRIP_NOT_OPEN
     finally:
         await dispatcher.stop()
+
+
+async def test_a_full_queue_refuses_what_is_new_and_nothing_that_may_yet_be_done(
+    dispatcher: InProcess, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "EVENTS_PER_RECORD_MAX", 1)
+    monkeypatch.setattr(lead, "QUEUE_MAX", 1)
+    first, waits, new, old = (request(rider(number)) for number in range(4))
+    again = replace(waits, attempt=2)
+    later = replace(old, attempt=2)  # its first attempt may be on its way
+    gateway.send(first, waits, again, new, later)
+    for asked in (first, again):
+        await until(lambda asked=asked: gateway.answer_to(asked), "an answer")
+        answer = gateway.answer_to(asked)
+        assert answer is not None
+        assert answer.refused is None
+    refused = gateway.answer_to(new)
+    assert refused is not None
+    assert refused.refused == batch.OVERLOADED
+    assert gateway.answer_to(later) is None
+    await gateway.trip(replace(old, attempt=3))

@@ -1,6 +1,7 @@
 """The open batch: what is decided into one record, and what waits for the next."""
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher import batch as batches
 from dispatcher.batch import OVERLOADED, Batch, Batcher, Writer
@@ -266,6 +267,23 @@ def test_an_overload_is_refused_in_the_batch_too(clerk: Clerk) -> None:
     assert batch.entries[0].answer.refused == OVERLOADED
     assert batch.events == []
     assert clerk.engine.remembered(command.id) is None
+
+
+def test_a_later_attempt_is_not_refused_for_an_overload(clerk: Clerk) -> None:
+    again = replace(clerk.request(), attempt=2)  # the first may be on its way
+    assert not clerk.batcher.refuse(REPLY, again, OVERLOADED, NOON_MS)
+    assert clerk.batcher.empty
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_what_was_decided_is_not_refused_for_an_overload(
+    clerk: Clerk, is_stored: bool
+) -> None:
+    command = clerk.request()
+    clerk.take(command)
+    if is_stored:
+        clerk.deliver()
+    assert not clerk.batcher.refuse(REPLY, command, OVERLOADED, NOON_MS)
 
 
 def test_what_is_not_delivered_is_known(clerk: Clerk) -> None:
