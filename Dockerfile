@@ -1,15 +1,17 @@
 # One image for all services: `docker run cabrank gateway`, `dispatcher`, `persistence`,
 # `migrate`, or any other command of cabrank.
 #
-# Reproducible (docs/CONTAINERS.md): all times are SOURCE_DATE_EPOCH. A tag may move; name
-# the base by digest where that matters:
+# Reproducible (docs/CONTAINERS.md): all times are SOURCE_DATE_EPOCH. The image's own ones
+# too where the builder is told it as an argument, as compose.yaml does: it doesn't look for
+# the default here. A tag may move; name the base by digest where that matters:
 #   --build-arg CABRANK_PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:…
 # Where there is no package index to ask: deploy/image/wheels/README.md.
 ARG CABRANK_PYTHON_IMAGE=python:3.12.12-slim-bookworm
+ARG SOURCE_DATE_EPOCH=1767225600
 
 FROM ${CABRANK_PYTHON_IMAGE} AS build
 ARG PIP_NO_INDEX
-ARG SOURCE_DATE_EPOCH=1767225600
+ARG SOURCE_DATE_EPOCH
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore PIP_FIND_LINKS=/wheels PYTHONDONTWRITEBYTECODE=1
 RUN command -v strip >/dev/null || { apt-get -qq update \
@@ -65,7 +67,7 @@ RUN PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash
 # In a folder: the builder mounts things into the root of each RUN (/etc/hosts), and takes
 # them out again after it, which gives the folders there new times.
 FROM ${CABRANK_PYTHON_IMAGE} AS settled
-ARG SOURCE_DATE_EPOCH=1767225600
+ARG SOURCE_DATE_EPOCH
 COPY --from=root / /settled
 RUN --mount=type=bind,source=deploy/image,target=/image \
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} python3 -B /image/settle.py /settled

@@ -42,12 +42,15 @@ unpack() { # unpack OPTIONS... -- PACKAGES...
   for deb in "$archives"/*.deb; do dpkg -x "$deb" "$ROOT"; done
 }
 
-# Compose and buildx: Debian 12 has neither. Those of Debian 13 run on it (they need
-# libc6 2.34); its package list is kept apart from the machine's.
-plugins() {
+# The engine, compose and buildx. Debian 12 has neither of the last two, and its engine
+# writes the time of the build into an image whatever it is told (BuildKit before 0.11).
+# Those of Debian 13 run on it (they need libc6 2.34; its runc wants a newer one); its
+# package list is kept apart from the machine's.
+engine() {
   local to=$ENGINE_DIR/docker/cli-plugins private=$ENGINE_DIR/trixie mirror options deb
   mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list \
     /etc/apt/sources.list.d 2>/dev/null | grep -v snapshot | head -1 | tr -d ' ') || true
+  rm -rf "$private/debs"   # of an earlier version
   mkdir -p "$to" "$private/lists/partial" "$private/debs"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
     "${mirror:-http://deb.debian.org/debian} trixie main" >"$private/sources.list"
@@ -55,9 +58,10 @@ plugins() {
     -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts=/dev/null
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private")
   apt-get "${options[@]}" update >/dev/null
-  (cd "$private/debs" && apt-get "${options[@]}" download docker-compose docker-buildx >/dev/null)
-  for deb in "$private"/debs/*.deb; do dpkg -x "$deb" "$private/unpacked"; done
-  cp "$private"/unpacked/usr/libexec/docker/cli-plugins/* "$to/"
+  (cd "$private/debs" && apt-get "${options[@]}" download docker.io docker-cli containerd \
+    docker-compose docker-buildx >/dev/null)
+  for deb in "$private"/debs/*.deb; do dpkg -x "$deb" "$ROOT"; done
+  cp "$ROOT"/usr/libexec/docker/cli-plugins/* "$to/"
   echo '{}' >"$ENGINE_DIR/docker/config.json"
 }
 
@@ -72,18 +76,18 @@ python() {
 
 fetch() {
   local stamp
-  stamp=$ENGINE_DIR/fetched-$(cat "$REPOSITORY"/requirements{,-build}.lock |
-    sha256sum | cut -c1-16)
+  stamp=$ENGINE_DIR/fetched-$(cat "$REPOSITORY"/requirements{,-build}.lock \
+    "$HERE/engine.sh" | sha256sum | cut -c1-16)
   [ -e "$stamp" ] && return
   mkdir -p "$ROOT"
   apt-get -qq update >/dev/null || true   # an outdated list may do
-  unpack -- docker.io iptables
+  unpack -- runc iptables
   unpack -- haproxy
   unpack -- busybox-static
   command -v strip >/dev/null || unpack -- binutils
   ln -sf xtables-nft-multi "$ROOT/usr/sbin/iptables"
   ln -sf xtables-nft-multi "$ROOT/usr/sbin/ip6tables"
-  plugins
+  engine
   # docker build has no index to ask in there.
   "$(python)" -m pip --quiet --disable-pip-version-check download --require-hashes \
     --dest "$WHEELS" -r "$REPOSITORY/requirements.lock" \
@@ -159,7 +163,7 @@ unshare --net --mount --pid --fork --mount-proc true 2>/dev/null ||
 mkdir -p "$ENGINE_DIR"
 exec 9>"$ENGINE_DIR/lock"
 flock -w 600 9 || none "another run holds $ENGINE_DIR"
-export -f fetch unpack plugins python none say
+export -f fetch unpack engine python none say
 export HERE REPOSITORY ENGINE_DIR ROOT WHEELS
 timeout "$FETCH_MAX_S" bash -euo pipefail -c fetch ||
   none "its packages can't be fetched (Debian's Docker Engine, and wheels)"
