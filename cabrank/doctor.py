@@ -23,10 +23,12 @@ from nats.js.api import StreamInfo
 from cabrank import embedded, target
 from cabrank.datadir import DEFAULT, DataDir, nats_names
 from cabrank.errors import CabrankError
+from cabrank.ledgers import seed_of
 from cabrank.stack import REPLICAS_MAX
 from cabrank.target import Target
 from runtime import bus, durability, log, settings
 from schemas import streams
+from schemas.permissions import Service
 
 NATS_MIN = (2, 12)
 """What the streams ask of the server (DESIGN.md was measured on 2.15)."""
@@ -97,11 +99,15 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
             remedy = "turn it on in its configuration (jetstream {})"
             text = f"the server runs without it: {remedy}"
             return [*findings, Finding(Level.FAIL, "jetstream", text)]
-        findings += await _jetstream(connection)
-        held = await _ledgers(connection)
-        urls = monitor_url or settings.load().nats_monitoring_urls
-        findings.append(await _durability(found, connection, held, urls))
-        findings.append(copies(held, _replicas(found)))
+        async with connection.permitted():
+            findings += await _jetstream(connection)
+            held = await _ledgers(connection)
+            urls = monitor_url or settings.load().nats_monitoring_urls
+            findings.append(await _durability(found, connection, held, urls))
+            findings.append(copies(held, _replicas(found)))
+    except bus.ForbiddenError as error:
+        text = f"{error}: {seed_of(Service.OPERATOR)}"
+        findings.append(Finding(Level.FAIL, "permission", text))
     except (TimeoutError, nats.errors.Error) as error:
         text = f"does not answer ({error!r}): look into the server's log"
         findings.append(Finding(Level.FAIL, "jetstream", text))
@@ -117,8 +123,7 @@ def unconnected(error: Exception, where: str) -> str:
         remedy = "start it, or set CABRANK_NATS_URL"
         return f"nobody answers at {where}: {remedy}"
     if why.startswith(bus.REFUSED):
-        remedy = "set CABRANK_NATS_NKEY_SEED_FILE to the operator's seed"
-        return f"{where}: {why}: {remedy}"
+        return f"{where}: {why}: {seed_of(Service.OPERATOR)}"
     return f"{where}: {why}: see CABRANK_NATS_TLS_CA"
 
 
@@ -275,8 +280,8 @@ def _keys(found: Target) -> list[Finding]:
             findings.append(Finding(Level.FAIL, "keys", text))
         else:
             findings.append(Finding(Level.OK, "keys", str(path)))
-    if found.signing_key.is_file() and found.signing_key.stat().st_mode & 0o077:
-        text = f"others may read {found.signing_key}: chmod 600 it"
+    if found.signing_key.is_file() and found.signing_key.stat().st_mode & 0o007:
+        text = f"others may read {found.signing_key}: chmod o= it"
         findings[0] = Finding(Level.WARN, "keys", text)
     return findings
 

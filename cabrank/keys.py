@@ -41,7 +41,7 @@ def listing(data_dir: Path | None) -> list[Line]:
     Raises:
         UsageError: there is no key file, or it can't be used.
     """
-    found = target.find(data_dir)
+    found = target.key_files(data_dir)
     try:
         ring = KeyRing.load(found.signing_key)
     except KeyFileError as error:
@@ -58,7 +58,7 @@ def rotate(data_dir: Path | None, lead_s: float | None) -> str:
     Raises:
         UsageError: the key files can't be used.
     """
-    found = target.find(data_dir)
+    found = target.key_files(data_dir)
     lead_s = LEAD_S if lead_s is None else lead_s
     try:
         made = keys.rotate(found.signing_key, found.verify_keys, _now_ms(), lead_s)
@@ -77,7 +77,7 @@ def retire(data_dir: Path | None, kid: str | None, *, force: bool) -> list[str]:
     Raises:
         UsageError: there is no such key, it signs, or it is still needed.
     """
-    found = target.find(data_dir)
+    found = target.key_files(data_dir)
     now_ms = _now_ms()
 
     def wanted(ring: KeyRing) -> set[str]:
@@ -110,6 +110,9 @@ def retire(data_dir: Path | None, kid: str | None, *, force: bool) -> list[str]:
 
 def _note(found: target.Target, entry: Entry) -> None:
     """In the audit log; a database that is away keeps nobody from changing keys."""
+    if not found.database_url:
+        print("Not in the audit log: CABRANK_DATABASE_URL is not set.", file=sys.stderr)
+        return
 
     async def write() -> None:
         async with target.engine(found.database_url) as engine:

@@ -47,7 +47,8 @@ async def connected(
     """A connection as an operator, or as a service where an operator may not.
 
     Raises:
-        UnreachableError: nobody answers, or stops answering, or lets us in.
+        UnreachableError: nobody answers, or stops answering, or lets us in, or lets us
+            do what is done.
     """
     try:
         async with asyncio.timeout(SILENCE_MAX_S):
@@ -63,13 +64,21 @@ async def connected(
             "No NATS server answers: start it, or set CABRANK_NATS_URL."
         ) from None
     try:
-        yield bus
+        async with bus.permitted():
+            yield bus
+    except buses.ForbiddenError as error:
+        raise UnreachableError(f"{error}: {seed_of(service)}.") from None
     except UNREACHABLE as error:
         raise UnreachableError(
             f"The NATS server stopped answering ({error!r})."
         ) from None
     finally:
         await bus.close()
+
+
+def seed_of(service: Service) -> str:
+    """What to do about a subject that is forbidden."""
+    return f"set CABRANK_NATS_NKEY_SEED_FILE to the {service}'s seed"
 
 
 async def find(js: JetStreamContext) -> list[Ledger]:

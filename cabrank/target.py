@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -72,6 +72,19 @@ def find(data_dir: Path | None) -> Target:
         last.nats_url,
         directory,
     )
+
+
+def key_files(data_dir: Path | None) -> Target:
+    """As `find`, for what works on the key files alone: settings that name these are
+    enough, and `database_url` is empty where none is set.
+
+    Raises:
+        UsageError: as `find`.
+    """
+    is_named = settings.is_set("signing_key_file")
+    if data_dir is None and is_named and not settings.is_set("database_url"):
+        return replace(by_settings(settings.load()), database_url="")
+    return find(data_dir)
 
 
 @asynccontextmanager

@@ -1,14 +1,16 @@
 """Key rings in files: made, rotated, retired, and followed while they change.
 
-The private halves are in one PEM file, only its owner's to read; the public ones in a
-JWK Set (RFC 7517) for the gateways. Each file is replaced in one step; who changes them
-holds a lock on their directory.
+The private halves are in one PEM file, its owner's to read and its group's where that
+may already (services that run as another user); the public ones in a JWK Set (RFC 7517)
+for the gateways. Each file is replaced in one step; who changes them holds a lock on
+their directory.
 """
 
 import asyncio
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -25,6 +27,8 @@ __all__ = ["KeyFileError", "KeyRing", "LiveRing", "Signer", "ensure", "thumbprin
 
 log = structlog.get_logger()
 
+PRIVATE = 0o600
+PUBLIC = 0o644
 LOOK_S = 1.0
 """How often a worker looks for a changed ring: far below any lead of a new key."""
 
@@ -42,7 +46,7 @@ def ensure(signing_path: str | Path, jwks_path: str | Path) -> None:
     with _changing(signing, jwks):
         if not signing.exists():
             ring = KeyRing([RingKey(Signer(Ed25519PrivateKey.generate()), 0)])
-            _replace(signing, ring.pem().encode(), 0o600)
+            _replace(signing, ring.pem().encode(), PRIVATE)
         _publish(KeyRing.load(signing), jwks)
 
 
@@ -61,7 +65,7 @@ def rotate(
         ring = KeyRing([*KeyRing.load(signing).keys, made])
         # First the half that is trusted, then the half that signs.
         _publish(ring, jwks)
-        _replace(signing, ring.pem().encode(), 0o600)
+        _replace(signing, ring.pem().encode(), PRIVATE)
     return made
 
 
@@ -82,7 +86,7 @@ def retire(
         kids = wanted(ring)
         if kids:
             ring = KeyRing(key for key in ring.keys if key.signer.kid not in kids)
-            _replace(signing, ring.pem().encode(), 0o600)
+            _replace(signing, ring.pem().encode(), PRIVATE)
             _publish(ring, jwks, without=kids)
     return kids
 
@@ -160,11 +164,14 @@ def _publish(ring: KeyRing, path: Path, without: Collection[str] = ()) -> None:
     if kids <= {jwk.get("kid") for jwk in there} and len(own + others) == len(there):
         return
     text = msgspec.json.format(encode({"keys": own + others}), indent=2) + b"\n"
-    _replace(path, text, 0o644)
+    _replace(path, text, PUBLIC)
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
-    """The file, whole and on disk, in place of the one that was there."""
+    """The file, whole and on disk, in place of the one that was there, whose group may
+    read it if it could.
+    """
+    there = path.stat() if path.exists() else None
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     made = Path(name)
     try:
@@ -172,6 +179,9 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if there is not None and there.st_mode & ~mode & stat.S_IRGRP:
+            os.chown(made, -1, there.st_gid)
+            mode |= stat.S_IRGRP
         made.chmod(mode)
         made.replace(path)
     finally:

@@ -10,7 +10,8 @@ tests/contract/test_bus.py holds us to it. Must not know any subject.
 import asyncio
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import nats.errors
@@ -38,6 +39,7 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024
 
 UNREACHABLE = "NATS is unreachable"
 REFUSED = "NATS refused the authorization"
+FORBIDDEN = "NATS forbids a subject"
 REPEATED_AFTER_S = 30
 """What keeps a connection from being made is logged once, then again so often."""
 _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED (openssl-verify)
@@ -47,6 +49,10 @@ class ConnectError(nats.errors.Error):
     """No connection; the message is a sentence without its full stop, and says which
     it was: nobody there, a certificate, or who we are.
     """
+
+
+class ForbiddenError(ConnectError):
+    """Who we are may not publish or hear a subject; the message names it."""
 
 
 def trouble(error: BaseException) -> str:
@@ -62,7 +68,7 @@ def trouble(error: BaseException) -> str:
     if "authorization violation" in lower or "authentication" in lower:
         return REFUSED
     if "permissions violation" in lower:
-        return f"NATS forbids a subject: {text.removeprefix('nats: ')}"
+        return f"{FORBIDDEN}: {text.removeprefix('nats: ')}"
     if isinstance(error, OSError | TimeoutError | nats.errors.NoServersError):
         return f"{UNREACHABLE}: {text}"
     return text
@@ -113,6 +119,7 @@ class Bus(Client):
         self._broken: asyncio.Future[None] | None = None
         self._closing = False
         self._login: Login | None = None
+        self._on_forbidden: Callable[[str], None] | None = None
         self.cluster_size = 0
         """Servers that ours has told of, itself included; 0: it tells of none."""
         self._cluster_size_max = 0
@@ -148,6 +155,33 @@ class Bus(Client):
     def fail(self, error: BaseException) -> None:
         if not self.broken.done():
             self.broken.set_exception(error)
+
+    @asynccontextmanager
+    async def permitted(self) -> AsyncIterator[None]:
+        """What runs in it ends as soon as NATS forbids a subject: it would wait in vain
+        for an answer to what was never sent.
+
+        Raises:
+            ForbiddenError: so it is.
+        """
+        loop = asyncio.get_running_loop()
+        told: list[str] = []
+
+        def end(why: str) -> None:
+            told.append(why)
+            scope.reschedule(loop.time())
+
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._on_forbidden = end
+                try:
+                    yield
+                finally:
+                    self._on_forbidden = None
+        except TimeoutError:
+            if not told:
+                raise
+            raise ForbiddenError(told[0]) from None
 
     # ---- publishing ----------------------------------------------------------
 
@@ -321,6 +355,8 @@ class _Events:
 
     async def erred(self, error: Exception) -> None:
         self.trouble = trouble(error)
+        if self.trouble.startswith(FORBIDDEN) and self._bus._on_forbidden is not None:
+            self._bus._on_forbidden(self.trouble)
         now_s = asyncio.get_running_loop().time()
         if self.trouble != self._told or now_s - self._told_s > REPEATED_AFTER_S:
             self._told, self._told_s = self.trouble, now_s

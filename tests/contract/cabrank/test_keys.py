@@ -1,5 +1,7 @@
 """`cabrank keys`: on key files, whatever runs or doesn't."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,31 @@ def test_without_keys_it_says_so(shell: Shell, tmp_path: Path) -> None:
     )
     done = shell.run("keys", "rotate")
     assert_refused(done, saying="none.pem can't be read")
+
+
+def test_keys_rotate_with_nothing_but_the_key_files(
+    files: dict[str, str], shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that has a Kubernetes Secret in a folder, and no database."""
+    monkeypatch.delenv("CABRANK_DATABASE_URL")
+    monkeypatch.chdir(Path(files["CABRANK_SIGNING_KEY_FILE"]).parent)
+    done = shell.run("keys", "rotate")
+    assert (done.returncode, done.stdout.count("signs from")) == (0, 1)
+    assert done.stderr == "Not in the audit log: CABRANK_DATABASE_URL is not set.\n"
+    assert len(shell.said("keys", "list").splitlines()) == 2
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o640, 0o640), (0o644, 0o640)])
+def test_a_group_that_reads_the_key_reads_the_next_one_and_nobody_else_does(
+    files: dict[str, str], shell: Shell, before: int, after: int
+) -> None:
+    signing = Path(files["CABRANK_SIGNING_KEY_FILE"])
+    assert stat.S_IMODE(signing.stat().st_mode) == 0o600
+    shell.said("keys", "rotate")
+    assert stat.S_IMODE(signing.stat().st_mode) == 0o600
+    group = 10001 if os.geteuid() == 0 else os.getegid()
+    os.chown(signing, -1, group)
+    signing.chmod(before)
+    shell.said("keys", "rotate")
+    found = signing.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (after, group)
