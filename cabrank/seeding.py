@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, select
 
 from cabrank.errors import UsageError
 from dispatcher.batch import EVENTS_BYTES_MAX, Writer
+from dispatcher.errors import RecordError
 from dispatcher.follower import Follower
 from dispatcher.ledger import Ledger, last_record
 from persistence.models import TripEventRow, TripRow
@@ -152,6 +153,8 @@ async def seed(
             async for _, record in follower.records(ledger.born_seq, last):
                 events = record.events if record is not None else []
                 known |= {e.trip.id for e in events if isinstance(e, TripEvent)}
+        except RecordError as error:
+            raise UsageError(f"The ledger can't be taken up: {error}.") from None
         finally:
             follower.close()
     missing = [each for each in trips if each.trip.id not in known]

@@ -14,12 +14,13 @@ import structlog
 from msgspec import Struct
 
 from dispatcher import metrics
-from dispatcher.errors import LedgerGapError
+from dispatcher.errors import LedgerGapError, RecordError
+from dispatcher.fence import head_of
 from dispatcher.ledger import Ledger
 from runtime.bus import Bus
 from schemas import codec
 from schemas.events import seq_of
-from schemas.ledger import Record
+from schemas.ledger import RECORD_VERSION, Record, RecordHead
 
 log = structlog.get_logger()
 
@@ -128,10 +129,11 @@ class Follower:
         self, first: int, last: int
     ) -> AsyncIterator[tuple[Message, Record | None]]:
         """Records `first` to `last`, waiting for a server where there is none; None in
-        place of one that can't be read (counted and logged).
+        place of what is none of this ledger's (`decode`).
 
         Raises:
             LedgerGapError: the ledger no longer has `first`.
+            RecordError: one can't be read.
         """
         while first <= last:
             try:
@@ -152,21 +154,41 @@ class Follower:
             await asyncio.sleep(0)
 
     def decode(self, message: Message) -> Record | None:
-        """The record, unless it is not readable, of another ledger or misnumbered."""
+        """The record; None: what lies there is none that a leader of this ledger wrote
+        (counted and logged).
+
+        Raises:
+            RecordError: it is one, and newer than this program, or torn.
+        """
+        record: Record | None = None
+        head: RecordHead | None
         try:
-            record = codec.decode(message.payload, Record)
+            head = record = codec.decode(message.payload, Record)
+            why = "its events are misnumbered"
         except codec.CodecError as error:
+            head = head_of(message.payload)
             why = str(error)
-        else:
-            if record.n != message.seq or record.ledger != self._ledger.id:
-                why = f"it says {record.n} of ledger {record.ledger}"
-            elif not _is_numbered(record):
-                why = "its events are misnumbered"
-            else:
-                return record
+        if head is not None and self._is_own(head, message.seq):
+            name = f"record {message.seq} of {self._ledger.stream}"
+            if head.v > RECORD_VERSION:
+                msg = (
+                    f"{name} has format {head.v}, this program reads up to "
+                    f"{RECORD_VERSION}: start the newer version"
+                )
+                raise RecordError(msg)
+            if record is None or not _is_numbered(record):
+                msg = f"{name} can't be read: {why}"
+                raise RecordError(msg)
+            return record
+        if head is not None:
+            why = f"it says {head.n} of ledger {head.ledger}"
         metrics.bad_records.labels(self._ledger.region).inc()
         log.error("bad record", region=self._ledger.region, n=message.seq, why=why)
         return None
+
+    def _is_own(self, head: RecordHead, seq: int) -> bool:
+        """The fence lets a leader write no record but the one of the next number."""
+        return head.ledger == self._ledger.id and head.n == seq
 
 
 def _is_numbered(record: Record) -> bool:

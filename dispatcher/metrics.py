@@ -75,7 +75,12 @@ step_downs = Counter(
 )
 bad_records = Counter(
     "cabrank_dispatcher_bad_records",
-    "Ledger records skipped: not readable, of another ledger, or misnumbered",
+    "Messages in the ledger skipped, since no leader of this ledger wrote them",
+    ["region"],
+)
+stands_aside = Gauge(
+    "cabrank_dispatcher_stands_aside",
+    "1 where this process does not follow the region: it can't read a record",
     ["region"],
 )
 ledger_records = Gauge(
@@ -143,11 +148,11 @@ def begin(region: str) -> None:
         counter.labels(region)
     for why in ("deposed", "full", "unknown", "resigned", "unsent"):
         step_downs.labels(region, why)
-    for gauge in (leads, lag_records, queue_commands):
+    for gauge in (leads, lag_records, queue_commands, stands_aside):
         gauge.labels(region).set(0)
 
 
 def end(region: str) -> None:
     """This process has nothing to do with the region any more."""
-    for gauge in (leads, lag_records, queue_commands, epoch):
+    for gauge in (leads, lag_records, queue_commands, stands_aside, epoch):
         gauge.remove(region)

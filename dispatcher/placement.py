@@ -116,8 +116,11 @@ class Placement:
         return None
 
     def _member(self) -> Member:
-        ready = tuple(n for n, r in self._regions.items() if r.missing is None)
-        return Member(self._instance, self._serves, ready, self._leaving)
+        regions = self._regions.items()
+        ready = tuple(name for name, region in regions if region.missing is None)
+        aside = {name for name, region in regions if region.stands_aside}
+        serves = tuple(name for name in self._serves if name not in aside)
+        return Member(self._instance, serves, ready, self._leaving)
 
     def _beat(self, now_s: float) -> None:
         self._said = self._member()
@@ -178,6 +181,8 @@ class Placement:
                 self._begin(name)
             return
         region = self._regions[name]
+        if region.stands_aside:
+            return  # until this process ends: /readyz tells it
         # Whom we took over from is there by its heartbeats, for seconds, and may hang
         # or be dead: only who was heard since can take the region back.
         since_s = region.led_since_s

@@ -21,6 +21,7 @@ from dispatcher import ledger as ledgers
 from dispatcher import metrics, retention, snapshots, survey
 from dispatcher.batch import Writer
 from dispatcher.engine import Limits
+from dispatcher.errors import RecordError
 from dispatcher.fence import Fate, Fence
 from dispatcher.follower import POLL_S, Follower
 from dispatcher.full import Refuser
@@ -34,7 +35,7 @@ from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas.codec import encode
-from schemas.ledger import Record
+from schemas.ledger import RECORD_VERSION, Record
 
 log = structlog.get_logger()
 
@@ -81,6 +82,8 @@ class Region:
         """Monotonic: when the latest lead began."""
         self.missing: str | None = "ledger not read"
         """None: ready (leads, or stands by without lag)."""
+        self.stands_aside = False
+        """It can't read the ledger, and waits for its end (`_stand_aside`)."""
         self._ledger: Ledger
         self._store: SnapshotStore
         self._snapshotter: Snapshotter
@@ -139,8 +142,20 @@ class Region:
         )
         try:
             await self._go_round()
+        except RecordError as error:
+            await self._stand_aside(str(error))
         finally:
             self._follower.close()
+
+    async def _stand_aside(self, why: str) -> None:
+        """What was acknowledged is in a record that this program can't read: neither
+        follow nor lead without it. Another version leads, now or when it is started.
+        """
+        self.stands_aside = True
+        self.missing = why
+        metrics.stands_aside.labels(self.name).set(1)
+        log.error("stands aside", region=self.name, why=why)
+        await self._resigned.wait()
 
     async def _go_round(self) -> None:
         rebuilt = False
@@ -226,7 +241,8 @@ class Region:
             log.info("another leads", region=self.name, fate=fate.value)
             return None
         self._replica.apply(
-            n, Record(1, self._ledger.id, n, n, self._instance, stamp_ms, [])
+            n,
+            Record(RECORD_VERSION, self._ledger.id, n, n, self._instance, stamp_ms, []),
         )
         return writer
 

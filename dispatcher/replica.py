@@ -55,6 +55,7 @@ class Replica:
 
         Raises:
             LedgerGapError: records that are needed are gone.
+            RecordError: one of them can't be read.
         """
         self.recent.clear()
         loaded = await self._store.load(self._limits)
@@ -99,6 +100,7 @@ class Replica:
 
         Raises:
             LedgerGapError: it is another, so that one is gone.
+            RecordError: it can't be read.
         """
         if message.seq != self.n + 1:
             msg = f"record {self.n + 1} of {self._ledger.stream} is gone"
@@ -106,7 +108,7 @@ class Replica:
         self.apply(message.seq, self._follower.decode(message))
 
     def apply(self, n: int, record: Record | None) -> None:
-        """Record `n`; None: one that can't be read."""
+        """Record `n`; None: none of this ledger's, and without effect."""
         self.n = n
         if record is None:
             return

@@ -10,7 +10,9 @@ RECORD_BYTES_MAX = 512 * 1024
 
 
 class RecordHead(Struct, frozen=True):
-    """As much of a record as tells whose it is."""
+    """As much of a record as tells whose it is. A record of any version begins so: an
+    older program must see that it is one, and can't read it.
+    """
 
     v: int
     """`RECORD_VERSION` of the writer."""

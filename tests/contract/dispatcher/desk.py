@@ -207,11 +207,13 @@ class InProcess:
 class Process:
     """A dispatcher in a process of its own."""
 
-    def __init__(self, url: str, log: Path, **settings: str) -> None:
+    def __init__(
+        self, url: str, log: Path, program: str = PROGRAM, **settings: str
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-c", program],
                 env={**os.environ, "CABRANK_NATS_URL": url, **settings},
                 stderr=out,
             )
