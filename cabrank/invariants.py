@@ -6,6 +6,8 @@ tables are not used, so that a mistake there shows here.
 
 from msgspec import Struct
 
+from cabrank import shown
+from cabrank.shown import Fact, Seen
 from schemas.accounts import AuditRow
 from schemas.codec import decode
 from schemas.trips import DRIVING, TERMINAL, Status, Trip
@@ -29,30 +31,12 @@ class Violation(Struct, frozen=True):
     message: str
 
 
-class Fact(Struct):
-    """What is known of one version of one trip. `seq`: None until an event told it."""
-
-    trip: Trip
-    seq: int | None = None
-
-
 class _Session(Struct):
     user: str
     cursor: int
     last_seq: int = -1
     promised: dict[str, int] = {}
     """Versions that `welcome.trips` named and the missed events must lead up to."""
-
-
-class _Seen(Struct):
-    """One user's knowledge over all sessions."""
-
-    versions: dict[str, int] = {}
-    """The last version of each trip that frames led up to without a gap."""
-    highest: dict[str, int] = {}
-    """The highest version of each trip that an event or snapshot showed."""
-    complete_to: int = -1
-    """State as of this seq was told as a whole (`recovered` false)."""
 
 
 class Checker:
@@ -66,8 +50,7 @@ class Checker:
         self.violation_count = 0
         self._facts: dict[str, dict[int, Fact]] = {}
         self._sessions: dict[str, _Session] = {}
-        self._seen: dict[str, _Seen] = {}
-        self._answered: dict[tuple[str, int], str] = {}
+        self._seen: dict[str, Seen] = {}
         self._in_history: set[str] = set()
 
     def violate(self, rule: str, message: str) -> None:
@@ -78,12 +61,21 @@ class Checker:
     # ---- what clients receive ------------------------------------------------
 
     def welcome(
-        self, user: str, session: str, seq: int, trips: list[Trip], *, recovered: bool
+        self,
+        user: str,
+        session: str,
+        seq: int,
+        trips: list[Trip],
+        *,
+        recovered: bool,
+        drives: bool = False,
     ) -> None:
         """A session starts. Where `recovered`, the missed events follow, up to `seq`;
-        else `trips` is all there is.
+        else `trips` is all there is. Who `drives` gets a list of what is open.
         """
-        seen = self._seen.setdefault(user, _Seen())
+        seen = self._seen.setdefault(user, Seen())
+        if drives and not seen.rested:
+            seen.listed_to = max(seq, seen.listed_to or 0)
         state = _Session(user, seq)
         self._sessions[session] = state
         if len(trips) > 1:
@@ -97,11 +89,18 @@ class Checker:
         seen.complete_to = max(seen.complete_to, seq)
         seen.versions = {trip.id: trip.version for trip in trips}
         for trip in trips:
-            self._raise_highest(seen, trip)
+            self._tell(seen, trip)
+
+    def rests(self, user: str) -> None:
+        """A driver is about to go offline; from now on nobody knows what they hear."""
+        seen = self._seen.setdefault(user, Seen())
+        seen.rested, seen.listed_to = True, None
 
     def feed(self, session: str, seq: int, kind: str, trip: str) -> None:
         """`trip.requested` or `trip.taken` of a trip that isn't the user's."""
-        self._number(self._sessions[session], seq, f"{kind} of trip {trip}")
+        state = self._sessions[session]
+        self._number(state, seq, f"{kind} of trip {trip}")
+        self._seen[state.user].feed.append(seq)
 
     def event(self, session: str, seq: int, kind: str, trip: Trip) -> None:
         """A participant's frame."""
@@ -120,7 +119,7 @@ class Checker:
         if kind != _kind_of(trip):
             self.violate("event type", f"{what} shows status {trip.status.value}")
         seen.versions[trip.id] = trip.version
-        self._raise_highest(seen, trip)
+        seen.shown.setdefault(trip.id, set()).add(trip.version)
         if kind == "trip.released" and state.user != trip.rider.id:
             del seen.versions[trip.id]
 
@@ -136,18 +135,21 @@ class Checker:
                 f"{trip.version} from {seen.versions[trip.id]}",
             )
         seen.versions[trip.id] = trip.version
-        self._raise_highest(seen, trip)
+        self._tell(seen, trip)
 
     def answer(self, user: str, command: str, trip: Trip) -> None:
         """A transition was answered with `trip`."""
         self._learn(trip)
-        self._answered.setdefault((trip.id, trip.version), command)
         if command == "trip.accept" and (trip.driver is None or trip.driver.id != user):
             self.violate(
                 "one driver",
                 f"driver {user} was told that trip {trip.id} is theirs, it names "
                 f"{trip.driver and trip.driver.id}",
             )
+
+    def stored(self, trip: Trip, seq: int) -> None:
+        """A version that somebody knows of who was told by nobody."""
+        self._learn(trip, seq)
 
     def _number(self, state: _Session, seq: int, what: str) -> None:
         if seq == state.last_seq:
@@ -198,8 +200,8 @@ class Checker:
             fact.seq = seq
 
     @staticmethod
-    def _raise_highest(seen: _Seen, trip: Trip) -> None:
-        seen.highest[trip.id] = max(trip.version, seen.highest.get(trip.id, 0))
+    def _tell(seen: Seen, trip: Trip) -> None:
+        seen.told_to[trip.id] = max(trip.version, seen.told_to.get(trip.id, 0))
 
     # ---- what the database says ----------------------------------------------
 
@@ -247,36 +249,20 @@ class Checker:
         return next(iter(self._facts[trip].values())).trip.rider.id
 
     def unseen(self) -> list[str]:
-        """Answered moves that a participant has not been shown, as sentences."""
-        missing = []
-        for (trip_id, version), command in self._answered.items():
-            fact = self._facts[trip_id][version]
-            for user in self._audience(trip_id, version):
-                seen = self._seen.get(user)
-                if seen is None or seen.highest.get(trip_id, 0) >= version:
-                    continue
-                if fact.seq is not None and fact.seq <= seen.complete_to:
-                    continue
-                missing.append(
-                    f"{command} of trip {trip_id} (version {version}) was answered, "
-                    f"user {user} was not shown it"
-                )
-        return missing
-
-    def _audience(self, trip_id: str, version: int) -> set[str]:
-        """Rider, driver before and driver after."""
-        facts = self._facts[trip_id]
-        users = set(facts[version].trip.participants())
-        if version - 1 in facts:
-            users |= set(facts[version - 1].trip.participants())
-        return users
+        """What anybody was answered or shown, or an audit row says, and one whom it
+        concerns was not shown, as sentences.
+        """
+        return [
+            *shown.unseen(self._facts, self._seen),
+            *shown.unfed(self._facts, self._seen),
+        ]
 
     def finish(self, *, history_expected: bool = True) -> list[Violation]:
         """All violations, those included that only the whole shows."""
         for state in self._sessions.values():
             self._kept_nothing_back(state)
         for sentence in self.unseen():
-            self.violate("answered is seen", sentence)
+            self.violate("all is shown", sentence)
         for trip_id, versions in self._facts.items():
             self._check_moves(trip_id, versions)
             if history_expected and trip_id not in self._in_history:

@@ -98,6 +98,7 @@ class Simulation:
             duration_s = time.monotonic() - started
             await self._all_seen()
             await self._check_history()
+            await self._all_seen()
         finally:
             for agent in self.agents:
                 agent.client.stop()
@@ -202,7 +203,7 @@ class Simulation:
                 )
 
     async def _all_seen(self) -> None:
-        """Wait until everybody is back and has been shown all that was answered."""
+        """Wait until everybody is back and has been shown all that is known of."""
         ends_at = time.monotonic() + UNSEEN_MAX_S
         while time.monotonic() < ends_at:
             away = sum(not agent.client.connected for agent in self.agents)

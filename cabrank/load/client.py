@@ -224,6 +224,8 @@ class Client:
         self, kind: str, data: dict[str, object], then: Then = _nothing
     ) -> Outcome:
         """Send a command, and again until its outcome is known."""
+        if kind == "driver.offline":
+            self._watch.checker.rests(self._id)
         while True:
             await self._welcomed.wait()
             call = self._call(kind, data)
@@ -319,6 +321,7 @@ class Client:
             welcome.seq,
             welcome.trips,
             recovered=welcome.recovered,
+            drives=self._driver,
         )
         if not welcome.recovered:
             self._since = welcome.seq

@@ -87,17 +87,19 @@ def show_simulation(
 
 
 def show_history(calls: int, undecided: int) -> None:
-    text = f"history: {calls} calls, an order that explains their answers looked for"
+    text = f"history: {calls} calls, an order that explains their answers looked for; "
     if undecided:
-        text += f"; given up for {undecided} trips or users"
+        text += f"UNDECIDED, given up, for {undecided} trips or users"
+    else:
+        text += "none was given up"
     out().print(text, markup=False)
 
 
 def show_violations(violations: list[Violation], count: int) -> None:
-    """Losses are violations of "answered is seen" and of "history equals answers"."""
+    """Losses are violations of "all is shown" and of "history equals answers"."""
     console = out()
     by_rule = Counter(violation.rule for violation in violations)
-    losses = by_rule["answered is seen"] + by_rule["history equals answers"]
+    losses = by_rule["all is shown"] + by_rule["history equals answers"]
     console.print(f"losses {losses} · broken invariants {count}", markup=False)
     for violation in violations[:SHOWN_MAX]:
         console.print(f"  {violation.rule}: {violation.message}", markup=False)

@@ -34,6 +34,7 @@ def chaos(kinds: list[Kind], seed: int, *options: str) -> dict[str, Any]:
     assert {each["fault"] for each in found["faults"]} == set(kinds)
     assert all(each["whole_s"] is not None for each in found["faults"])
     assert found["violations"] == []
+    assert found["undecided"] == 0
     assert re.search(r"[1-9][0-9,]* messages: equal$", found["verified"])
     assert found["trips"] > 10
     return found

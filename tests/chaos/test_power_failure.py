@@ -78,11 +78,14 @@ async def traced(directory: Path, *, sync_always: bool) -> AsyncIterator[Traced]
 
 
 def told_too_early(trace: list[str], trip: str) -> list[str]:
-    """What was sent about a trip while its record was not on disk."""
+    """What was sent about a trip while its record was not on disk. An fsync takes along
+    what was written before it began.
+    """
     written: set[str] = set()
     is_safe = False
     early = []
-    under_way: dict[str, tuple[str, str]] = {}
+    under_way: dict[str, tuple[str, str, bool]] = {}
+    """Thread → call, file, and whether the record was in it as the call began."""
     for line in trace:
         if begun := STARTED.match(line):
             thread, call, file, rest = begun.groups()
@@ -93,18 +96,31 @@ def told_too_early(trace: list[str], trip: str) -> list[str]:
             if call not in {"fsync", "fdatasync"} and trip not in rest:
                 continue
             if rest.endswith(UNFINISHED):
-                under_way[thread] = (call, file)
+                under_way[thread] = (call, file, file in written)
                 continue
+            holds = file in written
         elif (resumed := RESUMED.match(line)) and resumed.group(1) in under_way:
-            call, file = under_way.pop(resumed.group(1))
+            call, file, holds = under_way.pop(resumed.group(1))
         else:
             continue
         if call in {"fsync", "fdatasync"}:
-            is_safe = is_safe or file in written
+            is_safe = is_safe or holds
         elif file.endswith(".blk"):
             written.add(file)
     assert written, f"no record of {trip} was written"
     return early
+
+
+def test_an_fsync_that_began_before_the_write_makes_nothing_safe() -> None:
+    trace = [
+        "1 fsync(7</d/1.blk> <unfinished ...>",
+        '2 pwrite64(7</d/1.blk>, "trip-1", 6, 0) = 6',
+        "1 <... fsync resumed>) = 0",
+        '2 write(9<socket:[5]>, "trip-1", 6) = 6',
+        "1 fsync(7</d/1.blk>) = 0",
+        '2 write(9<socket:[5]>, "trip-1", 6) = 6',
+    ]
+    assert told_too_early(trace, "trip-1") == [trace[3]]
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")

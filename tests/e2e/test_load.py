@@ -23,6 +23,7 @@ async def test_simulation_signs_its_people_up_and_finds_nothing_broken(
     done = await run("simulate", *size, "--url", stack.url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 7" in done.stdout
+    assert "none was given up" in done.stdout
     assert "losses 0" in done.stdout
     assert "COMPLETED" in done.stdout
 

@@ -223,6 +223,7 @@ class Client:
             welcome.seq,
             welcome.trips,
             recovered=welcome.recovered,
+            drives=self.role is Role.DRIVER,
         )
         if not welcome.recovered:
             self._since = welcome.seq
@@ -316,6 +317,8 @@ class Client:
 
     def _ask(self, kind: str, trip: str | None) -> None:
         self._refs += 1
+        if kind == "driver.offline":
+            self._world.watch.checker.rests(self.id)
         data: dict[str, object] = {}
         key = None
         if kind == "trip.request":

@@ -15,13 +15,14 @@ from dispatcher.batch import Batch, Batcher, Writer
 from dispatcher.engine import Engine, Limits
 from dispatcher.fence import Fate, Fence
 from dispatcher.lead import Lead
+from dispatcher.publisher import Publisher
 from dispatcher.region import Region
 from dispatcher.ring import Kept, Ring
 from dispatcher.snapshots import Head, SnapshotStore
 from persistence.pull import Delivery
 from schemas.codec import decode
 from schemas.commands import AnyCommand
-from schemas.events import TripEvent
+from schemas.events import Event, TripEvent
 
 
 class Fenceless(Fence):
@@ -154,7 +155,13 @@ def _forgets_ended(ring: Ring, user: str, since: int) -> list[Kept] | None:
     return [k for k in missed if decode(k.encoded, TripEvent).trip.id not in ended]
 
 
+def _expires_silently(publisher: Publisher, event: Event, payload: bytes) -> bool:
+    is_expiry = type(event) is TripEvent and event.type == "trip.expired"
+    return is_expiry or _publish(publisher, event, payload)
+
+
 _missed = Ring.missed
+_publish = Publisher._event
 Patch = tuple[Any, dict[str, Any]]
 MUTANTS: dict[str, list[Patch]] = {
     "fence off": [
@@ -170,6 +177,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "no epoch record": [(dispatcher.region, {"Region": Epochless})],
     "replay from the wrong record": [(dispatcher.region, {"SnapshotStore": Skipping})],
     "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
+    "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
     "two records in flight": [
         (dispatcher.region, {"Lead": TwoAtOnce}),
         (dispatcher.lead, {"Fence": Pipelined}),

@@ -8,6 +8,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
+from cabrank import linear
 from tests.simulation import plan as plans
 from tests.simulation.mutants import mutated
 from tests.simulation.plan import Fault, Plan
@@ -69,6 +70,13 @@ def test_a_quiet_schedule_answers_and_stores_what_it_was_asked() -> None:
     verdict = unbroken(QUIET)
     assert verdict.calls == QUIET.calls
     assert verdict.records > QUIET.calls / 2
+
+
+def test_a_search_that_was_given_up_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linear, "STATES_MAX", 3)
+    assert any("given up" in violation for violation in run(QUIET).violations)
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -1,7 +1,7 @@
 """What is to be true when a schedule is over: for clients, ledger and database."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from cabrank.history import History
 from cabrank.invariants import Checker
 from schemas.codec import decode
-from schemas.events import DriverEvent, TripEvent, seq_of
+from schemas.events import DriverEvent, Event, TripEvent, seq_of
 from schemas.ledger import Record
 from schemas.trips import Role, Status, Trip
 
@@ -50,6 +50,9 @@ class Watch:
             return False
         if world.server.stream.consumer.pending:
             return False
+        for event in _events(world):
+            if isinstance(event, TripEvent):
+                self.checker.stored(event.trip, event.seq)
         return not self.checker.unseen() and not _open_lists(world)
 
     def judge(self, world: "World") -> Verdict:
@@ -74,6 +77,9 @@ class Watch:
                 self.checker.history(decode(audit[-1].data, Trip), audit)
         for violation in (*self.checker.finish(), *self.history.check()):
             violations.append(f"{violation.rule}: {violation.message}")
+        if self.history.undecided:
+            text = f"{self.history.undecided} searches for an order were given up"
+            violations.append(f"some order explains it: {text}")
         violations += _open_lists(world)
         return Verdict(
             violations=violations,
@@ -118,6 +124,12 @@ def _database(world: "World", records: list[Record], violations: list[str]) -> N
     violations += [f"dead letter: {let.error}" for let in world.database.letters]
 
 
+def _events(world: "World") -> Iterator[Event]:
+    """All that the ledger holds."""
+    for payload in world.server.stream.records:
+        yield from decode(payload, Record).events
+
+
 def _open_lists(world: "World") -> list[str]:
     """What drivers think is up for grabs and isn't, and what they don't know of. Not
     of those who were offline: they learn of it when they come back.
@@ -125,15 +137,14 @@ def _open_lists(world: "World") -> list[str]:
     newest: dict[str, Trip] = {}
     were_offline = set()
     gave_back: dict[str, set[str]] = {}
-    for payload in world.server.stream.records:
-        for event in decode(payload, Record).events:
-            if isinstance(event, DriverEvent):
-                were_offline.add(event.driver)
-            elif isinstance(event, TripEvent):
-                newest[event.trip.id] = event.trip
-                gave_back.setdefault(event.trip.id, set())
-                if event.type == "trip.released":
-                    gave_back[event.trip.id].add(event.by)
+    for event in _events(world):
+        if isinstance(event, DriverEvent):
+            were_offline.add(event.driver)
+        elif isinstance(event, TripEvent):
+            newest[event.trip.id] = event.trip
+            gave_back.setdefault(event.trip.id, set())
+            if event.type == "trip.released":
+                gave_back[event.trip.id].add(event.by)
     is_open = {trip.id for trip in newest.values() if trip.status is Status.REQUESTED}
     wrong = []
     for client in world.clients:

@@ -277,7 +277,7 @@ def test_session_that_could_not_be_recovered_starts_from_its_snapshot() -> None:
     assert broken(checker) == set()
 
 
-# ---- what was answered is seen -------------------------------------------------
+# ---- what was answered is shown ------------------------------------------------
 
 
 def test_answered_move_that_the_other_side_never_saw_is_seen() -> None:
@@ -289,7 +289,7 @@ def test_answered_move_that_the_other_side_never_saw_is_seen() -> None:
     checker.answer("driver", "trip.accept", life()[1])
     assert len(checker.unseen()) == 1
     assert "user rider" in checker.unseen()[0]
-    assert "answered is seen" in broken(checker)
+    assert "all is shown" in broken(checker)
 
 
 def test_answered_release_must_reach_the_driver_who_gave_the_trip_back() -> None:
