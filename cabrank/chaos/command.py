@@ -19,7 +19,7 @@ import uvloop
 from cabrank.chaos import disk, network, output, system
 from cabrank.chaos.database import Database, Postgres, Sqlite, has_account, programs
 from cabrank.chaos.network import Network
-from cabrank.chaos.plan import CLUSTER_KINDS, Kind
+from cabrank.chaos.plan import CLUSTER_KINDS, FULL_KINDS, Kind
 from cabrank.chaos.run import Chaos, Order, Outcome
 from cabrank.errors import UsageError
 from cabrank.load import LoadError
@@ -172,7 +172,9 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     ] = Choice.AUTO,
     mounts: Annotated[
         bool,
-        typer.Option(help="Put ledger and database on small disks (needs root)."),
+        typer.Option(
+            help="Put ledger and database on small disks, if any is to be full (root)."
+        ),
     ] = True,
     work_dir: Annotated[
         Path | None,
@@ -187,11 +189,13 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
     if pairs is None:
         pairs = PAIRS if count is None else 0.0
+    # Small, and in memory, where an fsync costs nothing: only for what needs them.
+    wants_small_disks = nats_servers == 1 and not FULL_KINDS.isdisjoint(only or Kind)
     # First of all: what is started from now on lives in it.
     laid, no_network = _network(nats_servers)
     with contextlib.ExitStack() as stack:
         data_dir, base, own_disks = stack.enter_context(
-            _places(work_dir, database, mounts=mounts and nats_servers == 1)
+            _places(work_dir, database, mounts=mounts and wants_small_disks)
         )
         kinds = _kinds(only, nats_servers, base, no_network, own_disks=own_disks)
         if no_network is not None:

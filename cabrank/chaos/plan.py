@@ -38,6 +38,7 @@ class Kind(StrEnum):
     LEDGER_FULL = "ledger-full"
 
 
+FULL_KINDS = frozenset({Kind.LEDGER_FULL, Kind.DATABASE_FULL})
 CLUSTER_KINDS = frozenset(
     {Kind.KILL_LEDGER_LEADER, Kind.HANG_LEDGER_LEADER, Kind.CUT_LEDGER_LEADER}
 )
