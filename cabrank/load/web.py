@@ -17,7 +17,8 @@ from cabrank.load.wire import base_url
 from schemas.codec import encode
 
 TIMEOUT_S = 10
-CONNECTIONS_MAX = 4
+CONNECTIONS_MAX = 16
+"""A question about the past waits for what is being written, some 50 ms under load."""
 
 
 class Response(Struct):
