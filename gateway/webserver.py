@@ -26,7 +26,8 @@ GRACE_S = 8
 
 
 HEAD_BYTES_MAX = 64 * 1024
-"""What bodies may have as well; common servers take 8 to 64 KiB."""
+"""Of a head, and again of trailers and chunk extensions: what bodies may have as well;
+common servers take 8 to 64 KiB."""
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"Connection: close\r\nContent-Length: 0\r\n\r\n"
@@ -41,8 +42,9 @@ class HttpConnection(HttpToolsProtocol):
         self.due_slot = 0
         self._edge = edge
         self._in_request = False
-        self._head_bytes = 0
-        """Since the last request's end; llhttp itself has no limit."""
+        self._loose_bytes = 0
+        """Of heads, trailers and chunk extensions since the last body data, or the last
+        request's end; llhttp itself has no limit."""
 
     def _give_s(self, seconds: float) -> None:
         self._edge.wheel.schedule(self, time.monotonic() + seconds)
@@ -59,23 +61,42 @@ class HttpConnection(HttpToolsProtocol):
         if not self._in_request and self.due_slot == 0:
             # The first bytes of a further request; the first one's time is running.
             self._give_s(self._edge.limits.http_head_s)
-        self._head_bytes += len(data)
+        self._loose_bytes += len(data)
         super().data_received(data)
-        if not self._in_request and self._head_bytes > HEAD_BYTES_MAX:
-            self.transport.write(HEAD_TOO_LARGE)
+        if self._loose_bytes > HEAD_BYTES_MAX:
+            if not self._is_answering():
+                self.transport.write(HEAD_TOO_LARGE)
             self.transport.close()
+
+    def _is_answering(self) -> bool:
+        """Whether what came too long has its answer, or another's is under way."""
+        cycle = self.cycle
+        if self._in_request:
+            return cycle.response_started
+        return cycle is not None and not cycle.response_complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers are dropped: among the headers, as uvicorn has it, one could say who
+        sends it, past what a proxy says (RFC 9110 section 6.5.1).
+        """
+        if not self._in_request:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_request = True
-        self._head_bytes = 0
+        self._loose_bytes = 0
         self._give_s(self._edge.limits.http_body_s)
         super().on_headers_complete()
         if self._edge.draining and self.cycle is not None:
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        self._loose_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_request = False
-        self._head_bytes = 0
+        self._loose_bytes = 0
         self._edge.wheel.cancel(self)
         super().on_message_complete()
 

@@ -68,6 +68,63 @@ async def test_heads_of_many_requests_on_one_connection_do_not_add_up(
             assert answer.status_code == 200
 
 
+# ---- trailers ----------------------------------------------------------------
+
+CHUNKED = (
+    b"POST /api/tokens HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\n{}\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [(b"0\r\n", b"a: bcd\r\n"), (b"0\r\na: ", b"bcdefgh"), (b"1;", b"a=b;")],
+    ids=["trailers", "one trailer", "a chunk extension"],
+)
+async def test_what_surrounds_a_body_is_bounded_as_a_head_is(
+    world: World, start: bytes, more: bytes
+) -> None:
+    await world.start(http_body_s=3600)
+    one = await RawSocket.tcp(port_of(world))
+    one.send(CHUNKED + start)
+    answer = asyncio.ensure_future(one.reader.read())
+
+    def flood() -> bool:
+        one.send(more * 1000)
+        return answer.done()
+
+    await until(flood, "the end of the connection", limit_s=30)
+    with contextlib.suppress(ConnectionError):  # a reset may overtake the answer
+        assert (await answer).startswith(b"HTTP/1.1 431 ")
+    one.abort()
+
+
+async def test_the_framing_of_many_chunks_does_not_add_up(world: World) -> None:
+    await world.start()
+    one = await RawSocket.tcp(port_of(world))
+    # Over what one read may bring (uvloop: 256 KiB).
+    one.send(CHUNKED + (b"1;" + b"x" * 100 + b"\r\n \r\n") * 4000)
+    one.send(b"0\r\nA: trailer\r\n\r\n")
+    async with asyncio.timeout(30):
+        head = await one.reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 422 "), head  # read whole, and nothing in it
+    one.abort()
+
+
+async def test_a_trailer_is_no_header(world: World) -> None:
+    await world.start()
+    token = world.tokens.issue(RIDER)
+    one = await RawSocket.tcp(port_of(world))
+    one.send(
+        b"GET /api/me HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\nAuthorization: Bearer " + token.encode() + b"\r\n\r\n"
+    )
+    async with asyncio.timeout(10):
+        head = await one.reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 "), head
+    one.abort()
+
+
 # ---- frames ------------------------------------------------------------------
 
 
