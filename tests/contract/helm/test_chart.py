@@ -44,6 +44,7 @@ LOCKED: dict[str, Any] = {
     "imagePullSecrets": [{"name": "registry"}],
     "ingress": {"enabled": True, "className": "haproxy", "tlsSecret": "city-tls"},
     "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {
         "clientsFrom": [{"namespaceSelector": {"matchLabels": {"edge": "yes"}}}],
         "natsTo": [{"podSelector": {"matchLabels": {"app": "nats"}}}],
@@ -66,7 +67,7 @@ BARE: dict[str, Any] = {
     "serviceAccount": {"create": False},
 }
 WAYS = {"default": {}, "scaled": SCALED, "locked": LOCKED, "bare": BARE}
-CUSTOM = {"ScaledObject", "PodMonitor"}
+CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule"}
 """Kinds that aren't Kubernetes' own: looked at by tests of their own."""
 
 
@@ -249,15 +250,17 @@ def test_persistence_scales_by_what_waits_in_each_ledger(
     assert not of_kind(rendered["default"], "ScaledObject")
 
 
-def test_monitoring_finds_all_three_services(
+def test_new_users_are_of_a_region_that_is_served(
     rendered: dict[str, list[Manifest]],
 ) -> None:
-    (monitor,) = of_kind(rendered["locked"], "PodMonitor").values()
-    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-    assert (endpoint["port"], endpoint["path"]) == ("ops", "/metrics")
-    wanted = monitor["spec"]["selector"]["matchLabels"].items()
-    for doc in of_kind(rendered["locked"], "Deployment").values():
-        assert wanted <= doc["spec"]["template"]["metadata"]["labels"].items()
+    """Persistence's sign-ups, and a gateway's users of an outside issuer."""
+    for way in WAYS:
+        regions = {name: environ(pod) for name, pod in pods(rendered[way])}
+        served = settings.load(
+            {"CABRANK_REGIONS": regions["dispatcher"]["CABRANK_REGIONS"]}
+        ).region_list()
+        for name in ("gateway", "persistence"):
+            assert regions[name]["CABRANK_REGION"] in served, (way, name)
 
 
 def test_dispatchers_alone_ask_whether_nats_syncs_every_write(

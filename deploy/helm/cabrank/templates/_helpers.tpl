@@ -66,6 +66,9 @@ capabilities:
 {{- if $values.secrets.natsCa.name }}
 - {name: CABRANK_NATS_TLS_CA, value: /etc/cabrank/nats-ca/{{ $values.secrets.natsCa.key }}}
 {{- end }}
+{{- if ne $component "dispatcher" }}
+- {name: CABRANK_REGION, value: {{ first $values.regions | quote }}}
+{{- end }}
 {{- if eq $component "gateway" }}
 - {name: CABRANK_PORT, value: "8000"}
 - {name: CABRANK_OPS_PORT, value: "9000"}
@@ -80,7 +83,6 @@ capabilities:
 {{- end }}
 {{- end }}
 {{- if eq $component "persistence" }}
-- {name: CABRANK_REGION, value: {{ first $values.regions | quote }}}
 - {name: CABRANK_DATABASE_URL_FILE, value: /etc/cabrank/database/{{ $values.secrets.database.key }}}
 - {name: CABRANK_SIGNING_KEY_FILE, value: /etc/cabrank/signing/{{ $values.secrets.signingKey.key }}}
 - {name: CABRANK_VERIFY_KEYS_FILE, value: /etc/cabrank/verify/{{ $values.secrets.verifyKeys.key }}}
