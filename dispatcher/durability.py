@@ -1,5 +1,6 @@
 """Keeps asking the servers that hold our ledgers whether they sync every write: an
-answer that one of them can lose is none. Must not stop a lead; it tells, by readiness.
+answer that one of them can lose is none; and what room they have, for Prometheus. Must
+not stop a lead; it tells, by readiness.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from dispatcher import metrics
 from dispatcher.ledger import UNREACHABLE
 from runtime import durability
 from runtime.bus import Bus
@@ -60,6 +62,10 @@ class Watch:
                 log.warning("no monitoring endpoint", url=url, error=str(error))
             else:
                 self._told[server.name] = server
+                metrics.nats_store_bytes.labels(server.name).set(server.store_bytes)
+                metrics.nats_store_bytes_max.labels(server.name).set(
+                    server.store_bytes_max
+                )
         try:
             holders = await self._holders()
         except UNREACHABLE as error:

@@ -97,6 +97,16 @@ ledger_bytes_max = Gauge(
 ledger_last_record = Gauge(
     "cabrank_dispatcher_ledger_last_record", "Sequence of the last record", ["region"]
 )
+nats_store_bytes = Gauge(
+    "cabrank_dispatcher_nats_store_bytes",
+    "Bytes that a NATS server of CABRANK_NATS_MONITORING_URLS has on disk",
+    ["server"],
+)
+nats_store_bytes_max = Gauge(
+    "cabrank_dispatcher_nats_store_bytes_max",
+    "Bytes that it may have there (max_file_store): past them it takes no write",
+    ["server"],
+)
 unwritten_records = Gauge(
     "cabrank_dispatcher_unwritten_records",
     "Ledger records from the first that persistence has not acknowledged on",

@@ -1,4 +1,5 @@
-"""Whether a nats-server syncs every write, as only its monitoring endpoint tells.
+"""Whether a nats-server syncs every write, and what room it has, as only its monitoring
+endpoint tells.
 
 A client isn't told: neither INFO nor the JetStream API has it (nats-server 2.15). Asks
 and compares; what follows from that is the caller's.
@@ -23,6 +24,11 @@ class Synced(Struct, frozen=True):
     always: bool
     every_s: float
     """Where not always: how much a power failure may take of what was answered."""
+    store_bytes: int = 0
+    store_bytes_max: int = 0
+    """What JetStream has on disk, and may have: past it no write is taken. Where its
+    configuration has no max_file_store: 3/4 of what was free as the server started.
+    """
 
     def __str__(self) -> str:
         how = "every write" if self.always else f"only every {self.every_s:.0f} s"
@@ -48,10 +54,12 @@ def ask(url: str) -> Synced:
         config = said["jetstream"].get("config", {})
         name = str(said["server_name"])
         every_s = float(config.get("sync_interval", 0)) / 1e9
+        held = int(said["jetstream"].get("stats", {}).get("storage", 0))
+        room = int(config.get("max_storage", 0))
     except (KeyError, TypeError, AttributeError):
         msg = f"{url!r} is no nats-server's"
         raise ValueError(msg) from None
-    return Synced(name, bool(config.get("sync_always")), every_s)
+    return Synced(name, bool(config.get("sync_always")), every_s, held, room)
 
 
 def holders(stream: StreamInfo, connected_to: str) -> set[str]:

@@ -27,6 +27,10 @@ pytestmark = pytest.mark.timeout(300)  # the first also starts the system and it
 
 LIMIT_S = 60
 DASHBOARDS = ROOT / "deploy" / "observe" / "grafana" / "dashboards"
+NEEDS_MONITORING = "CabrankNatsStoreFills"
+"""`cabrank up`'s own NATS servers have no monitoring endpoint; those of compose.yaml
+have, and tests/containers/test_profiles.py asks there.
+"""
 COMPARISON = re.compile(r" (?:[<>]=?|==|!=) [0-9.]+\Z")
 
 
@@ -71,7 +75,11 @@ def test_every_query_of_the_dashboards_and_alerts_finds_data(
     headers = bearer(worked.people("rider", 1)[0])
     alerts = prometheus.alerts()
     assert len(alerts) > 20
-    left_sides = [COMPARISON.sub("", alert["query"]) for alert in alerts]
+    left_sides = [
+        COMPARISON.sub("", alert["query"])
+        for alert in alerts
+        if alert["name"] != NEEDS_MONITORING
+    ]
     queries = dashboard_queries() + left_sides
     missing = {
         query.replace("$region", ".*").replace("$__rate_interval", "5m")

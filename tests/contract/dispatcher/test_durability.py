@@ -7,7 +7,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from cabrank import ports
 from tests.contract.dispatcher.conftest import Start
@@ -17,6 +19,7 @@ from tests.support.nats import NatsServer
 from tests.support.waiting import until_is
 
 LIMIT_S = 30
+ROOM = "max_file_store: 1000000000"
 
 
 @pytest.fixture
@@ -62,6 +65,25 @@ async def test_it_is_ready_beside_a_server_that_syncs_every_write(
     port = ports.free()
     start(CABRANK_OPS_PORT=str(port), CABRANK_NATS_MONITORING_URLS=monitor)
     assert await settled(port) == "ready"
+
+
+async def test_it_tells_how_full_the_server_s_store_is(
+    monitor: str, nats_server: NatsServer, start: Start
+) -> None:
+    restart(nats_server, lambda text: text.replace("always", f"always, {ROOM}"))
+    port = ports.free()
+    start(CABRANK_OPS_PORT=str(port), CABRANK_NATS_MONITORING_URLS=monitor)
+    assert await settled(port) == "ready"
+    url = f"http://127.0.0.1:{port}/metrics"
+    page = (await asyncio.to_thread(httpx.get, url, trust_env=False)).text
+    told = {
+        sample.name.removeprefix("cabrank_dispatcher_nats_store_bytes"): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name.startswith("cabrank_dispatcher_nats_store_bytes")
+    }
+    assert told["_max"] == 1e9
+    assert 0 <= told[""] < 1e9
 
 
 async def test_it_says_what_to_do_beside_one_that_does_not(
