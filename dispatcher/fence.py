@@ -30,10 +30,16 @@ GIVE_UP_S = 10.0
 
 WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 """nats-server errors.json: JSStreamWrongLastSequenceErrF, …ConstantErr (R3)."""
-NO_SPACE = frozenset({10023, 10047})
-"""JSInsufficientResourcesErr, JSStorageResourcesExceededErr."""
+NO_SPACE = frozenset({10002, 10023, 10047})
+"""JSAccountResourcesExceededErr, JSInsufficientResourcesErr and
+JSStorageResourcesExceededErr: a quota of the account or the server. A cluster looks at
+it before it looks at the sequence (2.15.1, tried), so it says so to the deposed too,
+and of a record that is stored already.
+"""
 STORE_FAILED = 10077
-"""JSStreamStoreFailedF, whose text tells `maximum bytes exceeded` from worse."""
+"""JSStreamStoreFailedF, whose text tells `maximum bytes exceeded`, said after a look at
+the sequence, from worse.
+"""
 
 
 class Fate(Enum):
@@ -57,9 +63,7 @@ class _Ack(Struct):
 
 
 def _is_full(error: _AckError) -> bool:
-    return error.err_code in NO_SPACE or (
-        error.err_code == STORE_FAILED and "maximum" in error.description
-    )
+    return error.err_code == STORE_FAILED and "maximum" in error.description
 
 
 class Fence:
@@ -85,6 +89,8 @@ class Fence:
         self._payload = b""
         self._reply = ""
         self._headers = b""
+        self._unheard = 0
+        """How often it was sent without a word of what became of that."""
         self._began_s = 0.0
         self._retry_s = 0.0
         self._reading: asyncio.Task[None] | None = None
@@ -104,11 +110,13 @@ class Fence:
             b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n" % expected
         )
         self._began_s = self._loop.time()
+        self._unheard = 0
         self._send()
 
     def _send(self) -> None:
         # The same bytes with the same expectation: stored at most once.
         self._retry_s = self._loop.time() + ACK_TIMEOUT_S
+        self._unheard += 1
         self._bus.send(self._ledger.subject, self._payload, self._reply, self._headers)
 
     def again(self) -> None:
@@ -148,6 +156,7 @@ class Fence:
         if not self._n or not subject.endswith(b".%d" % self._n):
             return  # of an earlier try of a record that has its verdict
         if is_no_responders(headers):
+            self._unheard -= 1
             self._retry_s = self._loop.time() + RETRY_S
             return
         try:
@@ -161,6 +170,9 @@ class Fence:
             self._settle(Fate.FULL)
         elif ack.error.err_code in WRONG_LAST_SEQUENCE:
             self._read_back()
+        elif ack.error.err_code in NO_SPACE:
+            self._unheard -= 1
+            self._read_back(is_full=True)
         else:
             log.warning(
                 "the ledger refused a record",
@@ -171,10 +183,12 @@ class Fence:
             )
             self._retry_s = self._loop.time() + RETRY_S
 
-    def _read_back(self) -> None:
-        """Refused: by somebody else's record, or by our own whose answer was lost?"""
+    def _read_back(self, *, is_full: bool = False) -> None:
+        """Refused: by somebody else's record, or by our own whose answer was lost? Or,
+        where there is neither, since it `is_full`.
+        """
         if self._reading is None:
-            self._reading = asyncio.create_task(self._compare(self._n))
+            self._reading = asyncio.create_task(self._compare(self._n, is_full=is_full))
             self._reading.add_done_callback(self._compared)
 
     def _compared(self, task: asyncio.Task[None]) -> None:
@@ -182,14 +196,17 @@ class Fence:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._bus.fail(error)
 
-    async def _compare(self, n: int) -> None:
+    async def _compare(self, n: int, *, is_full: bool) -> None:
         try:
             last = await last_record(self._js, self._ledger)
         except UNREACHABLE:
-            last = None
+            is_full, last = False, None
         if self._n != n:
             return
         if last is None or last[0] <= self._expected:
+            if is_full and not self._unheard:
+                self._settle(Fate.FULL)
+                return
             # Not there, not refused by a successor: R3 with a write under way.
             self._retry_s = self._loop.time() + RETRY_S
             return

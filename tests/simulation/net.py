@@ -23,6 +23,7 @@ LEDGER_SUBJECT = "ledger.main"
 _EXPECTED = re.compile(rb"Expected-Last-Subject-Sequence: (\d+)")
 TICK_S = 1e-7
 """Between two messages of a connection: the loop keeps no order of equal times."""
+QUOTA = b'{"error":{"err_code":10002,"description":"limits exceeded"}}'
 NO_RESPONDERS = b"NATS/1.0 503\r\n\r\n"
 
 
@@ -130,7 +131,10 @@ class Server:
     def _store(self, payload: bytes, reply: str, expected: int | None) -> None:
         if not self.is_up:
             return
-        answer = self.stream.append(payload, expected)
+        if self.is_clustered and self.stream.is_full:
+            answer = QUOTA  # looked at first, before the sequence
+        else:
+            answer = self.stream.append(payload, expected)
         if self.is_clustered and self.rng.random() < 0.5:
             answer = answer.replace(b"10071", b"10164")
         if self.acks_to_lose:

@@ -17,11 +17,28 @@ from cabrank.datadir import nats_url
 SERVER = Path(sys.executable).with_name("nats-server")
 
 
+QUOTA_BYTES = 300_000
+ACCOUNTS = f"""
+accounts {{
+  ALL {{ jetstream: enabled, users: [{{user: all, password: all}}] }}
+  SMALL {{
+    jetstream {{ max_file: {QUOTA_BYTES} }}
+    users: [{{user: small, password: small}}]
+  }}
+}}
+no_auth_user: all
+"""
+"""Who comes without a name may take all; `small` has a quota."""
 LANES_MAX = 4
 PORTS_FIRST, PORTS_A_LANE = 10_000, 2_500
 """Below those of `cabrank up`, and with it below the ephemeral ones (cabrank/ports.py).
 Each of pytest-xdist's workers has a part of its own: a port that was found free is used
 only a moment later."""
+
+
+def small(urls: str) -> str:
+    """The same servers, with the account that has a quota."""
+    return urls.replace("nats://", "nats://small:small@")
 
 
 def _ports() -> Iterator[int]:
@@ -42,13 +59,18 @@ def free_port() -> int:
 class NatsServer:
     """Durable as in production: `sync_interval: always`. Restartable on its port."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, more: str = "", *, stored_bytes_max: int = 0
+    ) -> None:
+        """`more`: of its configuration. `stored_bytes_max` 0: what the disk has."""
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self.config = directory / "nats.conf"
+        limit = f", max_file_store: {stored_bytes_max}" if stored_bytes_max else ""
         self.config.write_text(
             f"host: 127.0.0.1\nport: {self.port}\n"
-            f'jetstream {{ store_dir: "{directory}/store", sync_interval: always }}\n'
+            f'jetstream {{ store_dir: "{directory}/store", sync_interval: always'
+            f"{limit} }}\n{more}"
         )
         self.log = directory / "nats.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -81,8 +103,10 @@ class NatsServer:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[NatsServer]:
-    server = NatsServer(directory)
+def running(
+    directory: Path, more: str = "", *, stored_bytes_max: int = 0
+) -> Iterator[NatsServer]:
+    server = NatsServer(directory, more, stored_bytes_max=stored_bytes_max)
     server.start()
     try:
         yield server
@@ -93,7 +117,7 @@ def running(directory: Path) -> Iterator[NatsServer]:
 class NatsCluster:
     """Three servers, as `cabrank up --nats-servers 3` configures them."""
 
-    def __init__(self, directory: Path, size: int = 3) -> None:
+    def __init__(self, directory: Path, size: int = 3, more: str = "") -> None:
         self.first_port = ports.free(count=embedded.ports_of(size))
         self.url = nats_url(self.first_port, size)
         self._directory = directory
@@ -101,7 +125,7 @@ class NatsCluster:
         texts = embedded.cluster(self.first_port, self._stores)
         self._files = [directory / f"nats-{k}.conf" for k in range(1, size + 1)]
         for file, text in zip(self._files, texts, strict=True):
-            file.write_text(text)
+            file.write_text(text + more)
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, number: int) -> None:
@@ -130,9 +154,9 @@ class NatsCluster:
 
 
 @contextlib.contextmanager
-def cluster(directory: Path) -> Iterator[NatsCluster]:
+def cluster(directory: Path, more: str = "") -> Iterator[NatsCluster]:
     """Running; whether JetStream has its leader yet is the caller's to find out."""
-    servers = NatsCluster(directory)
+    servers = NatsCluster(directory, more=more)
     servers.start_all()
     try:
         yield servers

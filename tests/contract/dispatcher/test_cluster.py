@@ -25,7 +25,7 @@ LIMIT_S = 40
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
-    with nats.cluster(tmp_path_factory.mktemp("cluster")) as servers:
+    with nats.cluster(tmp_path_factory.mktemp("cluster"), nats.ACCOUNTS) as servers:
         yield servers
 
 
@@ -161,6 +161,26 @@ async def test_a_full_ledger_on_a_cluster_says_so(bus: Bus) -> None:
     assert await pen.write(n, "x" * 400) is Fate.FULL
     js = bus.jetstream(timeout=2)
     assert (await state_of(js, pen.ledger)).last_seq == n - 1
+
+
+async def test_a_full_account_on_a_cluster_deposes_nobody_and_denies_nothing(
+    servers: NatsCluster,
+) -> None:
+    """The server says that it is full before it looks at the sequence."""
+    bus = await buses.connect(nats.small(servers.url), "small")
+    ledger = await opened(bus, "main", 3)
+    pen, late = Pen(bus, ledger), Pen(bus, ledger)
+    late._writer = Writer(ledger.id, 1, "other")
+    padding = "x" * 20_000
+    n = 1
+    while await pen.write(n, padding) is Fate.STORED:
+        n += 1
+    assert await pen.write(n, padding) is Fate.FULL
+    assert await late.write(n - 1, padding) is Fate.DEPOSED
+    assert await pen.write(n - 1, padding) is Fate.STORED  # its answer was lost
+    js = bus.jetstream(timeout=2)
+    assert (await state_of(js, ledger)).last_seq == n - 1
+    await bus.close()
 
 
 async def state_of(js: JetStreamContext, ledger: Ledger) -> StreamState:

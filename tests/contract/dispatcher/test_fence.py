@@ -4,6 +4,7 @@ and answers nothing.
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from nats.js import JetStreamContext
@@ -11,6 +12,7 @@ from nats.js import JetStreamContext
 from dispatcher.batch import Writer
 from dispatcher.fence import Fate, Fence
 from dispatcher.ledger import Ledger, open_ledger
+from runtime import bus as buses
 from runtime.bus import Bus
 from schemas import codec
 from schemas.commands import SyncUser
@@ -25,6 +27,7 @@ from tests.contract.dispatcher.desk import (
     request,
     rider,
 )
+from tests.support import nats
 from tests.support.nats import NatsServer
 from tests.support.waiting import until
 
@@ -131,6 +134,25 @@ async def test_a_full_ledger_says_so_and_stores_nothing(pen: Pen, book: Book) ->
         n += 1
     assert pen.fates[-1] is Fate.FULL
     assert await book.last() == n - 1
+
+
+@pytest.mark.parametrize("quota", ["account", "server"])
+async def test_a_used_up_quota_says_so_and_stores_nothing(
+    tmp_path: Path, quota: str
+) -> None:
+    limit = nats.QUOTA_BYTES if quota == "server" else 0
+    with nats.running(tmp_path, nats.ACCOUNTS, stored_bytes_max=limit) as server:
+        url = nats.small(server.url) if quota == "account" else server.url
+        bus = await buses.connect(url, "test")
+        js = bus.jetstream()
+        ledger = await open_ledger(js, "main", bytes_max=-1, replicas=1)
+        pen = Pen(bus, js, ledger)
+        n = 1
+        while await pen.write(n, b'"' + b"x" * 20_000 + b'"') is Fate.STORED:
+            n += 1
+        assert pen.fates[-1] is Fate.FULL
+        assert (await js.stream_info(ledger.stream)).state.last_seq == n - 1
+        await bus.close()
 
 
 async def test_a_record_written_while_the_server_is_away_is_stored_once_it_is_back(
