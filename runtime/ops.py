@@ -1,21 +1,32 @@
-"""/healthz, /readyz and /metrics of a process that has no HTTP port of its own."""
+"""/healthz, /readyz and /metrics on a port of their own, for probes and scrapes.
 
+Whoever reaches the port may be silent, slow or many: nobody waits for them. Must not
+ask anything of the event loop: a process that only waits is alive.
+"""
+
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any, cast
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
 from runtime.settings import Settings, SettingsError, variable
 
+SILENT_S = 5
+"""Until a connection that neither says nor takes anything is closed; probes give up
+earlier (Kubernetes: after 1 s, deploy/image/healthy: 2 s)."""
+CONNECTIONS_MAX = 16
+"""A scrape or two, probes, a `cabrank top`. A head may hold 6 MiB (http.client: 100
+headers of 64 KiB), and the smallest container has some 250 MiB to spare."""
+WAITING_MAX = 128
+"""To be accepted, which takes no time: the kernel's queue, as somaxconn was of old."""
+
 Readiness = Callable[[], str | None]
-"""None: ready; else what is missing, in a few words. Called from another thread."""
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
+"""None: ready; else what is missing, in a few words. Called from other threads."""
 
 
 class Health:
@@ -25,16 +36,54 @@ class Health:
         self.readiness: Readiness = lambda: "it is starting"
 
 
-def serve(settings: Settings) -> Health:
-    """Serve on `ops_port`, if there is one, in a daemon thread until the process ends.
-    To be called before anything is waited for: who waits is alive.
+class _Handler(WSGIRequestHandler):
+    timeout = SILENT_S
 
-    Raises:
-        SettingsError: the port is taken, or the host is no address of this machine.
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class OpsServer(ThreadingMixIn, WSGIServer):
+    """A thread for each connection. One too many ends the oldest: a probe has its
+    answer within milliseconds, and who stays longer is in its way.
     """
-    health = Health()
-    if not settings.ops_port:
-        return health
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = WAITING_MAX
+
+    def __init__(self, *given: Any) -> None:
+        self._guard = threading.Lock()
+        self._open: dict[socket.socket, None] = {}
+        """Oldest first."""
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            if len(self._open) >= CONNECTIONS_MAX:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                _end(oldest)
+            self._open[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """It was too slow, went away, or was ended: nothing that we could do."""
+
+
+def _end(connection: socket.socket) -> None:
+    """Its thread, which closes it, finds the end."""
+    with contextlib.suppress(OSError):  # the other side was faster
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def listen(host: str, port: int, health: Health) -> OpsServer:
+    """Raises: OSError, ValueError: the port is taken, or the host is not ours."""
     metrics = make_wsgi_app()
 
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -51,10 +100,21 @@ def serve(settings: Settings) -> Health:
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [body.encode() + b"\n"]
 
+    return make_server(host, port, app, OpsServer, _Handler)
+
+
+def serve(settings: Settings) -> Health:
+    """Serve on `ops_port`, if there is one, in a daemon thread until the process ends.
+    To be called before anything is waited for: who waits is alive.
+
+    Raises:
+        SettingsError: the port is taken, or the host is no address of this machine.
+    """
+    health = Health()
+    if not settings.ops_port:
+        return health
     try:
-        server = make_server(
-            settings.host, settings.ops_port, app, handler_class=_Quiet
-        )
+        server = listen(settings.host, settings.ops_port, health)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         where = f"{settings.host[:80]}:{settings.ops_port}"
