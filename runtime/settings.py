@@ -61,8 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=65535,
-            description="port of /healthz, /readyz and /metrics of the dispatcher and "
-            "of persistence; 0: none (a gateway has them on its own port as well)",
+            description="port of /healthz, /readyz and /metrics; 0: none. A gateway "
+            "has the first two on its own port as well, /metrics only where this is 0",
         ),
     ] = 0
     connections_per_user_max: Annotated[
@@ -265,6 +265,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="least severe level that is logged"),
     ] = "info"
+
+    def serves_metrics_to_all(self) -> bool:
+        """Whether a gateway does so on the port of its clients: where an operator chose
+        no other. `cabrank up` chooses one for itself alone, and hands sockets down.
+        """
+        return not self.ops_port or bool(self.listen_fds)
 
     def region_list(self) -> list[str]:
         return [name.strip() for name in self.regions.split(",") if name.strip()]

@@ -1,6 +1,7 @@
 """Puts the HTTP side together. Nothing runs beside the requests: no lifespan."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -41,7 +42,8 @@ def create_app(
         asker: carries questions to persistence.
         identity: checks access tokens.
         readiness: what /readyz says; called in the event loop.
-        settings: `origins` may call from other sites' pages (CORS).
+        settings: `origins` may call from other sites' pages (CORS); with an ops port,
+            /metrics is there alone.
         desk: carries messages to rooms and notices to users.
         renew_keys: fetches an outside issuer's keys again; None: there is none.
     """
@@ -50,8 +52,9 @@ def create_app(
         "desk": Provide(lambda: desk, sync_to_thread=False),
         "readiness": Provide(lambda: readiness, sync_to_thread=False),
     }
+    described = partial(_described, with_metrics=settings.serves_metrics_to_all())
     app = Litestar(
-        [*_described(), docs.routes(_described, dependencies), pages.routes()],
+        [*described(), docs.routes(described, dependencies), pages.routes()],
         dependencies=dependencies,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -76,13 +79,13 @@ def create_app(
     return Outer(app)
 
 
-def _described() -> list[Router]:
+def _described(*, with_metrics: bool) -> list[Router]:
     """The routes of the OpenAPI document."""
     return [
         accounts.routes(),
         trips.routes(),
         rooms.routes(),
-        operations.routes(),
+        operations.routes(with_metrics=with_metrics),
     ]
 
 

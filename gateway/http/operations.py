@@ -41,5 +41,6 @@ async def metrics() -> Response[str]:
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def routes() -> Router:
-    return Router("/", route_handlers=[healthz, readyz, metrics], tags=["operations"])
+def routes(*, with_metrics: bool) -> Router:
+    handlers = [healthz, readyz, *([metrics] if with_metrics else [])]
+    return Router("/", route_handlers=handlers, tags=["operations"])

@@ -41,7 +41,8 @@ async def test_plain_http_is_sent_to_tls_and_metrics_stay_inside(
     assert answer.status_code == 308
     assert answer.headers["location"] == f"{site.url}/chat?room=rank"
     async with door.web() as web:
-        assert (await web.get("/metrics")).status_code == 404
+        for path in ("/metrics", "/metrics/", "//metrics", "/%6detrics"):
+            assert (await web.get(site.url + path)).status_code == 404, path
         assert (await web.get("/docs")).status_code == 200
 
 

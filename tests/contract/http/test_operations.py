@@ -1,7 +1,17 @@
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.contract.http.conftest import TRIP, Site, data, problem
+from gateway.http.app import create_app
+from gateway.http.asker import Asker
+from gateway.identity import Identity
+from runtime.bus import Bus
+from runtime.settings import Settings
+from tests.contract.http.conftest import TRIP, FakeDesk, Site, data, problem, serving
+from tests.support.tokens import Tokens
 
 ORIGIN = "https://app.example"
 GETS = ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi.json"]
@@ -60,6 +70,43 @@ async def test_metrics_are_prometheus_text(site: Site) -> None:
         'cabrank_gateway_http_request_seconds_bucket{le="0.01",route="/healthz"}'
         in (response.text)
     )
+
+
+METRICS = [
+    "/metrics",
+    "/metrics?x=1",
+    "/metrics/",
+    "//metrics",
+    "/%6detrics",
+    "/./metrics",
+]
+
+
+@contextlib.asynccontextmanager
+async def web(connection: Bus, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Of a gateway with these settings."""
+    identity = Identity(Tokens().jwks)
+    app = create_app(Asker(connection), identity, lambda: None, settings, FakeDesk())
+    async with (
+        serving(app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as web,
+    ):
+        yield web
+
+
+async def test_with_an_ops_port_metrics_are_there_alone(connection: Bus) -> None:
+    async with web(connection, Settings(ops_port=9000)) as outside:
+        for path in METRICS:
+            # Given whole: httpx takes "//metrics" for a host.
+            response = await outside.get(str(outside.base_url).rstrip("/") + path)
+            assert problem(response, 404, "unknown_type"), path
+        assert "/metrics" not in (await outside.get("/openapi.json")).json()["paths"]
+        assert (await outside.get("/readyz")).status_code == 200
+
+
+async def test_what_up_hands_its_sockets_to_still_has_metrics(connection: Bus) -> None:
+    async with web(connection, Settings(ops_port=9000, listen_fds="3")) as outside:
+        assert (await outside.get("/metrics")).status_code == 200
 
 
 @pytest.mark.parametrize("path", [*GETS, "/api/me", "/api/trips"])
