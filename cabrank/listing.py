@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import msgspec
+
 from runtime import settings
 
 INDENT = "    "
@@ -20,8 +22,23 @@ def rows(environ: Mapping[str, str] = os.environ) -> list[dict[str, str | None]]
             "current": _shown(environ.get(variable)),
             "meaning": meaning,
         }
-        for variable, default, meaning in settings.describe()
+        for variable, default, meaning in describe()
     ]
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """All settings as (variable, default, meaning)."""
+    found = []
+    defaults = settings.Settings()
+    for field in msgspec.structs.fields(settings.Settings):
+        meaning = ""
+        for kind in (field.type, getattr(field.type, "type", None)):
+            info = msgspec.inspect.type_info(kind) if kind is not None else None
+            extra = getattr(info, "extra_json_schema", None) or {}
+            meaning = extra.get("description", meaning)
+        default = str(getattr(defaults, field.name))
+        found.append((settings.variable(field.name), default, meaning))
+    return found
 
 
 def _shown(value: str | None) -> str | None:

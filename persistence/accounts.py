@@ -31,7 +31,7 @@ from persistence.eraser import Eraser
 from persistence.keys import LiveRing
 from persistence.log_book import OK, Entry
 from persistence.models import UserRow
-from persistence.passwords import HashingOverloaded, Passwords
+from persistence.passwords import WAITING_MAX, HashingOverloaded, Passwords
 from persistence.responder import Responder, answered, refused
 from persistence.revoking import Revoker
 from persistence.sessions import Account, account_of
@@ -64,8 +64,8 @@ __all__ = ["AccountError", "Accounts", "add_user", "make_tokens"]
 log = structlog.get_logger()
 
 QUEUE = "accounts"
-CONCURRENCY_MAX = 128
-"""Twice the log-ins that may wait for a hash: the others never wait behind them."""
+CONCURRENCY_MAX = 3 * WAITING_MAX
+"""Log-ins and sign-ups may fill their lines: the others never wait behind them."""
 
 ERASE_RETRY_S = 5.0
 """Nobody waits for what a crash left over."""
@@ -135,13 +135,20 @@ class Accounts:
         outside = self._settings.oidc_issuer
         if outside and request.username.startswith(self._settings.oidc_username_prefix):
             return taken  # such names are of that issuer's users
+        per_hour = self._settings.sign_ups_per_address_max
+        bucket = throttle.sign_ups(request.address, per_hour)
+        blocked = await self._throttle.take(bucket, self._clock_ms())
+        if blocked is not None:
+            metrics.sign_ups_throttled.inc()
+            entry = Entry("sign_up", address=request.address)
+            return await self._blocked("too many sign-ups here", blocked, entry)
         # Asked before, so that a taken name costs no hash; the insert decides.
         if await self._find(request.username) is not None:
             return taken
         try:
             hashed = await self._passwords.hash(request.password)
         except HashingOverloaded as error:
-            return refused(Code.OVERLOADED, str(error))
+            return await self._overloaded(error, bucket)
         user = User(
             str(uuid.uuid4()),
             request.username,
@@ -180,14 +187,13 @@ class Accounts:
         taken = throttle.buckets(request.username, request.address)
         blocked = await self._throttle.take(taken, self._clock_ms())
         if blocked is not None:
-            return await self._blocked(blocked, entry)
+            metrics.log_ins_throttled.inc()
+            return await self._blocked("too many log-ins failed", blocked, entry)
         known = None if account is None else account.password_hash
         try:
             good, rehashed = await self._passwords.check(known, request.password)
         except HashingOverloaded as error:
-            async with self._engine.begin() as connection:
-                await throttle.give_back(connection, taken)
-            return refused(Code.OVERLOADED, str(error))
+            return await self._overloaded(error, taken)
         if account is not None and good:
             token = await self._begin(account, rehashed, entry, taken)
             if token is not None:
@@ -226,13 +232,19 @@ class Accounts:
         log.info("logged in", user=user_id, session=token.session)
         return self._tokens(account, token, now_ms)
 
-    async def _blocked(self, blocked: Blocked, entry: Entry) -> Result:
+    async def _overloaded(
+        self, error: HashingOverloaded, taken: list[Bucket]
+    ) -> Result:
+        async with self._engine.begin() as connection:
+            await throttle.give_back(connection, taken)
+        return refused(Code.OVERLOADED, str(error))
+
+    async def _blocked(self, why: str, blocked: Blocked, entry: Entry) -> Result:
         """Written down once in a row, so that who hammers doesn't fill the log."""
-        metrics.log_ins_throttled.inc()
         if blocked.is_news:
             await self._note(entry.refused(Code.RATE_LIMITED))
         wait_s = math.ceil(blocked.wait_ms / 1000)
-        text = f"too many log-ins failed; try again in {wait_s} s"
+        text = f"{why}; try again in {wait_s} s"
         return msgspec.structs.replace(
             refused(Code.RATE_LIMITED, text), retry_after_s=wait_s
         )

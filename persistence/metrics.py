@@ -60,3 +60,7 @@ log_ins_throttled = Counter(
     "cabrank_persistence_log_ins_throttled",
     "Log-ins refused since too many had failed, for that user or that address",
 )
+sign_ups_throttled = Counter(
+    "cabrank_persistence_sign_ups_throttled",
+    "Sign-ups refused since too many had come from that address",
+)

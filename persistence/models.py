@@ -223,7 +223,7 @@ class AuditRow(Base):
 
 
 class ThrottleRow(Base):
-    """A bucket of log-in attempts that is not full yet; see persistence/throttle.py."""
+    """A bucket of log-ins or sign-ups, not full yet; see persistence/throttle.py."""
 
     __tablename__ = "log_in_throttle"
     __table_args__ = (Index(None, "full_at_ms"),)

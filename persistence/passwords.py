@@ -1,7 +1,9 @@
-"""Password hashing: argon2id in one thread, with a bounded line before it.
+"""Password hashing: argon2id in one thread, with two bounded lines before it.
 
 One thread, since each hash takes 19 MiB and a whole core for 44 ms; a line without end
-would make everybody wait for answers that nobody awaits any more. Knows no user.
+would make everybody wait for answers that nobody awaits any more. New passwords and
+known ones take turns, so that no crowd that signs up keeps anybody from logging in.
+Knows no user.
 """
 
 import asyncio
@@ -21,8 +23,9 @@ MEMORY_KIB = 19 * 1024
 PASSES = 2
 LANES = 1
 """OWASP Password Storage Cheat Sheet: argon2id, m=19 MiB, t=2, p=1."""
-WAITING_MAX = 64
-"""About 3 s of hashing; a gateway gives up after 5 s."""
+WAITING_MAX = 48
+"""Of each line: about 2 s of hashing, 4 s while both are full; a gateway gives up after
+5 s."""
 
 
 _hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
@@ -32,6 +35,16 @@ class HashingOverloaded(PersistenceError):  # noqa: N818 - the refusal's word
     """Too many passwords wait to be hashed."""
 
 
+class _Line:
+    """One at a time of it is handed to the thread, so two lines take turns there."""
+
+    __slots__ = ("turn", "waiting")
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+
+
 class Passwords:
     """`dummy`: the hash of no password, at today's cost: checking against it takes an
     unknown user as long as a wrong password takes a known one.
@@ -39,7 +52,8 @@ class Passwords:
 
     def __init__(self, waiting_max: int = WAITING_MAX) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="argon2")
-        self._waiting = 0
+        self._new = _Line()
+        self._known = _Line()
         self._waiting_max = waiting_max
         self.dummy = hash_now("")
 
@@ -49,7 +63,7 @@ class Passwords:
         Raises:
             HashingOverloaded: the line is full.
         """
-        return await self._run(lambda: hash_now(password))
+        return await self._run(self._new, lambda: hash_now(password))
 
     async def check(self, known: str | None, password: str) -> tuple[bool, str | None]:
         """Whether `password` is the one behind the hash `known`; and a new hash to keep
@@ -59,23 +73,24 @@ class Passwords:
             HashingOverloaded: the line is full.
         """
         if known is None:
-            await self._run(lambda: _check(self.dummy, password))
+            await self._run(self._known, lambda: _check(self.dummy, password))
             return False, None
-        return await self._run(lambda: _check(known, password))
+        return await self._run(self._known, lambda: _check(known, password))
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._waiting_max:
-            msg = f"{self._waiting} passwords wait to be hashed, the limit"
+    async def _run(self, line: _Line, work: Callable[[], T]) -> T:
+        if line.waiting >= self._waiting_max:
+            msg = f"{line.waiting} passwords wait to be hashed, the limit"
             raise HashingOverloaded(msg)
-        self._waiting += 1
+        line.waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, work)
+            async with line.turn:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._thread, work)
         finally:
-            self._waiting -= 1
+            line.waiting -= 1
 
 
 def hash_now(password: str) -> str:

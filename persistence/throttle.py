@@ -1,4 +1,4 @@
-"""Log-in attempts, counted for all workers together in the database.
+"""Log-ins and sign-ups, counted for all workers together in the database.
 
 Each bucket is one number, when it will be full again (the generic cell rate algorithm),
 moved by one atomic statement, before the password is looked at; a log-in that succeeds
@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from persistence.models import ThrottleRow
 
 _rows = ThrottleRow.__table__.c
+
+HOUR_MS = 3_600_000
 
 
 class Bucket(Struct, frozen=True):
@@ -47,6 +49,15 @@ def buckets(username: str, address: str) -> list[Bucket]:
         made.append(Bucket(_key("address", address), 100, 10_000))
     # By key, so that two attempts can't wait for each other in a ring.
     return sorted(made, key=lambda bucket: bucket.key)
+
+
+def sign_ups(address: str, per_hour: int) -> list[Bucket]:
+    """What one sign-up takes from: `per_hour` at once, and again within each hour. The
+    riders of a carrier's NAT share an address; unknown, it is not counted.
+    """
+    if not address:
+        return []
+    return [Bucket(_key("sign-up", address), per_hour, HOUR_MS // per_hour)]
 
 
 def _key(*parts: str) -> str:

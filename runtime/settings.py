@@ -82,6 +82,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             "all come from the proxy's)",
         ),
     ] = 20_000
+    sign_ups_per_address_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="sign-ups from one address at once, and again within each hour "
+            "(behind a proxy CABRANK_TRUSTED_PROXIES must name it)",
+        ),
+    ] = 1_000
     drain_s: Annotated[
         float,
         Meta(
@@ -267,9 +276,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "info"
 
     def serves_metrics_to_all(self) -> bool:
-        """Whether a gateway does so on the port of its clients: where an operator chose
-        no other. `cabrank up` chooses one for itself alone, and hands sockets down.
-        """
+        """Where an operator chose no ops port: `up`, which hands sockets down, did."""
         return not self.ops_port or bool(self.listen_fds)
 
     def region_list(self) -> list[str]:
@@ -379,18 +386,3 @@ def _choices(hint: Any) -> str:
     kind = get_args(hint)[0]
     names = get_args(kind) if get_origin(kind) is Literal else ()
     return f"it can be {', '.join(map(str, names))}" if names else ""
-
-
-def describe() -> list[tuple[str, str, str]]:
-    """All settings as (variable, default, meaning)."""
-    rows = []
-    defaults = Settings()
-    for field in msgspec.structs.fields(Settings):
-        meaning = ""
-        for kind in (field.type, getattr(field.type, "type", None)):
-            info = msgspec.inspect.type_info(kind) if kind is not None else None
-            extra = getattr(info, "extra_json_schema", None) or {}
-            meaning = extra.get("description", meaning)
-        default = str(getattr(defaults, field.name))
-        rows.append((variable(field.name), default, meaning))
-    return rows

@@ -41,7 +41,9 @@ class SignUpBody(Struct):
 
 
 class SignUp(SignUpBody):
-    """`accounts.sign_up` → Tokens. A taken name: `invalid_data`, status 409."""
+    """`accounts.sign_up` → Tokens. A taken name: `invalid_data`, status 409;
+    `rate_limited` after too many from this address.
+    """
 
     address: str = ""
     """Whence, as far as the gateway knows; so in the others."""

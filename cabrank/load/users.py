@@ -5,6 +5,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
@@ -82,17 +83,18 @@ async def sign_up(
     """
     prefix = f"load-{secrets.token_hex(4)}-"
     limit = asyncio.Semaphore(4)
+    told = asyncio.Event()
 
     async def one(number: int) -> Account:
         async with limit:
-            account = await _sign_up_one(web, role, f"{prefix}{number}")
+            account = await _sign_up_one(web, role, f"{prefix}{number}", told)
             made()
             return account
 
     return list(await asyncio.gather(*(one(number) for number in range(count))))
 
 
-async def _sign_up_one(web: Web, role: Role, name: str) -> Account:
+async def _sign_up_one(web: Web, role: Role, name: str, told: asyncio.Event) -> Account:
     password = secrets.token_urlsafe(12)
     body = {"username": name, "password": password, "role": role.value}
     person = {"first_name": role.value.title(), "last_name": name}
@@ -100,8 +102,8 @@ async def _sign_up_one(web: Web, role: Role, name: str) -> Account:
     for attempt in range(SIGN_UP_ATTEMPTS):
         if attempt:
             await asyncio.sleep(RETRY_S)
-        answer = await web.ask("POST", "/api/users", body | person)
-        if answer.status == 409:  # noqa: PLR2004 (an answer was lost: it is ours)
+        answer = await _ask_patiently(web, body | person, told)
+        if answer.status == HTTPStatus.CONFLICT:  # an answer was lost: it is ours
             answer = await web.ask("POST", "/api/tokens", body)
         if answer.status in {200, 201}:
             return Account.of(read_tokens(answer.body))
@@ -109,6 +111,22 @@ async def _sign_up_one(web: Web, role: Role, name: str) -> Account:
     if not answer.status:
         raise LoadError(f"{web.base} does not answer: {what}.")
     raise LoadError(f"signing up {name} failed with status {answer.status}: {what}")
+
+
+async def _ask_patiently(
+    web: Web, body: dict[str, str], told: asyncio.Event
+) -> Response:
+    """Wait where one address may not sign up more for now; `told`: the user knows."""
+    while True:
+        answer = await web.ask("POST", "/api/users", body)
+        if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+            return answer
+        if not told.is_set():
+            told.set()
+            why = "no more sign-ups from one address for now; the rest comes one by one"
+            more = "CABRANK_SIGN_UPS_PER_ADDRESS_MAX is its limit"
+            print(f"{web.base} takes {why} ({more}).", file=sys.stderr)
+        await asyncio.sleep(answer.retry_after_s)
 
 
 async def renew(web: Web, account: Account) -> bool:

@@ -22,10 +22,13 @@ CONNECTIONS_MAX = 16
 
 
 class Response(Struct):
-    """`status` 0: nothing answered, and `body` says why."""
+    """`status` 0: nothing answered, and `body` says why. `retry_after_s`: what a 429
+    asks for.
+    """
 
     status: int
     body: bytes
+    retry_after_s: float = 1
 
 
 class Web:
@@ -59,7 +62,9 @@ class Web:
         try:
             connection.request(method, path, payload, headers)
             answer = connection.getresponse()
-            return Response(answer.status, answer.read())
+            wait = answer.getheader("Retry-After") or "1"
+            wait_s = float(wait) if wait.isdigit() else 1
+            return Response(answer.status, answer.read(), wait_s)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             return Response(0, str(error).encode())

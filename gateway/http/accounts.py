@@ -59,7 +59,7 @@ class KeySet(Struct):
     "/api/users",
     status_code=201,
     response_description="the user, and tokens of a first session",
-    responses=specs(*_BODY, *_ASKED, invalid_data=409, **_TOO_LARGE),
+    responses=specs(*_BODY, Code.RATE_LIMITED, *_ASKED, invalid_data=409, **_TOO_LARGE),
 )
 async def sign_up(
     request: Request[Any, Any, State],
@@ -68,7 +68,8 @@ async def sign_up(
 ) -> Response[Tokens]:
     """Sign up as a rider or a driver.
 
-    Operators are made by `cabrank user add`. 409: the username is taken.
+    Operators are made by `cabrank user add`. 409: the username is taken. 429: too many
+    came from this address.
     """
     question = SignUp(**asdict(data), address=address(request))
     return _tokens(data_of(await asker.ask(_SIGN_UP, question)), 201)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.settings import Settings, SettingsError, describe, load, variable
+from cabrank.listing import describe
+from runtime.settings import Settings, SettingsError, load, variable
 
 NUMBERS = [
     field

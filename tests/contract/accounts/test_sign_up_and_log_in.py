@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.identity import Identity
 from persistence.models import RefreshTokenRow, UserRow
-from persistence.passwords import Passwords
+from persistence.passwords import WAITING_MAX, Passwords
 from persistence.tokens import TOKEN_CHARS
 from schemas.refusals import Code
 from schemas.trips import Role, User
@@ -204,3 +205,33 @@ async def test_a_full_line_of_passwords_is_refused_as_overloaded(
     assert 1 <= len(refusals) <= 6
     assert all(r.code is Code.OVERLOADED and r.retryable for r in refusals)
     assert await client.tokens("log_in", **request)
+
+
+async def test_a_crowd_that_signs_up_keeps_nobody_from_logging_in(
+    client: Client,
+) -> None:
+    await client.sign_up()
+    line = client.accounts._passwords._new
+    line.waiting = WAITING_MAX
+    body = {"password": "correct horse", "username": "bert", "role": "rider"}
+    assert (await client.refusal("sign_up", **body))[0] is Code.OVERLOADED
+    await client.tokens("log_in", username="anna", password="correct horse")
+    line.waiting = 0
+    await client.tokens("sign_up", **body)
+
+
+async def test_both_lines_of_passwords_take_turns() -> None:
+    passwords = Passwords()
+    known = await passwords.hash("correct horse")
+    done: list[str] = []
+
+    async def one(name: str, work: Awaitable[object]) -> None:
+        await work
+        done.append(name)
+
+    crowd = [one("sign-up", passwords.hash("x" * 8)) for _ in range(10)]
+    wanted = [one("log-in", passwords.check(known, "correct horse")) for _ in range(3)]
+    await asyncio.gather(*crowd, *wanted)
+    passwords.close()
+    assert done.index("log-in") <= 2
+    assert done[:8].count("log-in") == 3

@@ -1,14 +1,17 @@
 """Who guesses passwords is made to wait, by all workers together."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import janitor
 from persistence.models import AuditRow, ThrottleRow
+from persistence.passwords import Passwords
 from persistence.throttle import Throttle, buckets
 from runtime.bus import Bus
 from runtime.settings import Settings
@@ -148,6 +151,49 @@ async def test_who_hammers_is_written_down_once(
         )
         outcomes = dict((await connection.execute(found.group_by("outcome"))).all())
     assert outcomes == {"bad_credentials": 10, "rate_limited": 1}
+
+
+async def crowd(client: Client, names: Iterable[str], **more: str) -> list[Code | None]:
+    asked = {"password": "correct horse", "role": "rider", "address": HERE, **more}
+    return codes([await client.ask("sign_up", username=n, **asked) for n in names])
+
+
+async def test_one_address_signs_up_so_many_and_then_waits(
+    client: Client, engine: AsyncEngine
+) -> None:
+    await crowd(client, ["anna"])
+    limited = msgspec.structs.replace(
+        client.accounts._settings, sign_ups_per_address_max=3
+    )
+    client.accounts._settings = limited
+    client.clock.now_ms += 3_600_000
+    # A taken name counts: whose names are taken is not everybody's to find out.
+    assert await crowd(client, ["anna", "bert", "cleo"]) == [
+        *(Code.INVALID_DATA, None, None),
+    ]
+    asked = {"username": "dora", "password": "correct horse", "role": "rider"}
+    blocked = await client.ask("sign_up", **asked, address=HERE)
+    assert codes([blocked]) == [Code.RATE_LIMITED]
+    assert blocked.retry_after_s == 1200
+    assert await crowd(client, ["dora"]) == [Code.RATE_LIMITED]
+    assert await crowd(client, ["emil"], address="192.0.2.2") == [None]
+    client.clock.now_ms += 1_200_000
+    assert await crowd(client, ["dora", "fred"]) == [None, Code.RATE_LIMITED]
+    async with engine.connect() as connection:
+        found = select(func.count()).where(AuditRow.outcome == "rate_limited")
+        assert (await connection.execute(found)).scalar_one() == 2  # news, twice
+
+
+async def test_a_sign_up_that_is_not_looked_at_costs_nothing(
+    client: Client, engine: AsyncEngine
+) -> None:
+    client.accounts._passwords.close()
+    client.accounts._passwords = Passwords(waiting_max=0)
+    assert await crowd(client, ["anna"]) == [Code.OVERLOADED]
+    assert await crowd(client, ["bert"], password="password") == [Code.INVALID_DATA]
+    async with engine.connect() as connection:
+        asked = select(func.max(ThrottleRow.full_at_ms))
+        assert (await connection.execute(asked)).scalar_one() <= START_MS
 
 
 async def test_no_name_that_was_typed_is_kept(

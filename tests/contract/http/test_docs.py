@@ -9,7 +9,7 @@ from schemas.refusals import Code
 from tests.contract.http.conftest import Site
 
 ROUTES = {
-    ("post", "/api/users"): {"201", "400", "409", "413", "422", "503"},
+    ("post", "/api/users"): {"201", "400", "409", "413", "422", "429", "503"},
     ("post", "/api/tokens"): {"200", "400", "401", "413", "422", "429", "503"},
     ("post", "/api/tokens/refresh"): {"200", "400", "401", "413", "422", "503"},
     ("delete", "/api/tokens"): {"204", "401", "503"},
