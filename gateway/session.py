@@ -31,8 +31,9 @@ from gateway.actions import (
 )
 from gateway.identity import InvalidToken
 from gateway.limits import Limits
-from gateway.rate import TokenBucket, Window
+from gateway.rate import Window
 from gateway.requests import parse_since
+from runtime.rate import TokenBucket
 from schemas import accounts, codec, frames, traceparent
 from schemas.claims import Claims
 from schemas.closes import Close

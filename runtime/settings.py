@@ -262,6 +262,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             "begins a trace",
         ),
     ] = 0.01
+    otel_from_clients_per_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="traces a second that clients may have recorded on one gateway "
+            "by a sampled traceparent, ten seconds' worth at once",
+        ),
+    ] = 10
     nats_monitoring_urls: Annotated[
         str,
         Meta(

@@ -3,7 +3,8 @@
 On by `CABRANK_OTEL_ENDPOINT` or the standard `OTEL_EXPORTER_OTLP_*` variables. Sampling
 is decided at the head: by the flag of the `traceparent` that a client sends or, where
 it sends none, by the gateway for a share of `CABRANK_OTEL_RATIO`. What is not sampled
-is passed on and recorded nowhere.
+is passed on and recorded nowhere; so too what clients want recorded beyond
+`CABRANK_OTEL_FROM_CLIENTS_PER_S`, or one of them would fill the queues of spans.
 
 Must not be called by pure files; nothing here blocks but `configure` and `close`.
 """
@@ -17,6 +18,7 @@ from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from runtime.rate import TokenBucket
 from runtime.settings import Settings, SettingsError
 from schemas import traceparent as contexts
 
@@ -29,8 +31,12 @@ current: ContextVar[str] = ContextVar("traceparent", default="")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 """OpenTelemetry specification, "OTLP Exporter Configuration"."""
 
+CLIENTS_BURST_S = 10
+"""Who debugs begins a few traces at once; then only as fast as the setting has it."""
+
 _recorder: "otel.Recorder | None" = None
 _ratio = 0.0
+_from_clients = TokenBucket(0, 0, 0)
 
 Attribute = str | int | float | bool
 
@@ -95,9 +101,12 @@ def configure(service: str, settings: Settings) -> None:
     if is_wanted(settings):
         from runtime import otel  # noqa: PLC0415 - an extra
 
-        global _recorder, _ratio  # noqa: PLW0603 - one a process, as the SDK has it
+        # One a process, as the SDK has it.
+        global _recorder, _ratio, _from_clients  # noqa: PLW0603
         _recorder = otel.Recorder(service, settings.otel_endpoint)
         _ratio = settings.otel_ratio
+        per_s = settings.otel_from_clients_per_s
+        _from_clients = TokenBucket(per_s, per_s * CLIENTS_BURST_S, time.monotonic())
 
 
 def close() -> None:
@@ -114,12 +123,16 @@ def is_on() -> bool:
 
 def enter(name: str, parent: str, **attributes: Attribute) -> Span:
     """The span of something that came from outside; without a `parent`, one in so many
-    begins a trace.
+    begins a trace. A sampled one counts, unless it is `current` and so did before.
     """
     if not parent:
         if _recorder is None or random.random() >= _ratio:  # noqa: S311 - no secret
             return NONE
         return _made(name, parent, time.time_ns(), attributes)
+    if _recorder is not None and contexts.is_sampled(parent):
+        known = parent == current.get()
+        if not known and not _from_clients.take(time.monotonic()):
+            return Span(contexts.unsampled(parent))
     return begin(name, parent, **attributes)
 
 

@@ -35,6 +35,11 @@ def is_sampled(context: str) -> bool:
     return context.endswith("1")
 
 
+def unsampled(context: str) -> str:
+    """The same trace, to be recorded by nobody; of a context, not of none."""
+    return context[:-1] + "0"
+
+
 def ids(context: str) -> tuple[str, str]:
     """(trace id, span id) of a context, not of none."""
     _, trace, span, _ = context.split("-")

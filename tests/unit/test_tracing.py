@@ -53,6 +53,26 @@ def test_the_ratio_begins_traces_for_those_who_bring_none(collector: Collector) 
     assert sent.failed
 
 
+def test_what_clients_have_recorded_is_bounded(collector: Collector) -> None:
+    rate = {"otel_from_clients_per_s": 1e-6, "otel_ratio": 1}
+    tracing.configure("x", Settings(otel_endpoint=collector.url, **rate))
+    assert not tracing.enter("none is free yet", CONTEXT).is_recording
+    rate["otel_from_clients_per_s"] = 0.3
+    tracing.close()
+    tracing.configure("x", Settings(otel_endpoint=collector.url, **rate))
+    many = [tracing.enter("asked", CONTEXT) for _ in range(100)]
+    recorded = [span for span in many if span.is_recording]
+    assert 3 <= len(recorded) < 50  # and what came free meanwhile
+    # Carried on, and recorded by nobody further down.
+    assert many[-1].traceparent == CONTEXT[:-1] + "0"
+    assert not tracing.begin("below", many[-1].traceparent).is_recording
+    # Ours, and what belongs to one that was let in, are not the clients' to use up.
+    with tracing.request(tracing.enter("own", "")) as own:
+        assert own.is_recording
+        below = [tracing.enter("a part of it", own.traceparent) for _ in range(10)]
+        assert all(span.is_recording for span in below)
+
+
 def test_standard_variables_turn_it_on_and_off(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

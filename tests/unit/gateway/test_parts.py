@@ -11,8 +11,9 @@ from websockets.streams import StreamReader
 from gateway import handshake, wire
 from gateway.hub import command_ids
 from gateway.positions import Positions
-from gateway.rate import TokenBucket, Window
+from gateway.rate import Window
 from gateway.wheel import Wheel
+from runtime.rate import TokenBucket
 from schemas import codec
 from schemas.commands import Fix
 from schemas.refusals import Code, Refusal
