@@ -113,8 +113,10 @@ class Breaker:
         name = self._rng.choice(self._system.gateways)
         began_s = time.monotonic()
         await self._system.cables[name].cut()
-        await asyncio.sleep(hold_s)
-        await self._system.cables[name].lay()
+        try:
+            await asyncio.sleep(hold_s)
+        finally:
+            await self._system.cables[name].lay()
         return Harm(f"clients of {name}", began_s, time.monotonic())
 
     async def _cut_off_ledger_leader(self, hold_s: float) -> Harm:
@@ -133,8 +135,10 @@ class Breaker:
     async def _database_away(self, hold_s: float) -> Harm:
         began_s = time.monotonic()
         await asyncio.to_thread(self._database.away)
-        await asyncio.sleep(hold_s)
-        await asyncio.to_thread(self._database.back)
+        try:
+            await asyncio.sleep(hold_s)
+        finally:
+            await asyncio.to_thread(self._database.back)
         return Harm(self._database.name, began_s, time.monotonic())
 
     async def _database_full(self, hold_s: float) -> Harm:
@@ -142,14 +146,17 @@ class Breaker:
         folder = self._database.folder
         if self._own_disks:
             disk.fill(folder)
-            await asyncio.sleep(hold_s)
-            disk.clear(folder)
         else:
             size = max(file.stat().st_size for file in folder.iterdir())
             disk.limit_files(self._persistence(), size)
+        try:
             await asyncio.sleep(hold_s)
-            disk.limit_files(self._persistence(), None)
-        await asyncio.to_thread(self._database.back)
+        finally:
+            if self._own_disks:
+                disk.clear(folder)
+            else:
+                disk.limit_files(self._persistence(), None)
+            await asyncio.to_thread(self._database.back)
         return Harm(self._database.name, began_s, time.monotonic())
 
     def _persistence(self) -> list[int]:
@@ -157,15 +164,19 @@ class Breaker:
 
     async def _ledger_full(self, hold_s: float) -> Harm:
         began_s = time.monotonic()
-        directory = self._system.directory
+        root = self._system.directory.root
+        store = self._system.directory.nats_store("nats")
         if self._own_disks:
-            disk.fill(directory.nats_store("nats"))
-            await asyncio.sleep(hold_s)
-            disk.clear(directory.nats_store("nats"))
+            disk.fill(store)
         else:
-            await jetstream.limit_ledgers(directory.root, full=True)
+            await jetstream.limit_ledgers(root, full=True)
+        try:
             await asyncio.sleep(hold_s)
-            await jetstream.limit_ledgers(directory.root, full=False)
+        finally:
+            if self._own_disks:
+                disk.clear(store)
+            else:
+                await jetstream.limit_ledgers(root, full=False)
         return Harm("ledger", began_s, time.monotonic())
 
 
