@@ -7,6 +7,7 @@ import msgspec
 from rich.console import Console
 
 from cabrank.chaos.measure import Measured, by_kind
+from cabrank.chaos.plan import Kind
 from cabrank.chaos.run import Outcome
 from cabrank.load import report
 from schemas.codec import encode
@@ -54,6 +55,7 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         "Faults",
         *("", "times", "answered p50", "max", "whole p50", "max", "longest wait"),
     )
+    shown.columns[0].min_width = max(map(len, Kind))
     for row in by_kind(outcome.faults):
         shown.add_row(
             row.fault,
