@@ -13,14 +13,15 @@ from pathlib import Path
 import nats.errors
 from msgspec import Struct
 from nats.js import JetStreamContext
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cabrank import doctor, ledgers, seeding
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.ledgers import Chunk, Progress, Reader, connected
 from dispatcher.ledger import Ledger, open_ledger, patiently
-from persistence import database, eraser
+from persistence import database, density, eraser
+from persistence.density import Hole, Kept
 from persistence.models import DeadLetterRow, MessageRow, TripEventRow, TripRow
 from persistence.projection import AnyRow, FutureRecord, Unreadable, read_record
 from persistence.store import Store
@@ -36,6 +37,7 @@ RETRY_S = 1.0
 """A database that is locked or restarted is back before."""
 DISPATCHERS_S = 2.0
 """A dispatcher answers within a millisecond."""
+HOLES_SHOWN = 5
 HEADROOM_RECORDS = 1_000_000
 """By so much a new ledger begins above what the database knows of the lost one, for
 clients may have seen events that persistence had not written: 15 minutes at the 1,000
@@ -53,7 +55,9 @@ class Rebuilt(Struct):
     events: int = 0
     dead: int = 0
     is_whole: bool = True
-    """False: what was before `first` is in neither the ledger nor the database."""
+    """False: the database has nothing of what was before `first`, or not all."""
+    holes: list[Hole] = []
+    """What it has not."""
 
     def __str__(self) -> str:
         text = (
@@ -65,8 +69,13 @@ class Rebuilt(Struct):
         if not self.is_whole:
             text += (
                 f"\n  What was before record {self.first} is no longer in the ledger, "
-                "nor in the database: restore a backup, then rebuild again."
+                f"nor {'all ' if self.holes else ''}in the database: restore a backup, "
+                "then rebuild again."
             )
+        for hole in self.holes[:HOLES_SHOWN]:
+            text += f"\n  missing: {hole}"
+        if len(self.holes) > HOLES_SHOWN:
+            text += "\n  … and more (cabrank verify)"
         return text
 
 
@@ -124,6 +133,7 @@ async def _replay(
 ) -> Rebuilt:
     reader = Reader(bus, js, ledger)
     store = Store(engine)
+    own = ledger.id
     try:
         await reader.open()
         done = Rebuilt(ledger.region, reader.held.first, reader.held.last)
@@ -132,30 +142,35 @@ async def _replay(
             async for chunk in reader.chunks():
                 if not done.records:
                     done.first = chunk.first
-                    done.is_whole = await asyncio.to_thread(
-                        _knows_before, engine, ledger, chunk
-                    )
+                    own = ledgers.identity(ledger, chunk)
                 await _write(store, ledger, chunk, done)
                 progress.reached(chunk.last)
         finally:
             progress.over()
+        if done.records:
+            kept = Kept(ledger.region, own, done.first, done.last)
+            await asyncio.to_thread(_look_before, engine, ledger, kept, done)
         return done
     finally:
         reader.close()
 
 
-def _knows_before(engine: Engine, ledger: Ledger, chunk: Chunk) -> bool:
-    """Whether the database has something of what the ledger has no longer."""
-    if chunk.first <= ledger.born_seq:
-        return True
-    identity = ledgers.identity(ledger, chunk)
+def _look_before(engine: Engine, ledger: Ledger, kept: Kept, done: Rebuilt) -> None:
+    """Whether the database has what the ledger has no longer."""
     with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
-        for table in (TripEventRow, MessageRow):
-            question = select(table.seq).where(
-                table.ledger == identity, table.seq < seq_of(chunk.first, 0)
-            )
-            if connection.execute(question.limit(1)).first() is not None:
-                return True
+        done.holes = density.holes(connection, kept)
+        is_known = kept.first <= ledger.born_seq or _knows_before(connection, kept)
+        done.is_whole = is_known and not done.holes
+
+
+def _knows_before(connection: Connection, kept: Kept) -> bool:
+    """Whether there is anything."""
+    for table in (TripEventRow, MessageRow):
+        question = select(table.seq).where(
+            table.ledger == kept.ledger, table.seq < seq_of(kept.first, 0)
+        )
+        if connection.execute(question.limit(1)).first() is not None:
+            return True
     return False
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from persistence import erasing, erasure
+from persistence import density, erasing, erasure
 from persistence.comparison import Difference, Key, Row, Trips, compare, place
 from persistence.database import reading
+from persistence.density import Hole, Kept
 from persistence.models import (
     DeadLetterRow,
     MessageRow,
@@ -65,6 +67,8 @@ class Audit:
         self._last = 0
         self._rowless: set[int] = set()
         """Seqs of events that are in the ledger, but not among `trip_events`."""
+        self._unwritten: dict[tuple[str, str], int] = {}
+        """(table, trip or room) → lowest number that is in the ledger, but no row."""
         self.counts = Counts()
 
     async def chunk(
@@ -107,13 +111,22 @@ class Audit:
                 found = await self._range(connection, table, low, high)
                 name = table.__tablename__
                 differences += compare(name, expected, found, buried)
+                missing = expected.keys() - found.keys()
+                self._note_unwritten(name, [expected[key] for key in missing])
                 if table is TripEventRow:
-                    self._rowless.update(seq for _, seq in events.keys() - found.keys())
+                    self._rowless.update(seq for _, seq in missing)
             latest = newest(r for r in moves if (r.ledger, r.seq) not in buried)
             trips = await _trips(connection, [row.trip_id for row in latest])
         self.counts.trips += len(latest)
         differences += self._trips.check(latest, trips)
         return differences + _unreadable(unreadable, buried)
+
+    def _note_unwritten(self, table: str, rows: Iterable[Row]) -> None:
+        name, number = density.NUMBERED[table]
+        for row in rows:
+            key = (table, row[name])
+            lowest = self._unwritten.get(key, row[number])
+            self._unwritten[key] = min(lowest, row[number])
 
     async def _scrubbed(self, rows: list[AnyRow]) -> list[AnyRow]:
         """Without erased users: what the ledger keeps of them until it is purged."""
@@ -130,7 +143,25 @@ class Audit:
         async with reading(self._engine) as connection:
             differences += await self._extra_trips(connection)
             differences += await self._rooms(connection)
+            differences += await self._holes(connection)
         return differences
+
+    async def _holes(self, connection: AsyncConnection) -> list[Difference]:
+        """What is missing from before the ledger's beginning."""
+        if self._first is None:
+            return []
+        kept = Kept(self._region, self._ledger, self._first, self._last)
+        found = await connection.run_sync(density.holes, kept)
+        return [
+            Difference("missing", hole.table, f"{hole}, before record {self._first}")
+            for hole in map(self._before, found)
+            if hole.have < hole.top
+        ]
+
+    def _before(self, hole: Hole) -> Hole:
+        """Without the rows that the ledger still has, found missing with it."""
+        lowest = self._unwritten.get((hole.table, hole.name), hole.top + 1)
+        return replace(hole, top=min(hole.top, lowest - 1))
 
     async def head_seq(self) -> int:
         """The highest seq of the ledger that the database has, 0 where none."""

@@ -129,6 +129,21 @@ async def test_what_neither_has_any_more_is_told(projected: Kept, rows: Rows) ->
     assert "before record 9" in str(done)
 
 
+async def test_a_backup_older_than_the_ledgers_beginning_is_told(
+    projected: Kept, rows: Rows
+) -> None:
+    """It was made after record 1, and what came until record 8 is purged."""
+    await projected.js.purge_stream(projected.stream.name, seq=9)
+    for table in ("trip_events", "messages", "trips", "rooms"):
+        rows.run(f"DELETE FROM {table}" + " WHERE seq > 4096" * (table != "rooms"))
+    (done,) = await rebuild(None)
+    assert not done.is_whole
+    assert len(done.holes) == 3  # the second trip's first move, a message in each room
+    assert "nor all in the database" in str(done)
+    assert "room hall: 1 of messages 1-1" in str(done)
+    assert await differences() == 3
+
+
 # ---- the command line ------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ from cabrank import verify as verifying
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.rebuild import rebuild
 from cabrank.verify import Report, verify
+from persistence import database, density
+from persistence.density import Kept as Range
 from tests.contract.rebuild.conftest import Kept, Rows
 from tests.support.records import event, message, record, trip
 
@@ -90,8 +92,60 @@ async def test_what_was_purged_is_not_compared(projected: Kept, rows: Rows) -> N
     await projected.js.purge_stream(projected.stream.name, seq=9)
     report = await compared()
     assert (report.first, report.different) == (9, 0)
-    assert rows.run("DELETE FROM trip_events WHERE seq < 9 * 4096") > 0
+    rows.run("UPDATE trip_events SET data = 'x' WHERE seq < 9 * 4096")
     assert (await compared()).different == 0
+
+
+RECORDS_2_TO_8 = "seq BETWEEN 2 * 4096 AND 9 * 4096 - 1"
+"""Of trip 0 versions 2 to 4, of trip 1 version 1; the first message of each room."""
+
+
+async def test_a_hole_in_what_was_purged_is_told(projected: Kept, rows: Rows) -> None:
+    await projected.js.purge_stream(projected.stream.name, seq=9)
+    for table in ("trip_events", "messages"):
+        rows.run(f"DELETE FROM {table} WHERE {RECORDS_2_TO_8}")
+    rows.run("UPDATE rooms SET first_n = 2")
+    assert set(await told()) == {
+        f"missing trip_events trip {trip(0).id}: 3 of versions 1-4, before record 9",
+        f"missing trip_events trip {trip(1).id}: 1 of versions 1-1, before record 9",
+        "missing messages room bar: 1 of messages 1-1, before record 9",
+        "missing messages room hall: 1 of messages 1-1, before record 9",
+    }
+    # What the ledger still has is told once, row by row, and nothing about the rest.
+    rows.run("DELETE FROM trip_events WHERE seq >= 9 * 4096")
+    rows.run("DELETE FROM messages WHERE seq >= 9 * 4096")
+    said = [one for one in await told() if " before record " in one]
+    assert len(said) == 2
+    assert (await compared()).different == 2 + 7 + 4
+
+
+async def test_a_trip_that_went_on_after_the_lost_ledger_is_dense_over_both(
+    projected: Kept, rows: Rows
+) -> None:
+    await projected.js.purge_stream(projected.stream.name, seq=9)
+    rows.run("UPDATE trip_events SET ledger = 'old' WHERE seq < 9 * 4096")
+    rows.run("UPDATE messages SET ledger = 'old' WHERE seq < 9 * 4096")
+    rows.run("UPDATE rooms SET first_n = 2")
+    assert (await compared()).different == 0
+    rows.run("DELETE FROM trip_events WHERE ledger = 'old' AND version = 2")
+    assert len(await told()) == 1
+
+
+async def test_what_comes_while_it_is_compared_makes_no_hole(
+    projected: Kept, rows: Rows, database_url: str
+) -> None:
+    """Of two workers the one with the later record may be first."""
+    await projected.js.purge_stream(projected.stream.name, seq=9)
+    engine = database.plain_engine(database_url)
+    rows.run("UPDATE trips SET version = 9, seq = 99 * 4096 WHERE rider_id = 'r0'")
+    rows.run(
+        "UPDATE trip_events SET version = 9, seq = 99 * 4096 "
+        "WHERE version = 4 AND seq < 9 * 4096"
+    )
+    kept = Range("main", projected.id, 9, 21)
+    with engine.connect() as connection:
+        assert density.holes(connection, kept) == []
+    engine.dispose()
 
 
 async def test_a_hole_in_the_ledger_is_told(projected: Kept) -> None:
