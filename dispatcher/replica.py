@@ -61,9 +61,6 @@ class Replica:
         loaded = await self._store.load(self._limits)
         held = await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
         first = held.first if held.messages else held.last + 1
-        if loaded is not None and loaded[0].n > held.last:
-            log.error("snapshot is ahead of the ledger", region=self._ledger.region)
-            loaded = None
         if loaded is None:
             self.engine = Engine(self._ledger.region, self._limits)
             self.n = first - 1

@@ -18,6 +18,8 @@ from schemas.streams import WRITER_DURABLE
 log = structlog.get_logger()
 
 INTERVAL_S = 60.0
+SNAPSHOTS = 2
+"""As many as are kept (snapshots.py)."""
 
 
 async def purge(
@@ -27,8 +29,9 @@ async def purge(
     follower: Follower,
     kept_s: float,
 ) -> None:
-    """Purge up to the least of persistence's ack floor, the snapshot's replay start
-    and `kept_s` ago. Without persistence or without a snapshot, nothing.
+    """Purge up to the least of persistence's ack floor, the replay start of the older
+    snapshot and `kept_s` ago. Without persistence or without two snapshots, nothing:
+    one may turn out to be torn.
 
     Raises: one of `ledger.UNREACHABLE`: not purged, try again later.
     """
@@ -36,15 +39,15 @@ async def purge(
         consumer = await js.consumer_info(ledger.stream, WRITER_DURABLE)
     except NotFoundError:
         return
-    head = await store.head()
-    if consumer.ack_floor is None or head is None:
+    heads = await store.heads()
+    if consumer.ack_floor is None or len(heads) < SNAPSHOTS:
         return
     held = await extent(js, ledger)
     since = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=kept_s)
     young = await follower.first_since(since)
     keep_from = min(
         consumer.ack_floor.stream_seq + 1,
-        head.replay_from,
+        *(head.replay_from for head in heads),
         held.last if young is None else young,
         held.last,
     )

@@ -49,11 +49,11 @@ class Snapshotter:
     async def _take_note(self) -> None:
         """Another dispatcher may have saved one meanwhile."""
         try:
-            head = await self._store.head()
+            heads = await self._store.heads()
         except UNREACHABLE:
             return
-        if head is not None and head.n > self._n:
-            self.begin(head.n)
+        if heads and heads[0].n > self._n:
+            self.begin(heads[0].n)
 
     async def save(self, payload: bytes) -> None:
         """Whether it worked or not, the next is due a while later."""

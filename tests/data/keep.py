@@ -1,7 +1,9 @@
-"""Makes `ledger-<version>.jsonl` beside it: `python -m tests.data.keep`.
+"""Makes `ledger-<version>.jsonl` and `snapshot-<version>.json` beside it:
+`python -m tests.data.keep`.
 
 To be run once a release, on that release: a real system lives through every kind of
-event, and its ledger is kept, a record a line, for all later versions to read.
+event, and its ledger is kept, a record a line, for all later versions to read; and the
+snapshot that a dispatcher of that release makes of it.
 """
 
 import asyncio
@@ -12,6 +14,11 @@ from pathlib import Path
 
 from cabrank import target
 from cabrank.ledgers import Reader, connected, find
+from dispatcher import snapshots
+from dispatcher.engine import Engine, Limits
+from dispatcher.ledger import Ledger
+from schemas import codec
+from schemas.ledger import Record
 from tests.support.client import welcomed
 from tests.support.stack import Person, Stack
 
@@ -65,10 +72,27 @@ async def records(data_dir: Path) -> list[bytes]:
         return [m.payload async for chunk in reader.chunks() for m in chunk.messages]
 
 
+def snapshot(lines: list[bytes]) -> bytes:
+    """Of the whole ledger."""
+    engine = Engine("main", Limits(request_ttl_ms=300_000))
+    for line in lines:
+        record = codec.decode(line, Record)
+        engine.apply_record(record)
+    ledger = Ledger("main", "LEDGER_main", "ledger.main", record.ledger, 1)
+    return snapshots.of(engine, ledger, record.n)
+
+
 def main() -> None:
     kept = Path(__file__).with_name(f"ledger-{version('cabrank')}.jsonl")
-    if kept.exists():
-        sys.exit(f"{kept} is there: what was released is not made again")
+    frozen = kept.with_name(f"snapshot-{version('cabrank')}.json")
+    if frozen.exists():
+        sys.exit(f"{frozen} is there: what was released is not made again")
+    if not kept.exists():
+        keep_ledger(kept)
+    frozen.write_bytes(snapshot(kept.read_bytes().splitlines()))
+
+
+def keep_ledger(kept: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         stack = Stack(Path(directory) / "data", settings=TTL)
         stack.start()

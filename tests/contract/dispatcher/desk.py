@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nats.js.api import AckPolicy, ConsumerConfig
+
 from dispatcher import main
 from dispatcher.ledger import Ledger
 from dispatcher.ranking import ranking
@@ -283,6 +285,23 @@ class Book:
         info = await self.js.stream_info(self.stream)
         ledger_id = (info.config.metadata or {})[streams.LEDGER_ID]
         return Ledger("main", self.stream, self.subject, ledger_id, 1)
+
+    async def acknowledge(self, until: int) -> None:
+        """As persistence does that has written the records up to `until`."""
+        await self.js.add_consumer(
+            self.stream,
+            ConsumerConfig(
+                durable_name=streams.WRITER_DURABLE, ack_policy=AckPolicy.EXPLICIT
+            ),
+        )
+        consumer = await self.js.pull_subscribe_bind(
+            streams.WRITER_DURABLE, self.stream
+        )
+        for message in await consumer.fetch(until):
+            await message.ack_sync()
+
+    async def first(self) -> int:
+        return (await self.js.stream_info(self.stream)).state.first_seq
 
     async def grows_past(self, n: int) -> None:
         async def grown() -> bool:

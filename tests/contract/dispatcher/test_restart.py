@@ -8,14 +8,14 @@ import pytest
 from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
-from dispatcher import snapshots, snapshotter
+from dispatcher import retention, snapshots, snapshotter
 from dispatcher.engine import Engine, Limits
 from dispatcher.errors import LedgerGapError, LedgerGoneError
 from dispatcher.follower import Follower
 from dispatcher.ledger import open_ledger
 from dispatcher.region import Region
 from dispatcher.replica import Replica
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.snapshots import Snapshot, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.lifecycle import Service
@@ -146,6 +146,63 @@ async def test_a_snapshot_whose_digest_is_wrong_is_ignored(shelf: Shelf) -> None
     assert (await shelf.rebuilt())._replica.engine.snapshot() == whole.snapshot()
 
 
+async def tear(shelf: Shelf, n: int) -> None:
+    """Spoil what the snapshot of record `n` says, not what is said of it."""
+    js = shelf.book.js
+    bucket = await js.object_store(streams.SNAPSHOTS)
+    (info,) = [
+        one for one in await bucket.list() if f'"n":{n},' in str(one.description)
+    ]
+    chunks = f"$O.{streams.SNAPSHOTS}.C.{info.nuid}"
+    await js.purge_stream(f"OBJ_{streams.SNAPSHOTS}", subject=chunks)
+    await js.publish(chunks, b"{}")
+
+
+async def test_where_the_newest_snapshot_is_torn_the_one_before_stands_in(
+    shelf: Shelf, book: Book
+) -> None:
+    """After a purge, too: the ledger is kept from where the older one needs it."""
+    last = await book.last()
+    ledger = await book.ledger()
+    for n in (1, last, last - 4):  # who made the last of them was held up
+        payload = snapshots.of(await shelf.replayed(n), ledger, n)
+        ringless = replace(codec.decode(payload, Snapshot), replay_from=n + 1)
+        await shelf.store.save(codec.encode(ringless))
+    assert [head.n for head in await shelf.store.heads()] == [last, last - 4]
+    await book.acknowledge(last)
+    whole = await shelf.replayed(last)
+    await retention.purge(book.js, ledger, shelf.store, shelf.follower, 0)
+    assert await book.first() == last - 3
+    await tear(shelf, last)
+    engine = (await shelf.rebuilt())._replica.engine
+    assert engine.head_seq == whole.head_seq
+    assert engine.active_trips == whole.active_trips == 1
+
+
+async def test_a_snapshot_older_than_both_that_are_there_is_not_saved(
+    shelf: Shelf,
+) -> None:
+    for n in (4, 5, 3, 5):
+        await shelf.save(n)
+    assert [head.n for head in await shelf.store.heads()] == [5, 5]
+    await shelf.save(4)
+    assert [head.n for head in await shelf.store.heads()] == [5, 5]
+
+
+async def test_a_snapshot_ahead_of_the_ledger_is_none(shelf: Shelf) -> None:
+    """An older state of the ledger was restored, and the snapshots were not."""
+    last = await shelf.book.last()
+    engine = await shelf.replayed(last)
+    ledger = await shelf.book.ledger()
+    await shelf.save(last - 1)
+    await shelf.store.save(snapshots.of(engine, ledger, last + 1))
+    region = await shelf.rebuilt()
+    assert region._replica.engine.snapshot() == engine.snapshot()
+    assert [head.n for head in await shelf.store.heads()] == [last - 1]
+    await shelf.save(last)
+    assert [head.n for head in await shelf.store.heads()] == [last, last - 1]
+
+
 async def test_a_snapshot_of_another_ledger_or_of_the_future_is_ignored(
     shelf: Shelf,
 ) -> None:
@@ -216,14 +273,13 @@ async def test_a_standby_saves_a_snapshot_once_for_what_is_new(
     await gateway.settled(2)
     await gateway.trip(request(rider(3)))
     last = await shelf.book.last()
-    head = await until_is(shelf.store.head, lambda seen: seen and seen.n == last)
-    assert head is not None
+    await until_is(shelf.store.heads, lambda seen: bool(seen) and seen[0].n == last)
     bucket = await shelf.book.js.object_store(streams.SNAPSHOTS)
-    saved = (await bucket.get_info("main")).nuid
+    saved = [one.nuid for one in await bucket.list()]
     # Announcements come every second, a standby looks twenty times in it.
     count = len(gateway.announced)
     await until(lambda: len(gateway.announced) > count + 1)
-    assert (await bucket.get_info("main")).nuid == saved
+    assert [one.nuid for one in await bucket.list()] == saved
     await standby.stop()
     await leader.stop()
 
@@ -238,15 +294,13 @@ async def test_a_lone_leader_saves_a_snapshot_of_a_stored_record(
 
     async def saved() -> bool:
         await gateway.ask(command(SyncUser, RITA))
-        return await shelf.store.head() is not None
+        return bool(await shelf.store.heads())
 
     await until_true(saved, "a snapshot")
     await dispatcher.stop()
-    head = await shelf.store.head()
-    assert head is not None
     loaded = await shelf.store.load(LIMITS)
     assert loaded is not None
-    expected = await shelf.replayed(head.n)
+    expected = await shelf.replayed(loaded[0].n)
     assert loaded[1].head_seq == expected.head_seq
     assert (await shelf.rebuilt())._replica.n == await shelf.book.last()
 

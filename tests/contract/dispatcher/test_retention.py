@@ -1,7 +1,6 @@
 """What the leader lets go of, on a real ledger."""
 
 import pytest
-from nats.js.api import AckPolicy, ConsumerConfig
 
 from dispatcher import retention, snapshots
 from dispatcher.engine import Engine, Limits
@@ -10,7 +9,6 @@ from dispatcher.ledger import open_ledger
 from dispatcher.snapshots import SnapshotStore
 from runtime.bus import Bus
 from runtime.settings import Settings
-from schemas import streams
 from tests.contract.dispatcher.desk import Book, InProcess
 from tests.contract.dispatcher.test_fence import Pen
 from tests.support.nats import NatsServer
@@ -37,33 +35,17 @@ class Keeper:
         self.follower = Follower(self.bus, self.ledger)
         return self
 
-    async def persisted(self, until: int) -> None:
-        """Persistence has acknowledged records up to `until`."""
-        js = self.book.js
-        await js.add_consumer(
-            self.ledger.stream,
-            ConsumerConfig(
-                durable_name=streams.WRITER_DURABLE, ack_policy=AckPolicy.EXPLICIT
-            ),
-        )
-        consumer = await js.pull_subscribe_bind(
-            streams.WRITER_DURABLE, self.ledger.stream
-        )
-        for message in await consumer.fetch(until):
-            await message.ack_sync()
-
-    async def snapshot(self, n: int) -> None:
+    async def snapshot(self, *records: int) -> None:
+        """Those of these records."""
         engine = Engine("main", Limits(request_ttl_ms=1))
-        await self.store.save(snapshots.of(engine, self.ledger, n))
+        for n in records:
+            await self.store.save(snapshots.of(engine, self.ledger, n))
 
     async def first_after_purge(self, kept_s: float = 0) -> int:
         await retention.purge(
             self.book.js, self.ledger, self.store, self.follower, kept_s
         )
-        return await self.first()
-
-    async def first(self) -> int:
-        return (await self.book.js.stream_info(self.ledger.stream)).state.first_seq
+        return await self.book.first()
 
 
 @pytest.fixture
@@ -72,26 +54,26 @@ async def keeper(bus: Bus, book: Book) -> Keeper:
 
 
 async def test_what_persistence_has_not_written_is_kept(keeper: Keeper) -> None:
-    await keeper.snapshot(9)
-    await keeper.persisted(4)
+    await keeper.snapshot(8, 9)
+    await keeper.book.acknowledge(4)
     assert await keeper.first_after_purge() == 5
 
 
 async def test_what_a_replay_needs_is_kept(keeper: Keeper) -> None:
-    await keeper.snapshot(6)
-    await keeper.persisted(9)
+    await keeper.snapshot(6, 8)
+    await keeper.book.acknowledge(9)
     assert await keeper.first_after_purge() == 7
 
 
 async def test_the_last_record_is_kept_always(keeper: Keeper) -> None:
-    await keeper.snapshot(RECORDS)
-    await keeper.persisted(RECORDS)
+    await keeper.snapshot(RECORDS, RECORDS)
+    await keeper.book.acknowledge(RECORDS)
     assert await keeper.first_after_purge() == RECORDS
 
 
 async def test_a_week_s_records_are_kept(keeper: Keeper) -> None:
-    await keeper.snapshot(RECORDS)
-    await keeper.persisted(RECORDS)
+    await keeper.snapshot(RECORDS, RECORDS)
+    await keeper.book.acknowledge(RECORDS)
     assert await keeper.first_after_purge(Settings().ledger_kept_s) == 1
 
 
@@ -100,14 +82,14 @@ async def test_a_leader_keeps_records_as_long_as_the_setting_says(
     nats_server: NatsServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await keeper.snapshot(RECORDS)
-    await keeper.persisted(RECORDS)
+    await keeper.snapshot(RECORDS, RECORDS)
+    await keeper.book.acknowledge(RECORDS)
     monkeypatch.setattr(retention, "INTERVAL_S", 0.0)
     settings = Settings(nats_url=nats_server.url, ledger_kept_s=0.001)
     dispatcher = await InProcess(settings).start()
 
     async def is_purged() -> bool:
-        return await keeper.first() > 1
+        return await keeper.book.first() > 1
 
     try:
         await until_true(is_purged, "the purge", 30)
@@ -116,10 +98,24 @@ async def test_a_leader_keeps_records_as_long_as_the_setting_says(
 
 
 async def test_nothing_is_purged_without_persistence(keeper: Keeper) -> None:
-    await keeper.snapshot(RECORDS)
+    await keeper.snapshot(RECORDS, RECORDS)
     assert await keeper.first_after_purge() == 1
 
 
 async def test_nothing_is_purged_without_a_snapshot(keeper: Keeper) -> None:
-    await keeper.persisted(RECORDS)
+    await keeper.book.acknowledge(RECORDS)
     assert await keeper.first_after_purge() == 1
+
+
+async def test_one_snapshot_alone_lets_nothing_go(keeper: Keeper) -> None:
+    """It may be torn; the whole ledger does without."""
+    await keeper.snapshot(6)
+    await keeper.book.acknowledge(RECORDS)
+    assert await keeper.first_after_purge() == 1
+
+
+async def test_what_only_the_older_snapshot_needs_is_kept(keeper: Keeper) -> None:
+    await keeper.book.acknowledge(RECORDS)
+    for records, first in (((3, 9), 4), ((9,), 10)):
+        await keeper.snapshot(*records)
+        assert await keeper.first_after_purge() == first

@@ -7,11 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
+from cabrank.ledgers import find
 from cabrank.rebuild import rebuild
 from cabrank.verify import verify
 from dispatcher.engine import Engine, Limits
+from dispatcher.snapshots import Head, SnapshotStore
 from persistence.projection import read_record
-from schemas import codec
+from schemas import codec, streams
 from schemas.events import TripEventType
 from schemas.ledger import RECORD_VERSION, Record
 from schemas.trips import TERMINAL
@@ -77,6 +79,42 @@ def test_the_engine_replays_it_to_the_state_it_left(lines: list[bytes]) -> None:
     assert engine.head_seq == events_of(lines)[-1]["seq"]
     thawed = Engine.restore(engine.snapshot(), LIMITS)
     assert thawed.active_trips == len(moving)
+
+
+def test_a_snapshot_of_this_version_is_kept() -> None:
+    assert snapshot_of(THIS).exists(), "python -m tests.data.keep"
+
+
+def snapshot_of(ledger: Path) -> Path:
+    version = ledger.stem.removeprefix("ledger-")
+    return ledger.with_name(f"snapshot-{version}.json")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+async def test_its_snapshot_stands_for_what_was_purged_of_it(
+    path: Path, ledger: Kept
+) -> None:
+    """Where a version reads it no more, an upgrade meets ledgers that it can't lead."""
+    payload = snapshot_of(path).read_bytes()
+    head = codec.decode(payload, Head)
+    config = (await ledger.js.stream_info(ledger.stream.name)).config
+    named = config.evolve(metadata={streams.LEDGER_ID: head.ledger})
+    await ledger.js.update_stream(named)
+    for line in path.read_bytes().splitlines():
+        await ledger.append_raw(line)
+    (kept,) = await find(ledger.js)
+    store = await SnapshotStore.open(ledger.js, kept, 1)
+    await store.save(payload)
+    loaded = await store.load(LIMITS)
+    assert loaded is not None, "python -m tests.data.keep, and read the older ones"
+    engine = Engine("main", LIMITS)
+    for line in path.read_bytes().splitlines():
+        record = codec.decode(line, Record)
+        engine.apply_record(record)
+        if record.n >= head.replay_from:
+            loaded[1].refill_ring(record)
+    assert loaded[0].n == record.n
+    assert loaded[1].snapshot() == engine.snapshot()
 
 
 def test_the_projection_makes_a_row_of_every_move_and_message(
