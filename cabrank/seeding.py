@@ -11,18 +11,19 @@ from typing import cast
 import nats.errors
 from msgspec import Struct
 from nats.js import JetStreamContext
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, exists, or_, select
+from sqlalchemy.orm import aliased
 
 from cabrank.errors import UsageError
 from dispatcher.batch import EVENTS_BYTES_MAX, Writer
 from dispatcher.errors import RecordError
+from dispatcher.fence import head_of
 from dispatcher.follower import Follower
 from dispatcher.ledger import Ledger, last_record
 from persistence.models import TripEventRow, TripRow
 from runtime.bus import Bus
 from schemas import codec
 from schemas.events import EVENTS_PER_RECORD_MAX, TripEvent, TripEventType, seq_of
-from schemas.ledger import RecordHead
 from schemas.trips import DRIVING, TERMINAL, Status, Trip
 
 WRITER = "rebuild"
@@ -48,12 +49,18 @@ class Active(Struct, frozen=True):
 
 def active(connection: Connection, region: str) -> tuple[list[Active], list[str]]:
     """The trips to restore, oldest move first, and the ids of those that can't be:
-    their rider or driver is in a newer one, so they had ended before the ledger was
-    lost, and persistence had not written it yet.
+    their rider or driver is, or was, in another one after their last move, so they had
+    ended before the ledger was lost, and persistence had not written it yet.
     """
-    event = TripEventRow
+    event, other = TripEventRow, aliased(TripRow)
+    went_on = exists().where(
+        other.region == region,
+        other.status.not_in(ACTIVE),
+        other.updated_at_ms > TripRow.updated_at_ms,
+        or_(other.rider_id == TripRow.rider_id, other.driver_id == TripRow.driver_id),
+    )
     question = (
-        select(TripRow.data, TripRow.updated_at_ms, event.type, event.by)
+        select(TripRow.data, TripRow.updated_at_ms, event.type, event.by, went_on)
         .outerjoin(
             event, and_(event.trip_id == TripRow.id, event.version == TripRow.version)
         )
@@ -63,12 +70,12 @@ def active(connection: Connection, region: str) -> tuple[list[Active], list[str]
     restored: dict[str, Active] = {}
     ended: list[str] = []
     busy: set[str] = set()
-    for data, at_ms, kind, by in connection.execute(question):
+    for data, at_ms, kind, by, is_over in connection.execute(question):
         trip = codec.decode(data.encode(), Trip)
         if trip.id in restored or trip.id in ended:
             continue  # one row for each event of that version, of several ledgers
         people = _occupied(trip)
-        if busy & people:
+        if is_over or busy & people:
             ended.append(trip.id)
             continue
         busy |= people
@@ -126,8 +133,10 @@ async def begun(js: JetStreamContext, ledger: Ledger) -> tuple[int, int] | None:
     last = await last_record(js, ledger)
     if last is None:
         return 0, 0
-    head = codec.decode(last[1], RecordHead)
-    return (last[0], head.epoch) if head.writer == WRITER else None
+    head = head_of(last[1])
+    if head is None or head.writer != WRITER:
+        return None
+    return last[0], head.epoch
 
 
 async def seed(

@@ -141,6 +141,27 @@ async def test_a_trip_whose_rider_has_a_newer_one_is_left_out_and_told(
     assert f"trip {stale.id} is left out" in str(begun)
 
 
+async def test_a_trip_whose_people_ended_a_newer_one_is_left_out_too(
+    projected: Kept,
+) -> None:
+    later = rfc3339(T0_MS + 99_000)
+    riders, drivers = trip(10, 1), trip(20, 1)
+    goes_on = trip(30, 1, updated=rfc3339(T0_MS + 99_500))
+    await projected.append(
+        event(riders),
+        event(drivers),
+        event(trip(11, 3, rider=riders.rider, updated=later)),
+        event(trip(21, 3, driver=drivers.driver, updated=later)),
+        event(trip(31, 3, rider=goes_on.rider, driver=goes_on.driver, updated=later)),
+        event(goes_on),
+    )
+    await rebuild(None)
+    await projected.js.delete_stream(projected.stream.name)
+    (begun,) = await begin_anew(None)
+    assert begun.trips == 1
+    assert set(begun.ended) == {riders.id, drivers.id}
+
+
 async def test_beside_running_dispatchers_no_ledger_is_begun(
     projected: Kept, nats_server: NatsServer, tmp_path: Path
 ) -> None:
