@@ -7,6 +7,7 @@ field. Must not know whether a user exists.
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,11 +54,19 @@ def buckets(username: str, address: str) -> list[Bucket]:
 
 def sign_ups(address: str, per_hour: int) -> list[Bucket]:
     """What one sign-up takes from: `per_hour` at once, and again within each hour. The
-    riders of a carrier's NAT share an address; unknown, it is not counted.
+    riders of a carrier's NAT share an address. Not counted: an unknown one, and this
+    machine's own, which is its owner or a proxy that nobody named.
     """
-    if not address:
+    if not address or _is_ours(address):
         return []
     return [Bucket(_key("sign-up", address), per_hour, HOUR_MS // per_hour)]
+
+
+def _is_ours(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _key(*parts: str) -> str:

@@ -177,6 +177,8 @@ async def test_one_address_signs_up_so_many_and_then_waits(
     assert blocked.retry_after_s == 1200
     assert await crowd(client, ["dora"]) == [Code.RATE_LIMITED]
     assert await crowd(client, ["emil"], address="192.0.2.2") == [None]
+    locals_ = [f"local-{number}" for number in range(4)]
+    assert await crowd(client, locals_, address="127.0.0.1") == [None] * 4
     client.clock.now_ms += 1_200_000
     assert await crowd(client, ["dora", "fred"]) == [None, Code.RATE_LIMITED]
     async with engine.connect() as connection:
