@@ -40,6 +40,10 @@ class Conversations:
         self._learn(message)
         self._answered.setdefault(message.room, []).append((now_s, message.seq))
 
+    def stored(self, message: MessageData) -> None:
+        """One that is in the ledger, told to whomever."""
+        self._learn(message)
+
     def joined(
         self,
         user: str,

@@ -14,8 +14,8 @@ from msgspec import Struct
 from cabrank import sequential
 from cabrank.invariants import Violation
 from cabrank.linear import NEVER, Op, TooManyStates, explains
-from cabrank.sequential import MOVES, Call, State
-from schemas.trips import Status, Trip
+from cabrank.sequential import LOOKS, MOVES, Call, State
+from schemas.trips import OpenTrip, Status, Trip
 
 __all__ = ["Call", "History"]
 
@@ -57,6 +57,10 @@ class History:
     def answered(self, call: Call, trip: Trip, now: float) -> None:
         call.answer, call.end = trip, now
         self.saw(trip, now)
+
+    def declined(self, call: Call, trip: OpenTrip, now: float) -> None:
+        """Answered with as much of the trip as other drivers may see."""
+        call.answer, call.end = trip, now
 
     def refused(self, call: Call, code: str, now: float) -> None:
         if code != "unavailable":
@@ -160,7 +164,7 @@ class History:
                 continue
             if call.kind == "trip.request":
                 steps = self._requesting(call, trip)
-            elif call.trip == trip and (call.kind in MOVES or call.kind == "trip.get"):
+            elif call.trip == trip and (call.kind in MOVES or call.kind in LOOKS):
                 steps = self._moving(call, trip)
             else:
                 steps = None
@@ -179,8 +183,9 @@ class History:
     def _op(self, call: Call, steps: Callable[[Any], Iterable[Hashable]]) -> Op:
         end = call.end
         if call.answer is not None:
-            end = min(end, self._facts[call.answer.id][call.answer.version][1])
-            end = max(end, call.start)
+            known = self._facts.get(call.answer.id, {}).get(call.answer.version)
+            if known is not None:
+                end = max(min(end, known[1]), call.start)
         return Op(call.start, end, steps, may_be_lost=_may_be(call))
 
     def _fits(self, trip: str, state: State, call: Call) -> bool:

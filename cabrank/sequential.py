@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from cabrank.linear import NEVER
-from schemas.trips import DRIVING, TERMINAL, Role, Status, Trip
+from schemas.trips import DRIVING, TERMINAL, OpenTrip, Role, Status, Trip
 
 S = Status
+LOOKS = frozenset({"trip.get", "trip.decline"})
+"""Commands that change nothing, and whose answers say how a trip is."""
 _BEFORE_PICK_UP = frozenset({S.STARTED, S.ARRIVED})
 _BEFORE_RIDE = _BEFORE_PICK_UP | {S.REQUESTED}
 MOVES: dict[str, tuple[Status, dict[Role, frozenset[Status]]]] = {
@@ -49,7 +51,7 @@ class Call(Struct, eq=False):
     key: str | None
     start: float
     end: float = NEVER
-    answer: Trip | None = None
+    answer: Trip | OpenTrip | None = None
     code: str | None = None
 
     def __str__(self) -> str:
@@ -85,6 +87,12 @@ def outcomes(call: Call, state: State) -> Iterable[tuple[str | None, State]]:
     }[role]
     if call.kind == "trip.get":
         yield (None if takes_part else "not_a_participant"), state
+        return
+    if call.kind == "trip.decline":
+        if role is not Role.DRIVER:
+            yield "wrong_role", state
+        else:
+            yield None if state.status is S.REQUESTED else "wrong_status", state
         return
     to, may = MOVES[call.kind]
     accepts = call.kind == "trip.accept"

@@ -20,7 +20,7 @@ from cabrank.load.figures import Figures
 from cabrank.load.link import Link, LinkError, connect
 from cabrank.load.users import Account
 from cabrank.load.visits import Visits
-from cabrank.sequential import MOVES
+from cabrank.sequential import LOOKS, MOVES
 from schemas.closes import Close
 from schemas.refusals import RETRYABLE
 from schemas.rooms import of_trip
@@ -36,7 +36,7 @@ RETRY_S = (0.1, 1.0)
 """Between two attempts of a refused but retryable command, drawn at random."""
 CLOSING_S = 0.01
 """Until a connection that is on its way out is noticed to be gone."""
-RECORDED = frozenset({"trip.request", "trip.get", *MOVES})
+RECORDED = frozenset({"trip.request", *LOOKS, *MOVES})
 """Commands whose answers the history explains."""
 CLOSE_NAMES = {code.value: code.name.lower() for code in Close}
 TRIP_EVENTS = frozenset(
@@ -241,6 +241,9 @@ class Client:
                     await asyncio.sleep(self._rng.uniform(*RETRY_S))
                     continue
                 return Outcome(refused=refused.code.value)
+            if kind == "trip.decline":
+                left = wire.read_open_trip(frame.data)
+                self._watch.history.declined(call, left, time.monotonic())
             if not kind.startswith("trip.") or kind == "trip.decline":
                 return Outcome()
             trip = wire.read_trip(frame.data)

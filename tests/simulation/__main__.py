@@ -51,7 +51,7 @@ def _show(draw: Draw, seed: int, verdict: Verdict) -> None:
     print(f"\n  {small}")
     for violation in run(small).violations[:10]:
         print(f"  {violation}")
-    which = "--crowded " if draw is plans.crowded else ""
+    which = {plans.crowded: "--crowded ", plans.full: "--full "}.get(draw, "")
     print(f"again: python -m tests.simulation {which}--first {seed} --seeds 1")
 
 
@@ -63,8 +63,9 @@ def main() -> int:
     parser.add_argument(
         "--crowded", action="store_true", help="with full queues and records"
     )
+    parser.add_argument("--full", action="store_true", help="with full ledgers")
     given = parser.parse_args()
-    draw = plans.crowded if given.crowded else plans.of
+    draw = plans.crowded if given.crowded else plans.full if given.full else plans.of
     play = functools.partial(_play, draw)
     jobs = given.jobs or os.cpu_count()
     seeds = range(given.first, given.first + given.seeds)

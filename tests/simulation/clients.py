@@ -14,6 +14,7 @@ from gateway.socket import Connection
 from schemas.claims import Claims
 from schemas.trips import Role, Status, Trip
 from tests.simulation.net import TICK_S
+from tests.simulation.talk import Talk
 
 if TYPE_CHECKING:
     from tests.simulation.world import Machine, World
@@ -33,6 +34,7 @@ ANYTHING = (
     "trip.cancel",
     "trip.get",
     "trip.accept",
+    "trip.decline",
 )
 
 
@@ -131,8 +133,8 @@ class Client:
         self._loop = world.loop
         self._rng = world.rng(name)
         self._cable: Cable | None = None
-        self._session = ""
-        self._sessions = 0
+        self.session = ""
+        self.sessions = 0
         self._refs = 0
         self._keys = 0
         self.welcomed = False
@@ -140,6 +142,7 @@ class Client:
         self._since: int | None = None
         self.calls: dict[str, Call] = {}
         self.trips: dict[str, Trip] = {}
+        self.talk = Talk(self, world, world.rng(f"{name} talks"))
         self.open: dict[str, int] = {}
         """Trips up for grabs → when it was learned, for who is online."""
 
@@ -149,7 +152,7 @@ class Client:
 
     @property
     def is_idle(self) -> bool:
-        return self.welcomed and not self.calls
+        return self.welcomed and not self.calls and self.talk.is_idle
 
     # ---- connection ------------------------------------------------------------
 
@@ -158,12 +161,12 @@ class Client:
         if not gateways:
             self._loop.call_later(0.1, self._connect)
             return
-        self._sessions += 1
-        self._session = f"{self.id}/{self._sessions}"
-        rng = self._world.rng(self._session)
+        self.sessions += 1
+        self.session = f"{self.id}/{self.sessions}"
+        rng = self._world.rng(self.session)
         self._cable = Cable(self, self._rng.choice(gateways), rng)
         claims = Claims(
-            self.id, self.id, "F", "L", self.role, "main", self._session, 0, 1e12
+            self.id, self.id, "F", "L", self.role, "main", self.session, 0, 1e12
         )
         self._cable.open(claims, self._since)
 
@@ -183,11 +186,13 @@ class Client:
         for call in self.calls.values():
             self._world.watch.history.unknown(call)
         self.calls.clear()
+        self.talk.lost()
         self._loop.call_later(0.01 + self._rng.random() * 0.3, self._connect)
 
     # ---- frames in -------------------------------------------------------------
 
     def receive(self, cable: Cable, data: bytes) -> None:
+        self._world.watch.note(f"{self._loop.time()} {self.id} ".encode() + data)
         at = 0
         while at < len(data) and not cable.is_cut:
             first, size, at = data[at], data[at + 1], at + 2
@@ -203,13 +208,15 @@ class Client:
 
     def _take(self, frame: wire.Frame) -> None:
         checker = self._world.watch.checker
-        if frame.type in {"reply", "refused"}:
+        if self.talk.takes(frame):
+            self._since = max(frame.seq or 0, self._since or 0) or None
+        elif frame.type in {"reply", "refused"}:
             self._answered(frame)
         elif frame.type == "welcome":
             self._welcome(wire.read_welcome(frame.data))
         elif frame.type == "trip.snapshot":
             trip = wire.read_trip(frame.data)
-            checker.snapshot(self._session, trip)
+            checker.snapshot(self.session, trip)
             self._saw(trip)
         elif frame.seq is not None:
             self._since = max(frame.seq, self._since or 0)
@@ -219,7 +226,7 @@ class Client:
         self.welcomed = True
         self._world.watch.checker.welcome(
             self.id,
-            self._session,
+            self.session,
             welcome.seq,
             welcome.trips,
             recovered=welcome.recovered,
@@ -231,19 +238,20 @@ class Client:
         for trip in welcome.trips:
             self._saw(trip)
         self.open = {trip.id: trip.version for trip in welcome.open_trips}
+        self.talk.welcomed()
 
     def _event(self, frame: wire.Frame, seq: int) -> None:
         checker = self._world.watch.checker
         trip_id = wire.read_trip_ref(frame.data).id
         if frame.type == "trip.taken":
             self.open.pop(trip_id, None)
-            checker.feed(self._session, seq, frame.type, trip_id)
+            checker.feed(self.session, seq, frame.type, trip_id)
         elif not wire.is_participant_frame(frame.data):
             self.open[trip_id] = seq
-            checker.feed(self._session, seq, frame.type, trip_id)
+            checker.feed(self.session, seq, frame.type, trip_id)
         else:
             trip = wire.read_trip(frame.data)
-            checker.event(self._session, seq, frame.type, trip)
+            checker.event(self.session, seq, frame.type, trip)
             self._saw(trip)
             if self.role is Role.DRIVER and frame.type == "trip.started":
                 self.open.pop(trip_id, None)
@@ -254,6 +262,8 @@ class Client:
         known = self.trips.get(trip.id)
         if known is None or known.version < trip.version:
             self.trips[trip.id] = trip
+            if self.role is not Role.OPERATOR and self.id not in trip.participants():
+                self.talk.removed(trip)
         watch.seen[trip.id] = None
 
     def _answered(self, frame: wire.Frame) -> None:
@@ -265,7 +275,9 @@ class Client:
         now_s = self._loop.time()
         if frame.type == "refused":
             history.refused(call, wire.read_refused(frame.data).code, now_s)
-        elif call.kind in {"trip.decline", "driver.online", "driver.offline"}:
+        elif call.kind == "trip.decline":
+            history.declined(call, wire.read_open_trip(frame.data), now_s)
+        elif call.kind in {"driver.online", "driver.offline"}:
             history.unknown(call)
         else:
             trip = wire.read_trip(frame.data)
@@ -280,7 +292,12 @@ class Client:
     def _think(self) -> None:
         world = self._world
         if world.acting and world.calls_left and self.welcomed and len(self.calls) < 2:
-            what = self._choose()
+            if self._rng.random() < world.plan.talks:
+                world.calls_left -= 1
+                self.talk.act(self._mine())
+                what = None
+            else:
+                what = self._choose()
             if what is not None:
                 world.calls_left -= 1
                 self._ask(*what)
@@ -313,7 +330,10 @@ class Client:
             return rng.choice(NEXT[mine.status]), mine.id
         if rng.random() < 0.05:
             return rng.choice(("driver.online", "driver.offline")), None
-        return ("trip.accept", rng.choice(list(self.open))) if self.open else None
+        if not self.open:
+            return None
+        kind = "trip.decline" if rng.random() < 0.1 else "trip.accept"
+        return kind, rng.choice(list(self.open))
 
     def _ask(self, kind: str, trip: str | None) -> None:
         self._refs += 1
@@ -328,9 +348,12 @@ class Client:
                 key = data["idempotency_key"] = f"k{self._keys}"
         elif trip is not None:
             data = {"id": trip}
-        ref = f"{self._session}/{self._refs}"
+        ref = f"{self.session}/{self._refs}"
         call = Call(self.id, self.role, kind, trip, key, self._loop.time())
         self.calls[ref] = call
         self._world.watch.history.add(call)
+        self.send(wire.command(kind, ref, data))
+
+    def send(self, payload: bytes) -> None:
         if self._cable is not None:
-            self._cable.send(wire.command(kind, ref, data))
+            self._cable.send(payload)

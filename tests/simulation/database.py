@@ -18,9 +18,12 @@ from persistence.projection import (
     newest,
     trip_values,
 )
+from persistence.rooms import MessageRow
 from schemas.accounts import AuditRow, FindBacklog, FindTrip, Result
+from schemas.codec import encode
 from schemas.events import record_of
 from schemas.refusals import Code, Refusal
+from schemas.rooms import HISTORY_MAX, MessageData
 from schemas.times import rfc3339
 
 
@@ -28,6 +31,7 @@ class Database:
     def __init__(self) -> None:
         self.events: dict[tuple[str, int], dict[str, Any]] = {}
         self.trips: dict[str, dict[str, Any]] = {}
+        self.messages: dict[int, MessageData] = {}
         self.letters: list[Unreadable] = []
         self.is_away = False
 
@@ -39,6 +43,9 @@ class Database:
         moves = [row for row in rows if isinstance(row, EventRow)]
         for row in moves:
             self.events.setdefault((row.ledger, row.seq), event_values(row))
+        for said in rows:
+            if isinstance(said, MessageRow):
+                self.messages.setdefault(said.seq, said.message)
         for row in newest(moves):
             known = self.trips.get(row.trip_id)
             if known is None or known["version"] < row.trip.version:
@@ -63,14 +70,20 @@ class Database:
             for row in sorted(rows, key=lambda row: row["seq"])
         ]
 
+    def said_in(self, room: str) -> list[MessageData]:
+        """A room's messages, oldest first."""
+        found = [said for said in self.messages.values() if said.room == room]
+        return sorted(found, key=lambda said: said.seq)
+
     def find(self, question: FindTrip | FindBacklog, floor: int) -> Result:
         """What `history.find` and `history.backlog` answer; `floor`: the last record
-        known as written. Nobody says anything in a simulated room.
+        known as written.
         """
         if record_of(question.seq)[0] > floor:
             return Result(refused=Refusal(Code.UNAVAILABLE, "history lags"))
         if isinstance(question, FindBacklog):
-            return Result(data=Raw(b"[]"))
+            said = self.said_in(question.room)[-HISTORY_MAX:]
+            return Result(data=Raw(encode(said)))
         found = self.trips.get(question.trip)
         if found is None:
             return Result(refused=Refusal(Code.TRIP_NOT_FOUND, "no such trip"))

@@ -3,7 +3,8 @@ each (test_mutants.py); what it doesn't notice, it doesn't test.
 """
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -11,18 +12,23 @@ import dispatcher.fence
 import dispatcher.lead
 import dispatcher.region
 import persistence.writer
-from dispatcher.batch import Batch, Batcher, Writer
+from dispatcher import inbox
+from dispatcher.batch import Batch, Batcher, Entry, Writer
 from dispatcher.engine import Engine, Limits
 from dispatcher.fence import Fate, Fence
-from dispatcher.lead import Lead
+from dispatcher.full import FULL, Refuser
+from dispatcher.lead import Lead, _refused
 from dispatcher.publisher import Publisher
 from dispatcher.region import Region
+from dispatcher.replica import Replica
 from dispatcher.ring import Kept, Ring
 from dispatcher.snapshots import Head, SnapshotStore
 from persistence.pull import Delivery
 from schemas.codec import decode
-from schemas.commands import AnyCommand
+from schemas.commands import Answer, AnyCommand
 from schemas.events import Event, TripEvent
+from tests.simulation import plan as plans
+from tests.simulation.plan import Plan
 
 
 class Fenceless(Fence):
@@ -74,6 +80,10 @@ class Epochless(Region):
         if writer is not None:
             self._replica.n -= 1
         return writer
+
+
+async def _not_caught_up(replica: Replica, last: int) -> None:
+    replica.n = max(replica.n, last)
 
 
 class Skipping(SnapshotStore):
@@ -160,6 +170,27 @@ def _expires_silently(publisher: Publisher, event: Event, payload: bytes) -> boo
     return is_expiry or _publish(publisher, event, payload)
 
 
+def _refuses_at_once(
+    refuser: Refuser, _: bytes, reply: bytes, payload: bytes, __: bytes
+) -> None:
+    subject, commands = inbox.read(refuser._region, reply, payload)
+    answers = [Answer(one.id, one.attempt, refused=FULL) for one in commands]
+    entries = [Entry(subject, answer, fresh=True) for answer in answers]
+    refuser._publisher.answers(0, entries)
+
+
+def _refuses_what_was_done(lead: Lead) -> None:
+    waiting = [(reply, command) for reply, command, _ in lead._queue.values()]
+    entries = [
+        Entry(reply, Answer(command.id, command.attempt, refused=FULL), fresh=True)
+        for reply, command in waiting
+    ]
+    for entry in lead._batcher.undelivered():
+        entry.answer = _refused(entry.answer, FULL)
+        entries.append(entry)
+    lead._publisher.answers(lead.epoch, entries)
+
+
 _missed = Ring.missed
 _publish = Publisher._event
 Patch = tuple[Any, dict[str, Any]]
@@ -175,14 +206,29 @@ MUTANTS: dict[str, list[Patch]] = {
     "ack before commit": [(persistence.writer, {"Writer": Acknowledging})],
     "an answer ahead of its record": [(dispatcher.region, {"Lead": Hasty})],
     "no epoch record": [(dispatcher.region, {"Region": Epochless})],
+    "leads without having caught up": [(Replica, {"catch_up": _not_caught_up})],
     "replay from the wrong record": [(dispatcher.region, {"SnapshotStore": Skipping})],
     "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
     "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
+    "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
+    "full: refuses what was done": [(Lead, {"_refuse_all": _refuses_what_was_done})],
     "two records in flight": [
         (dispatcher.region, {"Lead": TwoAtOnce}),
         (dispatcher.lead, {"Fence": Pipelined}),
     ],
 }
+
+DRAWN: dict[str, Callable[[int], Plan]] = {
+    "full: refuses at once": plans.full,
+    "full: refuses what was done": plans.full,
+    "replay from the wrong record": functools.partial(
+        plans.amid, kinds=("kill dispatcher", "kill dispatcher"), snapshots=True
+    ),
+    "two records in flight": functools.partial(
+        plans.amid, kinds=("slow disk", "cut dispatcher", "hang dispatcher")
+    ),
+}
+"""Whose faults are too rare among the plans that are for everything."""
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import nats.errors
 from nats.js.errors import NotFoundError
 
 from tests.simulation.loop import Loop, Process
+from tests.simulation.luck import Luck
 from tests.simulation.stream import Stream
 
 LEDGER_SUBJECT = "ledger.main"
@@ -61,6 +62,7 @@ class Server:
         self.slow_s = 0.001
         self.store_max_s = 0.002
         self.acks_to_lose = 0
+        self.luck = Luck(rng)
         self.is_clustered = False
         """As R3 does it, 10164 instead of 10071 at times."""
         self.connections: list[Connection] = []
@@ -103,12 +105,26 @@ class Server:
     def publish(
         self, subject: str, reply: str, payload: bytes, headers: bytes = b""
     ) -> None:
+        if self.luck.loses(subject):
+            return
+        if self.luck.repeats(subject):
+            again = (subject, reply, payload, headers)
+            self.loop.call_later(self.rng.random() * 0.1, self._again, *again)
         if subject == LEDGER_SUBJECT:
             self._append(payload, reply, headers)
         elif subject.startswith("$JS."):
             self._api(subject, payload, reply)
         elif not self._route(subject, reply, payload, headers) and reply:
             self._route(reply, "", b"", NO_RESPONDERS)
+
+    def _again(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
+        """A second time, behind what was sent meanwhile."""
+        if not self.is_up:
+            return
+        if subject == LEDGER_SUBJECT:
+            self._append(payload, reply, headers)
+        else:
+            self._route(subject, reply, payload, headers)
 
     def _route(self, subject: str, reply: str, payload: bytes, headers: bytes) -> bool:
         exact = self._exact.get(subject)

@@ -5,7 +5,7 @@ Pure. A plan alone decides a run; a smaller one is what shrinking looks for.
 
 from collections.abc import Iterator
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,10 +37,19 @@ Kind = Literal[
     "lose client",
     "deafen gateway",
     "hand over",
+    "leap clock",
+    "drop messages",
+    "repeat messages",
 ]
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
-WEIGHTS = [5, 5, 4, 2, 2, 1, 3, 2, 1, 1, 2, 3, 2, 1, 1, 2, 1, 1, 4, 1, 0]
-"""The last is never drawn, so that old seeds stay: test_simulation.py adds it."""
+WEIGHTS = [5, 5, 4, 2, 2, 1, 3, 2, 1, 1, 2, 3, 2, 1, 1, 2, 1, 1, 4, 1, 1, 1, 3, 3]
+FULL: tuple[Kind, ...] = (
+    "ledger full",
+    "ledger full",
+    "cut gateway",
+    "cut gateway",
+    "drop messages",
+)
 LENGTH_S = 2.0
 """Of the part of a schedule in which clients act and things go wrong."""
 
@@ -71,6 +80,8 @@ class Plan(Struct, frozen=True):
     clustered: bool
     missed_bytes_max: int = MISSED_BYTES_MAX
     """Whoever missed more is given the whole state instead."""
+    talks: float = 0.0
+    """Share of what clients do that they do in rooms."""
     queue_max: int = QUEUE_MAX
     events_per_record_max: int = EVENTS_PER_RECORD_MAX
 
@@ -87,9 +98,32 @@ def crowded(seed: int) -> Plan:
         calls=48,
         faults=(slow, *plan.faults[: rng.randrange(3)]),
         ring_events_max=200_000,
+        talks=0.0,
         queue_max=rng.choice((1, 2, 4, 8)),
         events_per_record_max=1,
     )
+
+
+def amid(seed: int, kinds: tuple[Kind, ...], **given: Any) -> Plan:
+    """The seed's plan with these faults as well, and what is given."""
+    rng = Random(f"amid {seed}")
+    plan = of(seed)
+    more = [
+        Fault(
+            at_s=round(rng.random() * 1.5, 4),
+            kind=kind,
+            which=rng.randrange(6),
+            for_s=round(0.2 + rng.random() * 1.5, 4),
+        )
+        for kind in kinds
+    ]
+    faults = sorted([*plan.faults, *more], key=lambda fault: fault.at_s)
+    return replace(plan, faults=tuple(faults), calls=32, talks=0.0, **given)
+
+
+def full(seed: int) -> Plan:
+    """The seed's plan with a ledger that is full twice, amid losses."""
+    return amid(seed, FULL)
 
 
 def of(seed: int) -> Plan:
@@ -110,6 +144,7 @@ def of(seed: int) -> Plan:
         snapshots=rng.random() < 0.4,
         clustered=rng.random() < 0.2,
         missed_bytes_max=MISSED_BYTES_MAX if roomy else 2000,
+        talks=rng.choice((0.0, 0.0, 0.4)),
     )
 
 
@@ -148,6 +183,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, request_ttl_ms=300_000),
         replace(plan, snapshots=False),
         replace(plan, clustered=False),
+        replace(plan, talks=0.0),
         replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
         replace(plan, queue_max=QUEUE_MAX),
         replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cabrank.conversations import Conversations
 from cabrank.history import History
 from cabrank.invariants import Checker
 from schemas.codec import decode
 from schemas.events import DriverEvent, Event, TripEvent, seq_of
 from schemas.ledger import Record
+from schemas.rooms import MessageEvent
 from schemas.trips import Role, Status, Trip
 
 if TYPE_CHECKING:
@@ -37,9 +39,15 @@ class Watch:
         self.now_s = now_s
         self.checker = Checker()
         self.history = History()
+        self.conversations = Conversations(self.checker.violate)
         self.seen: dict[str, None] = {}
         """Trips that anybody knows of."""
         self._strange: list[str] = []
+        self.trace = hashlib.sha256()
+
+    def note(self, what: bytes) -> None:
+        """It belongs to what a replay must repeat."""
+        self.trace.update(what)
 
     def strange(self, what: str) -> None:
         self._strange.append(what)
@@ -53,6 +61,10 @@ class Watch:
         for event in _events(world):
             if isinstance(event, TripEvent):
                 self.checker.stored(event.trip, event.seq)
+            elif isinstance(event, MessageEvent):
+                self.conversations.stored(event.message)
+        if self.conversations.unheard():
+            return False
         return not self.checker.unseen() and not _open_lists(world)
 
     def judge(self, world: "World") -> Verdict:
@@ -75,6 +87,9 @@ class Watch:
                 self.history.saw(decode(row.data, Trip))
             if audit:
                 self.checker.history(decode(audit[-1].data, Trip), audit)
+        for room in self.conversations.rooms():
+            self.conversations.history(room, world.database.said_in(room))
+        self.conversations.finish()
         for violation in (*self.checker.finish(), *self.history.check()):
             violations.append(f"{violation.rule}: {violation.message}")
         if self.history.undecided:
@@ -112,7 +127,10 @@ def _database(world: "World", records: list[Record], violations: list[str]) -> N
     """Ledger = database, row by row."""
     written = {event.seq: event for record in records for event in record.events}
     rows = {seq: row for (_, seq), row in world.database.events.items()}
+    said = dict(world.database.messages)
     for seq, event in written.items():
+        if isinstance(event, MessageEvent) and said.pop(seq, None) != event.message:
+            violations.append(f"ledger = database: message {seq} differs")
         if not isinstance(event, TripEvent):
             continue
         row = rows.pop(seq, None)
@@ -120,7 +138,7 @@ def _database(world: "World", records: list[Record], violations: list[str]) -> N
             violations.append(f"ledger = database: event {seq} has no row")
         elif decode(row["data"].encode(), Trip) != event.trip:
             violations.append(f"ledger = database: event {seq} differs")
-    violations += [f"ledger = database: row {seq} is no event" for seq in rows]
+    violations += [f"ledger = database: row {seq} is no event" for seq in rows | said]
     violations += [f"dead letter: {let.error}" for let in world.database.letters]
 
 
@@ -160,7 +178,7 @@ def _open_lists(world: "World") -> list[str]:
 
 
 def _trace(world: "World", violations: list[str]) -> str:
-    digest = hashlib.sha256()
+    digest = world.watch.trace
     for payload in world.server.stream.records:
         digest.update(payload)
     for call in world.watch.history.calls:

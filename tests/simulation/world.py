@@ -33,12 +33,13 @@ from runtime.settings import Settings
 from schemas.accounts import FindBacklog, FindTrip, Result
 from schemas.commands import AnyCommand
 from schemas.trips import Role
+from tests.simulation import faults
 from tests.simulation.clients import Client
 from tests.simulation.database import Database
 from tests.simulation.jet import Jet
 from tests.simulation.loop import Clock, Loop, Process
 from tests.simulation.net import Link, Server
-from tests.simulation.plan import LENGTH_S, Fault, Plan
+from tests.simulation.plan import LENGTH_S, Plan
 from tests.simulation.verdict import Verdict, Watch
 
 SETTLE_MAX_S = 30.0
@@ -166,7 +167,7 @@ class World:
 
         machine.start(start)
 
-    def _kill(self, machine: Machine) -> None:
+    def kill(self, machine: Machine) -> None:
         if not machine.is_alive:
             return
         machine.kill()
@@ -175,78 +176,6 @@ class World:
             self.gateways.remove(machine)
             for client in self.clients:
                 client.gateway_died(machine)
-
-    # ---- faults --------------------------------------------------------------
-
-    def _strike(self, fault: Fault) -> None:
-        kind, _, whom = fault.kind.partition(" ")
-        later = self.loop.call_later
-        if whom in {"dispatcher", "gateway", "persistence"}:
-            self._strike_process(kind, whom, fault)
-        elif fault.kind == "database away":
-            self.database.is_away = True
-            later(fault.for_s, setattr, self.database, "is_away", False)
-        elif fault.kind == "restart nats" and self.server.is_up:
-            self.server.restart(fault.for_s)
-        elif fault.kind == "lose acks":
-            self.server.acks_to_lose = 1 + fault.which % 3
-        elif fault.kind == "ledger full":
-            self.server.stream.is_full = True
-            later(fault.for_s, setattr, self.server.stream, "is_full", False)
-        elif fault.kind == "slow disk":
-            self.server.store_max_s = 0.3
-            later(fault.for_s, setattr, self.server, "store_max_s", 0.002)
-        elif fault.kind == "slow network":
-            self.server.slow_s = 0.05
-            later(fault.for_s, setattr, self.server, "slow_s", 0.001)
-        elif fault.kind == "jump clock":
-            alive = [m for m in self.machines if m.is_alive]
-            machine = alive[fault.which % len(alive)]
-            machine.skew_s += (fault.for_s - 0.4) * 20
-        elif fault.kind == "tear snapshot":
-            self.server.torn = True
-        elif fault.kind == "decide raises":
-            self.poisoned += 1
-        elif fault.kind == "hand over":
-            self._hand_over(fault)
-        elif fault.kind == "lose client":
-            self.clients[fault.which % len(self.clients)].lose()
-
-    def _hand_over(self, fault: Fault) -> None:
-        """Whoever leads is told that another, ready or not, is to lead."""
-        alive = [m for m in self.dispatchers if m.is_alive and m.held is not None]
-        for machine in alive:
-            others = [one for one in alive if one is not machine]
-            if machine.held.leads and others:
-                machine.held.heir = others[fault.which % len(others)].name
-
-    def _strike_process(self, kind: str, whom: str, fault: Fault) -> None:
-        of_kind = {
-            "dispatcher": (self.dispatchers, self.start_dispatcher),
-            "gateway": (self.gateways, self.start_gateway),
-            "persistence": (self.writers, self.start_persistence),
-        }
-        machines, again = of_kind[whom]
-        alive = [machine for machine in machines if machine.is_alive]
-        if not alive:
-            return
-        machine = alive[fault.which % len(alive)]
-        if whom == "dispatcher" and fault.which < 4:  # rather who leads
-            machine = next((m for m in alive if m.held and m.held._lead), machine)
-        if kind == "kill":
-            self._kill(machine)
-            self.loop.call_later(fault.for_s, again)
-        elif kind == "cut":
-            machine.link.cut()
-        elif kind == "deafen":
-            machine.link.deafen(fault.for_s)
-        elif kind == "hang" and not machine.is_hung:
-            machine.hang()
-            self.loop.call_later(fault.for_s, machine.go_on)
-        elif kind == "resign" and machine.held is not None and not machine.is_hung:
-            machine.start(machine.held.resign)
-            self.loop.call_later(0.5, self._kill, machine)
-            self.loop.call_later(0.5 + fault.for_s, again)
 
     # ---- a run ---------------------------------------------------------------
 
@@ -267,7 +196,7 @@ class World:
                 self.clients.append(client)
                 client.start()
         for fault in plan.faults:
-            self.loop.call_at(0.2 + fault.at_s, self._strike, fault)
+            self.loop.call_at(0.2 + fault.at_s, faults.strike, self, fault)
         await asyncio.sleep(0.2 + LENGTH_S)
         self.acting = False
         self._heal()
@@ -281,6 +210,7 @@ class World:
         """
         self.poisoned = 0
         self.server.acks_to_lose = 0
+        self.server.luck.to_lose = self.server.luck.to_repeat = 0
         for machine in self.machines:
             machine.skew_s = 0.0
 
@@ -374,17 +304,21 @@ def _swept() -> Iterator[None]:
 
 def run(plan: Plan) -> Verdict:
     """One schedule, from start to verdict."""
-    with _swept():
-        return _run(plan)
+    return play(World(plan))
 
 
-def _run(plan: Plan) -> Verdict:
+def play(world: World) -> Verdict:
+    """Its one run."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(50),
         processors=[_silence],
         cache_logger_on_first_use=False,
     )
-    world = World(plan)
+    with _swept():
+        return _play(world)
+
+
+def _play(world: World) -> Verdict:
     try:
         with _staged(world):
             return world.loop.run_until_complete(world.run())

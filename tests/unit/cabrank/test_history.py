@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from cabrank import linear
 from cabrank.history import Call, History
 from cabrank.linear import Op, TooManyStates, explains
-from schemas.trips import Person, Role, Status, Trip
+from schemas.trips import OpenTrip, Person, Role, Status, Trip
 
 R, D, E = "rider", "driver", "other"
 S = Status
@@ -235,3 +235,41 @@ def test_a_search_that_grows_too_far_is_given_up(
     ops = [Op(0, 1, lambda state: [state + 1]) for _ in range(10)]
     with pytest.raises(TooManyStates):
         explains(ops, 0, lambda _: False)
+
+
+# ---- a trip left to the others -------------------------------------------------------
+
+
+def declined(story: Story, version: int, **more: object) -> None:
+    left = OpenTrip.of(trip(version, S.REQUESTED))
+    call = story.call(E, "trip.decline", **more)
+    story.history.declined(call, left, story.now - 0.5)
+
+
+def test_an_open_trip_can_be_left_to_the_others() -> None:
+    story = Story()
+    story.requested()
+    declined(story, 1)
+    story.done(D, "trip.accept", trip(2, S.STARTED, D))
+    story.refused(E, "trip.decline", "wrong_status")
+    assert story.rules() == set()
+
+
+def test_a_trip_that_was_taken_long_ago_is_not_open_any_more() -> None:
+    story = begun()
+    declined(story, 1)
+    assert story.rules() == UNEXPLAINED
+
+
+def test_an_open_trip_that_nobody_could_leave_is_told() -> None:
+    story = Story()
+    story.requested()
+    story.refused(E, "trip.decline", "wrong_status")
+    assert story.rules() == UNEXPLAINED
+
+
+def test_a_trip_left_in_a_version_it_never_had_is_told() -> None:
+    story = Story()
+    story.requested()
+    declined(story, 7)
+    assert story.rules() == UNEXPLAINED
