@@ -37,12 +37,13 @@ from persistence.revoking import Revoker
 from persistence.sessions import Account, account_of
 from persistence.throttle import Blocked, Bucket, Throttle
 from persistence.tokens import Forge, RefreshToken, Verdict
-from persistence.users import AccountError, add_user, make_tokens, row_of
+from persistence.users import AccountError, add_user, find, make_tokens, row_of
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import subjects
 from schemas.accounts import (
+    Denied,
     Erase,
     FindUser,
     LogIn,
@@ -54,7 +55,6 @@ from schemas.accounts import (
     Revoke,
     SignUp,
     Tokens,
-    Whereabouts,
 )
 from schemas.refusals import Code
 from schemas.trips import Role, User
@@ -110,6 +110,7 @@ class Accounts:
         responder.add(subjects.accounts("log_out"), LogOut, self.log_out)
         responder.add(subjects.accounts("revoke"), Revoke, self.revoke)
         responder.add(subjects.accounts("whereabouts"), FindUser, self.whereabouts)
+        responder.add(subjects.accounts("denied"), Denied, self.denied)
         responder.add(subjects.operations("erase"), Erase, self.erase)
         responder.add(subjects.accounts("meet"), Meet, self.meet)
         responder.start()
@@ -333,24 +334,26 @@ class Accounts:
                 return
 
     async def whereabouts(self, request: FindUser) -> Result:
-        """A user may be called what another's id is: the id goes first."""
         name = request.user
         if not subjects.is_token(name) and _USERNAME.fullmatch(name) is None:
             return _unknown_user()
-        async with reading(self._engine) as connection:
-            for column in (UserRow.id, UserRow.username):
-                found = await connection.execute(
-                    select(UserRow.id, UserRow.region).where(column == name)
-                )
-                if (row := found.one_or_none()) is not None:
-                    break
-            else:
-                return _unknown_user()
+        found = await find(self._engine, name)
+        if found is None:
+            return _unknown_user()
         if request.notice_by:
             await self._note(
-                Entry("notify", request.notice_by, row.id, address=request.address)
+                Entry("notify", request.notice_by, found.id, address=request.address)
             )
-        return answered(Whereabouts(row.id, row.region))
+        return answered(found)
+
+    async def denied(self, request: Denied) -> Result:
+        """Written down up to a rate, so that who hammers doesn't fill the log."""
+        bucket = throttle.denials(request.user)
+        if await self._throttle.take(bucket, self._clock_ms()) is None:
+            who, code = (request.user, request.subject), Code.WRONG_ROLE.value
+            entry = Entry("denied", *who, code, request.address, request.route)
+            await self._note(entry)
+        return answered(None)
 
     async def _end_stolen(self, session: str) -> None:
         """Two hold tokens of one session. Published before the row goes: who repeats

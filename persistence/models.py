@@ -207,7 +207,8 @@ class AuditRow(Base):
     )
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
-    """A UUIDv4: rows of one millisecond have no order."""
+    """A UUIDv4: rows of one millisecond have no order. A UUIDv5 of its event where a
+    ledger's record made it, which may come again."""
     at_ms: Mapped[int] = mapped_column(BigInteger)
     actor: Mapped[str] = mapped_column(String(ID_CHARS))
     """A user's id; `command line`; empty: unknown, or nobody."""

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, case, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from persistence import erasing, erasure, failures, metrics
+from persistence import erasing, erasure, failures, log_book, metrics
 from persistence.models import (
+    AuditRow,
     DeadLetterRow,
     MessageRow,
     RoomRow,
@@ -58,6 +59,7 @@ class Store:
             where=trips.excluded.version > TripRow.__table__.c.version,
         )
         self._messages = insert(MessageRow.__table__).on_conflict_do_nothing()
+        self._acts = insert(AuditRow.__table__).on_conflict_do_nothing()
         self._rooms = _widening(insert(RoomRow.__table__))
 
     def write(
@@ -100,12 +102,14 @@ class Store:
     def _execute(self, connection: Connection, rows: list[AnyRow]) -> None:
         moves = [row for row in rows if isinstance(row, EventRow)]
         said = [row for row in rows if not isinstance(row, EventRow)]
+        acts = map(log_book.row_of_move, moves)
         # Always in this order, for the same reason as in `write`.
         work = [
             (self._events, "trip_events", [event_values(row) for row in moves]),
             (self._trips, "trips", [trip_values(row) for row in newest(moves)]),
             (self._messages, "messages", [message_values(row) for row in said]),
             (self._rooms, "rooms", room_values(said)),
+            (self._acts, "audit_log", [act for act in acts if act is not None]),
         ]
         for statement, table, values in work:
             if values:

@@ -16,7 +16,7 @@ from persistence.errors import PersistenceError
 from persistence.keys import Signer
 from persistence.models import UserRow
 from schemas import subjects
-from schemas.accounts import Name, Password, Username
+from schemas.accounts import Name, Password, Username, Whereabouts
 from schemas.claims import LOAD_TEST_TTL_S
 from schemas.trips import Role, User
 
@@ -89,19 +89,25 @@ async def add_user(  # noqa: PLR0917 - a user's fields, in the order of the row
     return user
 
 
-async def find_id(engine: AsyncEngine, name: str) -> str | None:
-    """The id of the user with that id or username, the id going first; None: there is
-    none.
+async def find(engine: AsyncEngine, name: str) -> Whereabouts | None:
+    """The user with that id or username; a user may be called what another's id is: the
+    id goes first. None: there is none.
     """
     if "\0" in name:  # which PostgreSQL's text can't even be asked about
         return None
     async with reading(engine) as connection:
         for column in (UserRow.id, UserRow.username):
-            asked = select(UserRow.id).where(column == name)
-            known: str | None = (await connection.execute(asked)).scalar_one_or_none()
-            if known is not None:
-                return known
+            asked = select(UserRow.id, UserRow.region).where(column == name)
+            row = (await connection.execute(asked)).one_or_none()
+            if row is not None:
+                return Whereabouts(row.id, row.region)
     return None
+
+
+async def find_id(engine: AsyncEngine, name: str) -> str | None:
+    """As `find`."""
+    found = await find(engine, name)
+    return None if found is None else found.id
 
 
 async def make_tokens(  # noqa: PLR0917 - the order of the command line

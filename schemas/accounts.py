@@ -90,6 +90,19 @@ class Revoke(Struct):
     address: str = ""
 
 
+class Denied(Struct):
+    """`accounts.denied` → null: a user who is no operator asked for what is theirs; for
+    the audit log.
+    """
+
+    user: str
+    route: str
+    """Method and template; never what was typed."""
+    subject: str = ""
+    """Whom it was to be done to: an id; empty: that is not known."""
+    address: str = ""
+
+
 class Meet(Struct, frozen=True):
     """`accounts.meet` → null: a user came with a good token of an outside issuer; their
     row is made, or brought up to date. `not_authenticated`: they were erased, and their

@@ -70,6 +70,7 @@ def create_app(
         logging_config=None,
         state=State(
             {
+                "asker": asker,
                 "identity": identity,
                 "proxies": settings.proxies(),
                 "renew_keys": renew_keys,

@@ -14,14 +14,20 @@ from litestar.handlers.base import BaseRouteHandler
 from gateway import peer
 from gateway.crowd import place
 from gateway.errors import InvalidToken, UnknownKey
+from gateway.http.asker import Asker
 from gateway.http.problems import Refused
 from gateway.identity import Identity
+from schemas import subjects
+from schemas.accounts import Denied
 from schemas.claims import Claims
 from schemas.refusals import Code
 from schemas.trips import Role
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 """What OpenAPI says of a route with `signed_in`."""
+DENIED_S = 1.0
+"""Who is refused learns so whether it could be written down or not."""
+_DENIED = subjects.accounts("denied")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _BEARER = re.compile(r"bearer +([^ ]+) *", re.ASCII | re.IGNORECASE)
 
@@ -138,20 +144,26 @@ async def signed_in(
         raise Refused(Code.NOT_AUTHENTICATED, str(error), headers=headers) from error
 
 
-def operators_only(
+async def operators_only(
     connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
 ) -> None:
-    """A guard; comes after `signed_in`.
+    """A guard; comes after `signed_in`. Who is refused is told to the audit log.
 
     Raises:
         Refused: `wrong_role`.
     """
     claims: Claims = connection.scope["auth"]
-    if claims.role is not Role.OPERATOR:
-        raise Refused(Code.WRONG_ROLE, f"for operators, not for a {claims.role.value}")
+    if claims.role is Role.OPERATOR:
+        return
+    asker: Asker = connection.app.state.asker
+    route = f"{connection.scope['method']} {connection.scope['path_template']}"
+    subject = uuid_or_none(str(connection.path_params.get("user_id", ""))) or ""
+    about = Denied(claims.sub, route, subject, address(connection))
+    await asker.ask(_DENIED, about, DENIED_S)
+    raise Refused(Code.WRONG_ROLE, f"for operators, not for a {claims.role.value}")
 
 
-def address(request: Request[Any, Any, State]) -> str:
+def address(request: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Whence it comes, past proxies that are trusted; an IPv6 one counts as its /64."""
     client = request.client
     forwarded = request.headers.getall("x-forwarded-for", [])

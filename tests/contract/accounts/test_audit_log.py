@@ -54,6 +54,27 @@ async def test_each_act_leaves_one_row(client: Client, engine: AsyncEngine) -> N
     await then("whereabouts", row, **about)
 
 
+async def test_who_is_denied_an_operators_route_is_written_down_up_to_a_rate(
+    client: Client, engine: AsyncEngine
+) -> None:
+    about = {"user": "anna", "route": "POST /x", "subject": "bert", "address": HERE}
+
+    async def hammer(user: str = "anna") -> int:
+        for _ in range(15):
+            assert (
+                await client.ask("denied", **about | {"user": user})
+            ).refused is None
+        return len(await rows(engine))
+
+    assert await hammer() == 10
+    row = ("denied", "anna", "bert", "wrong_role", HERE)
+    assert set(await told(engine)) == {row}
+    assert {r.detail for r in await rows(engine)} == {"POST /x"}
+    client.clock.now_ms += 60_000
+    assert await hammer() == 11
+    assert await hammer("cleo") == 21
+
+
 async def test_a_stolen_refresh_token_is_written_down(
     client: Client, engine: AsyncEngine
 ) -> None:

@@ -51,7 +51,7 @@ class FakePersistence:
     def __init__(self, connection: bus.Bus) -> None:
         self._bus = connection
         self.asked: list[tuple[str, Any]] = []
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, Answer] = {"accounts.denied": lambda _: data(None)}
 
     async def listen(self, *subjects: str) -> None:
         for subject in subjects:

@@ -167,7 +167,24 @@ async def test_only_operators_revoke(site: Site, role: Role) -> None:
     headers = bearer(site.tokens.issue(role=role))
     response = await site.client.post(f"/api/users/{RIDER}/revoke", headers=headers)
     problem(response, 403, "wrong_role")
-    assert site.persistence.asked == []
+    route = {"route": "POST /api/users/{user_id}/revoke", "subject": RIDER}
+    told = {"user": RIDER} | route | HERE
+    assert site.persistence.asked == [("accounts.denied", told)]
+
+
+async def test_what_was_typed_in_place_of_an_id_is_not_written_down(site: Site) -> None:
+    await site.client.post("/api/users/hunter2/revoke", headers=site.rider)
+    ((_, told),) = site.persistence.asked
+    assert "hunter2" not in str(told)
+
+
+async def test_who_is_refused_hears_it_also_where_nobody_writes_it_down(
+    site: Site,
+) -> None:
+    site.persistence.answers["accounts.denied"] = lambda _: None
+    path = f"/api/users/{RIDER}/revoke"
+    response = await site.client.post(path, headers=site.rider)
+    problem(response, 403, "wrong_role")
 
 
 async def test_revoking_an_unknown_user_is_404(site: Site) -> None:

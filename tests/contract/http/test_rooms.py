@@ -148,6 +148,9 @@ async def test_notices_are_the_operators(site: Site) -> None:
     path = f"/api/users/{OPERATOR}/notices"
     response = await site.client.post(path, json={"data": {}}, headers=site.rider)
     problem(response, 403, "wrong_role")
+    (asked,) = site.persistence.asked
+    assert asked[0] == "accounts.denied"
+    assert asked[1]["route"] == "POST /api/users/{user_id}/notices"
 
 
 @pytest.mark.parametrize("body", [{}, {"data": 1}, {"data": [1]}, {"data": None}])

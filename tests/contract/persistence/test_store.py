@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from persistence import database
-from persistence.models import DeadLetterRow, TripEventRow, TripRow
+from persistence.models import AuditRow, DeadLetterRow, TripEventRow, TripRow
 from persistence.projection import EventRow, read_record
 from persistence.store import Store
 from tests.support.records import T0_MS, event, record, trip
@@ -179,3 +179,36 @@ def test_checking_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
     assert log.exists()
     assert log.stat().st_ino == before
     first.dispose()
+
+
+def moved(number: int, by: str, kind: str = "trip.cancelled", **changes: Any) -> Any:
+    """The row of what `by` did to trip `number`."""
+    n = 100 + number
+    at = trip(number, 3, **changes)
+    read, _ = read_record("LEDGER_main", n, record(n, event(at, 3, by=by, type=kind)))
+    return read[0]
+
+
+def test_what_operators_do_to_trips_is_in_the_audit_log_once(tables: Tables) -> None:
+    mine = [
+        moved(0, "olga"),
+        moved(1, "olga", "trip.completed"),
+        moved(2, "olga", driver=None),
+    ]
+    others = [
+        moved(3, "r3"),
+        moved(4, "d4"),
+        moved(5, "", "trip.expired"),
+        moved(6, "d6", "trip.released", driver=None),
+    ]
+    tables.store.write([*mine, *others], [], T0_MS)
+    tables.store.write(mine, [], T0_MS + 99_000)
+    assert len(tables.all(TripEventRow)) == 7
+    with tables.engine.connect() as connection:
+        found = connection.execute(select(AuditRow.__table__)).all()
+    assert {(r.at_ms, r.actor, r.action, r.subject, r.outcome) for r in found} == {
+        (T0_MS + 3000, "olga", "trip_cancel", mine[0].trip_id, "ok"),
+        (T0_MS + 3000, "olga", "trip_complete", mine[1].trip_id, "ok"),
+        (T0_MS + 3000, "olga", "trip_cancel", mine[2].trip_id, "ok"),
+    }
+    assert len(found) == 3
