@@ -87,8 +87,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="sign-ups from one address at once, and again in each hour; any "
-            "number from loopback (behind a proxy CABRANK_TRUSTED_PROXIES must name it)",
+            description="sign-ups from one address at once, and again in each hour; "
+            "from loopback any number (a proxy: CABRANK_TRUSTED_PROXIES names it)",
         ),
     ] = 1_000
     drain_s: Annotated[
