@@ -152,11 +152,12 @@ async def operators_only(
     Raises:
         Refused: `wrong_role`.
     """
-    claims: Claims = connection.scope["auth"]
+    scope: Any = connection.scope
+    claims: Claims = scope["auth"]
     if claims.role is Role.OPERATOR:
         return
     asker: Asker = connection.app.state.asker
-    route = f"{connection.scope['method']} {connection.scope['path_template']}"
+    route = f"{scope['method']} {scope['path_template']}"
     subject = uuid_or_none(str(connection.path_params.get("user_id", ""))) or ""
     about = Denied(claims.sub, route, subject, address(connection))
     await asker.ask(_DENIED, about, DENIED_S)
