@@ -15,6 +15,7 @@ from dispatcher.follower import Follower
 from dispatcher.ledger import open_ledger
 from dispatcher.region import Region
 from dispatcher.replica import Replica
+from dispatcher.snapshot import SNAPSHOT_VERSION
 from dispatcher.snapshots import Snapshot, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
@@ -187,6 +188,23 @@ async def test_a_snapshot_older_than_both_that_are_there_is_not_saved(
     assert [head.n for head in await shelf.store.heads()] == [5, 5]
     await shelf.save(4)
     assert [head.n for head in await shelf.store.heads()] == [5, 5]
+
+
+async def test_a_snapshot_of_another_version_leaves_the_one_before(
+    shelf: Shelf,
+) -> None:
+    """After a rollback: it is also the first to be replaced."""
+    last = await shelf.book.last()
+    engine = await shelf.replayed(last)
+    await shelf.save(last - 1)
+    payload = snapshots.of(engine, await shelf.book.ledger(), last)
+    newer = replace(codec.decode(payload, Snapshot), v=SNAPSHOT_VERSION + 1)
+    await shelf.store.save(codec.encode(newer))
+    assert [head.n for head in await shelf.store.heads()] == [last - 1]
+    region = await shelf.rebuilt()
+    assert region._replica.engine.snapshot() == engine.snapshot()
+    await shelf.save(last)
+    assert [head.n for head in await shelf.store.heads()] == [last, last - 1]
 
 
 async def test_a_snapshot_ahead_of_the_ledger_is_none(shelf: Shelf) -> None:
