@@ -88,7 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             ge=1,
             le=1_000_000,
             description="sign-ups from one address at once, and again in each hour; "
-            "from loopback any number (a proxy: CABRANK_TRUSTED_PROXIES names it)",
+            "any number from loopback (CABRANK_TRUSTED_PROXIES must name a proxy)",
         ),
     ] = 1_000
     drain_s: Annotated[
