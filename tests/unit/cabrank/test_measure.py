@@ -1,11 +1,15 @@
 """What a fault cost, from the calls of those who lived through it."""
 
+import time
+
 import pytest
 
 from cabrank.chaos.measure import Measured, by_kind, p99_between, trips_per_s
+from cabrank.chaos.probe import Probe
 from cabrank.linear import NEVER
+from cabrank.load.users import Account
 from cabrank.sequential import Call
-from schemas.trips import Role
+from schemas.trips import Role, User
 from tests.support import records
 
 
@@ -45,3 +49,13 @@ def test_a_fault_that_was_never_over_counts_but_has_no_time() -> None:
     seen[1].longest_s, seen[2].longest_s = 2.0, 0.7
     (row,) = by_kind(seen)
     assert row.longest_max_s == pytest.approx(2.0)
+
+
+def test_the_longest_wait_is_of_what_was_asked_since_answered_or_not() -> None:
+    user = User("anna", "anna", "", "", Role.RIDER)
+    probe = Probe("http://nowhere", Account(user, "", None, NEVER))
+    assert probe.longest_since(0) == 0
+    probe.answers = [(1, 9), (2, 2.5), (3, 4)]
+    assert probe.longest_since(2) == pytest.approx(1)
+    probe._asked["ref"] = time.monotonic() - 7
+    assert probe.longest_since(2) >= 7
