@@ -96,7 +96,9 @@ class Seat:
             return
         if self.later is None:
             self.later = []
-        self.later.append((seq, frame))
+        # What was fetched again has no `seq`: it stays behind what came before it.
+        place = max(seq, self.later[-1][0]) if self.later else seq
+        self.later.append((place, frame))
         if len(self.later) > held_max:
             self.later = None
             self.connection.close(Close.RESYNC)

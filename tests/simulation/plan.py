@@ -98,7 +98,6 @@ def crowded(seed: int) -> Plan:
         calls=48,
         faults=(slow, *plan.faults[: rng.randrange(3)]),
         ring_events_max=200_000,
-        talks=0.0,
         queue_max=rng.choice((1, 2, 4, 8)),
         events_per_record_max=1,
     )
@@ -118,7 +117,7 @@ def amid(seed: int, kinds: tuple[Kind, ...], **given: Any) -> Plan:
         for kind in kinds
     ]
     faults = sorted([*plan.faults, *more], key=lambda fault: fault.at_s)
-    return replace(plan, faults=tuple(faults), calls=32, talks=0.0, **given)
+    return replace(plan, faults=tuple(faults), calls=32, **given)
 
 
 def full(seed: int) -> Plan:

@@ -20,10 +20,10 @@ Then = Callable[[wire.Frame], None]
 
 
 class Talk:
-    """`rooms`: those it is in, or is to be in again after a loss."""
+    """`rooms`: those it is in (True), or is to be in once it is answered."""
 
     def __init__(self, client: "Client", world: "World", rng: Random) -> None:
-        self.rooms: dict[str, None] = {}
+        self.rooms: dict[str, bool] = {}
         self._client = client
         self._world = world
         self._rng = rng
@@ -44,6 +44,7 @@ class Talk:
         """A new session is in no room that it doesn't join again."""
         self._checks.lost(self._client.id)
         for room in self.rooms:
+            self.rooms[room] = False
             self._join(room)
         for text, room in self._unheard.items():
             self._send(room, text)
@@ -79,8 +80,10 @@ class Talk:
         rooms = [LOUNGE] if trip is None else [LOUNGE, of_trip(trip.id)]
         room = self._rng.choice(rooms)
         if room not in self.rooms:
-            self.rooms[room] = None
+            self.rooms[room] = False
             self._join(room)
+        elif not self.rooms[room]:
+            return
         elif self._rng.random() < 0.15:
             self._leave(room)
         else:
@@ -98,6 +101,8 @@ class Talk:
         def answered(frame: wire.Frame) -> None:
             if frame.type == "reply":
                 said = wire.read_joined(frame.data)
+                if room in self.rooms:
+                    self.rooms[room] = True
                 self._checks.joined(
                     *(me, room, since, said.history),
                     recovered=said.recovered,

@@ -196,6 +196,26 @@ def test_what_was_refused_for_a_full_queue_was_not_done(plan: Plan) -> None:
     unbroken(plan)
 
 
+def test_messages_that_were_fetched_again_stay_in_order_while_a_user_s_sync_is_on() -> (
+    None
+):
+    plan = replace(
+        QUIET,
+        seed=274,
+        drivers=1,
+        operators=0,
+        gateways=1,
+        faults=(
+            Fault(0.3284, "cut gateway", 4, 0.0874),
+            Fault(0.5021, "ledger full", 4, 0.2301),
+            Fault(0.5444, "cut gateway", 0, 0.6803),
+            Fault(0.958, "cut gateway", 2, 1.3407),
+        ),
+        talks=0.4,
+    )
+    unbroken(plan)
+
+
 def test_silence_counts_from_a_reconnect_on() -> None:
     plan = replace(
         QUIET,

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from gateway import wire
 from gateway.region import Listener, Region, Seat
 from gateway.rooms import Id, Joined, Occupant, Push, Room
 from schemas.closes import Close
@@ -398,3 +399,17 @@ def test_every_session_hears_every_message_once_and_in_order(steps: list[Any]) -
     game.room.flush()
     for session in game.sessions:
         session.check(game.head)
+
+
+def test_what_was_fetched_again_stays_behind_what_came_before_it() -> None:
+    made, socket = seat()
+    listener = made.listener
+    listener.add(made)
+    listener.recipient.held = []  # a sync of the user is on
+    for n, seq in ((1, 10), (2, 0), (3, 30)):
+        frame = wire.push("chat.message", Raw(encode({"seq": n, "text": "x"})))
+        made.give_in_room(seq, frame, HELD_MAX)
+    listener.recipient.held = None
+    listener.region.give(listener, [(20, wire.push("trip.started", Raw(b"{}")))])
+    assert socket.numbers() == [1, 2, 3]
+    assert [frame["type"] for frame in socket.frames][2] == "trip.started"
