@@ -39,6 +39,11 @@ OFFSET_MAX_S = 30.0
 """A token's life is counted in wall-clock time on one machine, checked on another."""
 FILES_MIN = 65_536
 """A gateway takes one file descriptor a connection."""
+LEDGER_BYTES_MIN = 64 * 1024 * 1024
+"""Two minutes, a lone leader's pause between snapshots, of 180 trips a second at some
+3 KB each. Below what comes in so long, a ledger that fills must refuse until it has
+room again.
+"""
 PROBE_STREAM = "CABRANK_DOCTOR"
 DURABLE = "every acknowledged write is on disk (sync_interval: always)"
 
@@ -104,7 +109,7 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
             held = await _ledgers(connection)
             urls = monitor_url or settings.load().nats_monitoring_urls
             findings.append(await _durability(found, connection, held, urls))
-            findings.append(copies(held, _replicas(found)))
+            findings += [copies(held, _replicas(found)), room(held)]
     except bus.ForbiddenError as error:
         text = f"{error}: {seed_of(Service.OPERATOR)}"
         findings.append(Finding(Level.FAIL, "permission", text))
@@ -245,6 +250,19 @@ def copies(ledgers: list[StreamInfo], wanted: int) -> Finding:
                 return Finding(Level.WARN, "copies", text)
     text = f"{len(ledgers)} ledgers, each kept {wanted} times or more"
     return Finding(Level.OK, "copies", text)
+
+
+def room(ledgers: list[StreamInfo]) -> Finding:
+    """Whether each may grow as far as a leader needs."""
+    for info in ledgers:
+        limit = info.config.max_bytes or -1
+        if 0 < limit < LEDGER_BYTES_MIN:
+            text = (
+                f"{info.config.name} may take {limit} bytes: allow {LEDGER_BYTES_MIN}"
+            )
+            remedy = "or more (docs/RUNBOOK.md, CabrankLedgerFills)"
+            return Finding(Level.WARN, "room", f"{text} {remedy}")
+    return Finding(Level.OK, "room", f"{len(ledgers)} ledgers, none kept too small")
 
 
 def _with_scheme(url: str) -> str:

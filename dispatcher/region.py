@@ -41,6 +41,10 @@ log = structlog.get_logger()
 
 TICK_S = 0.1
 FULL_RETRY_S = 1.0
+FULL_PATIENCE_S = 5.0
+"""Of who did not lead when the ledger filled, before it saves a snapshot to make room:
+who did saves one at once, and of two at once one would leave its chunks behind.
+"""
 HANDOVER_PAUSE_S = 10.0
 """An heir that hangs is known to be gone by then (roster.py: 3.5 s)."""
 PATIENCE_S = {Ended.RESIGNED: HEIR_S, Ended.DEPOSED: BEGINNER_S}
@@ -74,6 +78,8 @@ class Region:
         self._lead: Lead | None = None
         self._fence: Fence | None = None
         """Of an epoch record that is being written."""
+        self._filled = False
+        """The lead before ended with a full ledger."""
         self._resigned = asyncio.Event()
         self.heir: str | None = None
         """Another dispatcher that is ready, and is to lead in place of this one."""
@@ -168,10 +174,12 @@ class Region:
             if self._resigned.is_set():
                 return
             writer = await self._take_over()
-            patience_s = BEGINNER_S
+            patience_s, self._filled = BEGINNER_S, False
             if writer is not None:
                 rebuilt = False
-                patience_s = PATIENCE_S.get(await self._hold(writer), 0.0)
+                ended = await self._hold(writer)
+                self._filled = ended is Ended.FULL
+                patience_s = PATIENCE_S.get(ended, 0.0)
 
     # ---- standing by ---------------------------------------------------------
 
@@ -202,17 +210,17 @@ class Region:
                         pinger.hold_back(BEGINNER_S)
                 if not messages:
                     self.missing = None
-                    await self._save_snapshot()
+                    if await self._snapshotter.is_due(self._replica.n):
+                        await self._save_snapshot()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(pinger.gone.wait(), POLL_S)
         finally:
             pinger.close()
 
     async def _save_snapshot(self) -> None:
-        if await self._snapshotter.is_due(self._replica.n):
-            self._snapshotter.begin(self._replica.n)
-            payload = snapshots.of(self._replica.engine, self._ledger, self._replica.n)
-            await self._snapshotter.save(payload)
+        self._snapshotter.begin(self._replica.n)
+        payload = snapshots.of(self._replica.engine, self._ledger, self._replica.n)
+        await self._snapshotter.save(payload)
 
     # ---- taking over ---------------------------------------------------------
 
@@ -230,6 +238,8 @@ class Region:
             await patiently("extent", reaches)
         if self._replica.epoch != epoch:
             return None  # another has just begun to lead, and answers pings by now
+        if self._filled:  # what did not fit is larger than an epoch record
+            await self._make_room(saves=True)
         n = self._replica.n + 1
         stamp_ms = max(self._replica.engine.stamp_ms, now_ms())
         writer = Writer(self._ledger.id, n, self._instance)
@@ -266,12 +276,12 @@ class Region:
         self.missing = "the ledger is full"
         refuser = Refuser(self._bus, self.name)
         try:
-            purged_s = time.monotonic()
+            began_s = purged_s = time.monotonic()
             while not self._resigned.is_set():
                 await asyncio.sleep(TICK_S)
                 if time.monotonic() - purged_s >= FULL_RETRY_S:
-                    # To go on is worth more than what `rebuild` could go back to.
-                    await self._purge(kept_s=0)
+                    is_late = time.monotonic() - began_s >= FULL_PATIENCE_S
+                    await self._make_room(saves=self._filled or is_late)
                     purged_s = time.monotonic()
                 refuser.collect()
                 fate = await self._append(payload, n, n - 1)
@@ -281,6 +291,18 @@ class Region:
         finally:
             refuser.close()
         return Fate.UNKNOWN
+
+    async def _make_room(self, *, saves: bool) -> None:
+        """To go on is worth more than what `rebuild` could go back to, and then than
+        the ring. Where nothing may go for want of newer snapshots, they are saved.
+        """
+        remembered_s = self._limits().remember_ms / 1000
+        if await self._purge(0) or await self._purge(remembered_s, ring=False):
+            return
+        for _ in range(retention.SNAPSHOTS):
+            if saves and await self._snapshotter.is_behind(self._replica.n):
+                await self._save_snapshot()
+                await self._purge(remembered_s, ring=False)
 
     # ---- leading -------------------------------------------------------------
 
@@ -353,10 +375,11 @@ class Region:
         except UNREACHABLE as error:
             log.warning("ledger not surveyed", region=self.name, error=repr(error))
 
-    async def _purge(self, kept_s: float) -> None:
+    async def _purge(self, kept_s: float, *, ring: bool = True) -> bool:
         try:
-            await retention.purge(
-                self._js, self._ledger, self._store, self._follower, kept_s
+            return await retention.purge(
+                self._js, self._ledger, self._store, self._follower, kept_s, ring=ring
             )
         except UNREACHABLE as error:
             log.warning("ledger not purged", region=self.name, error=repr(error))
+            return False

@@ -7,6 +7,7 @@ import time
 import structlog
 
 from dispatcher.ledger import UNREACHABLE
+from dispatcher.retention import SNAPSHOTS
 from dispatcher.snapshots import SnapshotStore
 
 log = structlog.get_logger()
@@ -54,6 +55,14 @@ class Snapshotter:
             return
         if heads and heads[0].n > self._n:
             self.begin(heads[0].n)
+
+    async def is_behind(self, n: int) -> bool:
+        """Whether two are not stored, or the older one ends before record `n`."""
+        try:
+            heads = await self._store.heads()
+        except UNREACHABLE:
+            return False
+        return len(heads) < SNAPSHOTS or heads[-1].n < n
 
     async def save(self, payload: bytes) -> None:
         """Whether it worked or not, the next is due a while later."""

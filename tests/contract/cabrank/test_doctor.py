@@ -152,9 +152,21 @@ def test_a_ledger_that_should_be_kept_three_times_fails(
     assert "kept 1 times, CABRANK_REPLICAS asks for 3" in found["copies"][1]
 
 
-async def make_ledger(url: str) -> None:
+@pytest.mark.parametrize(("bytes_max", "level"), [(60_000, "warn"), (2**26, "ok")])
+def test_a_ledger_that_may_not_grow_is_told(
+    tmp_path: Path,
+    system: dict[str, str],
+    nats_server: nats.NatsServer,
+    bytes_max: int,
+    level: str,
+) -> None:
+    asyncio.run(make_ledger(nats_server.url, bytes_max))
+    assert doctor(tmp_path, **system)[1]["room"][0] == level
+
+
+async def make_ledger(url: str, bytes_max: int = -1) -> None:
     bus = await buses.connect(url, "test")
-    await open_ledger(bus.jetstream(), "main", bytes_max=-1, replicas=1)
+    await open_ledger(bus.jetstream(), "main", bytes_max=bytes_max, replicas=1)
     await bus.close()
 
 

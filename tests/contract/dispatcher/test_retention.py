@@ -9,6 +9,8 @@ from dispatcher.ledger import open_ledger
 from dispatcher.snapshots import SnapshotStore
 from runtime.bus import Bus
 from runtime.settings import Settings
+from schemas import codec
+from schemas.events import DriverEvent, seq_of
 from tests.contract.dispatcher.desk import Book, InProcess
 from tests.contract.dispatcher.test_fence import Pen
 from tests.support.nats import NatsServer
@@ -35,15 +37,18 @@ class Keeper:
         self.follower = Follower(self.bus, self.ledger)
         return self
 
-    async def snapshot(self, *records: int) -> None:
-        """Those of these records."""
+    async def snapshot(self, *records: int, ring_from: int | None = None) -> None:
+        """Those of these records; their ring reaches back to record `ring_from`."""
         engine = Engine("main", Limits(request_ttl_ms=1))
+        if ring_from is not None:
+            event = DriverEvent(seq_of(ring_from, 0), 1, "dora", online=True)
+            engine.apply(event, codec.encode(event))
         for n in records:
             await self.store.save(snapshots.of(engine, self.ledger, n))
 
-    async def first_after_purge(self, kept_s: float = 0) -> int:
+    async def first_after_purge(self, kept_s: float = 0, *, ring: bool = True) -> int:
         await retention.purge(
-            self.book.js, self.ledger, self.store, self.follower, kept_s
+            self.book.js, self.ledger, self.store, self.follower, kept_s, ring=ring
         )
         return await self.book.first()
 
@@ -63,6 +68,22 @@ async def test_what_a_replay_needs_is_kept(keeper: Keeper) -> None:
     await keeper.snapshot(6, 8)
     await keeper.book.acknowledge(9)
     assert await keeper.first_after_purge() == 7
+
+
+async def test_the_ring_is_kept_unless_it_is_given_up(keeper: Keeper) -> None:
+    await keeper.snapshot(8, 9, ring_from=3)
+    await keeper.book.acknowledge(RECORDS)
+    assert await keeper.first_after_purge() == 3
+    # The last two of the older snapshot: their events may have reached nobody.
+    assert await keeper.first_after_purge(ring=False) == 7
+
+
+async def test_what_retries_are_known_by_is_kept_without_the_ring(
+    keeper: Keeper,
+) -> None:
+    await keeper.snapshot(8, 9, ring_from=3)
+    await keeper.book.acknowledge(RECORDS)
+    assert await keeper.first_after_purge(60, ring=False) == 1
 
 
 async def test_the_last_record_is_kept_always(keeper: Keeper) -> None:
