@@ -18,6 +18,8 @@ CONFIG = Path(__file__).with_name("nats.conf")
 NATS = "nats:2.15-alpine"
 POSTGRES = "postgres:17-alpine"
 """compose.yaml's."""
+NEEDED = ("proxy", "dispatcher", "persistence", "nats-2", "nats-3", "prometheus")
+"""What a site with both profiles needs for a trip, besides what these need."""
 
 _sites: list[Site] = []
 
@@ -80,20 +82,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-@pytest.fixture
-def clustered_site(tmp_path: Path) -> Iterator[Site]:
-    """With three NATS servers, and only what a trip needs."""
+@pytest.fixture(scope="module")
+def clustered_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """With three NATS servers and Prometheus, and a file of settings. (Of Grafana and
+    the collector there are no stand-ins.)
+    """
     if not has_engine():
         pytest.skip(NONE)
-    made = Site(tmp_path, "cluster.env")
-    with _up(made):
+    directory = tmp_path_factory.mktemp("clustered")
+    file = directory / "settings"
+    file.write_text("CABRANK_REQUEST_TTL_S=299\n")
+    profiles = ("--profile", "cluster", "--profile", "observe")
+    made = Site(directory, "--env-file", str(file), *profiles)
+    with _up(made, *NEEDED):
         yield made
 
 
 @contextlib.contextmanager
-def _up(site: Site) -> Iterator[None]:
+def _up(site: Site, *services: str) -> Iterator[None]:
     try:
-        site.start()
+        site.start(*services)
         yield
     finally:
         with contextlib.suppress(AssertionError):

@@ -48,12 +48,12 @@ def run(
 
 
 class Site:
-    """`url` is the proxy's; `secrets` holds what `cabrank secrets` made. `file`: one of
-    deploy/*.env.
+    """`url` is the proxy's; `secrets` holds what `cabrank secrets` made. `options`: of
+    `docker compose` for every command.
     """
 
-    def __init__(self, directory: Path, file: str = "") -> None:
-        self._options = ("--env-file", f"deploy/{file}") if file else ()
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._options = options
         self.secrets = directory / "secrets"
         self.up_s = 0.0
         port = free_port()
@@ -77,11 +77,12 @@ class Site:
         command = ("docker", "compose", *self._options, *arguments)
         return run(*command, environ=self.environ)
 
-    def start(self) -> None:
+    def start(self, *services: str) -> None:
+        """Those and what they need; all, where none is named."""
         self.secrets.mkdir()
         self.compose("run", "--rm", "--no-deps", "secrets")
         began = time.monotonic()
-        self.up()
+        self.up(*services)
         self.up_s = time.monotonic() - began
 
     def up(self, *arguments: str) -> None:
