@@ -24,7 +24,8 @@ class Jet:
 
     async def stream_info(self, _: str) -> Any:
         def look() -> Any:
-            last = len(self._server.stream.records)
+            stream = self._server.stream
+            first, last = stream.first, len(stream.records)
             return SimpleNamespace(
                 config=SimpleNamespace(
                     metadata={streams.LEDGER_ID: LEDGER_ID},
@@ -33,7 +34,7 @@ class Jet:
                     max_bytes=-1,
                 ),
                 state=SimpleNamespace(
-                    first_seq=1, last_seq=last, messages=last, bytes=0
+                    first_seq=first, last_seq=last, messages=last - first + 1, bytes=0
                 ),
             )
 
@@ -47,6 +48,9 @@ class Jet:
             return SimpleNamespace(seq=len(records), data=records[-1])
 
         return await self._link.ask(look)
+
+    async def purge_stream(self, _: str, *, seq: int) -> None:
+        await self._link.ask(lambda: self._server.stream.purge(seq))
 
     async def add_consumer(self, *_: Any) -> None:
         def make() -> None:
@@ -70,7 +74,7 @@ class Jet:
 
 
 class Objects:
-    """An object store that may be torn: what is there then fits no digest."""
+    """An object store, of which one may be torn: it fits no digest then."""
 
     def __init__(self, link: Link, server: Server) -> None:
         self._link = link
@@ -81,8 +85,10 @@ class Objects:
             await self._link.ask(lambda: None)
 
         def keep() -> None:
+            self._server.objects.pop(name, None)  # the newest comes last
             self._server.objects[name] = (payload, meta.description)
-            self._server.torn = False
+            if self._server.torn == name:
+                self._server.torn = ""
 
         await self._link.ask(keep)
 
@@ -91,7 +97,7 @@ class Objects:
 
     async def get(self, name: str) -> Any:
         payload, _ = await self._look(name)
-        if self._server.torn:
+        if self._server.torn == name:
             raise nats.errors.Error
         return SimpleNamespace(data=payload)
 

@@ -11,6 +11,7 @@ from unittest import mock
 import dispatcher.fence
 import dispatcher.lead
 import dispatcher.region
+import dispatcher.retention
 import persistence.writer
 from dispatcher import inbox
 from dispatcher.batch import Batch, Batcher, Entry, Writer
@@ -28,7 +29,7 @@ from schemas.codec import decode
 from schemas.commands import Answer, AnyCommand
 from schemas.events import Event, TripEvent
 from tests.simulation import plan as plans
-from tests.simulation.plan import Plan
+from tests.simulation.plan import Kind, Plan
 
 
 class Fenceless(Fence):
@@ -191,6 +192,11 @@ def _refuses_what_was_done(lead: Lead) -> None:
     lead._publisher.answers(lead.epoch, entries)
 
 
+async def _newest_only(store: SnapshotStore) -> list[Head]:
+    return (await _heads(store))[:1]
+
+
+_heads = SnapshotStore.heads
 _missed = Ring.missed
 _publish = Publisher._event
 Patch = tuple[Any, dict[str, Any]]
@@ -208,6 +214,10 @@ MUTANTS: dict[str, list[Patch]] = {
     "no epoch record": [(dispatcher.region, {"Region": Epochless})],
     "leads without having caught up": [(Replica, {"catch_up": _not_caught_up})],
     "replay from the wrong record": [(dispatcher.region, {"SnapshotStore": Skipping})],
+    "purges what the older snapshot needs": [
+        (SnapshotStore, {"heads": _newest_only}),
+        (dispatcher.retention, {"SNAPSHOTS": 1}),
+    ],
     "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
     "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
     "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
@@ -218,14 +228,20 @@ MUTANTS: dict[str, list[Patch]] = {
     ],
 }
 
+TORN: tuple[Kind, ...] = ("tear snapshot", "kill dispatcher") * 2
 DRAWN: dict[str, Callable[[int], Plan]] = {
     "full: refuses at once": plans.full,
     "full: refuses what was done": plans.full,
     "replay from the wrong record": functools.partial(
         plans.amid, kinds=("kill dispatcher", "kill dispatcher"), snapshots=True
     ),
+    "purges what the older snapshot needs": functools.partial(
+        plans.amid, kinds=TORN, snapshots=True, purges=True
+    ),
     "two records in flight": functools.partial(
-        plans.amid, kinds=("slow disk", "cut dispatcher", "hang dispatcher")
+        plans.amid,
+        kinds=("slow disk", "cut dispatcher", "hang dispatcher"),
+        purges=False,
     ),
 }
 """Whose faults are too rare among the plans that are for everything."""

@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import nats.errors
 from nats.js.errors import NotFoundError
 
-from tests.simulation.loop import Loop, Process
+from tests.simulation.loop import WALL_S, Loop, Process
 from tests.simulation.luck import Luck
 from tests.simulation.stream import Stream
 
@@ -71,7 +72,8 @@ class Server:
         self._stored_s = 0.0
         self.stream = Stream(loop.time, self.publish)
         self.objects: dict[str, tuple[bytes, str]] = {}
-        self.torn = False
+        self.torn = ""
+        """The one that fits no digest, if there is one."""
 
     # ---- connections -----------------------------------------------------------
 
@@ -169,7 +171,11 @@ class Server:
             consumer.settle(subject, payload)
 
     def _get(self, wanted: dict[str, Any], reply: str) -> None:
-        first = max(wanted.get("seq", 1), 1)  # else by time: all are young
+        first = wanted.get("seq", 1)
+        if (since := wanted.get("start_time")) is not None:
+            at_s = datetime.fromisoformat(since).timestamp() - WALL_S
+            first = self.stream.since(at_s)
+        first = max(first, self.stream.first)
         records = self.stream.records[first - 1 : first - 1 + wanted["batch"]]
         if not records:
             self._route(reply, "", b"", b"NATS/1.0 404 Message Not Found\r\n\r\n")

@@ -80,6 +80,8 @@ class Plan(Struct, frozen=True):
     clustered: bool
     missed_bytes_max: int = MISSED_BYTES_MAX
     """Whoever missed more is given the whole state instead."""
+    purges: bool = False
+    """The ledger is purged of what nobody needs several times a second."""
     talks: float = 0.0
     """Share of what clients do that they do in rooms."""
     queue_max: int = QUEUE_MAX
@@ -144,6 +146,7 @@ def of(seed: int) -> Plan:
         clustered=rng.random() < 0.2,
         missed_bytes_max=MISSED_BYTES_MAX if roomy else 2000,
         talks=rng.choice((0.0, 0.0, 0.4)),
+        purges=rng.random() < 0.5,
     )
 
 
@@ -183,6 +186,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, snapshots=False),
         replace(plan, clustered=False),
         replace(plan, talks=0.0),
+        replace(plan, purges=False),
         replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
         replace(plan, queue_max=QUEUE_MAX),
         replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),

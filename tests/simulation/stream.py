@@ -5,6 +5,7 @@ tests/contract holds the real server to: the expected last sequence, acknowledge
 `-NAK`, redelivery after the time to acknowledge.
 """
 
+import bisect
 import json
 from collections import deque
 from collections.abc import Callable
@@ -30,7 +31,11 @@ class Request:
 class Stream:
     def __init__(self, now_s: Callable[[], float], deliver: Deliver) -> None:
         self.records: list[bytes] = []
-        """Record n is at n - 1; nothing is ever purged."""
+        """Record n is at n - 1, those too that are purged: for the verdict."""
+        self.first = 1
+        """The first that is not purged."""
+        self._stored_s: list[float] = []
+        self._now_s = now_s
         self.is_full = False
         self.consumer = Consumer(self, now_s, deliver)
 
@@ -41,8 +46,16 @@ class Stream:
         if self.is_full:
             return _error(10077, "maximum bytes exceeded")
         self.records.append(payload)
+        self._stored_s.append(self._now_s())
         self.consumer.serve()
         return b'{"stream":"LEDGER_main","seq":%d}' % len(self.records)
+
+    def purge(self, keep_from: int) -> None:
+        self.first = max(self.first, keep_from)
+
+    def since(self, at_s: float) -> int:
+        """Number of the first record stored then or later."""
+        return bisect.bisect_left(self._stored_s, at_s) + 1
 
 
 def _error(code: int, text: str) -> bytes:

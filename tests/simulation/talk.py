@@ -100,9 +100,10 @@ class Talk:
 
         def answered(frame: wire.Frame) -> None:
             if frame.type == "reply":
+                if room not in self.rooms:
+                    return  # it gave the trip back meanwhile
+                self.rooms[room] = True
                 said = wire.read_joined(frame.data)
-                if room in self.rooms:
-                    self.rooms[room] = True
                 self._checks.joined(
                     *(me, room, since, said.history),
                     recovered=said.recovered,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cabrank import linear
 from tests.simulation import plan as plans
-from tests.simulation.mutants import mutated
+from tests.simulation.mutants import TORN, mutated
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import Verdict, Watch
@@ -64,6 +64,11 @@ def test_regions_handed_over_amid_faults_break_no_promise(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_more_commands_than_a_leader_can_hold_break_no_promise(seed: int) -> None:
     unbroken(plans.crowded(seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_torn_snapshot_of_a_purged_ledger_breaks_no_promise(seed: int) -> None:
+    unbroken(plans.amid(seed, TORN, snapshots=True, purges=True))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -19,6 +19,7 @@ import structlog
 import dispatcher.batch
 import dispatcher.lead
 import dispatcher.region
+import dispatcher.retention
 import dispatcher.ring
 import dispatcher.snapshotter
 import gateway.edge
@@ -114,7 +115,9 @@ class World:
         self.dispatchers.append(machine)
 
         def start() -> None:
-            settings = Settings(request_ttl_s=self.plan.request_ttl_ms / 1000)
+            settings = Settings(
+                request_ttl_s=self.plan.request_ttl_ms / 1000, ledger_kept_s=0
+            )
             region = machine.held = dispatcher.region.Region(
                 machine.service,
                 machine.link,  # type: ignore[arg-type]
@@ -262,7 +265,11 @@ def _staged(world: World) -> Iterator[None]:
         return Limits(**given, ring_events_max=plan.ring_events_max)
 
     snapshot_s = 0.3 if plan.snapshots else 1e9
-    region = {"time": clock, "Limits": limits, "POLL_S": 0.2}
+    region: dict[str, Any] = {"time": clock, "Limits": limits, "POLL_S": 0.2}
+    retention: dict[str, Any] = {"time": clock}
+    if plan.purges:
+        region["FULL_RETRY_S"] = 0.15
+        retention["INTERVAL_S"] = 0.1
     snapshotter = {"time": clock, "SNAPSHOT_S": snapshot_s, "LEADER_PATIENCE": 2}
 
     def decide(engine: Engine, command: AnyCommand, seq: int) -> Any:
@@ -274,6 +281,7 @@ def _staged(world: World) -> Iterator[None]:
             (dispatcher.lead, {"QUEUE_MAX": plan.queue_max}),
             (dispatcher.batch, {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max}),
             (dispatcher.snapshotter, snapshotter),
+            (dispatcher.retention, retention),
             (gateway.edge, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
             (gateway.socket, {"time": clock}),
             (persistence.pull, {"time": clock}),
