@@ -23,7 +23,7 @@ from nats.js.api import StreamInfo
 from cabrank import embedded, target
 from cabrank.datadir import DEFAULT, DataDir, nats_names
 from cabrank.errors import CabrankError
-from cabrank.ledgers import seed_of
+from cabrank.permitted import ForbiddenError, permitted, seed_wanted
 from cabrank.stack import REPLICAS_MAX
 from cabrank.target import Target
 from runtime import bus, durability, log, settings
@@ -104,15 +104,14 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
             remedy = "turn it on in its configuration (jetstream {})"
             text = f"the server runs without it: {remedy}"
             return [*findings, Finding(Level.FAIL, "jetstream", text)]
-        async with connection.permitted():
+        async with permitted(connection, Service.OPERATOR):
             findings += await _jetstream(connection)
             held = await _ledgers(connection)
             urls = monitor_url or settings.load().nats_monitoring_urls
             findings.append(await _durability(found, connection, held, urls))
             findings += [copies(held, _replicas(found)), room(held)]
-    except bus.ForbiddenError as error:
-        text = f"{error}: {seed_of(Service.OPERATOR)}"
-        findings.append(Finding(Level.FAIL, "permission", text))
+    except ForbiddenError as error:
+        findings.append(Finding(Level.FAIL, "permission", str(error)))
     except (TimeoutError, nats.errors.Error) as error:
         text = f"does not answer ({error!r}): look into the server's log"
         findings.append(Finding(Level.FAIL, "jetstream", text))
@@ -128,7 +127,7 @@ def unconnected(error: Exception, where: str) -> str:
         remedy = "start it, or set CABRANK_NATS_URL"
         return f"nobody answers at {where}: {remedy}"
     if why.startswith(bus.REFUSED):
-        return f"{where}: {why}: {seed_of(Service.OPERATOR)}"
+        return f"{where}: {why}: {seed_wanted(Service.OPERATOR)}"
     return f"{where}: {why}: see CABRANK_NATS_TLS_CA"
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from nats.js import JetStreamContext
 
 from cabrank.errors import UnreachableError, sentence
+from cabrank.permitted import ForbiddenError, permitted
 from cabrank.target import Target
 from dispatcher import ledger as ledgers
 from dispatcher.follower import Follower, Message
@@ -64,21 +65,16 @@ async def connected(
             "No NATS server answers: start it, or set CABRANK_NATS_URL."
         ) from None
     try:
-        async with bus.permitted():
+        async with permitted(bus, service):
             yield bus
-    except buses.ForbiddenError as error:
-        raise UnreachableError(f"{error}: {seed_of(service)}.") from None
+    except ForbiddenError as error:
+        raise UnreachableError(sentence(error)) from None
     except UNREACHABLE as error:
         raise UnreachableError(
             f"The NATS server stopped answering ({error!r})."
         ) from None
     finally:
         await bus.close()
-
-
-def seed_of(service: Service) -> str:
-    """What to do about a subject that is forbidden."""
-    return f"set CABRANK_NATS_NKEY_SEED_FILE to the {service}'s seed"
 
 
 async def find(js: JetStreamContext) -> list[Ledger]:

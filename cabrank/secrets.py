@@ -1,8 +1,10 @@
 """`cabrank secrets`: what the containers of compose.yaml must know and nobody else may,
 made once. What is there stays, so that each may be replaced by one of your own.
 
-DIR/signing.pem jwks.json          the key that signs access tokens, its public half
-DIR/postgres_password database_url PostgreSQL's superuser, and who connects as it
+DIR/signing/signing.pem            the key that signs access tokens
+DIR/verify/jwks.json               its public half
+DIR/database_url                   the services' role in PostgreSQL, with its password
+DIR/postgres_password              of PostgreSQL's superuser
 DIR/grafana_password               of Grafana's user admin
 DIR/nats/                          as `cabrank nats-auth` makes it
 DIR/proxy.pem                      the proxy's certificate and key: signed by itself
@@ -10,7 +12,9 @@ DIR/ca.pem nats.pem postgres.pem   TLS inside: whom the services trust, and the
                                    certificates and keys of the two it has signed
 """
 
+import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +26,13 @@ from persistence.errors import PersistenceError
 READABLE = 0o444
 """Containers read them as users that don't own them; DIR is its owner's alone."""
 FOLDER = 0o700
+GROUP = 10001
+"""Of the containers (Dockerfile), which read the keys; the operator's changes them."""
+KEYS = 0o770
+KEY_MODES = {"signing.pem": 0o640, "jwks.json": 0o644}
+PRIVATE = 0o600
+KEY_FILES = {"signing": "signing.pem", "verify": "jwks.json"}
+"""By their folders, each of which is mounted as a whole: so a new key is seen."""
 PASSWORD_BYTES = 24
 """192 bits, in characters that need no quoting in a URL."""
 DATABASE_URL = (
@@ -50,16 +61,21 @@ def run(directory: Path, names: list[str]) -> list[str]:
     try:
         directory.mkdir(mode=FOLDER, parents=True, exist_ok=True)
         directory.chmod(FOLDER)
-        told = [*_signing_keys(directory), *_database(directory)]
-        told += [
-            _once(directory / "proxy.pem", lambda: certificates.self_signed(names))
+        told = [
+            *_signing_keys(directory),
+            _once(directory / "postgres_password", _password),
+            _once(directory / "database_url", _database_url),
+            _once(directory / "proxy.pem", lambda: certificates.self_signed(names)),
         ]
         told += _inside(directory)
         told += [_once(directory / "grafana_password", _password)]
         nats_auth.run(directory / "nats", [], [])
         told += [str(directory / "nats")]
         for path in directory.rglob("*"):
-            path.chmod(FOLDER if path.is_dir() else READABLE)
+            if path.relative_to(directory).parts[0] in KEY_FILES:
+                told += filter(None, [_give(path)])
+            else:
+                path.chmod(FOLDER if path.is_dir() else READABLE)
     except PersistenceError as error:
         raise UsageError(sentence(error)) from None
     except OSError as error:
@@ -69,19 +85,37 @@ def run(directory: Path, names: list[str]) -> list[str]:
 
 
 def _signing_keys(directory: Path) -> list[str]:
-    signing, jwks = directory / "signing.pem", directory / "jwks.json"
+    signing, jwks = (directory / folder / name for folder, name in KEY_FILES.items())
+    for path in (signing, jwks):
+        path.parent.mkdir(mode=FOLDER, exist_ok=True)
+        before = directory / path.name  # where they were until folders were mounted
+        if before.exists() and not path.exists():
+            before.rename(path)
     is_new = not signing.exists()
     keys.ensure(signing, jwks)
     return [_line(signing, is_new=is_new), str(jwks)]
 
 
-def _database(directory: Path) -> list[str]:
-    """One password in two files; who has set one by hand has the other made of it."""
-    password = directory / "postgres_password"
-    told = [_once(password, _password)]
-    text = password.read_text().strip()
-    url = DATABASE_URL.format(password=text)
-    return [*told, _once(directory / "database_url", url.encode)]
+def _database_url() -> bytes:
+    return DATABASE_URL.format(password=_password().decode()).encode()
+
+
+def _give(path: Path) -> str:
+    """A key's file or folder to the containers' group, if it isn't theirs already (it
+    is once keys were rotated in a container); a line where we may not.
+    """
+    wanted = KEYS if path.is_dir() else KEY_MODES.get(path.name, PRIVATE)
+    try:
+        if path.stat().st_gid != GROUP:
+            os.chown(path, -1, GROUP)
+        if stat.S_IMODE(path.stat().st_mode) != wanted:
+            path.chmod(wanted)
+    except PermissionError:
+        return (
+            f"{path} is not the containers' to read: docker compose run --rm secrets, "
+            f"or, as root, chgrp {GROUP} and chmod {wanted:o}"
+        )
+    return ""
 
 
 def _inside(directory: Path) -> list[str]:

@@ -10,8 +10,7 @@ tests/contract/test_bus.py holds us to it. Must not know any subject.
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import nats.errors
@@ -49,10 +48,6 @@ class ConnectError(nats.errors.Error):
     """No connection; the message is a sentence without its full stop, and says which
     it was: nobody there, a certificate, or who we are.
     """
-
-
-class ForbiddenError(ConnectError):
-    """Who we are may not publish or hear a subject; the message names it."""
 
 
 def trouble(error: BaseException) -> str:
@@ -119,7 +114,7 @@ class Bus(Client):
         self._broken: asyncio.Future[None] | None = None
         self._closing = False
         self._login: Login | None = None
-        self._on_forbidden: Callable[[str], None] | None = None
+        self.on_forbidden: Callable[[str], None] | None = None
         self.cluster_size = 0
         """Servers that ours has told of, itself included; 0: it tells of none."""
         self._cluster_size_max = 0
@@ -155,33 +150,6 @@ class Bus(Client):
     def fail(self, error: BaseException) -> None:
         if not self.broken.done():
             self.broken.set_exception(error)
-
-    @asynccontextmanager
-    async def permitted(self) -> AsyncIterator[None]:
-        """What runs in it ends as soon as NATS forbids a subject: it would wait in vain
-        for an answer to what was never sent.
-
-        Raises:
-            ForbiddenError: so it is.
-        """
-        loop = asyncio.get_running_loop()
-        told: list[str] = []
-
-        def end(why: str) -> None:
-            told.append(why)
-            scope.reschedule(loop.time())
-
-        try:
-            async with asyncio.timeout(None) as scope:
-                self._on_forbidden = end
-                try:
-                    yield
-                finally:
-                    self._on_forbidden = None
-        except TimeoutError:
-            if not told:
-                raise
-            raise ForbiddenError(told[0]) from None
 
     # ---- publishing ----------------------------------------------------------
 
@@ -355,8 +323,8 @@ class _Events:
 
     async def erred(self, error: Exception) -> None:
         self.trouble = trouble(error)
-        if self.trouble.startswith(FORBIDDEN) and self._bus._on_forbidden is not None:
-            self._bus._on_forbidden(self.trouble)
+        if self.trouble.startswith(FORBIDDEN) and self._bus.on_forbidden is not None:
+            self._bus.on_forbidden(self.trouble)
         now_s = asyncio.get_running_loop().time()
         if self.trouble != self._told or now_s - self._told_s > REPEATED_AFTER_S:
             self._told, self._told_s = self.trouble, now_s

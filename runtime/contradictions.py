@@ -19,6 +19,11 @@ _ROLES = ("rider", "driver", "operator")
 _DATABASES = ("sqlite", "postgresql", "postgres")
 
 
+def listed(text: str) -> list[str]:
+    """`a, b` → `[a, b]`."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def first(settings: "Settings") -> Complaint | None:
     """What is wrong first, in the order of the fields; None: nothing is."""
     return (
@@ -91,13 +96,14 @@ def _web_addresses(settings: "Settings") -> Complaint | None:
     # Untold as well: they may hold passwords.
     if settings.otel_endpoint and _web(settings.otel_endpoint) is None:
         return "otel_endpoint", "is not of the form http://HOST:PORT"
-    for number, url in enumerate(settings.monitoring_urls(), 1):
-        if _web(url) is None:
-            shape = "of the form http://HOST:8222"
-            return (
-                "nats_monitoring_urls",
-                f"is wrong: its address {number} is not {shape}",
-            )
+    for field, urls, port in (
+        ("nats_monitoring_urls", settings.monitoring_urls(), 8222),
+        ("metrics_urls", listed(settings.metrics_urls), 9000),
+    ):
+        for number, url in enumerate(urls, 1):
+            if _web(url) is None:
+                shape = f"of the form http://HOST:{port}"
+                return field, f"is wrong: its address {number} is not {shape}"
     return None
 
 

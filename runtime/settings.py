@@ -279,6 +279,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             "ready unless each of them syncs every write",
         ),
     ] = ""
+    metrics_urls: Annotated[
+        str, Meta(description="http://HOST:PORT, comma-separated, for `cabrank top`")
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="least severe level that is logged"),
@@ -289,11 +292,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         return not self.ops_port or bool(self.listen_fds)
 
     def region_list(self) -> list[str]:
-        return [name.strip() for name in self.regions.split(",") if name.strip()]
+        return contradictions.listed(self.regions)
 
     def monitoring_urls(self) -> list[str]:
-        parts = self.nats_monitoring_urls.split(",")
-        return [part.strip() for part in parts if part.strip()]
+        return contradictions.listed(self.nats_monitoring_urls)
 
     def origin_list(self) -> list[str]:
         return [o.strip().rstrip("/") for o in self.origins.split(",") if o.strip()]

@@ -31,7 +31,7 @@ def top(
     data_dir: DataDirOption = None,
     metrics: Annotated[
         list[str] | None,
-        typer.Option(help="A process's metrics, http://HOST:PORT; once for each."),
+        typer.Option(help="Processes' metrics, http://HOST:PORT; several times."),
     ] = None,
     interval: Annotated[
         float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")

@@ -21,6 +21,8 @@ from cabrank.top.figures import Frame, compute
 from cabrank.top.sample import Sample
 from cabrank.top.scrape import Find, by_data_dir, by_urls, scrape
 from cabrank.top.view import render
+from runtime import settings
+from runtime.contradictions import listed
 from schemas.codec import encode
 
 ENDS = frozenset({b"q", b"Q", b"\x03", b"\x04"})
@@ -46,6 +48,8 @@ def run(
     """
     if urls and data_dir is not None:
         raise UsageError("Name either --metrics or --data-dir, not both.")
+    if data_dir is None and not urls:
+        urls = listed(settings.load().metrics_urls)
     find = by_urls(urls) if urls else by_data_dir(data_dir)
     console = Console()
     is_single = once or svg is not None or not (as_json or console.is_terminal)
@@ -87,7 +91,7 @@ async def _frames(
     before: dict[str, Sample] = {}
     async with httpx.AsyncClient(trust_env=False) as client:
         while not ended.is_set():
-            targets = find()
+            targets = await asyncio.to_thread(find)
             now = await scrape(client, targets)
             at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             yield compute(at, targets, now, before)

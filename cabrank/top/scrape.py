@@ -5,10 +5,11 @@ Who does not answer is left out: `top` is for when things die.
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -20,16 +21,20 @@ from cabrank.top.sample import Sample, parse
 ANSWER_S = 2.0
 """One that takes longer hangs, and is shown so."""
 
+SEVERAL = 2
+
 Find = Callable[[], list[Target]]
 
 
 def by_urls(urls: list[str]) -> Find:
     """Processes named one by one: `http://HOST:PORT/metrics`, the path may be left out.
+    A name that has several addresses, as that of a scaled service has, stands for a
+    process at each; looked up anew each time.
 
     Raises:
         UsageError: one is no such URL.
     """
-    targets = []
+    asked = []
     for url in urls:
         wrong = f"{url!r} is no URL of metrics, such as http://host:9000."
         try:
@@ -40,9 +45,30 @@ def by_urls(urls: list[str]) -> Find:
         if not is_web or not parts.hostname:
             raise UsageError(wrong)
         path = parts.path.rstrip("/") or "/metrics"
-        address = f"{parts.scheme}://{parts.netloc}{path}"
-        targets.append(Target(parts.netloc, "", address))
-    return lambda: targets
+        asked.append(parts._replace(path=path, query="", fragment=""))
+    return lambda: [one for url in asked for one in behind(url, _addresses(url))]
+
+
+def behind(url: SplitResult, addresses: list[str]) -> list[Target]:
+    """A process at each of a name's addresses, if there are several. By TLS it is asked
+    for by the name in its certificate.
+    """
+    if url.scheme == "https" or len(addresses) < SEVERAL:
+        return [Target(url.netloc, "", url.geturl())]
+    port = f":{url.port}" if url.port else ""
+    return [
+        Target(f"{url.hostname} {one}", "", url._replace(netloc=one + port).geturl())
+        for one in addresses
+    ]
+
+
+def _addresses(url: SplitResult) -> list[str]:
+    """IPv4, since a host of both kinds is one process all the same; none: unknown."""
+    try:
+        told = socket.getaddrinfo(url.hostname, None, socket.AF_INET)
+    except OSError:
+        return []
+    return sorted({str(where[0]) for *_, where in told})
 
 
 def by_data_dir(data_dir: Path | None) -> Find:
@@ -56,7 +82,8 @@ def by_data_dir(data_dir: Path | None) -> Find:
     if not directory.exists():
         raise UsageError(
             f"Nothing was started in {directory.root} yet: run `cabrank up` on it "
-            "first, name another with --data-dir, or processes with --metrics."
+            "first, name another with --data-dir, or processes with --metrics or "
+            "CABRANK_METRICS_URLS."
         )
     return lambda: _noted(directory)
 

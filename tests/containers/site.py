@@ -99,6 +99,14 @@ class Site:
         """What trusts the proxy's certificate and no other."""
         return ssl.create_default_context(cafile=str(self.secrets / "proxy.pem"))
 
+    def operate(self, *command: str) -> str:
+        """What a command of `cabrank` prints that an operator runs.
+
+        Raises:
+            SiteError: it failed.
+        """
+        return self.compose("run", "--rm", "-T", "operator", *command)
+
     # ---- containers ------------------------------------------------------------
 
     def containers(self, service: str) -> list[str]:

@@ -71,6 +71,10 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     printf 'CREATE DATABASE :"name";' |
     psql -q -v ON_ERROR_STOP=1 -v name="$POSTGRES_DB" -h /tmp -U "$POSTGRES_USER" \\
       postgres
+  for file in /docker-entrypoint-initdb.d/*.sql; do
+    [ ! -e "$file" ] || psql -q -v ON_ERROR_STOP=1 -h /tmp -U "$POSTGRES_USER" \\
+      -f "$file" "$POSTGRES_DB"
+  done
   pg_ctl -w -s -m fast stop
 fi
 exec postgres -c listen_addresses='*' \\

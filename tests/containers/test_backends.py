@@ -28,8 +28,8 @@ def services(nats_url: str, database_url: str, tmp_path: Path) -> Iterator[str]:
         "CABRANK_NATS_URL": nats_url,
         "CABRANK_DATABASE_URL": database_url,
         "CABRANK_PORT": str(port),
-        "CABRANK_SIGNING_KEY_FILE": str(tmp_path / "secrets" / "signing.pem"),
-        "CABRANK_VERIFY_KEYS_FILE": str(tmp_path / "secrets" / "jwks.json"),
+        "CABRANK_SIGNING_KEY_FILE": str(tmp_path / "secrets/signing/signing.pem"),
+        "CABRANK_VERIFY_KEYS_FILE": str(tmp_path / "secrets/verify/jwks.json"),
     }
     made = cabrank("secrets", str(tmp_path / "secrets"))
     assert made.returncode == 0, made.stderr

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 
+import jwt
 import pytest
 
 from tests.containers.people import Door, travel
@@ -71,7 +73,8 @@ async def test_every_container_is_locked_down(site: Site) -> None:
     assert facts["Uid"].split() == ["10001"] * 4
     assert int(facts["CapEff"], 16) == 0
     seen = set(site.execute(gateway, "ls", "/run/secrets").split())
-    assert seen == {"gateway.nk", "jwks.json", "ca.pem"}
+    assert seen == {"gateway.nk", "ca.pem"}
+    assert site.execute(gateway, "ls", "/etc/cabrank").split() == ["verify"]
 
 
 async def test_three_gateways_share_the_clients(site: Site, door: Door) -> None:
@@ -167,6 +170,63 @@ async def test_a_rolling_restart_under_load_loses_no_trip(site: Site) -> None:
         now = site.containers(name)
         assert len(now) == len(containers)
         assert not set(now) & set(containers), name
+
+
+async def test_an_operator_s_commands_work_on_the_running_site(
+    site: Site, door: Door
+) -> None:
+    """As docs/OPERATING.md has them."""
+
+    async def operate(*command: str) -> str:
+        return await asyncio.to_thread(site.operate, *command)
+
+    rider, driver = await door.sign_up("rider"), await door.sign_up("driver")
+    async with door.enter(rider) as at_home, door.enter(driver) as in_car:
+        await travel(at_home, in_car)
+    found = await operate("doctor")
+    assert "FAIL" not in found
+    assert "every acknowledged write is on disk" in found
+    processes = json.loads(await operate("top", "--once", "--json"))["processes"]
+    wanted = sorted(name for name in _SERVICES for _ in site.containers(name))
+    assert sorted(one["job"] for one in processes if one["is_up"]) == wanted
+    assert ": equal" in await operate("verify")
+    assert "main: records" in await operate("rebuild")
+    id_ = jwt.decode(rider, options={"verify_signature": False})["sub"]
+    assert json.loads(await operate("user", "export", id_))["user"]["id"] == id_
+    assert "is erased since" in await operate("user", "erase", id_, "--yes")
+    assert "user_erase" in await operate("audit", "--limit", "1")
+    async with door.web() as web:
+        answer = await web.get("/api/trips", headers=_bearer(rider))
+    assert answer.status_code == 401
+
+
+async def test_a_rotated_key_is_used_without_a_restart(site: Site, door: Door) -> None:
+    before = await door.sign_up("rider")
+    running = {name: site.containers(name) for name in _SERVICES}
+    said = await asyncio.to_thread(site.operate, "keys", "rotate", "--lead", "0")
+    kid = said.split()[0]
+    assert jwt.get_unverified_header(before)["kid"] != kid
+
+    async def token() -> str:
+        """Persistence signs with the new key, and the gateways take what it signs."""
+        made = await door.sign_up("rider")
+        return made if jwt.get_unverified_header(made)["kid"] == kid else ""
+
+    after = await until_is(token, bool, LIMIT_S)
+
+    async def answers() -> list[int]:
+        async with door.web() as web:
+            got = [
+                await web.get("/api/trips", headers=_bearer(t)) for t in (before, after)
+            ]
+        return [one.status_code for one in got]
+
+    assert await until_is(answers, lambda all_: all_ == [200, 200], LIMIT_S)
+    assert running == {name: site.containers(name) for name in _SERVICES}
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 _ADDRESSES = {"pick_up_address": "14 Main Street", "drop_off_address": "2 Station Road"}

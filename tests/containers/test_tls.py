@@ -33,12 +33,18 @@ with socket.create_connection((sys.argv[1], 6222), 10) as plain:
 ASKED = """
 import pathlib, sys
 import psycopg
+role = {"user": sys.argv[3]} if sys.argv[3] else {}
 url = pathlib.Path("/run/secrets/database_url").read_text()
+url = url.replace("verify-full", sys.argv[1])
 try:
-    with psycopg.connect(url.replace("verify-full", sys.argv[1])) as connection:
+    with psycopg.connect(url, **role) as connection:
         print(connection.execute(sys.argv[2]).fetchone()[0])
 except psycopg.OperationalError as error:
     print(error)
+"""
+MAY_MORE = """
+SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+FROM pg_roles WHERE rolname = current_user
 """
 ALL_ENCRYPTED = """
 SELECT count(*) > 1 AND bool_and(ssl) FROM pg_stat_ssl
@@ -57,10 +63,12 @@ def route_without_certificate(site: Site, host: str) -> str:
     return site.execute(gateway, "python3", "-c", ROUTED, host)
 
 
-def asked(site: Site, mode: str, query: str = "SELECT 1") -> str:
-    """The answer to a query by a connection with this sslmode, or why there is none."""
+def asked(site: Site, mode: str, query: str = "SELECT 1", role: str = "") -> str:
+    """The answer to a query by a connection with this sslmode, or why there is none;
+    `role`: another than the services'.
+    """
     (persistence, *_) = site.containers("persistence")
-    return site.execute(persistence, "python3", "-c", ASKED, mode, query)
+    return site.execute(persistence, "python3", "-c", ASKED, mode, query, role)
 
 
 async def test_nats_takes_nobody_without_tls(site: Site) -> None:
@@ -90,3 +98,10 @@ async def test_postgresql_takes_nobody_without_tls(site: Site) -> None:
         ).strip()
 
     assert await until_is(all_encrypted, lambda told: told == "True", LIMIT_S)
+
+
+async def test_the_services_role_owns_its_database_and_may_no_more(site: Site) -> None:
+    told = await asyncio.to_thread(asked, site, "verify-full", MAY_MORE)
+    assert told.strip() == "False"
+    refused = await asyncio.to_thread(asked, site, "verify-full", role="postgres")
+    assert "pg_hba.conf rejects connection" in refused

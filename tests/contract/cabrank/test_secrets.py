@@ -1,6 +1,7 @@
 """`cabrank secrets`: what compose.yaml's containers are given."""
 
 import contextlib
+import os
 import ssl
 import stat
 from pathlib import Path
@@ -12,11 +13,14 @@ from cryptography import x509
 from tests.contract.cabrank.commands import run
 
 FILES = {
-    *("signing.pem", "jwks.json", "postgres_password", "database_url", "proxy.pem"),
+    *("signing/signing.pem", "verify/jwks.json"),
+    *("postgres_password", "database_url", "proxy.pem"),
     *("grafana_password", "ca.pem", "nats.pem", "postgres.pem"),
     *("nats/auth.conf", "nats/gateway.nk", "nats/dispatcher.nk"),
     *("nats/persistence.nk", "nats/operator.nk"),
 }
+
+KEYS = {"signing/signing.pem", "verify/jwks.json"}
 
 
 def held(directory: Path) -> dict[str, bytes]:
@@ -40,26 +44,57 @@ def test_what_is_missing_is_made_and_what_is_there_stays(tmp_path: Path) -> None
     assert second == first
 
 
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_only_its_owner_gets_at_them_but_containers_can_read_them(
     tmp_path: Path,
 ) -> None:
     run("secrets", "secrets", cwd=tmp_path)
     made = tmp_path / "secrets"
     for folder in (made, made / "nats"):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    for name in FILES:
-        assert stat.S_IMODE((made / name).stat().st_mode) == 0o444
+        assert mode(folder) == 0o700
+    for name in FILES - KEYS:
+        assert mode(made / name) == 0o444
 
 
-def test_the_database_url_has_the_password(tmp_path: Path) -> None:
+def test_keys_are_the_containers_group_s_and_nobody_else_s(tmp_path: Path) -> None:
+    told = run("secrets", "secrets", cwd=tmp_path).stdout
+    made = tmp_path / "secrets"
+    if os.geteuid() != 0:
+        assert "signing is not the containers' to read" in told
+        return
+    for name in KEYS:
+        assert mode((made / name).parent) == 0o770
+    assert [mode(made / name) for name in sorted(KEYS)] == [0o640, 0o644]
+    paths = [made / name for name in KEYS]
+    assert {p.stat().st_gid for one in paths for p in (one, one.parent)} == {10001}
+
+
+def test_keys_of_before_they_had_folders_are_kept(tmp_path: Path) -> None:
     run("secrets", "secrets", cwd=tmp_path)
-    password = (tmp_path / "secrets/postgres_password").read_text()
-    assert len(password) >= 32
+    made = tmp_path / "secrets"
+    before = held(made)
+    for name in KEYS:
+        (made / name).rename(made / Path(name).name)
+        (made / name).parent.rmdir()
+    again = run("secrets", "secrets", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert held(made) == before
+
+
+def test_the_services_role_and_the_superuser_have_passwords_of_their_own(
+    tmp_path: Path,
+) -> None:
+    run("secrets", "secrets", cwd=tmp_path)
     url = (tmp_path / "secrets/database_url").read_text()
     parts = psycopg.conninfo.conninfo_to_dict(url)
+    password = str(parts.pop("password"))
+    assert len(password) >= 32
+    assert password != (tmp_path / "secrets/postgres_password").read_text()
     assert parts == {
         "user": "cabrank",
-        "password": password,
         "host": "postgres",
         "dbname": "cabrank",
         "sslmode": "verify-full",

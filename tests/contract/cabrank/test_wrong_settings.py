@@ -79,6 +79,10 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("gateway", "https://app.example/page"),
         ("gateway", "https://app example"),
     ],
+    "metrics_urls": [
+        ("top", "gateway:9000"),
+        ("top", "http://gateway:9000,http://"),
+    ],
     "otel_endpoint": [
         ("gateway", "collector:4318"),
         ("dispatcher", "http://"),

@@ -30,6 +30,7 @@ from tests.contract.helm.chart import (
 )
 
 SERVICES = {"gateway", "dispatcher", "persistence"}
+WITH_DATABASE = {"persistence", "operator", "migration"}
 SCALED: dict[str, Any] = {
     "regions": ["north", "south"],
     "gateway": {"autoscaling": {"connections": 5000}},
@@ -115,7 +116,7 @@ def test_every_variable_is_a_setting_and_the_services_take_them(
             assert variable in known | {f"{each}_FILE" for each in known}, variable
         here = {k: v.replace("/etc/cabrank", str(tmp_path)) for k, v in given.items()}
         read = settings.load(here)
-        if name in ("persistence", "migration"):
+        if name in WITH_DATABASE:
             assert read.database_url.startswith("postgresql://"), name
         assert settings.variable("database_url") not in given
 
@@ -136,11 +137,14 @@ def test_what_a_variable_names_is_mounted(
         named = {v for v in environ(pod).values() if v.startswith("/etc/cabrank/")}
         assert named <= files
         unnamed = {file for file in files - named if "/verify/" not in file}
-        by_url = way == "locked" and name in ("persistence", "migration")
-        assert unnamed == ({"/etc/cabrank/database/ca.crt"} if by_url else set())
+        by_url = way == "locked" and name in WITH_DATABASE
+        wanted = {"/etc/cabrank/database/ca.crt"} if by_url else set()
+        if name == "operator" and way != "bare":
+            wanted.add("/etc/cabrank/nats/dispatcher.nk")  # rebuild --new-ledger
+        assert unnamed == wanted
 
 
-def test_a_service_is_given_its_own_seed_alone(
+def test_a_service_is_given_its_own_seed_alone_and_an_operator_two(
     rendered: dict[str, list[Manifest]],
 ) -> None:
     for name, pod in pods(rendered["default"]):
@@ -150,8 +154,9 @@ def test_a_service_is_given_its_own_seed_alone(
             for item in volume.get("secret", {}).get("items", [])
             if item["key"].endswith(".nk")
         ]
-        own = seed_file(Path(), Service(name)).name if name in SERVICES else None
-        assert seeds == ([own] if own else [])
+        own = {"operator": ["operator", "dispatcher"], "migration": []}
+        wanted = [Service(each) for each in own.get(name, [name])]
+        assert seeds == [seed_file(Path(), each).name for each in wanted]
 
 
 def test_ports_and_probes_are_the_services_own(
@@ -197,9 +202,12 @@ def test_every_pod_runs_a_command_there_is(
     rendered: dict[str, list[Manifest]],
 ) -> None:
     commands = set(typer.main.get_group(app).commands)
-    ran = {pod["containers"][0]["args"][0] for _, pod in pods(rendered["default"])}
+    running = [pod["containers"][0] for _, pod in pods(rendered["default"])]
+    ran = {container["args"][0] for container in running if "args" in container}
     assert ran == SERVICES | {"migrate"}
     assert ran <= commands
+    (waits,) = (one["command"] for one in running if "args" not in one)
+    assert waits == ["sleep", "infinity"]
 
 
 def test_the_migration_comes_before_the_services(
@@ -263,7 +271,7 @@ def test_new_users_are_of_a_region_that_is_served(
             assert regions[name]["CABRANK_REGION"] in served, (way, name)
 
 
-def test_dispatchers_alone_ask_whether_nats_syncs_every_write(
+def test_dispatchers_and_operators_alone_ask_whether_nats_syncs_every_write(
     rendered: dict[str, list[Manifest]],
 ) -> None:
     urls = settings.variable("nats_monitoring_urls")
@@ -276,7 +284,8 @@ def test_dispatchers_alone_ask_whether_nats_syncs_every_write(
             given = environ(pod)
             here = {urls: given[urls]} if urls in given else {}
             told = settings.load(here).monitoring_urls()
-            assert told == (asked if name == "dispatcher" else []), (way, name)
+            asks = name in ("dispatcher", "operator")
+            assert told == (asked if asks else []), (way, name)
             ports = [
                 p["port"] for r in policies[name]["spec"]["egress"] for p in r["ports"]
             ]
@@ -288,9 +297,9 @@ def test_only_who_needs_it_reaches_database_and_nats(
     rendered: dict[str, list[Manifest]], way: str
 ) -> None:
     policies = of_kind(rendered[way], "NetworkPolicy")
-    assert {*policies} == SERVICES | {"migration"}
+    assert {*policies} == SERVICES | {"operator", "migration"}
 
-    def reaches(name: str) -> set[int]:
+    def reaches(name: str) -> set[int | str]:
         return {
             port["port"]
             for rule in policies[name]["spec"]["egress"]
@@ -298,12 +307,13 @@ def test_only_who_needs_it_reaches_database_and_nats(
         }
 
     for name in policies:
-        assert (5432 in reaches(name)) == (name in ("persistence", "migration"))
-        assert (4222 in reaches(name)) == (name in SERVICES)
+        assert (5432 in reaches(name)) == (name in WITH_DATABASE)
+        assert (4222 in reaches(name)) == (name != "migration")
         ports = [
             p["port"] for r in policies[name]["spec"]["ingress"] for p in r["ports"]
         ]
-        assert ports == {"gateway": ["http", "ops"], "migration": []}.get(name, ["ops"])
+        closed = {"operator": [], "migration": []}
+        assert ports == {"gateway": ["http", "ops"], **closed}.get(name, ["ops"])
         selected = policies[name]["spec"]["podSelector"]["matchLabels"].items()
         kind = "Job" if name == "migration" else "Deployment"
         template = of_kind(rendered[way], kind)[name]["spec"]["template"]

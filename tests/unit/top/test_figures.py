@@ -1,4 +1,5 @@
 import math
+from urllib.parse import urlsplit
 
 import pytest
 from rich.console import Console
@@ -6,7 +7,7 @@ from rich.console import Console
 from cabrank.errors import UsageError
 from cabrank.top.figures import Frame, Target, compute
 from cabrank.top.sample import Sample, interpolate, parse
-from cabrank.top.scrape import by_urls
+from cabrank.top.scrape import behind, by_urls
 from cabrank.top.view import render
 
 AT = "2026-11-21T10:00:00Z"
@@ -124,6 +125,20 @@ def test_a_metrics_address_may_leave_out_scheme_and_path() -> None:
     assert target.address == "http://10.0.0.7:9000/metrics"
     (target,) = by_urls(["https://a.example/m"])()
     assert target.address == "https://a.example/m"
+
+
+def test_a_name_stands_for_all_of_its_addresses() -> None:
+    url = urlsplit("http://dispatcher:9000/metrics")
+    told = behind(url, ["172.18.0.4", "172.18.0.5"])
+    assert [(one.name, one.address) for one in told] == [
+        ("dispatcher 172.18.0.4", "http://172.18.0.4:9000/metrics"),
+        ("dispatcher 172.18.0.5", "http://172.18.0.5:9000/metrics"),
+    ]
+    for addresses in ([], ["172.18.0.4"]):
+        (target,) = behind(url, addresses)
+        assert target == Target("dispatcher:9000", "", url.geturl())
+    (secure,) = behind(urlsplit("https://d/metrics"), ["172.18.0.4", "172.18.0.5"])
+    assert secure.address == "https://d/metrics"
 
 
 @pytest.mark.parametrize("url", ["", "ftp://a", "http://", "http://[x", "a:port"])

@@ -76,16 +76,23 @@ capabilities:
 {{- else }}
 - {name: CABRANK_OPS_PORT, value: "9000"}
 {{- end }}
-{{- if eq $component "dispatcher" }}
+{{- if has $component (list "dispatcher" "operator") }}
 - {name: CABRANK_REGIONS, value: {{ join "," $values.regions | quote }}}
 {{- with $values.nats.monitoringUrls }}
 - {name: CABRANK_NATS_MONITORING_URLS, value: {{ join "," . | quote }}}
 {{- end }}
 {{- end }}
-{{- if eq $component "persistence" }}
+{{- if has $component (list "persistence" "operator") }}
 - {name: CABRANK_DATABASE_URL_FILE, value: /etc/cabrank/database/{{ $values.secrets.database.key }}}
 - {name: CABRANK_SIGNING_KEY_FILE, value: /etc/cabrank/signing/{{ $values.secrets.signingKey.key }}}
 - {name: CABRANK_VERIFY_KEYS_FILE, value: /etc/cabrank/verify/{{ $values.secrets.verifyKeys.key }}}
+{{- end }}
+{{- if eq $component "operator" }}
+{{- $urls := list }}
+{{- range list "gateway" "dispatcher" "persistence" }}
+{{- $urls = append $urls (printf "http://%s-%s-pods:9000" (include "cabrank.name" $root) .) }}
+{{- end }}
+- {name: CABRANK_METRICS_URLS, value: {{ join "," $urls | quote }}}
 {{- end }}
 {{- range $name, $value := merge (dict) (index $values $component).settings $values.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
@@ -107,7 +114,7 @@ capabilities:
 {{- if ne $component "dispatcher" }}
 - {name: verify, mountPath: /etc/cabrank/verify, readOnly: true}
 {{- end }}
-{{- if eq $component "persistence" }}
+{{- if has $component (list "persistence" "operator") }}
 - {name: database, mountPath: /etc/cabrank/database, readOnly: true}
 - {name: signing, mountPath: /etc/cabrank/signing, readOnly: true}
 {{- end }}
@@ -135,8 +142,12 @@ items:
   secret:
     secretName: {{ $secrets.natsSeeds.name }}
     defaultMode: 0440
-    # No service is given another's.
-    items: [{key: {{ $component }}.nk, path: {{ $component }}.nk}]
+    # No service is given another's; with the dispatcher's an operator begins a ledger.
+    items:
+      - {key: {{ $component }}.nk, path: {{ $component }}.nk}
+      {{- if eq $component "operator" }}
+      - {key: dispatcher.nk, path: dispatcher.nk}
+      {{- end }}
 {{- end }}
 {{- if $secrets.natsCa.name }}
 - name: nats-ca
@@ -152,7 +163,7 @@ items:
     defaultMode: 0440
     items: [{key: {{ $secrets.verifyKeys.key }}, path: {{ $secrets.verifyKeys.key }}}]
 {{- end }}
-{{- if eq $component "persistence" }}
+{{- if has $component (list "persistence" "operator") }}
 - name: database
   secret:
     {{- include "cabrank.database" $secrets.database | nindent 4 }}
