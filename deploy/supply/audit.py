@@ -1,10 +1,11 @@
 """Reads pip-audit's JSON from standard input and says what it found in plain lines.
 
-Status: 0 nothing known, or the vulnerability service could not be asked at all (said in
-one line); 1 known vulnerabilities, or packages that it didn't know among others it did.
+Status: 0 nothing known; 1 known vulnerabilities, or packages that the vulnerability
+service didn't know among others it did; 75 (EX_TEMPFAIL) it could not be asked at all.
 """
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -16,7 +17,7 @@ def verdict(text: str) -> tuple[int, list[str]]:
     packages: list[Any] = json.loads(text)["dependencies"] if text.strip() else []
     known = [package for package in packages if "vulns" in package]
     if not known:
-        return 0, [UNREACHABLE]
+        return os.EX_TEMPFAIL, [UNREACHABLE]
     lines = [
         f"{package['name']} {package['version']}: {flaw['id']}, fixed in "
         f"{', '.join(flaw['fix_versions']) or 'no version yet'}"
