@@ -124,15 +124,21 @@ $(VENV)/supply/.done: Makefile | $(BIN)/python
 	@$(PIP) --python $(@D)/bin/python install pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	@touch $@
 
-$(VENV)/.run: pyproject.toml requirements.lock | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps -e .
+# What builds our own package, and a locked one that comes as source: without isolation
+# pip takes these, which are locked too, instead of fetching some.
+$(VENV)/.build: requirements-build.lock | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements-build.lock
+	@touch $@
+
+$(VENV)/.run: pyproject.toml requirements.lock $(VENV)/.build
+	$(PIP) install --no-build-isolation --require-hashes -r requirements.lock
+	$(PIP) install --no-build-isolation --no-deps -e .
 	@$(PIP) check || { echo "requirements.lock is behind pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml requirements-dev.lock | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements-dev.lock
-	$(PIP) install --no-deps -e .
+$(VENV)/.dev: pyproject.toml requirements-dev.lock $(VENV)/.build
+	$(PIP) install --no-build-isolation --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-build-isolation --no-deps -e .
 	@$(PIP) check || { echo "requirements-dev.lock is behind pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@ $(VENV)/.run
 
@@ -168,12 +174,12 @@ packages postgresql:
 LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --quiet --no-header
 
-# The third: what builds the image's wheels (hatchling ours, setuptools that of nkeys).
+# The third: what builds wheels (hatchling with editables ours, setuptools that of nkeys).
 lock: | $(BIN)/python
 	$(PIP) install uv
 	$(LOCKED) pyproject.toml $(ARGS) --extra otel -o requirements.lock
 	$(LOCKED) pyproject.toml $(ARGS) --extra dev -o requirements-dev.lock
-	printf 'hatchling>=1.27\nsetuptools>=80\n' | $(LOCKED) - $(ARGS) -o requirements-build.lock
+	printf 'hatchling>=1.27\neditables>=0.5\nsetuptools>=80\n' | $(LOCKED) - $(ARGS) -o requirements-build.lock
 
 clean:
 	rm -rf $(VENV) build dist reports .pytest_cache .mypy_cache .ruff_cache \
