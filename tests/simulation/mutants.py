@@ -14,7 +14,7 @@ import dispatcher.region
 import dispatcher.retention
 import persistence.writer
 from dispatcher import inbox
-from dispatcher.batch import Batch, Batcher, Entry, Writer
+from dispatcher.batch import OVERLOADED, Batch, Batcher, Entry, Writer
 from dispatcher.engine import Engine, Limits
 from dispatcher.fence import Fate, Fence
 from dispatcher.full import FULL, Refuser
@@ -56,6 +56,21 @@ class Forgetful(Batcher):
     def delivered(self, batch: Batch) -> None:
         for entry in batch.entries:
             self._undelivered.pop(entry.answer.id, None)
+
+
+class Curt(Lead):
+    """Whatever finds the queue full is refused."""
+
+    def _enqueue(
+        self, reply: str, command: AnyCommand, now_ms: int, trace: str
+    ) -> None:
+        batcher = self._batcher
+        if len(self._queue) < dispatcher.lead.QUEUE_MAX:
+            super()._enqueue(reply, command, now_ms, trace)
+        elif command.id not in batcher._undelivered:
+            answer = Answer(command.id, command.attempt, refused=OVERLOADED)
+            entry = Entry(reply, answer, fresh=True)
+            batcher._add(batcher._open(now_ms), entry)
 
 
 class Hasty(Lead):
@@ -222,6 +237,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
     "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
     "full: refuses what was done": [(Lead, {"_refuse_all": _refuses_what_was_done})],
+    "full queue: refuses what waits": [(dispatcher.region, {"Lead": Curt})],
     "two records in flight": [
         (dispatcher.region, {"Lead": TwoAtOnce}),
         (dispatcher.lead, {"Fence": Pipelined}),
@@ -232,6 +248,7 @@ TORN: tuple[Kind, ...] = ("tear snapshot", "kill dispatcher") * 2
 DRAWN: dict[str, Callable[[int], Plan]] = {
     "full: refuses at once": plans.full,
     "full: refuses what was done": plans.full,
+    "full queue: refuses what waits": plans.crowded,
     "replay from the wrong record": functools.partial(
         plans.amid, kinds=("kill dispatcher", "kill dispatcher"), snapshots=True
     ),

@@ -161,46 +161,6 @@ def test_a_leader_that_starts_from_a_snapshot_publishes_the_last_records_again()
     unbroken(plan)
 
 
-CROWDED = [
-    replace(
-        QUIET,
-        seed=5,
-        riders=8,
-        drivers=4,
-        operators=0,
-        gateways=1,
-        dispatchers=1,
-        calls=38,
-        faults=(Fault(0.1, "slow disk", 0, 1.8),),
-        snapshots=False,
-        queue_max=8,
-        events_per_record_max=1,
-    ),
-    replace(
-        QUIET,
-        seed=89,
-        riders=7,
-        drivers=4,
-        operators=0,
-        gateways=1,
-        calls=47,
-        faults=(
-            Fault(0.1, "slow disk", 0, 1.8),
-            Fault(0.1386, "cut gateway", 4, 0.3823),
-        ),
-        request_ttl_ms=300,
-        snapshots=False,
-        queue_max=4,
-        events_per_record_max=1,
-    ),
-]
-
-
-@pytest.mark.parametrize("plan", CROWDED)
-def test_what_was_refused_for_a_full_queue_was_not_done(plan: Plan) -> None:
-    unbroken(plan)
-
-
 def test_messages_that_were_fetched_again_stay_in_order_while_a_user_s_sync_is_on() -> (
     None
 ):
