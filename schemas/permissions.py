@@ -100,7 +100,9 @@ PERMISSIONS = {
             f"{_API}.STREAM.MSG.GET.*",
             f"{_API}.DIRECT.GET.>",
             f"{_API}.CONSUMER.INFO.*.{_WRITER}",
-            # The object store of snapshots, through an ordered consumer.
+            # The object store of snapshots, through an ordered consumer, whose stream
+            # nats-py finds by its subject.
+            f"{_API}.STREAM.NAMES",
             f"{_API}.CONSUMER.CREATE.{_SNAPSHOTS}",
             f"{_API}.CONSUMER.CREATE.{_SNAPSHOTS}.>",
             f"{_API}.CONSUMER.INFO.{_SNAPSHOTS}.*",

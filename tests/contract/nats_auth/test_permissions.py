@@ -49,7 +49,7 @@ WRITERS = {
     "anything": NOBODY,
     "$SYS.REQ.SERVER.PING": NOBODY,
     f"{API}.INFO": "o",
-    f"{API}.STREAM.NAMES": "po",
+    f"{API}.STREAM.NAMES": "dpo",
     f"{API}.STREAM.LIST": "o",
     f"{API}.STREAM.INFO.LEDGER_main": "dpo",
     f"{API}.STREAM.CREATE.LEDGER_main": "do",

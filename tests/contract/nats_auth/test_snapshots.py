@@ -1,0 +1,37 @@
+"""Snapshots where each service may do the least: kept, read and replaced as the
+dispatcher, whose permissions decide whether a purged ledger can ever be led again.
+"""
+
+from dispatcher import snapshots
+from dispatcher.engine import Engine, Limits
+from dispatcher.ledger import open_ledger
+from dispatcher.snapshots import SnapshotStore
+from schemas.permissions import Service
+from tests.contract.dispatcher.test_fence import Pen
+from tests.contract.nats_auth.conftest import Connect
+
+LIMITS = Limits(request_ttl_ms=1)
+RECORDS = 3
+
+
+async def test_a_dispatcher_may_do_all_that_its_snapshots_need(
+    connect: Connect,
+) -> None:
+    bus = await connect(Service.DISPATCHER)
+    forbidden: list[str] = []
+    bus.on_forbidden = forbidden.append
+    js = bus.jetstream()
+    ledger = await open_ledger(js, "main", bytes_max=-1, replicas=1)
+    pen = Pen(bus, js, ledger)
+    for n in range(1, RECORDS + 1):
+        await pen.write(n)
+    pen.fence.close()
+    store = await SnapshotStore.open(js, ledger, 1)
+    assert await store.load(LIMITS) is None
+    for n in range(1, RECORDS + 1):  # the third takes the place of the first
+        await store.save(snapshots.of(Engine("main", LIMITS), ledger, n))
+    assert [head.n for head in await store.heads()] == [3, 2]
+    loaded = await store.load(LIMITS)
+    assert loaded is not None
+    assert loaded[0].n == RECORDS
+    assert forbidden == []
