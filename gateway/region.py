@@ -300,7 +300,11 @@ class Region:
             for entry, pair in zip(ready, stamped, strict=True)
             if user not in entry.exclude
         ]
-        if self._held(listener, entries) or not listener.recipient.online:
+        recipient = listener.recipient
+        if recipient.asking and recipient.online:
+            # What waited for a hole in the feed goes on waiting, with the entries.
+            self._held(listener, [*frames, *entries])
+        elif self._held(listener, entries) or not recipient.online:
             self.give(listener, frames)
         else:
             self.give(listener, sorted([*frames, *entries], key=_seq))

@@ -127,6 +127,20 @@ def test_while_a_driver_s_gap_is_open_the_feed_waits_too() -> None:
     assert [seq for seq, _ in recipient.held_feed] == [101]
 
 
+def test_own_events_that_waited_for_a_hole_wait_for_the_driver_s_gap_as_well() -> None:
+    region = Region("main", held_max=10)
+    made, socket = seat(region, "d1")
+    recipient = made.listener.recipient
+    region.merge(made.listener, [(103, b'"seq":103,')])
+    recipient.hold()
+    region.ready = [entry(1, 102, trip(1))]
+    region.flush()
+    assert socket.out == b""
+    region.merge(made.listener, recipient.settle(state(103)).frames)
+    region.flush()
+    assert seqs(socket) == [102, 103]
+
+
 def test_excluded_and_offline_drivers_get_no_entry() -> None:
     region = Region("main", held_max=10)
     _, excluded = seat(region, "d1")
