@@ -78,8 +78,11 @@ class Conversations:
             self._follows(who, self._heard[place], message.seq)
             self._notes(user, message.room, message.seq)
 
-    def left(self, user: str, room: str, due: int) -> None:
-        """They waited for message number `due` in vain, or heard it, and left."""
+    def leaves(self, user: str, room: str, due: int) -> None:
+        """They waited for message number `due` in vain, or heard it, and ask to leave.
+        What they hear from now on says less: once they have left, they may come in
+        again by their trip, and then hear it from the beginning.
+        """
         last = self._heard.get((user, room), due) or 0
         self.gone(user, room)
         if due > last:

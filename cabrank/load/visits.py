@@ -75,11 +75,8 @@ class Visits:
                 break
             await asyncio.sleep(POLL_S)
         self.rooms.discard(room)
-
-        def left(_: wire.Frame) -> None:
-            self._conversations.left(self._me, room, due)
-
-        await self._client.ask("chat.leave", {"room": room}, left)
+        self._conversations.leaves(self._me, room, due)
+        await self._client.ask("chat.leave", {"room": room}, lambda _: None)
 
     def removed(self, room: str) -> None:
         """It is not ours any more."""
