@@ -16,7 +16,7 @@ from schemas.commands import SyncData
 from schemas.events import TripPush
 from schemas.trips import Role
 from tests.unit.gateway.sessions import claims
-from tests.unit.gateway.test_rooms import Socket
+from tests.unit.gateway.visitors import Socket
 
 
 class Line:
