@@ -53,16 +53,10 @@ def variants(endpoint: str) -> dict[str, dict[str, str]]:
 def running(folder: Path, settings: dict[str, str]) -> Iterator[str]:
     """The base URL of a system in `folder`, started with these settings."""
     os.environ.update(settings)
-    try:
-        started = system.running(folder, None)
-        url = started.__enter__()
-    finally:
+    with system.running(folder, None) as url:
         for name in settings:
             del os.environ[name]
-    try:
         yield url
-    finally:
-        started.__exit__(None, None, None)
 
 
 def window(url: str, folder: Path, seconds: float) -> dict[str, float]:
