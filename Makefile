@@ -69,6 +69,11 @@ JOBS ?= 0
 sim: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
+# Everything at its largest (docs/RELIABILITY.md); `make test` has smaller sizes of it.
+.PHONY: sizes
+sizes: $(VENV)/.dev
+	SIZES=full $(BIN)/python -m pytest --timeout 1800 tests/sizes $(ARGS)
+
 # A system of its own, broken under load for DURATION seconds (docs/RELIABILITY.md).
 DURATION ?= 600
 chaos: $(VENV)/.run

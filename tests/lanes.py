@@ -11,6 +11,7 @@ STARTS_SYSTEMS = (
     ("tests", "chaos"),
     ("tests", "contract", "cabrank"),
     ("tests", "e2e"),
+    ("tests", "sizes"),
 )
 """Folders whose tests start `cabrank up`, and some break it: two at a time would take
 each other's processors, and could be given the same free port."""
