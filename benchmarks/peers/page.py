@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,7 +111,9 @@ def machine() -> str:
         _said("redis-server", "--version"),
         _said(str(postgres[-1]), "--version") if postgres else "no PostgreSQL",
     ]
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(
+        textwrap.fill(f"- {line}", 120, subsequent_indent="  ") for line in lines
+    )
 
 
 def page(found: Found, drivers: int, spent_s: float, kept: Sequence[str] = ()) -> str:
