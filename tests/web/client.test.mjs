@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Client } from "../../web/client/cabrank.js";
 import { Emitter } from "../../web/client/emitter.js";
 import { OTHER, World, settled } from "./fakes.mjs";
 
@@ -46,7 +47,7 @@ test("a connection that held for 10 s starts the backoff anew, a short one doesn
   assert.equal(world.clock.next, 0.75);
 });
 
-for (const code of [4500, 4501, 4502, 4503]) {
+for (const code of [4500, 4501, 4503]) {
   test(`code ${code} closes for good, and connect() begins again`, async () => {
     const world = await new World().open();
     await world.drop(code);
@@ -65,6 +66,179 @@ for (const code of [1000, 1001, 1012, 1013, 4001, 4002, 4003]) {
     await world.comeBack({}, code);
     assert.equal(world.client.state, "open");
     assert.deepEqual(world.closes, []);
+  });
+}
+
+test("4502 is come back from at once, with another token and the cursor", async () => {
+  const asked = [];
+  const world = new World({
+    getToken: async ({ rejected }) => {
+      asked.push(rejected);
+      return rejected ? "fresh" : "cached";
+    },
+  });
+  await world.open();
+  await world.drop(4502);
+  assert.equal(world.client.state, "reconnecting");
+  await world.accept({ recovered: true });
+  assert.deepEqual(asked, [null, "cached"]);
+  assert.deepEqual(world.sent("session.login").data, { token: "fresh", since: 100 });
+  assert.deepEqual([world.client.state, world.closes], ["open", []]);
+});
+
+for (const [what, answer] of [["none", null], ["the same", "cached"]]) {
+  test(`4502 closes for good where getToken has ${what}, and connect() begins again`, async () => {
+    const world = new World({ getToken: async ({ rejected }) => (rejected ? answer : "cached") });
+    await world.open();
+    await world.drop(4502);
+    assert.deepEqual(world.closes, [{ code: 4502, reason: "" }]);
+    await world.clock.pass(60);
+    assert.equal(world.sockets.length, 1);
+    await world.open();
+    assert.equal(world.client.state, "open");
+  });
+}
+
+test("4502 soon after 4502 closes for good: some clock is wrong", async () => {
+  const world = await new World().open();
+  await world.drop(4502);
+  await world.accept();
+  await world.drop(4502);
+  assert.deepEqual(world.closes, [{ code: 4502, reason: "" }]);
+});
+
+function jwt(claims) {
+  const part = (data) => Buffer.from(JSON.stringify(data)).toString("base64url");
+  return `${part({ alg: "EdDSA" })}.${part(claims)}.c2lnbmVk`;
+}
+
+const nowS = () => Math.floor(Date.now() / 1000);
+
+test("a cached getToken is asked for another token before its own ends", async () => {
+  const tokens = [jwt({ n: "ÿ?>", exp: nowS() + 900 }), jwt({ exp: nowS() + 1800 })];
+  const asked = [];
+  const getToken = async ({ rejected }) => {
+    asked.push(rejected);
+    return tokens[rejected === null ? 0 : 1];
+  };
+  const world = await new World({ getToken }).open();
+  for (let beat = 0; beat < 33; beat += 1) {
+    await world.clock.pass(25);
+    await world.reply("session.refresh", {});
+  }
+  assert.deepEqual([...new Set(asked)], [null]);
+  await world.clock.pass(16);
+  assert.equal(asked.at(-1), false);
+  assert.deepEqual(world.sent("session.refresh").data, { token: tokens[1] });
+  assert.equal(world.client.state, "open");
+});
+
+test("a token of a few seconds is renewed at half its life, and the next one too", async () => {
+  let made = 0;
+  const getToken = async () => jwt({ n: (made += 1), exp: nowS() + 4, iat: nowS() });
+  const world = await new World({ getToken }).open();
+  for (const n of [2, 3, 4]) {
+    await world.clock.pass(2);
+    assert.equal(made, n);
+    await world.reply("session.refresh", {});
+  }
+});
+
+test("a getToken that keeps an ending token is asked again each heartbeat, not faster", async () => {
+  const asked = [];
+  const token = jwt({ exp: nowS() + 10 });
+  const getToken = async ({ rejected }) => {
+    asked.push(rejected);
+    return token;
+  };
+  const world = await new World({ getToken }).open();
+  await world.clock.pass(5 + 25);
+  await world.reply("session.refresh", {});
+  await world.clock.pass(25);
+  assert.deepEqual(asked, [null, false, false, false]);
+});
+
+for (const [what, token] of [
+  ["opaque", "token"],
+  ["of two dots and nothing else", ".."],
+  ["with exp in words", jwt({ exp: "soon" })],
+  ["of a clock far behind", jwt({ exp: 1000 })],
+  ["with null for claims", `a.${Buffer.from("null").toString("base64url")}.b`],
+]) {
+  test(`a token ${what} is asked for as ever`, async () => {
+    const asked = [];
+    const getToken = async ({ rejected }) => {
+      asked.push(rejected);
+      return token;
+    };
+    const world = await new World({ getToken }).open();
+    await world.clock.pass(25);
+    assert.deepEqual(asked, [null, null]);
+  });
+}
+
+test("offline says reconnecting at once, and online comes back at once", async () => {
+  const world = await new World().open();
+  dispatchEvent(new Event("offline"));
+  assert.equal(world.client.state, "reconnecting");
+  dispatchEvent(new Event("online"));
+  await settled();
+  await world.accept();
+  assert.equal(world.client.state, "open");
+  world.client.close();
+  dispatchEvent(new Event("online"));
+  await settled();
+  assert.equal(world.sockets.length, 2);
+});
+
+test("online replaces a connection that was still being opened", async () => {
+  const world = new World();
+  world.client.connect();
+  await settled();
+  const hung = world.socket;
+  dispatchEvent(new Event("online"));
+  await settled();
+  assert.deepEqual([world.sockets.length, hung.closed], [2, true]);
+  await world.accept();
+  assert.equal(world.client.state, "open");
+  world.client.close();
+});
+
+test("online asks an open connection whether it lives, and leaves a dead one soon", async () => {
+  const world = await new World().open();
+  dispatchEvent(new Event("online"));
+  assert.equal(world.sent("session.refresh").data.token, "token-1");
+  await world.reply("session.refresh", {});
+  await world.clock.pass(10);
+  assert.equal(world.client.state, "open");
+  dispatchEvent(new Event("online"));
+  await world.clock.pass(5);
+  assert.equal(world.client.state, "reconnecting");
+  world.client.close();
+});
+
+const GOOD = { url: "https://cab.example", getToken: () => null, WebSocket: class {} };
+for (const [what, options, told] of [
+  ["nothing", undefined, /object of options/],
+  ["no getToken", { ...GOOD, getToken: undefined }, /getToken must be a function/],
+  ["a token in place of getToken", { ...GOOD, getToken: "eyJ" }, /getToken .*not “eyJ”/],
+  ["an address of ftp", { ...GOOD, url: "ftp://cab.example" }, /url must be .*ftp/],
+  ["no address", { ...GOOD, url: undefined }, /url must be an address/],
+  ["half an address", { ...GOOD, url: "cab.example" }, /url must be .*“cab.example”/],
+  ["a cursor in words", { ...GOOD, since: "7" }, /since must be a whole number/],
+  ["a negative cursor", { ...GOOD, since: -1 }, /since must be/],
+  ["a user object", { ...GOOD, user: {} }, /user must be a user's id/],
+  ["an empty storage", { ...GOOD, storage: {} }, /storage must be a Storage/],
+  ["no WebSocket", { ...GOOD, WebSocket: null }, /WebSocket must be/],
+  ["half a clock", { ...GOOD, timers: { set() {} } }, /timers must be/],
+  ["a mistyped option", { ...GOOD, sinse: 3 }, /no option “sinse”/],
+]) {
+  test(`the constructor refuses ${what}`, () => {
+    assert.throws(() => new Client(options), (error) => {
+      assert.ok(error instanceof TypeError);
+      assert.match(error.message, told);
+      return true;
+    });
   });
 }
 

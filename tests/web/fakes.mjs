@@ -2,6 +2,12 @@
 
 import { Client } from "../../web/client/cabrank.js";
 
+/** A window's events, as far as they are used. */
+const target = new EventTarget();
+for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"]) {
+  globalThis[name] ??= target[name].bind(target);
+}
+
 export const ME = { id: "u1", username: "ann", first_name: "", last_name: "", role: "rider" };
 export const OTHER = { ...ME, id: "u2", username: "bob" };
 

@@ -248,6 +248,106 @@ test("leaving before the join's answer takes the join back", async () => {
   assert.deepEqual(world.sent("chat.leave").data, { room: "lobby" });
 });
 
+const types = (world) => world.socket.sent.map(({ type }) => type).slice(1);
+
+test("join, leave and join in one tick ends inside, as both sides see it", async () => {
+  const world = await new World().open();
+  world.client.room("lobby").join();
+  const old = world.client.room("lobby");
+  old.leave();
+  const room = world.client.room("lobby").join();
+  await world.reply("chat.join", answer([]));
+  assert.deepEqual(types(world), ["chat.join", "chat.leave"]);
+  assert.deepEqual([old.joined, room.joined], [false, false]);
+  await world.reply("chat.leave", {});
+  assert.deepEqual(types(world), ["chat.join", "chat.leave", "chat.join"]);
+  await world.reply("chat.join", answer([message(1, "one")]));
+  assert.deepEqual([room.joined, texts(room)], [true, ["one"]]);
+  await world.say({ type: "chat.message", seq: 500, data: message(2, "two") });
+  assert.deepEqual(texts(room), ["one", "two"]);
+});
+
+test("leave and join while a leave is unanswered waits for it", async () => {
+  const world = new World();
+  const first = await joined(world);
+  first.leave();
+  const second = world.client.room("lobby").join();
+  second.leave();
+  const third = world.client.room("lobby").join();
+  assert.deepEqual(types(world), ["chat.join", "chat.leave"]);
+  await world.reply("chat.leave", {});
+  await world.reply("chat.join", answer([]));
+  assert.deepEqual(types(world), ["chat.join", "chat.leave", "chat.join"]);
+  assert.deepEqual([first.joined, second.joined, third.joined], [false, false, true]);
+});
+
+test("a leave that was cut off by a lost connection holds up no later join", async () => {
+  const world = new World();
+  const old = await joined(world);
+  old.leave();
+  const room = world.client.room("lobby").join();
+  await world.comeBack();
+  await world.reply("chat.leave", {});
+  await world.reply("chat.join", answer([message(1, "one")]));
+  assert.deepEqual([room.joined, texts(room)], [true, ["one"]]);
+});
+
+test("a join's retry does not outlive leaving", async () => {
+  const world = await new World().open();
+  const room = world.client.room("lobby").join();
+  await world.refuse("chat.join", "overloaded", true);
+  await room.leave();
+  await world.clock.pass(20);
+  assert.deepEqual(types(world), ["chat.join"]);
+});
+
+test("who leaves while a gap is asked for is left, although that was refused", async () => {
+  const world = new World();
+  const room = await joined(world);
+  await world.say({ type: "chat.message", seq: 500, data: message(4, "four") });
+  room.leave();
+  await world.refuse("chat.join", "overloaded", true);
+  assert.deepEqual(world.sent("chat.leave")?.data, { room: "lobby" });
+});
+
+test("leaving twice leaves the room that took its place alone", async () => {
+  const world = new World();
+  const old = await joined(world);
+  old.leave();
+  await world.reply("chat.leave", {});
+  const room = world.client.room("lobby").join();
+  await world.reply("chat.join", answer([]));
+  await old.leave();
+  assert.equal(world.client.room("lobby"), room);
+  assert.equal(room.joined, true);
+  assert.throws(() => old.join(), /was left/);
+  assert.equal(types(world).filter((type) => type === "chat.leave").length, 1);
+});
+
+test("a room that was left may be joined again where no other took its place", async () => {
+  const world = new World();
+  const room = await joined(world);
+  room.leave();
+  room.join();
+  await world.reply("chat.leave", {});
+  await world.reply("chat.join", answer([message(3, "three")], true));
+  assert.deepEqual([room.joined, texts(room).at(-1)], [true, "three"]);
+  assert.equal(world.client.room("lobby"), room);
+});
+
+test("a trip's room is one, however its id is written", async () => {
+  const world = await new World().open();
+  const id = "0192F0C4-0000-7000-8000-00000000ABCD";
+  const room = world.client.room(`trip_${id}`).join();
+  assert.equal(room.name, `trip_${id.toLowerCase()}`);
+  assert.equal(world.client.room(`trip_${id.toLowerCase()}`), room);
+  await world.reply("chat.join", { ...answer([]), room: room.name });
+  const data = { ...message(1, "one"), room: room.name };
+  await world.say({ type: "chat.message", seq: 500, data });
+  assert.deepEqual(texts(room), ["one"]);
+  assert.notEqual(world.client.room("Lobby"), world.client.room("lobby"));
+});
+
 test("earlier messages go before the first one, whatever their order", async () => {
   const world = new World();
   const room = await joined(world, [message(5, "five")]);

@@ -91,7 +91,10 @@ export type Code =
   | "overloaded"
   | "unavailable";
 
-/** What requests reject with. `unavailable`: the outcome is unknown. */
+/**
+ * What requests reject with; `message` is fit to show to a user. `unavailable`: the
+ * outcome is unknown.
+ */
 export class CabrankError extends Error {
   constructor(code: Code, message: string, retryable?: boolean);
   readonly code: Code;
@@ -154,16 +157,21 @@ export interface Timers {
   now(): number;
 }
 
+export interface Asked {
+  rejected: string | false | null;
+}
+
 export interface ClientOptions {
   /** `http(s)` or `ws(s)`; without a path `/ws` is meant. Default: the page's origin. */
   url?: string | URL;
   /**
    * An access token; null: nobody is logged in, which closes. Asked for each connection
-   * and at each heartbeat (25 s): answer from memory while the token has more life than
-   * that. `rejected` is a token that the server has just refused. A rejected promise is
-   * taken for an outage and tried again.
+   * and at each heartbeat (25 s): answer from memory while `rejected` is null. `false`:
+   * the token in use ends within a minute, give another. A string: that token was refused,
+   * or has ended (4502); it is not sent again. A rejected promise is taken for an outage
+   * and tried again. `Account.getToken` is one.
    */
-  getToken(asked: { rejected: string | null }): Promise<string | null> | string | null;
+  getToken(asked: Asked): Promise<string | null> | string | null;
   /** A cursor to come back with; default: none. */
   since?: number | null;
   /** Id of the user, where known before the first welcome: whose unsent messages to load. */
@@ -211,6 +219,7 @@ export interface Trips {
 }
 
 export class Client {
+  /** @throws {TypeError} an option that is none, or can't be what it is */
   constructor(options: ClientOptions);
   readonly state: State;
   /** Null before the first welcome. */
@@ -255,8 +264,9 @@ export interface RoomEvents {
   refused: [CabrankError];
 }
 
-export class Room {
-  private constructor();
+/** Made by `Client.room`. */
+export interface Room {
+  /** As the server has it: a trip's id is in lower case. */
   readonly name: string;
   readonly joined: boolean;
   readonly error: CabrankError | null;
@@ -269,8 +279,13 @@ export class Room {
     type: Type,
     listener: (...args: RoomEvents[Type]) => void,
   ): () => void;
-  /** Now, or as soon as there is a connection; and again after each lost one. */
+  /**
+   * Now, or as soon as there is a connection and an earlier leaving is over; and again
+   * after each lost connection.
+   * @throws where it was left, and `Client.room` has made another since
+   */
   join(): this;
+  /** For good: `Client.room` makes a new one. Resolves once the server knows. */
   leave(): Promise<void>;
   /**
    * Puts a message into the outbox, which sends it once; returns its key.
@@ -288,6 +303,39 @@ export class Room {
 export class Outbox {
   constructor(options: { storage?: Storage | null; user: string; room: string });
   readonly entries: Entry[];
+}
+
+export interface AccountOptions {
+  /** Of the server; its path doesn't count. Default: the page's origin. */
+  url?: string | URL;
+  /** Where the refresh token is kept; null: in memory. Default: `localStorage`. */
+  storage?: Storage | null;
+  /** Somebody else, or nobody, is logged in: here or in another tab. */
+  changed?(): void;
+}
+
+export interface SignUp {
+  username: string;
+  password: string;
+  first_name?: string;
+  last_name?: string;
+  role: "rider" | "driver";
+}
+
+/** Who is logged in on this browser, over reloads and tabs. Rejects with `CabrankError`. */
+export class Account {
+  constructor(options?: AccountOptions);
+  readonly user: User | null;
+  logIn(username: string, password: string): Promise<void>;
+  signUp(details: SignUp): Promise<void>;
+  /** Ends the session here at once and, where the server can be reached, there. */
+  logOut(): Promise<void>;
+  /** The server has ended the session. */
+  forget(): void;
+  /** What a `Client` wants of its `getToken`. */
+  getToken(asked?: Partial<Asked>): Promise<string | null>;
+  /** `GET` of the HTTP API in the user's name. */
+  get<Data = any>(path: string): Promise<Data>;
 }
 
 /** 1 to 64 of `A-Z a-z 0-9 _ -`. */

@@ -2,26 +2,26 @@
 //
 //   idle ──connect()──▶ connecting ──welcome──▶ open ──lost──▶ reconnecting ──welcome──▶ open
 //   any ──close(), logged out, or a code of 4500-4999──▶ closed ──connect()──▶ connecting
+//   (4502, the token has ended, is come back from once, with another token)
 //
 // It never takes a token out of what it gets, never puts one in an address, and keeps no
 // state beyond the page; a room's unsent messages are the room's business (room.js).
 
 import { Emitter } from "./emitter.js";
 import { CabrankError } from "./errors.js";
+import { checkedOptions } from "./options.js";
 import * as policy from "./policy.js";
 import { Requests } from "./requests.js";
 import { Room } from "./room.js";
+import { Rooms } from "./rooms.js";
 import { tripsOf } from "./trips.js";
 
 const LOGIN_REF = "login";
 /** Between beats, where `welcome` names no other: the server's own (section 2). */
 const HEARTBEAT_S = 25;
-
-const TIMERS = {
-  set: (action, seconds) => setTimeout(action, seconds * 1000),
-  clear: (timer) => clearTimeout(timer),
-  now: () => performance.now() / 1000,
-};
+/** Timers may fire so much early. */
+const EARLY_S = 0.5;
+const NOT_LOGGED_IN = [policy.NOT_AUTHENTICATED, "not logged in"];
 
 export class Client {
   #url;
@@ -45,23 +45,25 @@ export class Client {
   #heartbeatS = HEARTBEAT_S;
   #token = null;
   #rejected = null;
+  /** When the token should be replaced, by `timers`; Infinity: it doesn't say. */
+  #renewAt = Infinity;
+  #expiredAt = -Infinity;
+  /** What it ends with where `getToken` has no other token: a close's code and reason. */
+  #unlessRenewed = NOT_LOGGED_IN;
   /** The one wait of each state: for the next try, the welcome, or the next beat. */
   #timer = null;
   #requests;
-  #rooms = new Map();
-  #comeNow = () => this.#hurry();
+  #rooms = new Rooms((name) => this.#newRoom(name));
+  #network = [
+    ["online", () => this.#hurry()],
+    ["offline", () => this.#socket && this.#lost(policy.LOST, "offline")],
+  ];
 
-  constructor({
-    url = globalThis.location?.origin,
-    getToken,
-    since = null,
-    user = null,
-    storage = defaultStorage(),
-    WebSocket = globalThis.WebSocket,
-    timers = TIMERS,
-    random = Math.random,
-  }) {
-    this.#url = policy.socketUrl(url, globalThis.location?.href);
+  /** @throws {TypeError} an option that is none, or can't be what it is */
+  constructor(options) {
+    const { url, getToken, since, user, storage, WebSocket, timers, random } =
+      checkedOptions(options);
+    this.#url = url;
     this.#getToken = getToken;
     this.#cursor = since;
     this.#userId = user;
@@ -102,7 +104,7 @@ export class Client {
     if (this.#state !== "idle" && this.#state !== "closed") return;
     this.#attempt = 0;
     this.#rejected = null;
-    globalThis.addEventListener?.("online", this.#comeNow);
+    for (const [type, act] of this.#network) globalThis.addEventListener?.(type, act);
     this.#setState("connecting");
     this.#open();
   }
@@ -111,20 +113,23 @@ export class Client {
     this.#end(policy.CLOSED_BY_APP, "closed by the app");
   }
 
-  /** The room of that name, one object however often it is asked for. */
+  /**
+   * The room of that name, one object until it is left.
+   * @throws {CabrankError} `invalid_data`: no room can have that name
+   */
   room(name) {
-    const known = this.#rooms.get(policy.checkedRoom(name));
-    if (known) return known;
-    const room = new Room(name, {
+    return this.#rooms.get(policy.checkedRoom(name));
+  }
+
+  #newRoom(name) {
+    return new Room(name, {
       client: this,
       user: this.#userId,
       storage: this.#storage,
       timers: this.#timers,
       random: this.#random,
-      left: () => this.#rooms.delete(name),
+      rooms: this.#rooms,
     });
-    this.#rooms.set(name, room);
-    return room;
   }
 
   // ---- requests ---------------------------------------------------------------
@@ -155,7 +160,7 @@ export class Client {
       const token = await this.#getToken({ rejected: this.#rejected });
       if (round !== this.#round) return;
       if (token && token !== this.#rejected) this.#openWith(token);
-      else this.#end(policy.NOT_AUTHENTICATED, "not logged in");
+      else this.#end(...this.#unlessRenewed);
     } catch (error) {
       if (round !== this.#round) return;
       this.#emitter.emit("error", error);
@@ -163,8 +168,15 @@ export class Client {
     }
   }
 
-  #openWith(token) {
+  #hold(token) {
+    if (token === this.#token) return;
     this.#token = token;
+    const renewInS = policy.renewInS(token, Date.now() / 1000);
+    this.#renewAt = renewInS === null ? Infinity : this.#timers.now() + renewInS;
+  }
+
+  #openWith(token) {
+    this.#hold(token);
     const socket = new this.#Socket(this.#url);
     this.#socket = socket;
     socket.onopen = () => {
@@ -192,14 +204,16 @@ export class Client {
       socket.close();
     }
     this.#requests.disconnected(message);
-    for (const room of this.#rooms.values()) room.disconnected();
+    for (const room of this.#rooms) room.disconnected();
   }
 
   #lost(code, reason) {
     this.#drop("The connection was lost; the outcome is unknown.");
     this.#emitter.emit("disconnected", { code, reason });
-    if (!policy.comesBack(code)) this.#end(code, reason);
-    else if (this.#state !== "closed") this.#comeBack();
+    if (this.#state === "closed") return;
+    if (code === policy.EXPIRED && this.#mayRenew()) this.#renew(code, reason);
+    else if (policy.comesBack(code)) this.#comeBack();
+    else this.#end(code, reason);
   }
 
   #comeBack() {
@@ -210,9 +224,30 @@ export class Client {
     this.#setState("reconnecting");
   }
 
-  /** The browser says that the network is back: don't sit out the wait. */
+  #mayRenew() {
+    return this.#timers.now() - this.#expiredAt >= policy.EXPIRED_AGAIN_S;
+  }
+
+  /** The token has ended: at once with another, where there is one. */
+  #renew(code, reason) {
+    this.#expiredAt = this.#timers.now();
+    this.#rejected = this.#token;
+    this.#unlessRenewed = [code, reason];
+    this.#openedAt = null;
+    this.#setState("reconnecting");
+    this.#open();
+  }
+
+  /**
+   * The browser says that the network is back: don't sit out a wait, nor trust in a
+   * connection from before.
+   */
   #hurry() {
-    if (this.#state !== "reconnecting" || this.#socket) return;
+    if (this.#state === "open") {
+      this.#ask(this.#token, policy.PROBE_MAX_S);
+      return;
+    }
+    if (this.#socket) this.#drop("The connection was replaced.");
     this.#wait(null);
     this.#open();
   }
@@ -221,7 +256,7 @@ export class Client {
     if (this.#state === "idle" || this.#state === "closed") return;
     this.#setState("closed");
     this.#drop("The session is closed.");
-    globalThis.removeEventListener?.("online", this.#comeNow);
+    for (const [type, act] of this.#network) globalThis.removeEventListener?.(type, act);
     this.#openedAt = null;
     this.#requests.abandon("The session is closed.");
     this.#emitter.emit("closed", { code, reason });
@@ -253,7 +288,7 @@ export class Client {
 
   #event(frame) {
     this.#cursor = policy.cursorOfEvent(this.#cursor, frame);
-    if (frame.type.startsWith("chat.")) this.#rooms.get(frame.data.room)?.receive(frame);
+    if (frame.type.startsWith("chat.")) this.#rooms.find(frame.data.room)?.receive(frame);
     this.#emitter.emit(frame.type, frame.data, frame);
     this.#emitter.emit("*", frame);
   }
@@ -264,6 +299,7 @@ export class Client {
     this.#session = data.session;
     this.#cursor = policy.cursorOfWelcome(this.#cursor, data);
     this.#rejected = null;
+    this.#unlessRenewed = NOT_LOGGED_IN;
     this.#openedAt = this.#timers.now();
     this.#heartbeatS = data.heartbeat_s || HEARTBEAT_S;
     this.#beatLater();
@@ -273,7 +309,7 @@ export class Client {
     if (this.#state !== "open") return;
     const socket = this.#socket;
     this.#requests.connected((text) => socket.send(text));
-    for (const room of this.#rooms.values()) room.connected(data.user.id);
+    for (const room of this.#rooms) room.connected(data.user.id);
   }
 
   #loginRefused({ code, message, retryable }) {
@@ -290,7 +326,9 @@ export class Client {
   // ---- beats ------------------------------------------------------------------
 
   #beatLater() {
-    this.#wait(() => this.#beat(), this.#heartbeatS);
+    const renewInS = this.#renewAt - this.#timers.now();
+    const isNear = renewInS > 0 && renewInS < this.#heartbeatS;
+    this.#wait(() => this.#beat(), isNear ? renewInS : this.#heartbeatS);
   }
 
   /**
@@ -302,33 +340,34 @@ export class Client {
     const round = this.#round;
     let token = this.#token;
     try {
-      token = await this.#getToken({ rejected: null });
+      const isEnding = this.#timers.now() + EARLY_S >= this.#renewAt;
+      token = await this.#getToken({ rejected: isEnding ? false : null });
     } catch {
       // Renewed at another beat, or at the next connection.
     }
     if (round !== this.#round) return;
     if (!token) {
-      this.#end(policy.NOT_AUTHENTICATED, "not logged in");
+      this.#end(...NOT_LOGGED_IN);
       return;
     }
     this.#beatLater();
     const isQuiet = this.#timers.now() - this.#heardAt >= this.#heartbeatS;
-    if (token === this.#token && !isQuiet) return;
-    this.request("session.refresh", { token }).then(
+    if (token !== this.#token || isQuiet) this.#ask(token, policy.ANSWER_MAX_S);
+  }
+
+  /** Pass `token` on; without an answer within `patienceS` the connection is left. */
+  #ask(token, patienceS) {
+    const round = this.#round;
+    const options = { retry: false, patienceS };
+    this.#requests.make("session.refresh", { token }, options).then(
       () => {
-        if (round === this.#round) this.#token = token;
+        if (round !== this.#round) return;
+        this.#hold(token);
+        this.#beatLater();
       },
       () => {
         // The server closes with 4502 or 4503 where it means it.
       },
     );
-  }
-}
-
-function defaultStorage() {
-  try {
-    return globalThis.localStorage ?? null;
-  } catch {
-    return null; // forbidden by the browser's settings
   }
 }

@@ -19,7 +19,17 @@ export const CLOSED_BY_APP = 1000;
 export const LOST = 1006;
 export const NOT_AUTHENTICATED = 4501;
 
+export const EXPIRED = 4502;
+/** A probe of a connection that may be dead is waited for no longer. */
+export const PROBE_MAX_S = 5;
+/** Between two comings back after 4502: a clock that is wrong by hours has no end. */
+export const EXPIRED_AGAIN_S = 30;
+/** Tokens are renewed so long before their end, or after half of what is left. */
+const RENEW_MARGIN_S = 60;
+
 const ROOM_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+/** How the names of trips' own rooms begin. */
+const TRIP_ROOM = "trip_";
 
 /**
  * Seconds to wait before try `attempt` (from 0): anywhere between the least wait and a
@@ -67,15 +77,37 @@ export function isRoomName(name) {
 }
 
 /**
- * `name` itself, where it is a room's name.
+ * `name` as the server has it: a trip's id in lower case.
  * @throws {CabrankError} `invalid_data`
  */
 export function checkedRoom(name) {
-  if (isRoomName(name)) return name;
+  if (isRoomName(name)) return name.startsWith(TRIP_ROOM) ? name.toLowerCase() : name;
   throw new CabrankError(
     "invalid_data",
     "A room's name is 1 to 64 letters (A to Z), digits, “-” or “_”.",
   );
+}
+
+/**
+ * Seconds until a new token should be asked for; null: the token doesn't say (it is
+ * opaque, or this machine's clock and the issuer's are far apart).
+ * @param {string} token a JWT (RFC 7519), as far as can be seen
+ * @param {number} nowS seconds since 1970
+ */
+export function renewInS(token, nowS) {
+  const { exp, iat } = claimsOf(token);
+  if (!Number.isFinite(exp)) return null;
+  const left = Math.min(exp - nowS, Number.isFinite(iat) ? exp - iat : Infinity);
+  return left > 0 ? left - Math.min(RENEW_MARGIN_S, left / 2) : null;
+}
+
+function claimsOf(token) {
+  try {
+    const part = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+    return JSON.parse(atob(part)) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 /**

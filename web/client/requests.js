@@ -13,14 +13,14 @@ export class Requests {
   /** Sends a text over the connection; null: there is none. */
   #transmit = null;
 
-  /** `silent()` is called when the server has not answered for 15 s. */
+  /** `silent()` is called when the server has not answered in time: 15 s, if not less. */
   constructor({ timers, random, silent }) {
     this.#timers = timers;
     this.#random = random;
     this.#silent = silent;
   }
 
-  make(type, data, { retry, signal }) {
+  make(type, data, { retry, signal, patienceS = ANSWER_MAX_S }) {
     return new Promise((resolve, reject) => {
       const ref = `r${this.#nextRef++}`;
       const text = JSON.stringify({ type, ref, data });
@@ -33,7 +33,7 @@ export class Requests {
       const abort = () => this.#settle(ref).reject(signal.reason);
       signal?.addEventListener("abort", abort, { once: true });
       const release = () => signal?.removeEventListener("abort", abort);
-      const ask = { ref, text, retry, attempt: 0, timer: null, resolve, reject, release };
+      const ask = { ref, text, retry, attempt: 0, timer: null, patienceS, resolve, reject, release };
       this.#pending.set(ref, ask);
       if (this.#transmit) this.#send(ask);
     });
@@ -82,7 +82,7 @@ export class Requests {
   #send(ask) {
     this.#stop(ask);
     this.#transmit(ask.text);
-    ask.timer = this.#timers.set(this.#silent, ANSWER_MAX_S);
+    ask.timer = this.#timers.set(this.#silent, ask.patienceS);
   }
 
   #stop(ask) {

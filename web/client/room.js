@@ -16,12 +16,15 @@ export class Room {
   #timers;
   #random;
   #storage;
-  #left;
+  #rooms;
   #emitter = new Emitter();
   #outbox = null;
   #user = null;
   #wanted = false;
-  #joined = false;
+  /** Whether the server has let us in, on this connection. */
+  #seated = false;
+  /** Something is missing, or we were sent out: asked again, and the log waits. */
+  #behind = false;
   #error = null;
   #members = new Map();
   #messages = [];
@@ -29,23 +32,27 @@ export class Room {
   #head = null;
   /** Ids of messages that are answers to entries of the outbox. */
   #settled = new Set();
-  #entering = false;
+  /** A join whose answer is still to come; null: none. */
+  #entering = null;
   #flushing = false;
   #attempt = 0;
 
-  /** Made by `Client.room`. `user`: an id, null where the first welcome will say it. */
-  constructor(name, { client, user, storage, timers, random, left }) {
+  /**
+   * Made by `Client.room`; `name` is canonical. `user`: an id, null where the first
+   * welcome will say it. `rooms`: where it is listed while it is wanted.
+   */
+  constructor(name, { client, user, storage, timers, random, rooms }) {
     this.name = name;
     this.#client = client;
     this.#storage = storage;
     this.#timers = timers;
     this.#random = random;
-    this.#left = left;
+    this.#rooms = rooms;
     if (user !== null) this.#become(user);
   }
 
   get joined() {
-    return this.#joined;
+    return this.#wanted && this.#seated && !this.#behind;
   }
 
   /** Why the room can't be entered; null: it can, as far as is known. */
@@ -73,20 +80,30 @@ export class Room {
     return this.#emitter.on(type, listener);
   }
 
+  /**
+   * Now, or as soon as there is a connection and an earlier leaving is over.
+   * @throws where it was left, and `Client.room` has made another since
+   */
   join() {
+    if (!this.#rooms.enlist(this)) {
+      throw new Error(`This room was left: client.room("${this.name}") is the one in use.`);
+    }
     this.#wanted = true;
     this.#error = null;
     this.#enter();
     return this;
   }
 
-  /** Leave for good; what is unsent stays in the storage. `Client.room` makes a new one. */
+  /**
+   * Leave for good; what is unsent stays in the storage. `Client.room` makes a new one.
+   * Resolves once the server knows, at once where it had not let us in.
+   */
   async leave() {
-    const wasJoined = this.#joined;
+    const wasSeated = this.#seated;
     this.#wanted = false;
-    this.#joined = false;
-    this.#left();
-    if (wasJoined) await this.#client.request("chat.leave", { room: this.name });
+    const gone = this.#entering ? this.#entering.then(() => this.#quit()) : this.#quit();
+    this.#rooms.left(this, gone);
+    if (wasSeated) await gone;
   }
 
   /**
@@ -137,19 +154,19 @@ export class Room {
   }
 
   disconnected() {
-    this.#joined = false;
+    this.#seated = false;
     this.#changed();
   }
 
   receive({ type, data }) {
     // Before the first answer to a join nobody knows what came before it.
-    const isPlaced = this.#joined || this.#head !== null;
+    const isPlaced = this.joined || this.#head !== null;
     if (type === "chat.message" && isPlaced) this.#take(data, true);
     if (type === "chat.joined") this.#members.set(data.user.id, data.user);
     if (type === "chat.left") {
       this.#members.delete(data.user.id);
       // Somebody else's doing: asked again, the server says whether we may stay.
-      if (data.user.id === this.#user && this.#joined) this.#enterAgain();
+      if (data.user.id === this.#user && this.joined) this.#enterAgain();
     }
     this.#changed();
   }
@@ -157,37 +174,56 @@ export class Room {
   // ---- joining ----------------------------------------------------------------
 
   #enterAgain() {
-    this.#joined = false;
+    this.#behind = true;
     this.#enter();
   }
 
-  async #enter() {
-    if (this.#entering || this.#client.state !== "open") return;
-    this.#entering = true;
+  /** One join at a time. */
+  #enter() {
+    this.#entering ??= this.#enterOnce().finally(() => {
+      this.#entering = null;
+      this.#flush();
+    });
+  }
+
+  async #enterOnce() {
+    // Whose leaving it was, this object's or an earlier one's: it would undo the join.
+    const leaving = this.#rooms.leaving(this.name);
+    if (leaving) await leaving;
+    if (!this.#wanted || this.#client.state !== "open") return;
     const data = { room: this.name };
     if (this.#head !== null) data.since = this.#head;
     try {
       const answer = await this.#client.request("chat.join", data);
+      this.#seated = true;
+      this.#behind = false;
       if (this.#wanted) this.#entered(answer);
-      else this.#client.request("chat.leave", { room: this.name }).catch(() => {});
     } catch (error) {
-      if (!error.retryable) {
-        this.#error = error;
-        this.#emitter.emit("refused", error);
-        this.#changed();
-      } else if (this.#client.state === "open") {
-        const delay = backoffS(this.#attempt++, this.#random());
-        this.#timers.set(() => this.#joined || this.#enter(), delay);
-      }
-    } finally {
-      this.#entering = false;
+      if (this.#wanted) this.#refused(error);
     }
-    this.#flush();
+  }
+
+  #refused(error) {
+    if (!error.retryable) {
+      this.#error = error;
+      this.#emitter.emit("refused", error);
+      this.#changed();
+    } else if (this.#client.state === "open") {
+      const delay = backoffS(this.#attempt++, this.#random());
+      this.#timers.set(() => this.joined || this.#enter(), delay);
+    }
+  }
+
+  /** Never rejects: a leaving that is refused for good, or cut off, is one nevertheless. */
+  async #quit() {
+    if (this.#wanted || !this.#seated) return;
+    this.#seated = false;
+    const data = { room: this.name };
+    await this.#client.request("chat.leave", data, { retry: true }).catch(() => {});
   }
 
   #entered({ members, history, recovered }) {
     this.#attempt = 0;
-    this.#joined = true;
     this.#members = new Map(members.map((user) => [user.id, user]));
     if (!recovered) {
       // Something may be missing between what is here and what came: begin anew.
@@ -204,7 +240,7 @@ export class Room {
     if (message.seq <= head) return;
     if (message.seq > head + 1) {
       // After the answer the message comes again, within its history.
-      if (this.#joined) this.#enterAgain();
+      if (this.joined) this.#enterAgain();
       return;
     }
     this.#head = message.seq;
@@ -225,13 +261,13 @@ export class Room {
     if (this.#flushing) return;
     this.#flushing = true;
     try {
-      for (let attempt = 0; this.#joined; ) {
+      for (let attempt = 0; this.joined; ) {
         if (this.#outbox.expire(Date.now())) this.#changed();
         const entry = this.#outbox.entries.find(({ failed }) => !failed);
         if (!entry) break;
         const outcome = await this.#send(entry);
         attempt = outcome === "again" ? attempt + 1 : 0;
-        if (attempt && this.#joined) await this.#pause(attempt - 1);
+        if (attempt && this.joined) await this.#pause(attempt - 1);
       }
     } finally {
       this.#flushing = false;

@@ -4,17 +4,12 @@
 //   nobody logged in       ─▶ the entrance asks for a log-in
 //   both                   ─▶ the room
 
-import { Client, isRoomName } from "../client/cabrank.js";
-import { Account } from "./account.js";
+import { Account, Client, isRoomName } from "../client/cabrank.js";
 import { askForLogIn, askForRoom, explainLogIn, showRoomError } from "./entrance.js";
 import { RoomView, nameOf } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 
-const EXPIRED = 4502;
-/** Between two comings back after an expired token: a clock that is wrong by hours would
- * otherwise have them come back without end. */
-const EXPIRED_AGAIN_MS = 30_000;
 const EARLIER_LIMIT = 50;
 /** A finger has no shift key: there Enter is a new line. */
 const TOUCH = matchMedia("(hover: none) and (pointer: coarse)");
@@ -32,10 +27,9 @@ const CLOSES = {
 };
 
 const wanted = roomOf(location.pathname);
-const account = new Account(() => begin());
+const account = new Account({ changed: () => begin() });
 /** `{client, room, view, why}` while somebody is logged in and the room's name is good. */
 let visit = null;
-let expiredAtMs = -Infinity;
 
 askForRoom((room) => location.assign(`/chat/${room}`));
 askForLogIn(account);
@@ -107,12 +101,6 @@ function leave() {
 
 function closed({ code, reason }) {
   if (!visit) return;
-  if (code === EXPIRED && Date.now() - expiredAtMs > EXPIRED_AGAIN_MS) {
-    // getToken knows a fresher one, or that there is none.
-    expiredAtMs = Date.now();
-    visit.client.connect();
-    return;
-  }
   if (code >= 4501 && code <= 4503) {
     explainLogIn(CLOSES[code]);
     if (account.user) account.forget();

@@ -29,7 +29,7 @@ export function showRoomError(room) {
   name.focus();
 }
 
-/** @param {import("./account.js").Account} account */
+/** @param {import("../client/cabrank.js").Account} account */
 export function askForLogIn(account) {
   const form = find("log-in-form");
   const button = find("log-in");

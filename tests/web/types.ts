@@ -1,0 +1,32 @@
+// Compiled, never run: what cabrank.d.ts allows and forbids.
+
+import { Account, CabrankError, Client, type Trip, isRoomName } from "cabrank-client";
+
+const account = new Account({ url: "https://cab.example", changed() {} });
+const client = new Client({
+  url: new URL("https://cab.example"),
+  getToken: (asked) => account.getToken(asked),
+});
+client.on("trip.started", (trip: Trip, frame) => [trip.version, frame.seq]);
+client.on("closed", ({ code }) => code === 4503);
+client.on("of.a.later.server", (data) => data);
+
+export async function ride(): Promise<string> {
+  const trip = await client.trips.request({ pick_up_address: "A", drop_off_address: "B" });
+  try {
+    await client.trips.cancel(trip.id, "late");
+  } catch (error) {
+    if (error instanceof CabrankError && error.code === "wrong_status") return error.message;
+  }
+  const room = client.room(`trip_${trip.id}`).join();
+  room.on("message", ({ text }) => isRoomName(text));
+  await room.leave();
+  return room.send("Hello");
+}
+
+// @ts-expect-error: nobody could log in
+export const mute = new Client({});
+// @ts-expect-error: no such refusal
+export const odd = new CabrankError("too_late", "…");
+// @ts-expect-error: operators are made on the command line
+account.signUp({ username: "ann", password: "long enough", role: "operator" });
