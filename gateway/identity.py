@@ -14,10 +14,10 @@ from typing import Any
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.types import Options
 
 from gateway.errors import ExpiredToken, IdentityError, InvalidToken, RevokedToken
+from gateway.jwks import Jwt, KeySet, Trusted
 from gateway.outside import Outside
 from schemas import claims, subjects
 from schemas.accounts import Revocation
@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 TOKEN_CHARS_MAX = 4096
-"""Ours are 500 to 1,900 characters, with names of 150 characters at most."""
+"""Ours are 500 to 3,850 characters, with the longest names there may be, in the bytes
+that take most (tests/unit/identity/test_token_sizes.py)."""
 CACHE_TOKENS_MAX = 8192
 """About 1 KiB each. A verified signature costs 130 µs, a remembered one 1 µs; sessions
 that come back at once come back with the token they had."""
@@ -45,8 +46,10 @@ _OPTIONS: Options = {
     # Against the caller's clock, each time, also for a remembered signature.
     "verify_exp": False,
     "verify_iat": False,
+    "verify_nbf": False,  # ours have none
     "require": ["exp", "iat", "iss", "sub"],
 }
+_JWT = Jwt()
 
 
 class Identity:
@@ -94,7 +97,7 @@ class Identity:
             IdentityError: not a JWK Set, or it holds no Ed25519 key; all stays.
         """
         keys = _keys(jwks)
-        if self._keys.keys() - keys.keys():
+        if keys.lacks(self._keys):
             self._verified.clear()  # by a key that is gone, perhaps
             self._heads.clear()
         self._keys = keys
@@ -106,7 +109,7 @@ class Identity:
 
     def jwks(self) -> list[dict[str, str]]:
         """The keys that are trusted, for others who want to verify our tokens."""
-        return [_public(kid, key) for kid, key in self._keys.items()]
+        return [_public(key) for key in self._keys.keys]
 
     def verify(self, token: str, now_s: float) -> Claims:
         """Check signature, issuer, expiry and revocation.
@@ -154,9 +157,9 @@ class Identity:
             return outside.read(token, now_s)
         try:
             kid = known or self._kid(token)
-            payload = jwt.decode(
+            payload = _JWT.decode(
                 token,
-                self._keys[kid],
+                self._keys.named(kid)[0].jwk,
                 algorithms=[claims.ALGORITHM],
                 issuer=claims.ISSUER,
                 options=_OPTIONS,
@@ -174,7 +177,7 @@ class Identity:
         if header.keys() - _HEADER:
             raise InvalidToken("the token's header says more than ours do")
         kid = header.get("kid", "")
-        if not isinstance(kid, str) or kid not in self._keys:
+        if not isinstance(kid, str) or not kid or not self._keys.named(kid):
             raise InvalidToken("the token's kid names no key of ours")
         return kid
 
@@ -233,29 +236,23 @@ def _read_claims(payload: dict[str, Any]) -> Claims:
     return read
 
 
-def _public(kid: str, key: jwt.PyJWK) -> dict[str, str]:
+def _public(key: Trusted) -> dict[str, str]:
     """Nothing but what RFC 8037 has of a public key, whatever the file had."""
-    x = base64.urlsafe_b64encode(key.key.public_bytes_raw()).rstrip(b"=").decode()
+    raw = key.jwk.key.public_bytes_raw()
+    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     said = {"kty": "OKP", "crv": "Ed25519", "x": x}
-    return said | {"kid": kid, "use": "sig", "alg": claims.ALGORITHM}
+    return said | {"kid": key.kid or "", "use": "sig", "alg": claims.ALGORITHM}
 
 
-def _keys(jwks: bytes) -> dict[str, jwt.PyJWK]:
-    """The Ed25519 keys of a JWK Set by `kid`; others are let pass (RFC 7517 section 5).
+def _keys(jwks: bytes) -> KeySet:
+    """The Ed25519 keys of a JWK Set.
 
     Raises:
-        IdentityError: not a JWK Set, or none of its keys is an Ed25519 key.
+        IdentityError: not a JWK Set, or none of its keys is an Ed25519 key with a
+            `kid`, or two have the same.
     """
-    try:
-        found = jwt.PyJWKSet.from_json(jwks.decode()).keys
-    except (jwt.PyJWTError, ValueError, AttributeError, TypeError) as error:
-        msg = 'not a JWK Set, {"keys": [...]}, with a key that can be used'
-        raise IdentityError(msg) from error
-    keys = {
-        key.key_id: key
-        for key in found
-        if key.key_id and isinstance(key.key, Ed25519PublicKey)
-    }
-    if not keys:
-        raise IdentityError("it holds no Ed25519 key with a kid")
+    keys = KeySet(jwks, {claims.ALGORITHM})
+    kids = [key.kid for key in keys.keys]
+    if None in kids or len(set(kids)) < len(kids):
+        raise IdentityError("its Ed25519 keys have no kids, or two the same")
     return keys

@@ -13,27 +13,20 @@ from typing import Any
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePublicKey,
-)
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 from msgspec import Struct
 
-from gateway.errors import InvalidToken, UnknownKey
+from gateway.errors import IdentityError, InvalidToken, UnknownKey
+from gateway.jwks import Jwt, KeySet, Trusted
 from schemas import subjects
 from schemas.accounts import Meet
-from schemas.claims import LOAD_TEST_TTL_S, Claims
+from schemas.claims import LOAD_TEST_TTL_S, Claims, Instant
 from schemas.trips import Role
 
 LEEWAY_S = 60.0
 """Between the issuer's clock and ours; RFC 7519 section 4.1.4: some minutes at most."""
 LIFE_MAX_S = float(LOAD_TEST_TTL_S)
 """A token is good so long after its issue at most: revocations are kept no longer."""
-RSA_BITS_MIN = 2048
-"""RFC 7518 section 3.3."""
 NAME_CHARS_MAX = 150
 """PROTOCOL.md section 5: usernames and names."""
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
@@ -48,6 +41,7 @@ _OPTIONS: Options = {
     "verify_nbf": False,
     "require": ["exp", "iat", "iss", "sub", "aud"],
 }
+_JWT = Jwt()
 
 
 class Rules(Struct, frozen=True):
@@ -84,26 +78,24 @@ class Outside:
         self.met = met
         self.lost: Callable[[], None] = lambda: None
         """Called when a key is no longer trusted."""
-        self._keys: dict[str, tuple[jwt.PyJWK, str]] = {}
+        self._keys: KeySet | None = None
 
-    def trust(self, jwks: bytes) -> list[str]:
+    def trust(self, jwks: bytes) -> list[str | None]:
         """These keys from now on; returns their kids. Others than those for signatures
-        we take are let pass.
+        we take are let pass. A set without one of those is a bad answer: an issuer that
+        wants no token to be good has other ways to say so than to have no keys.
 
         Raises:
             InvalidToken: not a JWK Set, or there is no such key in it; all stays.
         """
         try:
-            found = msgspec.json.decode(jwks, type=dict[str, Any])["keys"]
-            keys = dict(filter(None, map(_key, found)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidToken(f"the issuer's keys are no JWK Set: {error}") from error
-        if not keys:
-            raise InvalidToken("the issuer has no key for RS256, ES256 or EdDSA")
-        if self._keys.keys() - keys.keys():
+            keys = KeySet(jwks)
+        except IdentityError as error:
+            raise InvalidToken(f"the issuer's keys: {error}") from error
+        if self._keys is not None and keys.lacks(self._keys):
             self.lost()
         self._keys = keys
-        return list(keys)
+        return [key.kid for key in keys.keys]
 
     def claims_it(self, token: str) -> bool:
         """Whether the token says that it is this issuer's; nothing is checked."""
@@ -121,31 +113,43 @@ class Outside:
             InvalidToken: it isn't good; UnknownKey: by a key that is not here.
         """
         try:
-            key, algorithm = self._key_of(jwt.get_unverified_header(token))
-            said = jwt.decode(
-                token,
-                key,
-                algorithms=[algorithm],
-                issuer=self.rules.issuer,
-                audience=self.rules.audiences,
-                options=_OPTIONS,
-            )
+            keys = self._keys_of(jwt.get_unverified_header(token))
+            said = self._decode(token, keys)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken(f"the token is not good: {error}") from error
         return self._claims(said, token, now_s)
 
-    def _key_of(self, header: dict[str, Any]) -> tuple[jwt.PyJWK, str]:
+    def _keys_of(self, header: dict[str, Any]) -> list[Trusted]:
         kind = header.get("typ", "JWT")
         if "crit" in header or not isinstance(kind, str) or kind.lower() not in TYPES:
             raise InvalidToken("the token's header demands what nobody here knows")
         kid = header.get("kid")
-        if kid is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        found = self._keys.get(kid) if isinstance(kid, str) else None
-        if found is None:
+        found = self._keys.named(kid or None) if self._keys else []
+        if not found:
             self.unknown()
             raise UnknownKey("the token's kid names no key that the issuer has told of")
         return found
+
+    def _decode(self, token: str, keys: list[Trusted]) -> dict[str, Any]:
+        """What it says, if one of these keys signed it, each by its own algorithm.
+
+        Raises:
+            jwt.PyJWTError: none did, or it says what can't be taken.
+        """
+        wrong: jwt.PyJWTError = jwt.InvalidTokenError("there is no key")
+        for key in keys:
+            try:
+                return _JWT.decode(
+                    token,
+                    key.jwk,
+                    algorithms=[key.algorithm],
+                    issuer=self.rules.issuer,
+                    audience=self.rules.audiences,
+                    options=_OPTIONS,
+                )
+            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
+                wrong = error
+        raise wrong
 
     def _claims(self, said: dict[str, Any], token: str, now_s: float) -> Claims:
         issued_s, expires_s, from_s = (
@@ -214,34 +218,11 @@ class _Issued(Struct):
     iss: str
 
 
-def _key(jwk: dict[str, Any]) -> tuple[str, tuple[jwt.PyJWK, str]] | None:
-    """(kid, (key, algorithm)); None: it is for something else."""
-    if jwk.get("use", "sig") != "sig" or not isinstance(jwk, dict):
-        return None
-    try:
-        key = jwt.PyJWK({name: jwk[name] for name in jwk if name != "alg"})
-    except (jwt.PyJWTError, ValueError, KeyError, TypeError):
-        return None
-    algorithm = _algorithm(key.key)
-    if algorithm is None or jwk.get("alg", algorithm) != algorithm:
-        return None
-    return str(jwk.get("kid", "")), (jwt.PyJWK(jwk, algorithm), algorithm)
-
-
-def _algorithm(key: object) -> str | None:
-    """The one that a key of this kind is for; None: not one of ours."""
-    if isinstance(key, RSAPublicKey):
-        return "RS256" if key.key_size >= RSA_BITS_MIN else None
-    if isinstance(key, EllipticCurvePublicKey):
-        return "ES256" if isinstance(key.curve, SECP256R1) else None
-    return "EdDSA" if isinstance(key, Ed25519PublicKey) else None
-
-
 def _number(said: dict[str, Any], name: str) -> float:
-    value = said.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken(f"the token's {name} is no number")
-    return float(value)
+    try:
+        return msgspec.convert(said.get(name, 0), Instant)
+    except msgspec.ValidationError as error:
+        raise InvalidToken(f"the token's {name} is no number: {error}") from error
 
 
 def _name(said: dict[str, Any], name: str) -> str:

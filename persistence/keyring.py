@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jwt
-import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -95,8 +94,9 @@ class Signer:
             iat,
             iat + ttl_s,
         )
-        return jwt.encode(
-            msgspec.to_builtins(said),
+        # As UTF-8: PyJWT's own writer makes twelve characters of an emoji.
+        return jwt.PyJWS().encode(
+            encode(said),
             self._key,
             algorithm=claims.ALGORITHM,
             headers={"kid": self.kid},

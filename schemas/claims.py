@@ -1,6 +1,8 @@
 """What an access token says: an Ed25519 JWT (RFC 7519, 8037), `kid` in its header."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from schemas.trips import Role, User
 
@@ -9,6 +11,11 @@ ALGORITHM = "EdDSA"
 LOAD_TEST_TTL_S = 86_400
 """PROTOCOL.md section 6: tokens of `cabrank tokens` live 24 h, longer than any other.
 """
+
+
+Instant = Annotated[float, Meta(ge=0, le=253_402_300_799)]
+"""RFC 7519's NumericDate, until the year 9999. What a comparison can't end, NaN and
+infinity, is none."""
 
 
 class Claims(Struct, frozen=True):
@@ -23,8 +30,8 @@ class Claims(Struct, frozen=True):
     role: Role
     region: str
     sid: str
-    iat: float
-    exp: float
+    iat: Instant
+    exp: Instant
     iss: str = ISSUER
 
     def user(self) -> User:

@@ -157,3 +157,47 @@ async def test_notice_is_refused_by_role_shape_and_user(
     problem(unknown, 404, "invalid_data")
     # Nobody is there to hear it: that is no error.
     assert (await web.post(path, json=good, headers=operators)).status_code == 202
+
+
+@pytest.mark.parametrize("character", ["😀", "\U00010428", '"', "é"])
+async def test_the_longest_names_sign_up_takes_every_route_takes(
+    character: str, town: Town, web: httpx.AsyncClient, sockets: Sockets
+) -> None:
+    letters = character if character.isalpha() else "x"
+    username = f"{letters * 130}{time.time_ns()}"
+    username += letters * (150 - len(username))
+    names = {"first_name": character * 150, "last_name": character * 150}
+    account = {"username": username, "password": PASSWORD}
+    body = account | names | {"role": "rider"}
+    made = await web.post("/api/users", json=body)
+    assert made.status_code == 201, made.text
+    user = made.json()["user"]
+    again = (await web.post("/api/tokens", json=account)).json()
+    refreshed = {"refresh": again["refresh"]}
+    third = (await web.post("/api/tokens/refresh", json=refreshed)).json()
+    for access in (made.json()["access"], again["access"], third["access"]):
+        sent = {"Authorization": f"Bearer {access}"}
+        assert (await web.get("/api/me", headers=sent)).json() == user
+        assert (await web.get("/api/trips", headers=sent)).json() == []
+        by_frame = await sockets.raw(None)
+        await by_frame.send({"type": "session.login", "data": {"token": access}})
+        protocols = ["cabrank.v1", f"bearer.{access}"]
+        for client in (
+            await sockets.raw(access),
+            await sockets.raw(None, path=f"/ws?token={access}"),
+            await sockets.raw(None, subprotocols=protocols),
+            await sockets.raw(None, path=f"/ws/chat/long/?token={access}"),
+            by_frame,
+        ):
+            assert (await client.expect("welcome"))["data"]["user"] == user
+            reply = await client.do("session.refresh", {"token": access})
+            assert reply is not None
+    trip = await client.do("trip.request", ADDRESSES)
+    assert trip["rider"]["first_name"] == names["first_name"]
+    said = await client.do("chat.send", {"room": "long", "text": "here"})
+    assert said["sender"]["last_name"] == names["last_name"]
+    await client.do("trip.cancel", {"id": trip["id"]})
+    gone = await web.delete(
+        "/api/tokens", headers={"Authorization": f"Bearer {access}"}
+    )
+    assert gone.status_code == 204

@@ -1,5 +1,6 @@
 """A small OpenID Connect issuer over real HTTP, with keys that a test turns over."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -76,8 +77,19 @@ class IssuerServer:
         self.asked: list[str] = []
         self.url = ""
         self.configuration: dict[str, Any] = {}
-        self.body: bytes | None = None
         self.status = 200
+        self.answer_keys_with()
+
+    def answer_keys_with(
+        self,
+        body: bytes | None = None,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        *,
+        is_slow: bool = False,
+    ) -> None:
+        """None: `keys`. `is_slow`: a byte, then another one, until who asked leaves."""
+        self._keys_as = (body, status, headers or {}, is_slow)
 
     def token(self, key: Key | None = None, **changes: Any) -> str:
         return (key or self.keys[0]).sign(claims(self.url, **changes))
@@ -85,16 +97,42 @@ class IssuerServer:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         self.asked.append(path)
-        body = jwks(*self.keys) if self.body is None else self.body
+        body, status, headers, is_slow = self._keys_as
         if path.endswith("openid-configuration"):
             said = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
             body = json.dumps(said | self.configuration).encode()
-        start = {"type": "http.response.start", "status": self.status, "headers": []}
+            status, headers, is_slow = self.status, {}, False
+        elif self.status != 200:
+            status = self.status
+        if body is None:
+            body = jwks(*self.keys)
+        start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(n.encode(), v.encode()) for n, v in headers.items()],
+        }
         await send(start)
+        if is_slow:
+            drip = {"type": "http.response.body", "body": b" ", "more_body": True}
+            for _ in range(1000):
+                await send(drip)
+                if await _is_left(receive):
+                    return
         await send({"type": "http.response.body", "body": body})
 
     def keys_fetched(self) -> int:
         return self.asked.count("/keys")
+
+
+async def _is_left(receive: Any) -> bool:
+    """Whether who asked went away within a moment."""
+    try:
+        async with asyncio.timeout(0.02):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -179,15 +179,42 @@ async def test_a_configuration_that_leads_elsewhere_is_not_followed(
         assert not gate.takes(server.token())
 
 
-async def test_what_is_no_key_set_or_too_much_leaves_the_keys_as_they_were(
-    gate: Gate, server: IssuerServer
+BAD_ANSWERS: dict[str, dict[str, Any]] = {
+    "no JSON": {"body": b"{half"},
+    "a page": {"body": b"<!doctype html>"},
+    "no UTF-8": {"body": b"\xff\xfe"},
+    "too much": {"body": b"x" * (issuers.ANSWER_BYTES_MAX + 1)},
+    "too deep": {"body": b'{"keys":' + b"[" * 100_000},
+    "no key": {"body": b'{"keys": []}'},
+    "null": {"body": b'{"keys":[null]}'},
+    "other types": {"body": b'{"keys":[{"kty":["OKP"],"x":{}}, 7, "x", []]}'},
+    "no list": {"body": b'{"keys": {}}'},
+    "packed": {"body": b"\x1f\x8b" * 99, "headers": {"content-encoding": "gzip"}},
+    "elsewhere": {"status": 302, "headers": {"location": "/elsewhere"}},
+    "not found": {"status": 404},
+    "nothing yet": {"status": 202},
+    "slow": {"is_slow": True},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ANSWERS)
+async def test_a_bad_answer_leaves_the_keys_as_they_were(
+    bad: str, gate: Gate, server: IssuerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for body in (b"{half", b"x" * (issuers.ANSWER_BYTES_MAX + 1), b'{"keys": []}'):
-        server.body = body
-        before = server.keys_fetched()
-        assert not gate.takes(Key("unheard of").sign({"iss": server.url}))
-        await until(lambda seen=before: server.keys_fetched() > seen, limit_s=30)  # type: ignore[misc]
-        assert gate.takes(server.token(jti=str(len(body))))
+    monkeypatch.setattr(issuers, "TIMEOUT_S", 0.1)
+    server.answer_keys_with(**BAD_ANSWERS[bad])
+    before = server.keys_fetched()
+    assert not gate.takes(Key("unheard of").sign({"iss": server.url}))
+    await until(lambda: server.keys_fetched() > before, limit_s=30)
+    assert gate.takes(server.token(jti="meanwhile"))
+    server.answer_keys_with()
+    server.keys = [Key("k2")]
+
+    async def goes_on() -> bool:
+        return gate.takes(server.token())
+
+    await until_true(goes_on, limit_s=30)
+    assert "/elsewhere" not in server.asked
 
 
 async def test_each_new_user_is_told_to_persistence_until_it_listens(
