@@ -138,9 +138,7 @@ class Region:
             replicas=self._settings.replicas,
             tell=self._wait_for,
         )
-        self._store = await SnapshotStore.open(
-            self._js, self._ledger, self._settings.replicas
-        )
+        self._store = SnapshotStore(self._js, self._ledger, self._settings.replicas)
         self._snapshotter = Snapshotter(self._store, self.name)
         self._follower = Follower(self._bus, self._ledger)
         self._replica = Replica(
@@ -185,7 +183,7 @@ class Region:
 
     async def _rebuild(self) -> None:
         self.missing = "replaying the ledger"
-        self._snapshotter.begin(await self._replica.rebuild())
+        self._snapshotter.begin(await self._replica.rebuild(self._wait_for))
 
     async def _stand_by(self, patience_s: float) -> None:
         """Follow until nobody leads; believe that only after `patience_s`."""

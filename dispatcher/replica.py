@@ -3,6 +3,7 @@ kept up record by record. Must not write to the ledger, nor decide.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import structlog
 from nats.js import JetStreamContext
@@ -13,7 +14,7 @@ from dispatcher.engine import Engine, Limits
 from dispatcher.errors import LedgerGapError
 from dispatcher.follower import Follower, Message
 from dispatcher.lead import REPUBLISHED_RECORDS
-from dispatcher.ledger import Ledger, patiently
+from dispatcher.ledger import Extent, Ledger, patiently
 from dispatcher.snapshots import Head, SnapshotStore
 from schemas.ledger import Record
 
@@ -46,8 +47,9 @@ class Replica:
         self.recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
         """The last records with events: whoever leads next publishes them again."""
 
-    async def rebuild(self) -> int:
-        """From snapshot and tail, else from the whole ledger.
+    async def rebuild(self, tell: Callable[[str], object] = str) -> int:
+        """From snapshot and tail, else from the whole ledger. `tell` hears what it
+        waits for.
 
         Returns:
             The record that the snapshot ended with; the one before the ledger's first
@@ -58,13 +60,12 @@ class Replica:
             RecordError: one of them can't be read.
         """
         self.recent.clear()
-        loaded = await self._store.load(self._limits)
-        held = await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
+        held, loaded = await self._load(tell)
         first = held.first if held.messages else held.last + 1
         if loaded is None:
             self.engine = Engine(self._ledger.region, self._limits)
             self.n = first - 1
-            if held.messages and first > self._ledger.born_seq:
+            if self._is_cut(held):
                 stream = self._ledger.stream
                 msg = f"{stream} begins at {first}, and no snapshot has what was before"
                 raise LedgerGapError(msg)
@@ -76,6 +77,26 @@ class Replica:
         await self.catch_up(held.last)
         log.info("replayed", region=self._ledger.region, n=self.n)
         return began_at
+
+    async def _load(
+        self, tell: Callable[[str], object]
+    ) -> tuple[Extent, tuple[Head, Engine] | None]:
+        """What the ledger holds, and the newest snapshot."""
+        held = await self._extent()
+        while True:
+            is_cut = self._is_cut(held)
+            loaded = await self._store.load(self._limits, needed=is_cut, tell=tell)
+            held = await self._extent()
+            if loaded is not None or is_cut or not self._is_cut(held):
+                return held, loaded
+            # Purged while it was done without the snapshots.
+
+    async def _extent(self) -> Extent:
+        return await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))
+
+    def _is_cut(self, held: Extent) -> bool:
+        """Whether it lacks its beginning."""
+        return held.messages > 0 and held.first > self._ledger.born_seq
 
     async def _refill(self, head: Head, first: int) -> None:
         """The ring of a snapshot, and its last records: their events may have reached

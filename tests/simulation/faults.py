@@ -45,9 +45,7 @@ def strike(world: "World", fault: Fault) -> None:
     elif fault.kind == "repeat messages":
         world.server.luck.to_repeat += 1 + fault.which
     elif fault.kind == "tear snapshot":
-        objects, torn = world.server.objects, world.server.torn
-        if objects and not torn:  # with both gone a purged ledger has no beginning
-            world.server.torn = list(objects)[-1]
+        world.server.objects.tear()
     elif fault.kind == "decide raises":
         world.poisoned += 1
     elif fault.kind == "hand over":

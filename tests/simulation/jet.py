@@ -2,11 +2,9 @@
 the stream, its last record, the consumer, the object store.
 """
 
-from collections.abc import Awaitable
 from types import SimpleNamespace
 from typing import Any
 
-import nats.errors
 from nats.js.errors import NotFoundError
 
 from schemas import streams
@@ -22,8 +20,10 @@ class Jet:
         self._link = link
         self._server = server
 
-    async def stream_info(self, _: str) -> Any:
+    async def stream_info(self, name: str) -> Any:
         def look() -> Any:
+            if name == streams.SNAPSHOTS_STREAM:
+                return SimpleNamespace(config=SimpleNamespace(num_replicas=1))
             stream = self._server.stream
             first, last = stream.first, len(stream.records)
             return SimpleNamespace(
@@ -40,8 +40,10 @@ class Jet:
 
         return await self._link.ask(look)
 
-    async def get_last_msg(self, _: str, __: str) -> Any:
+    async def get_last_msg(self, name: str, subject: str) -> Any:
         def look() -> Any:
+            if name == streams.SNAPSHOTS_STREAM:
+                return self._server.objects.last(subject)
             records = self._server.stream.records
             if not records:
                 raise NotFoundError
@@ -49,8 +51,22 @@ class Jet:
 
         return await self._link.ask(look)
 
-    async def purge_stream(self, _: str, *, seq: int) -> None:
-        await self._link.ask(lambda: self._server.stream.purge(seq))
+    async def get_msg(self, _: str, *, seq: int, subject: str, **how: Any) -> Any:
+        assert how == {"next": True}
+        return await self._link.ask(lambda: self._server.objects.next(subject, seq))
+
+    async def publish(
+        self, subject: str, payload: bytes, *, headers: dict[str, str]
+    ) -> None:
+        objects = self._server.objects
+        await self._link.ask(lambda: objects.publish(subject, payload, headers))
+
+    async def purge_stream(self, _: str, *, seq: int = 0, subject: str = "") -> None:
+        server = self._server
+        if subject:
+            await self._link.ask(lambda: server.objects.purge(subject))
+        else:
+            await self._link.ask(lambda: server.stream.purge(seq))
 
     async def add_consumer(self, *_: Any) -> None:
         def make() -> None:
@@ -67,44 +83,3 @@ class Jet:
                 ack_floor=SimpleNamespace(stream_seq=consumer.floor),
             )
         )
-
-    async def object_store(self, _: str) -> "Objects":
-        await self._link.ask(lambda: None)
-        return Objects(self._link, self._server)
-
-
-class Objects:
-    """An object store, of which one may be torn: it fits no digest then."""
-
-    def __init__(self, link: Link, server: Server) -> None:
-        self._link = link
-        self._server = server
-
-    async def put(self, name: str, payload: bytes, *, meta: Any) -> None:
-        for _ in range(2):  # chunks, then what makes them count
-            await self._link.ask(lambda: None)
-
-        def keep() -> None:
-            self._server.objects.pop(name, None)  # the newest comes last
-            self._server.objects[name] = (payload, meta.description)
-            if self._server.torn == name:
-                self._server.torn = ""
-
-        await self._link.ask(keep)
-
-    async def get_info(self, name: str) -> Any:
-        return SimpleNamespace(description=(await self._look(name))[1])
-
-    async def get(self, name: str) -> Any:
-        payload, _ = await self._look(name)
-        if self._server.torn == name:
-            raise nats.errors.Error
-        return SimpleNamespace(data=payload)
-
-    def _look(self, name: str) -> Awaitable[tuple[bytes, str]]:
-        def look() -> tuple[bytes, str]:
-            if name not in self._server.objects:
-                raise NotFoundError
-            return self._server.objects[name]
-
-        return self._link.ask(look)

@@ -105,8 +105,8 @@ async def _not_caught_up(replica: Replica, last: int) -> None:
 class Skipping(SnapshotStore):
     """Replays from the record after the next."""
 
-    async def load(self, limits: Limits) -> tuple[Head, Engine] | None:
-        loaded = await super().load(limits)
+    async def load(self, limits: Limits, **how: Any) -> tuple[Head, Engine] | None:
+        loaded = await super().load(limits, **how)
         if loaded is None:
             return None
         head, engine = loaded

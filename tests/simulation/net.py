@@ -19,6 +19,7 @@ from nats.js.errors import NotFoundError
 
 from tests.simulation.loop import WALL_S, Loop, Process
 from tests.simulation.luck import Luck
+from tests.simulation.objects import ObjectStream
 from tests.simulation.stream import Stream
 
 LEDGER_SUBJECT = "ledger.main"
@@ -71,9 +72,7 @@ class Server:
         self._exact: dict[str, list[tuple[Connection, Subscription]]] = {}
         self._stored_s = 0.0
         self.stream = Stream(loop.time, self.publish)
-        self.objects: dict[str, tuple[bytes, str]] = {}
-        self.torn = ""
-        """The one that fits no digest, if there is one."""
+        self.objects = ObjectStream()
 
     # ---- connections -----------------------------------------------------------
 

@@ -24,7 +24,8 @@ class Shelf:
 
     async def open(self) -> "Shelf":
         ledger = await self.book.ledger()
-        self.store = await SnapshotStore.open(self.book.js, ledger, 1)
+        self.store = SnapshotStore(self.book.js, ledger, 1)
+        await self.store.ensure()
         self.follower = Follower(self.bus, ledger)
         return self
 
@@ -42,6 +43,12 @@ class Shelf:
 
     async def rebuilt(self) -> Region:
         """A region as a start makes it, before it stands by."""
+        region = await self.region()
+        await region._rebuild()
+        return region
+
+    async def region(self) -> Region:
+        """The same before its start."""
         region = Region(
             Service("test"), self.bus, self.book.js,
             name="main", settings=Settings(), instance="test",
@@ -52,5 +59,4 @@ class Shelf:
         region._replica = Replica(
             self.book.js, region._ledger, self.store, self.follower, region._limits()
         )
-        await region._rebuild()
         return region

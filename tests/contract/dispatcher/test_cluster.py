@@ -105,11 +105,11 @@ async def test_what_was_kept_once_is_kept_three_times_when_the_settings_ask_for_
     assert [await pen.write(n) for n in (1, 2)] == [Fate.STORED] * 2
     spec = streams.revocations(900)
     await patiently("revocations", lambda: runtime_streams.ensure(js, spec))
-    await SnapshotStore.open(js, before, 1)
+    await SnapshotStore(js, before, 1).ensure()
 
     assert await opened(bus, "once", 3) == before
     await patiently("revocations", lambda: runtime_streams.ensure(js, spec, replicas=3))
-    await SnapshotStore.open(js, before, 3)
+    await SnapshotStore(js, before, 3).ensure()
     for stream in (before.stream, streams.REVOCATIONS, streams.SNAPSHOTS_STREAM):
         assert (await whole(js, stream, 3)).config.num_replicas == 3
     assert await pen.write(3) is Fate.STORED

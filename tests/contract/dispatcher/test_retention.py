@@ -33,7 +33,8 @@ class Keeper:
         for n in range(1, RECORDS + 1):
             await pen.write(n)
         pen.fence.close()
-        self.store = await SnapshotStore.open(js, self.ledger, 1)
+        self.store = SnapshotStore(js, self.ledger, 1)
+        await self.store.ensure()
         self.follower = Follower(self.bus, self.ledger)
         return self
 

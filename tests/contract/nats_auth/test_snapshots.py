@@ -26,7 +26,8 @@ async def test_a_dispatcher_may_do_all_that_its_snapshots_need(
     for n in range(1, RECORDS + 1):
         await pen.write(n)
     pen.fence.close()
-    store = await SnapshotStore.open(js, ledger, 1)
+    store = SnapshotStore(js, ledger, 1)
+    await store.ensure()
     assert await store.load(LIMITS) is None
     for n in range(1, RECORDS + 1):  # the third takes the place of the first
         await store.save(snapshots.of(Engine("main", LIMITS), ledger, n))

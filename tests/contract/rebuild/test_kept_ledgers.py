@@ -103,7 +103,8 @@ async def test_its_snapshot_stands_for_what_was_purged_of_it(
     for line in path.read_bytes().splitlines():
         await ledger.append_raw(line)
     (kept,) = await find(ledger.js)
-    store = await SnapshotStore.open(ledger.js, kept, 1)
+    store = SnapshotStore(ledger.js, kept, 1)
+    await store.ensure()
     await store.save(payload)
     loaded = await store.load(LIMITS)
     assert loaded is not None, "python -m tests.data.keep, and read the older ones"
