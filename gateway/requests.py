@@ -128,11 +128,11 @@ def _locate(data: frames.LocationData, ask: Asking) -> Request:
     at = times.rfc3339(ask.now_ms)
     if data.at is not None:
         if _RFC3339.fullmatch(data.at) is None:
-            return invalid("Expected an RFC 3339 instant - at `$.at`")
+            return invalid("at must be an RFC 3339 instant")
         try:
             at = times.rfc3339(times.from_rfc3339(data.at.upper()))
         except (ValueError, OverflowError):
-            return invalid("Expected an RFC 3339 instant - at `$.at`")
+            return invalid("at must be an RFC 3339 instant")
     return Location(
         commands.Fix(ask.by.id, data.lat, data.lon, data.heading, data.speed, at)
     )

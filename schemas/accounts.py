@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from schemas.codec import OptionalRaw
+from schemas.forms import NO_NUL, USERNAME
 from schemas.refusals import Refusal
-from schemas.trips import NO_NUL, Role, Status, User
+from schemas.trips import Role, Status, User
 
-Username = Annotated[str, Meta(min_length=1, max_length=150, pattern=r"^[\w@.+-]+\Z")]
+Username = Annotated[str, Meta(min_length=1, max_length=150, pattern=USERNAME)]
 Password = Annotated[str, Meta(min_length=8, max_length=128)]
 Name = Annotated[str, Meta(max_length=150, pattern=NO_NUL)]
 

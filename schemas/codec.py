@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
+from schemas import wording
+
 T = TypeVar("T")
 
 Raw = msgspec.Raw
@@ -48,5 +50,5 @@ def decode(payload: bytes | Raw, shape: type[T]) -> T:
     try:
         result: T = decoder(cast("Any", shape)).decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CodecError(str(error)) from error
+        raise CodecError(wording.plain(str(error))) from error
     return result

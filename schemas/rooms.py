@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Raw, Struct
 
 from schemas import subjects
+from schemas.forms import NO_NUL, ROOM_NAME
 from schemas.frames import Key
-from schemas.trips import NO_NUL, Person
+from schemas.trips import Person
 
 TEXT_CHARS_MAX = 4_000
 HISTORY_MAX = 100
@@ -21,7 +22,7 @@ PRESENCE_SILENCE_MS = 4_000
 
 _TRIP_ROOM = "trip_"
 
-RoomName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+RoomName = Annotated[str, Meta(pattern=ROOM_NAME)]
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX, pattern=NO_NUL)]
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from schemas.forms import NO_NUL
+
 
 class Role(StrEnum):
     RIDER = "rider"
@@ -30,7 +32,6 @@ DRIVING = frozenset({Status.STARTED, Status.ARRIVED, Status.IN_PROGRESS})
 
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
-NO_NUL = r"^[^\x00]*$"
 Address = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL)]
 
 

@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 from msgspec import Meta, Struct
 
+from schemas import wording
 from schemas.accounts import Result
 from schemas.codec import encode
 from schemas.refusals import HTTP_STATUS, Code, Refusal
@@ -154,7 +155,8 @@ def _fault(entry: object) -> str:
         return str(entry)
     message = str(entry.get("message", "doesn't fit"))
     key = str(entry.get("key", ""))
-    return f"{key}: {message}" if key else message
+    said = wording.plain(message)
+    return f"{key}: {said.removeprefix(wording.ALL).lstrip()}" if key else said
 
 
 def _allowed(methods: str) -> str:

@@ -17,7 +17,7 @@ from gateway.errors import InvalidToken, UnknownKey
 from gateway.http.asker import Asker
 from gateway.http.problems import Refused
 from gateway.identity import Identity
-from schemas import subjects
+from schemas import subjects, wording
 from schemas.accounts import Denied
 from schemas.claims import Claims
 from schemas.refusals import Code
@@ -65,7 +65,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error) if body else "it is empty"
+        reason = wording.plain(str(error)) if body else "it is empty"
         raise Refused(Code.BAD_FRAME, f"the body is not JSON: {reason}") from error
     if not isinstance(data, dict):
         kind = type(data).__name__

@@ -82,6 +82,24 @@ async def test_sign_up_data_that_does_not_fit_is_422_naming_the_field(
     assert site.persistence.asked == []
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({**SIGN_UP, "password": "short"}, "password: must have at least 8 characters"),
+        ({**SIGN_UP, "username": 5}, "username: must be text, not a whole number"),
+        (
+            {name: SIGN_UP[name] for name in SIGN_UP if name != "role"},
+            "role is missing",
+        ),
+    ],
+)
+async def test_what_does_not_fit_is_told_in_words_for_people(
+    site: Site, body: dict[str, object], told: str
+) -> None:
+    response = await site.client.post("/api/users", json=body)
+    assert problem(response, 422, "invalid_data") == told
+
+
 @pytest.mark.parametrize("field", ["username", "password", "role"])
 async def test_sign_up_without_a_field_is_422(site: Site, field: str) -> None:
     body = {name: value for name, value in SIGN_UP.items() if name != field}

@@ -1,0 +1,104 @@
+"""What is wrong with data, in words for who sent it. Pure.
+
+msgspec says "Expected `str` of length >= 1 - at `$.pick_up_address`"; clients show what
+they are told to people (PROTOCOL.md section 3), so it becomes "pick_up_address must
+have at least 1 character". The patterns are msgspec's messages (0.22); what none of
+them knows is passed on as it is.
+"""
+
+import re
+from collections.abc import Callable
+
+from schemas import forms
+
+ALL = "the data"
+"""What a sentence that names no field begins with."""
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+}
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "over", "<": "under"}
+_UNITS = {"str": "character", "array": "entry", "object": "field"}
+_PLURALS = {"character": "characters", "entry": "entries", "field": "fields"}
+
+
+def _kind(names: str) -> str:
+    """`object | null` as "an object or null"."""
+    parts = [_KINDS.get(name.strip(), name.strip()) for name in names.split("|")]
+    return " or ".join(dict.fromkeys(parts))
+
+
+def _length(what: str, kind: str, sign: str, number: str) -> str:
+    unit = _UNITS[kind]
+    units = unit if number == "1" else _PLURALS[unit]
+    return f"{what} must have {_BOUNDS[sign]} {number} {units}"
+
+
+def _bound(what: str, _: str, sign: str, number: str) -> str:
+    return f"{what} must be {_BOUNDS[sign]} {number.removesuffix('.0')}"
+
+
+_FORMS = {repr(pattern): words for pattern, words in forms.WORDS.items()}
+
+
+def _form(what: str, pattern: str) -> str:
+    return f"{what} {_FORMS.get(pattern, 'is not of the form that is asked for')}"
+
+
+Say = Callable[..., str]
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_RULES: tuple[tuple[re.Pattern[str], Say], ...] = (
+    (re.compile(r"Expected `(str|array|object)` of length (>=|<=) (\d+)"), _length),
+    (re.compile(r"Expected `(int|float)` (>=|<=|>|<) (\S+)"), _bound),
+    (re.compile(r"Expected `str` matching regex (.*)", re.DOTALL), _form),
+    (
+        re.compile(r"Expected `([^`]+)`, got `([^`]+)`"),
+        lambda what, asked, got: f"{what} must be {_kind(asked)}, not {_kind(got)}",
+    ),
+    (
+        re.compile(r"Invalid enum value (.*)", re.DOTALL),
+        lambda what, value: f"{what} can't be {value}",
+    ),
+    (
+        re.compile(r"Number out of range"),
+        lambda what: f"{what} is a number out of range",
+    ),
+    (
+        re.compile(r"Input data was truncated"),
+        lambda _: "the JSON ends too early",
+    ),
+    (
+        re.compile(r"JSON is malformed: (.*)", re.DOTALL),
+        lambda _, why: f"not JSON: {why}",
+    ),
+)
+_AT = re.compile(r"(.*) - at `(?:key in )?\$\.?([^`]*)`", re.DOTALL)
+
+
+def plain(message: str, field: str = "") -> str:
+    """What msgspec said, in words.
+
+    Args:
+        message: of a `msgspec.ValidationError` or `msgspec.DecodeError`.
+        field: the path of what it is about, where the message doesn't say:
+            `pick_up.lat`, `needs[0]`; empty: all of the data.
+    """
+    found = _AT.fullmatch(message)
+    if found is not None:
+        message, field = found[1], found[2]
+    missing = _MISSING.fullmatch(message)
+    if missing is not None:
+        return (
+            f"{field}.{missing[1]} is missing" if field else f"{missing[1]} is missing"
+        )
+    what = field or ALL
+    for pattern, say in _RULES:
+        match = pattern.fullmatch(message)
+        if match is not None:
+            return say(what, *match.groups())
+    return f"{field}: {message}" if field else message
