@@ -6,6 +6,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python deploy/supply/install.py
 ARGS ?=
 # The first that runs: a version manager's shim may be there without its Python.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
@@ -18,7 +19,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 .DELETE_ON_ERROR:
 
 up: $(VENV)/.run
-	exec $(BIN)/cabrank up $(ARGS)
+	@echo "Starting NATS, the database and the services (Ctrl-C stops them)" >&2
+	@exec $(BIN)/cabrank up $(ARGS)
 
 # Two lanes beside each other (tests/lanes.py).
 test: check packages
@@ -114,6 +116,7 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { \
 		echo "cabrank needs Python 3.11 or newer; none was found. Name it: make PYTHON=..." >&2; \
 		exit 1; }
+	@echo "1/4 An environment in $(VENV), with $(PYTHON)" >&2
 	@# Debian splits ensurepip off; the pip that is there then fills the environment.
 	@"$(PYTHON)" -m venv $(VENV) >/dev/null 2>&1 || { \
 		rm -rf $(VENV) && "$(PYTHON)" -m venv --without-pip $(VENV) \
@@ -132,25 +135,41 @@ $(VENV)/supply/.done: Makefile | $(BIN)/python
 # What builds our own package, and a locked one that comes as source: without isolation
 # pip takes these, which are locked too, instead of fetching some.
 $(VENV)/.build: requirements-build.lock | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements-build.lock
+	@echo "2/4 What builds packages" >&2
+	@$(INSTALL) requirements-build.lock
 	@touch $@
 
 $(VENV)/.run: pyproject.toml requirements.lock $(VENV)/.build
-	$(PIP) install --no-build-isolation --require-hashes -r requirements.lock
-	$(PIP) install --no-build-isolation --no-deps -e .
+	@echo "3/4 What cabrank needs" >&2
+	@$(INSTALL) requirements.lock
+	@echo "4/4 cabrank itself" >&2
+	@$(PIP) install --no-build-isolation --no-deps -e .
 	@$(PIP) check || { echo "requirements.lock is behind pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml requirements-dev.lock $(VENV)/.build
-	$(PIP) install --no-build-isolation --require-hashes -r requirements-dev.lock
-	$(PIP) install --no-build-isolation --no-deps -e .
+	@echo "3/4 What cabrank and its tests need" >&2
+	@$(INSTALL) requirements-dev.lock
+	@echo "4/4 cabrank itself" >&2
+	@$(PIP) install --no-build-isolation --no-deps -e .
 	@$(PIP) check || { echo "requirements-dev.lock is behind pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@ $(VENV)/.run
 
 # Debian's packages that the tests need, and what tells that each is there. What is tried
 # against a real one: databases, dashboards and alerts, the pages, the JavaScript client's
-# own tests, nats-server's fsyncs (left out where there is no strace).
+# own tests, nats-server's fsyncs (left out where there is no strace). Where ARGS
+# names tests, only what these need.
 PACKAGES := postgresql prometheus chromium nodejs strace
+needs-unit := nothing
+needs-simulation := nothing
+needs-contract := postgresql
+needs-e2e := postgresql prometheus
+needs-chaos := postgresql strace
+needs-browser := chromium
+needs-web := nodejs
+folders := $(foreach path,$(filter tests/%,$(ARGS)),$(word 2,$(subst /, ,$(path))))
+asked := $(sort $(foreach one,$(folders),$(or $(needs-$(one)),$(PACKAGES))))
+needed := $(if $(folders),$(filter-out nothing,$(asked)),$(PACKAGES))
 there-postgresql = ls /usr/lib/postgresql/*/bin/initdb || command -v initdb
 there-prometheus = command -v promtool
 there-chromium = command -v chromium
@@ -158,7 +177,7 @@ there-nodejs = command -v node
 there-strace = command -v strace
 lacking = $(foreach one,$(1),{ $(there-$(one)); } >/dev/null 2>&1 || printf ' %s' $(one);)
 
-packages: WANTED := $(PACKAGES)
+packages: WANTED := $(needed)
 postgresql: WANTED := postgresql
 packages postgresql:
 	@lacking=$$($(call lacking,$(WANTED))); \
@@ -181,10 +200,11 @@ LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 \
 
 # The third: what builds wheels (hatchling with editables ours, setuptools that of nkeys).
 lock: | $(BIN)/python
-	$(PIP) install uv
+	$(PIP) install --require-hashes -r requirements-uv.lock
 	$(LOCKED) pyproject.toml $(ARGS) --extra otel -o requirements.lock
 	$(LOCKED) pyproject.toml $(ARGS) --extra dev -o requirements-dev.lock
 	printf 'hatchling>=1.27\neditables>=0.5\nsetuptools>=80\n' | $(LOCKED) - $(ARGS) -o requirements-build.lock
+	echo 'uv>=0.13' | $(LOCKED) - $(ARGS) -o requirements-uv.lock
 
 clean:
 	rm -rf $(VENV) build dist reports .pytest_cache .mypy_cache .ruff_cache \

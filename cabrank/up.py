@@ -24,6 +24,7 @@ from cabrank.supervisor import Children, Supervised, say, tail
 from runtime import settings, tracing
 from runtime.lifecycle import cancel
 from schemas.permissions import Service
+from web import PAGES
 
 STOP_MAX_S = 25.0
 """Orchestrators kill after 30 s (Kubernetes' default); we are done before."""
@@ -257,6 +258,9 @@ class Up:
             program.begin(self.failed)
         await asyncio.gather(*(program.ready() for program in programs))
         print(f"cabrank ready on {plan.url}", flush=True)
+        # On standard error: of the ready line's there is one line alone.
+        for path, what in PAGES.items():
+            say(f"{plan.url}{path}  {what}")
 
     def _workers(self, service: Service) -> list[Supervised]:
         return [

@@ -30,8 +30,24 @@ def nats_server(tmp_path: Path) -> Iterator[nats.NatsServer]:
         yield server
 
 
+OTHERS = ("CABRANK_", "OTEL_", "PG")
+"""What begins so means something to what is tested: ours, OpenTelemetry's, libpq's."""
+OTHER = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "columns"}
+OTHER |= {"force_color", "no_color", "clicolor", "clicolor_force", "lines"}
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> None:
+def _nothing_of_whoever_runs_them(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """No test, and no process that one starts, sees the environment of a developer, or
+    the data of the system that they run in this folder: settings' defaults look into
+    the working directory, which is an empty one.
+    """
     for name in list(os.environ):
-        if name.startswith("CABRANK_"):
+        if name.startswith(OTHERS) or name.lower() in OTHER:
             del os.environ[name]
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("cwd"))
+    yield
+    os.chdir(before)

@@ -74,3 +74,9 @@ CHAT_PAGE = _read(ROOT / "pages" / "chat.html")
 """Of `/chat` and of `/chat/{room}`, whatever the room: a name that can't be one is
 refused by the page, in words.
 """
+
+PAGES: dict[str, str] = {
+    "/chat": "talk in a room",
+    "/docs": "every frame, refusal and route",
+}
+"""What a person may open in a browser, by the path: told under `up`'s ready line."""

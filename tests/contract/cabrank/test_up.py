@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+import web
 from tests.contract.cabrank.commands import assert_refused, run
 from tests.support import postgres
 from tests.support.stack import Stack, alive, running
@@ -33,6 +34,15 @@ def post(stack: Stack, path: str, body: Any) -> httpx.Response:
 def test_the_ready_line_names_the_port_and_the_gateway_is_ready(stack: Stack) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", stack.url)
     assert stack.is_ready()
+
+
+def test_the_pages_are_told_under_the_ready_line_and_are_there(stack: Stack) -> None:
+    told = re.findall(r"http://\S+", stack.said)
+    assert told == [stack.url + path for path in web.PAGES]
+    for url in told:
+        page = httpx.get(url, trust_env=False, timeout=15)
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
 
 
 def test_pid_files_name_living_processes(stack: Stack) -> None:
