@@ -13,6 +13,8 @@ from schemas import forms
 
 ALL = "the data"
 """What a sentence that names no field begins with."""
+MISSING = " is missing"
+"""And how one ends that names a field which isn't there."""
 _KINDS = {
     "str": "text",
     "int": "a whole number",

@@ -156,7 +156,9 @@ def _fault(entry: object) -> str:
     message = str(entry.get("message", "doesn't fit"))
     key = str(entry.get("key", ""))
     said = wording.plain(message)
-    return f"{key}: {said.removeprefix(wording.ALL).lstrip()}" if key else said
+    if not key or said.endswith(wording.MISSING):
+        return said  # it names the field; the key is but the argument's name
+    return f"{key}: {said.removeprefix(wording.ALL).lstrip()}"
 
 
 def _allowed(methods: str) -> str:
