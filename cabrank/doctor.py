@@ -26,7 +26,7 @@ from cabrank.errors import CabrankError
 from cabrank.permitted import ForbiddenError, permitted, seed_wanted
 from cabrank.stack import REPLICAS_MAX
 from cabrank.target import Target
-from runtime import bus, durability, log, settings
+from runtime import bus, durability, log, nats_trouble, settings
 from schemas import streams
 from schemas.permissions import Service
 
@@ -122,11 +122,11 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
 
 def unconnected(error: Exception, where: str) -> str:
     """What keeps us from the server at `where`, and what to do."""
-    why = str(error) if isinstance(error, bus.ConnectError) else ""
-    if not why or why.startswith(bus.UNREACHABLE):
+    why = str(error) if isinstance(error, nats_trouble.ConnectError) else ""
+    if not why or why.startswith(nats_trouble.UNREACHABLE):
         remedy = "start it, or set CABRANK_NATS_URL"
         return f"nobody answers at {where}: {remedy}"
-    if why.startswith(bus.REFUSED):
+    if why.startswith(nats_trouble.REFUSED):
         return f"{where}: {why}: {seed_wanted(Service.OPERATOR)}"
     return f"{where}: {why}: see CABRANK_NATS_TLS_CA"
 

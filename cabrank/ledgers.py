@@ -19,6 +19,7 @@ from dispatcher import ledger as ledgers
 from dispatcher.follower import Follower, Message
 from dispatcher.ledger import UNREACHABLE, Extent, Ledger
 from runtime import bus as buses
+from runtime import nats_trouble
 from runtime.bus import Bus
 from schemas import codec, streams
 from schemas.ledger import RecordHead
@@ -57,9 +58,9 @@ async def connected(
                 to.nats_url, "verify", login=to.nats_login(service), forever=False
             )
     except (OSError, TimeoutError, nats.errors.Error) as error:
-        if isinstance(error, buses.ConnectError):
+        if isinstance(error, nats_trouble.ConnectError):
             why = str(error)
-            if not why.startswith(buses.UNREACHABLE):
+            if not why.startswith(nats_trouble.UNREACHABLE):
                 raise UnreachableError(sentence(error)) from None
         raise UnreachableError(
             "No NATS server answers: start it, or set CABRANK_NATS_URL."

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from runtime.bus import Bus, ConnectError
+from runtime.bus import Bus
+from runtime.nats_trouble import ConnectError
 from schemas.permissions import Service
 
 

@@ -18,6 +18,7 @@ from schemas.commands import (
     Answer,
     AnyCommand,
     FeedData,
+    JoinRoom,
     Lookup,
     SyncFeed,
     SyncUser,
@@ -158,6 +159,8 @@ class Batcher:
         else:
             answer = msgspec.structs.replace(known, attempt=command.attempt)
             self._count(command, "again")
+            if known.refused is None:
+                self.engine.attend(command)
         self._add(batch, Entry(reply, answer, fresh=known is None))
         return True
 
@@ -221,16 +224,21 @@ class Batcher:
             due_ms = self.engine.next_expiry_ms()
             if due_ms is not None and due_ms <= batch.stamp_ms:
                 self._append_due(batch, self.engine.due(seq_of(batch.n, 0)))
-            if self.engine.unsettled():
-                seq = seq_of(batch.n, len(batch.events))
-                self._append_due(batch, self.engine.settle(seq))
+            self._settle(batch)
         return batch
+
+    def _settle(self, batch: Batch) -> None:
+        """Who comes or goes without an event of their command's."""
+        if batch.event_bytes < EXPIRY_BYTES_MAX and self.engine.unsettled():
+            seq = seq_of(batch.n, len(batch.events))
+            self._append_due(batch, self.engine.settle(seq))
 
     def _append_due(self, batch: Batch, events: Iterable[Event]) -> None:
         """Those that don't fit stay due, for the next batch."""
         for event in events:
             encoded = encode(event)
-            if batch.event_bytes + len(encoded) > EXPIRY_BYTES_MAX:
+            is_full = batch.event_bytes + len(encoded) > EXPIRY_BYTES_MAX
+            if is_full or len(batch.events) >= EVENTS_PER_RECORD_MAX:
                 break
             self._append(batch, event, encoded)
 
@@ -288,8 +296,11 @@ class Batcher:
                 for event, payload in zip(events, encoded, strict=True):
                     self._append(batch, event, payload)
                 engine.remember(answer)
+            if type(command) is JoinRoom:
+                answer = msgspec.structs.replace(answer, seq=engine.head_seq)
             if outcome.attends:
                 engine.attend(command)
+                self._settle(batch)
             self._count(command, "ok")
             return answer
         if isinstance(outcome, Lookup):

@@ -37,7 +37,9 @@ from schemas.commands import (
 from schemas.refusals import Code, Refusal
 from schemas.rooms import (
     HISTORY_MAX,
-    JoinedData,
+    MEMBERS_SHOWN_BYTES_MAX,
+    MEMBERS_SHOWN_MAX,
+    JoinedOut,
     MemberEvent,
     MessageData,
     MessageEvent,
@@ -64,8 +66,8 @@ def decide(region: Regional, command: Command, seq: int) -> Outcome:
 
 
 def settle(region: Regional, seq: int) -> tuple[MemberEvent, ...]:
-    """Who came or left without a command: with a lost gateway, or with one that is
-    back. At most 1,000, numbered from `seq`.
+    """Who came or left but by joining or leaving: with their session, with a lost
+    gateway, or with one that is back. At most 1,000, numbered from `seq`.
     """
     state, presence = region.state, region.presence
     moved: list[MemberEvent] = []
@@ -112,7 +114,8 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
     events: tuple[MemberEvent, ...] = ()
     members = [*place.participants(), *here.values()]
     if attends:
-        if sum(1 for _ in presence.rooms_of(command.session)) >= ROOMS_PER_SESSION_MAX:
+        rooms = presence.rooms_of(command.session)
+        if room not in rooms and len(rooms) >= ROOMS_PER_SESSION_MAX:
             return Refusal(
                 Code.OVERLOADED, f"a session may be in {ROOMS_PER_SESSION_MAX} rooms"
             )
@@ -125,42 +128,41 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
             members.append(me)
             events = (MemberEvent(seq, state.stamp_ms, room, me, True, command.id),)
     history, recovered = recalled
-    return Decided(events, JoinedData(room, members, history, recovered), attends)
+    shown = _shown(members)
+    data = JoinedOut(room, shown, len(members), history, recovered)
+    return Decided(events, data, attends)
 
 
 def _leave(region: Regional, command: LeaveRoom, seq: int) -> Outcome:
     room = _name(command)
     if isinstance(room, Refusal):
         return room
-    left = _left(region, command, command.session, (room,), seq)
-    return Decided(left, {"room": room}, attends=True)
-
-
-def _end(region: Regional, command: EndSession, seq: int) -> Outcome:
-    rooms = region.presence.rooms_of(command.session)
-    return Decided(
-        _left(region, command, command.session, rooms, seq), {}, attends=True
-    )
-
-
-def _left(
-    region: Regional, command: Command, session: str, rooms: Iterable[str], seq: int
-) -> tuple[MemberEvent, ...]:
     state, me = region.state, command.by.person()
-    left: list[MemberEvent] = []
-    for room in rooms:
-        last = region.presence.is_last(session, (room, me.id))
-        if last and state.rooms.has(room, me.id):
-            event = MemberEvent(
-                seq + len(left),
-                state.stamp_ms,
-                room,
-                me,
-                False,
-                command.id,
-            )
-            left.append(event)
-    return tuple(left)
+    events: tuple[MemberEvent, ...] = ()
+    last = region.presence.is_last(command.session, (room, me.id))
+    if last and state.rooms.has(room, me.id):
+        events = (MemberEvent(seq, state.stamp_ms, room, me, False, command.id),)
+    return Decided(events, {"room": room}, attends=True)
+
+
+def _end(_: Regional, __: EndSession, ___: int) -> Outcome:
+    """Of which rooms its user leaves, `settle` makes the events: of many rooms and long
+    names they are more than a record holds.
+    """
+    return Decided((), {}, attends=True)
+
+
+def _shown(members: Iterable[Person]) -> list[Raw]:
+    """The first of them, in number and bytes as one answer may hold."""
+    shown: list[Raw] = []
+    room_bytes = MEMBERS_SHOWN_BYTES_MAX
+    for person in islice(members, MEMBERS_SHOWN_MAX):
+        encoded = encode(person)
+        room_bytes -= len(encoded) + 1
+        if room_bytes < 0:
+            break
+        shown.append(Raw(encoded))
+    return shown
 
 
 def _is_full(region: Regional, room: str) -> bool:

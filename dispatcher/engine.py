@@ -182,7 +182,9 @@ class Engine:
         self._presence.sweep(now_ms)
 
     def attend(self, command: AnyCommand) -> None:
-        """Take note of a command whose outcome `attends`, after its events."""
+        """Take note of a command whose outcome `attends`, after its events; also of one
+        that another leader decided.
+        """
         if isinstance(command, JoinRoom):
             self._presence.join(
                 command.id,
@@ -192,9 +194,10 @@ class Engine:
                 canonical(command.room),
             )
         elif isinstance(command, LeaveRoom):
-            self._presence.leave(command.session, canonical(command.room))
+            room = canonical(command.room)
+            self._presence.leave(command.id, command.session, command.by.id, room)
         elif isinstance(command, EndSession):
-            self._presence.end(command.session)
+            self._presence.end(command.session, command.by.id)
 
     def unsettled(self) -> bool:
         """Whether `settle` has anything to give."""

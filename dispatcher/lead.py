@@ -305,6 +305,7 @@ class Lead:
             self._snapshot = b""
         self._tell_tally()
         self._take_queued()
+        self._batcher.expire(self._clock())  # of what is due, a record holds a part
         if not sent and self._bus.is_connected:
             # NATS takes nothing: whoever leads next publishes these events again.
             self._end(Ended.UNSENT)

@@ -31,10 +31,13 @@ ANSWERS_MAX = 50_000
 """Answers kept that no event can give again (refusals), some 0.3 KB each."""
 DUE_MAX = 1_000
 """Expiries in one call: a record holds at most 4,096 events."""
+OPEN_TRIPS_BYTES_MAX = 256 * 1024
+"""A driver's list of them in `SyncData`: 100 with the longest ASCII addresses and notes
+have 120 KB; of six bytes a character some 35 fit."""
 MISSED_BYTES_MAX = 384 * 1024
-"""Events in one answer to `SyncUser` or `SyncFeed`: with 100 open trips of the longest
-addresses it stays below the server's `max_payload` of 1 MiB. Who missed more gets the
-whole state instead, as after too long an absence."""
+"""Events in one answer to `SyncUser` or `SyncFeed`: with the open trips it stays below
+what an answer may have. Who missed more gets the whole state instead, as after too long
+an absence."""
 
 # ---- rooms -------------------------------------------------------------------
 

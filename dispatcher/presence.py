@@ -7,7 +7,7 @@ where the two differ, `changed` says so, and the engine makes events of it.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from schemas.rooms import PRESENCE_SILENCE_MS, Presence
 from schemas.trips import Person
@@ -33,8 +33,19 @@ class _Session:
         """Room → the turn in which the session joined."""
 
 
+class _Telling:
+    """Who is where, of which so many parts came; it began in that turn."""
+
+    __slots__ = ("listed", "parts", "turn")
+
+    def __init__(self, turn: int, listed: set[tuple[str, str]]) -> None:
+        self.turn = turn
+        self.listed = listed
+        self.parts = 0
+
+
 class _Gateway:
-    __slots__ = ("heard_ms", "sessions", "silent")
+    __slots__ = ("heard_ms", "sessions", "silent", "telling")
 
     def __init__(self) -> None:
         self.heard_ms: int | None = None
@@ -42,6 +53,7 @@ class _Gateway:
         self.sessions: dict[str, _Session] = {}
         self.silent = False
         """Its sessions don't count; but they do again if it was only held up."""
+        self.telling: _Telling | None = None
 
 
 class Attending:
@@ -69,7 +81,7 @@ class Attending:
         """Members from before this lead, until all gateways had time to speak."""
         self._settled_ms: int | None = None
         self._asked: OrderedDict[str, int] = OrderedDict()
-        """Join commands done → turn: a late retry must not join again."""
+        """Joins and leaves done → turn: a late retry must not do it again."""
         self._ended: OrderedDict[str, int] = OrderedDict()
         """Sessions that are over → turn: a late join must not bring one back."""
         self._swept_ms: int | None = None
@@ -96,7 +108,7 @@ class Attending:
         """Whether that join is new, and of a session that isn't over."""
         return command not in self._asked and session not in self._ended
 
-    def rooms_of(self, session: str) -> Iterable[str]:
+    def rooms_of(self, session: str) -> Collection[str]:
         known = self._sessions.get(session)
         return () if known is None else known.rooms
 
@@ -119,14 +131,23 @@ class Attending:
         self._asked[command] = self._turn
         self._sit(gateway, session, user, room)
 
-    def leave(self, session: str, room: str) -> None:
+    def leave(self, command: str, session: str, user: str, room: str) -> None:
+        known = self._sessions.get(session)
+        is_theirs = known is not None and known.user.id == user
+        if is_theirs and command not in self._asked:
+            self._asked[command] = self._turn
+            self._leave(session, room)
+
+    def _leave(self, session: str, room: str) -> None:
         known = self._sessions.get(session)
         if known is not None and known.rooms.pop(room, None) is not None:
             self._rise(known, room)
 
-    def end(self, session: str) -> None:
-        self._ended[session] = self._turn
-        self._drop(session)
+    def end(self, session: str, user: str) -> None:
+        known = self._sessions.get(session)
+        if known is None or known.user.id == user:
+            self._ended[session] = self._turn
+            self._drop(session)
 
     # ---- what gateways and the clock say --------------------------------------
 
@@ -134,7 +155,10 @@ class Attending:
         gateway = self._awake(news.gateway)
         gateway.heard_ms = now_ms
         if news.full:
+            gateway.telling = None
             self._replace(gateway, news)
+        elif news.part:
+            self._hear_part(gateway, news)
 
     def _awake(self, name: str) -> _Gateway:
         gateway = self._gateways.get(name)
@@ -150,16 +174,39 @@ class Attending:
 
     def _replace(self, gateway: _Gateway, news: Presence) -> None:
         listed = {(entry.session, entry.room) for entry in news.here}
-        fresh = self._turn - ANNOUNCED_TURNS
-        for name, session in list(gateway.sessions.items()):
-            for room, turn in list(session.rooms.items()):
-                if (name, room) not in listed and turn <= fresh:
-                    self.leave(name, room)
-            if not session.rooms:
-                self._drop(name)
+        self._forget_others(gateway, _Telling(self._turn, listed))
         for entry in news.here:
             if entry.session not in self._ended:
                 self._sit(news.gateway, entry.session, entry.user, entry.room)
+
+    def _hear_part(self, gateway: _Gateway, news: Presence) -> None:
+        """Who is named is there at once; who is named in no part, gone with the last
+        one. Where a part was lost, nobody is taken for gone.
+        """
+        if news.part == 1:
+            gateway.telling = _Telling(self._turn, set())
+        telling = gateway.telling
+        if telling is None or news.part != telling.parts + 1:
+            gateway.telling = None
+            return
+        telling.parts += 1
+        for seated in news.seated:
+            for room in seated.rooms:
+                telling.listed.add((seated.session, room))
+                if seated.session not in self._ended:
+                    self._sit(news.gateway, seated.session, seated.user, room)
+        if news.is_last:
+            gateway.telling = None
+            self._forget_others(gateway, telling)
+
+    def _forget_others(self, gateway: _Gateway, told: "_Telling") -> None:
+        fresh = told.turn - ANNOUNCED_TURNS
+        for name, session in list(gateway.sessions.items()):
+            for room, turn in list(session.rooms.items()):
+                if (name, room) not in told.listed and turn <= fresh:
+                    self._leave(name, room)
+            if not session.rooms:
+                self._drop(name)
 
     def sweep(self, now_ms: int) -> None:
         """To be called every second while there is a connection to NATS."""

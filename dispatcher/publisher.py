@@ -13,15 +13,13 @@ from dispatcher.batch import Entry
 from dispatcher.engine import feed_entry
 from runtime.bus import Bus
 from schemas import subjects
+from schemas.budget import as_list, in_messages
 from schemas.codec import encode
-from schemas.commands import Announcement, Answer, Answers
+from schemas.commands import Announcement, Answer
 from schemas.events import DriverEvent, Event, FeedEntry, TripEvent
 from schemas.rooms import MemberEvent, MessageEvent
 
 log = structlog.get_logger()
-
-MESSAGE_BYTES_MAX = 512 * 1024
-"""Half the server's default `max_payload`; more than it takes several messages."""
 
 
 class Publisher:
@@ -73,42 +71,26 @@ class Publisher:
     def _feed(self, feed: list[FeedEntry]) -> bool:
         sent = True
         subject = subjects.drivers(self._region)
-        start = size = 0
-        for index, entry in enumerate(feed):
-            size += len(entry.data) + 128 + 48 * len(entry.exclude)
-            if size > MESSAGE_BYTES_MAX:
-                sent = self._bus.send(subject, encode(feed[start:index])) and sent
-                start, size = index, 0
-        if feed[start:]:
-            sent = self._bus.send(subject, encode(feed[start:])) and sent
+        for part in in_messages(map(encode, feed)):
+            sent = self._bus.send(subject, as_list(part)) and sent
         return sent
 
     def answers(self, epoch: int, entries: Sequence[Entry]) -> bool:
         sent = True
         grouped: dict[str, list[Answer]] = {}
-        sizes: dict[str, int] = {}
         for entry in entries:
-            reply = entry.reply
-            answer = entry.answer
-            size = 256 + (len(answer.data) if answer.data is not None else 0)
-            group = grouped.setdefault(reply, [])
-            sizes[reply] = total = sizes.get(reply, 0) + size
-            if group and total > MESSAGE_BYTES_MAX:
-                sent = self._answers(reply, epoch, group) and sent
-                grouped[reply] = [answer]
-                sizes[reply] = size
-            else:
-                group.append(answer)
+            grouped.setdefault(entry.reply, []).append(entry.answer)
         for reply, group in grouped.items():
-            sent = self._answers(reply, epoch, group) and sent
+            for part in in_messages(map(encode, group)):
+                payload = b'{"epoch":%d,"answers":%b}' % (epoch, as_list(part))
+                if not self._bus.send(reply, payload):
+                    sent = False
+                    lost = metrics.dropped.labels(self._region, "undeliverable")
+                    lost.inc(len(part))
         return sent
 
-    def _answers(self, reply: str, epoch: int, answers: list[Answer]) -> bool:
-        if self._bus.send(reply, encode(Answers(epoch, answers))):
-            return True
-        metrics.dropped.labels(self._region, "undeliverable").inc(len(answers))
-        return False
-
     def announce(self, epoch: int, instance: str, seq: int, feed: int) -> bool:
-        announcement = Announcement(self._region, epoch, instance, seq, feed)
+        announcement = Announcement(
+            self._region, epoch, instance, seq, feed, takes_parts=True
+        )
         return self._bus.send(subjects.leader(self._region), encode(announcement))

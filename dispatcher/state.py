@@ -11,8 +11,9 @@ from itertools import islice
 from msgspec import Struct
 
 from dispatcher.keys import Keys
-from dispatcher.limits import Limits
+from dispatcher.limits import OPEN_TRIPS_BYTES_MAX, Limits
 from dispatcher.rooms import Rooms
+from schemas.budget import as_list, in_messages
 from schemas.codec import Raw, encode
 from schemas.frames import OPEN_TRIPS_MAX
 from schemas.times import rfc3339
@@ -86,13 +87,15 @@ class State:
         return [self.trips[trip].trip for trip in found if trip is not None]
 
     def open_trips(self) -> Raw:
-        """The newest REQUESTED trips as a JSON list of `OpenTrip`; kept until the next
-        change, since after a failure thousands of drivers ask for it at once.
+        """The newest REQUESTED trips as a JSON list of `OpenTrip`, as many as fit; kept
+        until the next change, since after a failure thousands of drivers ask for it at
+        once.
         """
         if self._open_encoded is None:
             newest = islice(reversed(self.open), OPEN_TRIPS_MAX)
-            shown = [OpenTrip.of(self.trips[trip].trip) for trip in newest]
-            self._open_encoded = Raw(encode(shown))
+            shown = (encode(OpenTrip.of(self.trips[trip].trip)) for trip in newest)
+            fitting = next(in_messages(shown, OPEN_TRIPS_BYTES_MAX), [])
+            self._open_encoded = Raw(as_list(fitting))
         return self._open_encoded
 
     def open_changed(self) -> None:

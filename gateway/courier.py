@@ -10,6 +10,8 @@ ones too, so a session's order is kept. Must not know what a command means.
 """
 
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +20,7 @@ from gateway import metrics
 from gateway.limits import Limits
 from schemas import codec
 from schemas.accounts import Result
+from schemas.budget import as_list, in_messages
 from schemas.commands import Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
 from schemas.rooms import MessageData
@@ -44,12 +47,14 @@ class Pending:
         "command",
         "deadline_s",
         "done",
+        "encoded",
         "is_new",
         "looking_up",
         "owner",
         "queued",
         "region",
         "sent_s",
+        "size",
         "started_s",
         "traceparent",
     )
@@ -61,6 +66,7 @@ class Pending:
         owner: Owner,
         done: Done,
         *,
+        encoded: bytes,
         now_s: float,
         limits: Limits,
         traceparent: str,
@@ -72,6 +78,9 @@ class Pending:
         self.started_s = now_s
         self.sent_s = now_s
         self.deadline_s = now_s + limits.command_s
+        self.encoded = encoded
+        """The command until it is sent; empty: encode it again."""
+        self.size = len(encoded)
         self.queued = True
         self.is_new = True
         """Never sent: nobody can have decided any of its attempts."""
@@ -92,18 +101,30 @@ class _Region:
 
 
 class Courier:
-    """`wake` asks for `flush` at the end of this tick."""
+    """`wake` asks for `flush` at the end of this tick. `waiting`: bytes that were sent
+    and haven't left this process.
+    """
 
     def __init__(
-        self, limits: Limits, send: Send, look_up: Asks, wake: Callable[[], None]
+        self,
+        limits: Limits,
+        send: Send,
+        look_up: Asks,
+        wake: Callable[[], None],
+        waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         self._limits = limits
         self._send = send
         self._look_up = look_up
         self._wake = wake
+        self._waiting = waiting
+        self._left_s = 0.0
+        """What was sent until then has left."""
         self._regions: dict[str, _Region] = {}
         self.count = 0
         """Commands pending in all regions."""
+        self.bytes = 0
+        """Their size."""
 
     # ---- out -----------------------------------------------------------------
 
@@ -127,6 +148,7 @@ class Courier:
         if state is None:
             state = self._regions[region] = _Region()
         full = len(state.pending) >= limits.pending_per_region_max
+        full = full or self.bytes >= limits.pending_bytes_max
         if full or self.count >= limits.pending_max:
             return Refusal(Code.OVERLOADED, "too many commands wait for their answers")
         pending = Pending(
@@ -134,6 +156,7 @@ class Courier:
             command,
             owner,
             done,
+            encoded=codec.encode(command),
             now_s=now_s,
             limits=limits,
             traceparent=traceparent,
@@ -142,6 +165,7 @@ class Courier:
         state.outbox.append(pending)
         owner.pending += 1
         self.count += 1
+        self.bytes += pending.size
         self._wake()
         return None
 
@@ -153,25 +177,10 @@ class Courier:
                 self._publish(name, queued, now_s)
 
     def _publish(self, region: str, queue: list[Pending], now_s: float) -> None:
-        batch: list[bytes] = []
-        size = 0
-        trace = ""
-        for pending in queue:
-            pending.queued = pending.is_new = False
-            pending.sent_s = now_s
-            encoded = codec.encode(pending.command)
-            # A message has one header, so a trace's commands are a message.
-            if batch and (
-                size + len(encoded) > self._limits.batch_bytes_max
-                or pending.traceparent != trace
-            ):
-                self._send(region, b"[%b]" % b",".join(batch), trace)
-                batch, size = [], 0
-            trace = pending.traceparent
-            batch.append(encoded)
-            size += len(encoded) + 1
-        if batch:
-            self._send(region, b"[%b]" % b",".join(batch), trace)
+        # A message has one header, so a trace's commands are a message.
+        for trace, group in groupby(queue, attrgetter("traceparent")):
+            for part in in_messages(_taken(pending, now_s) for pending in group):
+                self._send(region, as_list(part), trace)
 
     # ---- back ----------------------------------------------------------------
 
@@ -222,6 +231,9 @@ class Courier:
                 return
             found[field] = what
         pending.command = msgspec.structs.replace(pending.command, **found)
+        size = len(codec.encode(pending.command))
+        self.bytes += size - pending.size
+        pending.size = size
         self._again([pending])
         self.flush(now_s)
 
@@ -251,7 +263,11 @@ class Courier:
             self._leader_is_there(name, state, now_s)
 
     def tick(self, now_s: float) -> None:
-        """Deadlines, resends after a second, probes for a leader."""
+        """Deadlines, resends after a second, probes for a leader. What still waits to
+        leave this process isn't sent once more behind itself.
+        """
+        if not self._waiting():
+            self._left_s = now_s
         for name, state in list(self._regions.items()):
             if not state.pending:
                 state.away_s, state.pause_s = None, 0.0
@@ -261,7 +277,7 @@ class Courier:
                 if now_s >= state.away_s:
                     self._probe(name, state, now_s)
                 continue
-            limit_s = now_s - self._limits.resend_s
+            limit_s = min(now_s - self._limits.resend_s, self._left_s)
             late = [
                 p
                 for p in state.pending.values()
@@ -278,6 +294,7 @@ class Courier:
         outbox = self._regions[pendings[0].region].outbox if pendings else []
         for pending in pendings:
             command = pending.command
+            pending.encoded = b""
             if not pending.is_new:
                 pending.command = msgspec.structs.replace(
                     command, attempt=command.attempt + 1
@@ -327,7 +344,17 @@ class Courier:
             state.outbox.remove(pending)
         pending.owner.pending -= 1
         self.count -= 1
+        self.bytes -= pending.size
         pending.done(answer)
+
+
+def _taken(pending: Pending, now_s: float) -> bytes:
+    """It is sent now: encoded."""
+    pending.queued = pending.is_new = False
+    pending.sent_s = now_s
+    encoded = pending.encoded or codec.encode(pending.command)
+    pending.encoded = b""
+    return encoded
 
 
 def _found(result: Result, shape: Any) -> Any:

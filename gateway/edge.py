@@ -70,7 +70,13 @@ class Edge:
         ids = command_ids(self.id)
         self.shared = Shared(identity.verify, ids, limits)
         self.wheel = Wheel(time.monotonic())
-        self.courier = Courier(limits, self._send_commands, self._look_up, self.wake)
+        self.courier = Courier(
+            limits,
+            self._send_commands,
+            self._look_up,
+            self.wake,
+            lambda: bus.waiting_bytes,
+        )
         self.hub = Hub(
             gateway=self.id,
             bus=bus,
@@ -81,7 +87,7 @@ class Edge:
             wake=self.wake,
         )
         self.crowd = Crowd(limits, self.hub.sessions_of)
-        self.positions = Positions(self._send_fixes, limits.fixes_per_message_max)
+        self.positions = Positions(self._send_fixes)
         self.frames_in = 0
         self.writes = 0
         self.bytes_out = 0

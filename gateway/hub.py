@@ -256,7 +256,7 @@ class Hub:
         self._heard(region, said.seq)
         region.feed.announced(said.feed)
         self.gaps.ask_feed(region)
-        self.lobby.announced(region, said.epoch)
+        self.lobby.presence.announced(region, said)
 
     def _heard(self, region: Region, seq: int) -> None:
         if self._is_away:

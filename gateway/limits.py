@@ -5,6 +5,8 @@ Pure. Must not read settings: nothing here is an operator's business.
 
 from msgspec import Struct
 
+from schemas.budget import MESSAGE_BYTES_MAX
+
 
 class Limits(Struct, frozen=True, kw_only=True):
     """Seconds, bytes and counts; where no source is named, PROTOCOL.md section 2."""
@@ -32,8 +34,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     pending_per_connection_max: int = 256
     pending_per_region_max: int = 20_000
     pending_max: int = 50_000
-    batch_bytes_max: int = 512 * 1024
-    """Half the server's default `max_payload`."""
+    pending_bytes_max: int = 64 * 1024 * 1024
+    """Of all commands that wait for their answers: they are kept to be sent again."""
     early_frames_max: int = 64
     """Frames kept while persistence checks a password."""
     early_bytes_max: int = 64 * 1024
@@ -43,13 +45,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Sync questions on their way at once after NATS came back."""
     resync_retry_s: float = 1
     locations_s: float = 0.05
-    fixes_per_message_max: int = 2000
-    """Some 150 bytes each: a third of a megabyte."""
     presence_s: float = 1
     """schemas.rooms.PRESENCE_INTERVAL_S."""
-    attendance_max: int = 4000
-    """Sessions in rooms told in one message, some 200 bytes each: under the server's
-    default `max_payload` of 1 MiB. More join again one by one."""
+    presence_bytes_max: int = MESSAGE_BYTES_MAX
+    """Of all that a leader of 0.1 is told of who is where; of more, each session joins
+    again."""
     trip_room_s: float = 310
     """How long sessions stay in the room of a trip that ended: until nobody may write
     there (CABRANK_TRIP_ROOM_TTL_S), and a little."""

@@ -1,10 +1,9 @@
 """Rooms: which ones this gateway's sessions are in, and how they stay in step.
 
 Subscribes a room while a session is in it, carries joins and leaves to the leader;
-gateway/roomgaps.py asks again for what was lost. Tells the leader every second that
-this gateway lives, and who is where after a new leader's announcement. Decides nothing
-about who may be in a room. Its callbacks run in NATS's read loop: they never block and
-never raise.
+gateway/roomgaps.py asks again for what was lost, gateway/presence.py tells the leader
+who is where. Decides nothing about who may be in a room. Its callbacks run in NATS's
+read loop: they never block and never raise.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from gateway import metrics
 from gateway.courier import Courier
 from gateway.gaps import Clock, Own
 from gateway.limits import Limits
+from gateway.presence import Presences
 from gateway.region import Region, Seat
 from gateway.roomgaps import NOT_HERS, RoomGaps
 from gateway.rooms import Joined, Occupant, Push, Room
@@ -22,10 +22,7 @@ from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
 from schemas.commands import Answer, EndSession, JoinRoom, LeaveRoom
 from schemas.refusals import Refusal
-from schemas.rooms import Attendance, MemberPush, Presence, RoomPush
-
-STALL_S = 3.0
-"""A pause after which a leader may take this gateway for dead (PRESENCE_SILENCE_MS)."""
+from schemas.rooms import MemberPush, RoomPush
 
 Done = Callable[[Answer], None]
 
@@ -54,11 +51,6 @@ class Lobby:
         self._clock = clock
         self._wake = wake
         self._safe = safe
-        self._regions = regions
-        self._epochs: dict[str, int] = {}
-        self._untold: set[Region] = set()
-        """The leader may think that sessions are here which aren't."""
-        self._beat_s = clock.mono_s()
         self._gaps = RoomGaps(
             gateway=gateway,
             courier=courier,
@@ -67,6 +59,14 @@ class Lobby:
             clock=clock,
             settled=self._check,
             remove=self.remove,
+        )
+        self.presence = Presences(
+            gateway=gateway,
+            send=bus.send,
+            limits=limits,
+            clock=clock,
+            regions=regions,
+            join_again=self._join_again,
         )
         self.awake: dict[Room, None] = {}
         """Rooms with something to hand on."""
@@ -125,7 +125,8 @@ class Lobby:
         if room.joining.get(occupant.seat) is not occupant:
             return  # it has left, or may not be here any more
         if answer.data is not None:
-            room.answered(occupant, codec.decode(answer.data, Joined), since)
+            data = codec.decode(answer.data, Joined)
+            room.answered(occupant, data, since, answer.seq)
             self._check(region, room)
         elif answer.refused is not None and answer.refused.code in NOT_HERS:
             self.remove(occupant.seat, room)
@@ -172,7 +173,7 @@ class Lobby:
 
         def answered(answer: Answer) -> None:
             if answer.data is None:
-                self._untold.add(region)
+                self.presence.tell_later(region)
 
         command = EndSession(
             id=next(self._ids),
@@ -183,7 +184,7 @@ class Lobby:
         )
         now_s = self._clock.mono_s()
         if self._courier.submit(region.name, command, Own(), answered, now_s):
-            self._untold.add(region)
+            self.presence.tell_later(region)
 
     def admit(self, seat: Seat, name: str, n: int | None) -> None:
         """Let a session hear its trip's room from the message after `n` on; None: from
@@ -276,48 +277,15 @@ class Lobby:
     def resync(self, region: Region) -> None:
         """Ask for what may be lost; the leader may have given this gateway up, too."""
         self._gaps.resync(region)
-        self._tell_all(region)
+        self.presence.tell(region)
 
-    # ---- presence ------------------------------------------------------------
-
-    def announced(self, region: Region, epoch: int) -> None:
-        if self._epochs.get(region.name) != epoch:
-            self._epochs[region.name] = epoch
-            self._tell_all(region)
-
-    def tick(self, now_s: float) -> None:
-        self._gaps.tick(now_s)
-        since_s = now_s - self._beat_s
-        if since_s < self._limits.presence_s:
-            return
-        self._beat_s = now_s
-        for region in self._regions.values():
-            if since_s > STALL_S or region in self._untold:
-                self._tell_all(region)
-            elif region.rooms:
-                self._say(region, Presence(self._gateway))
-
-    def _tell_all(self, region: Region) -> None:
-        """Who is where: those too whose join the leader may have decided already."""
-        self._untold.discard(region)
-        here = [
-            Attendance(seat.attendance, seat.listener.claims.user().person(), room.name)
-            for room in region.rooms.values()
-            for places in (room.live, room.joining)
-            for seat, occupant in places.items()
-            if occupant.explicit
-        ]
-        if len(here) <= self._limits.attendance_max:
-            told = Presence(self._gateway, full=True, here=tuple(here))
-            if not self._say(region, told):
-                self._untold.add(region)
-            return
-        self._say(region, Presence(self._gateway))
+    def _join_again(self, region: Region) -> None:
         for room in region.rooms.values():
             self._gaps.ask_all(region, room)
 
-    def _say(self, region: Region, presence: Presence) -> bool:
-        return self._bus.send(subjects.presence(region.name), codec.encode(presence))
+    def tick(self, now_s: float) -> None:
+        self._gaps.tick(now_s)
+        self.presence.tick(now_s)
 
 
 def _note(seat: Seat, room: Room) -> None:

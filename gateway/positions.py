@@ -5,16 +5,16 @@ Pure; `send` publishes. Nothing comes back and nothing is kept after it is sent.
 
 from collections.abc import Callable
 
-from schemas import codec
+from schemas.budget import as_list, in_messages
+from schemas.codec import encode
 from schemas.commands import Fix
 
 
 class Positions:
-    __slots__ = ("_latest", "_most", "_send")
+    __slots__ = ("_latest", "_send")
 
-    def __init__(self, send: Callable[[str, bytes], bool], most: int) -> None:
+    def __init__(self, send: Callable[[str, bytes], bool]) -> None:
         self._send = send
-        self._most = most
         self._latest: dict[str, dict[str, Fix]] = {}
 
     def add(self, region: str, fix: Fix) -> None:
@@ -24,6 +24,5 @@ class Positions:
         """Send all. While NATS is away they are dropped: newer ones will come."""
         latest, self._latest = self._latest, {}
         for region, by_driver in latest.items():
-            fixes = list(by_driver.values())
-            for first in range(0, len(fixes), self._most):
-                self._send(region, codec.encode(fixes[first : first + self._most]))
+            for part in in_messages(map(encode, by_driver.values())):
+                self._send(region, as_list(part))

@@ -66,6 +66,7 @@ class Occupant:
         "asked",
         "bare",
         "covered",
+        "covered_seq",
         "explicit",
         "explicit_before",
         "mark",
@@ -81,6 +82,8 @@ class Occupant:
         self.explicit = explicit
         """It asked to join; else it takes part in the room's trip."""
         self.covered: int | None = None
+        self.covered_seq = 0
+        """The same in events; 0: its leader didn't say."""
         self.members: set[str] = set()
         self.mark = 0
         self.explicit_before: bool | None = None
@@ -166,12 +169,18 @@ class Room:
             self.tail.clear()
         return self.live.pop(seat, None)
 
-    def answered(self, occupant: Occupant, data: Joined, since: int | None) -> None:
-        """Its join since `since` was answered, and the answer written to it."""
+    def answered(
+        self, occupant: Occupant, data: Joined, since: int | None, seq: int = 0
+    ) -> None:
+        """Its join since `since` was answered, and the answer, which contains all up to
+        event `seq`, written to it.
+        """
         covered = head_of(data, since or 0 if data.recovered else 0)
         occupant.covered = covered
+        occupant.covered_seq = seq
         occupant.members = {member.id for member in data.members}
         if self.n is None:
+            self.seq = max(self.seq, seq)
             self._learn(covered)
         elif covered > self.n:  # lost, though nothing later has come yet
             self.hold()
@@ -309,12 +318,15 @@ def head_of(data: Joined, otherwise: int) -> int:
 
 def _after(tail: list[Item], occupant: Occupant) -> list[Item]:
     """What of `tail` its answer doesn't say already."""
-    covered = occupant.covered or 0
+    covered, covered_seq = occupant.covered or 0, occupant.covered_seq
     members = set(occupant.members)
     missed = []
     for item in tail:
         if item.n:
             if item.n > covered:
+                missed.append(item)
+        elif covered_seq:
+            if item.seq > covered_seq:
                 missed.append(item)
         elif item.joined != (item.user in members):
             (members.add if item.joined else members.discard)(item.user)

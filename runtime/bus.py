@@ -9,7 +9,6 @@ tests/contract/test_bus.py holds us to it. Must not know any subject.
 
 import asyncio
 import random
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,8 +17,11 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
+from runtime.nats_events import REPEATED_AFTER_S, Events
 from runtime.nats_login import Login, public_key
+from runtime.nats_trouble import ConnectError
 from runtime.settings import SettingsError
+from schemas.budget import PAYLOAD_BYTES_MAX
 
 log = structlog.get_logger()
 
@@ -34,39 +36,7 @@ the others of a cluster, whose election takes 4 to 9 s, to be found."""
 FLUSH_TIMEOUT_S = 10
 """nats-py's own default."""
 PENDING_BYTES_MAX = 64 * 1024 * 1024
-
-
-UNREACHABLE = "NATS is unreachable"
-REFUSED = "NATS refused the authorization"
-FORBIDDEN = "NATS forbids a subject"
-REPEATED_AFTER_S = 30
-"""What keeps a connection from being made is logged once, then again so often."""
-_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED (openssl-verify)
-
-
-class ConnectError(nats.errors.Error):
-    """No connection; the message is a sentence without its full stop, and says which
-    it was: nobody there, a certificate, or who we are.
-    """
-
-
-def trouble(error: BaseException) -> str:
-    """What an error on the way to a connection means to who has to mend it."""
-    text = str(error) or type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code == _EXPIRED:
-            return "the NATS server's certificate has expired"
-        return f"the NATS server's certificate is not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS to NATS failed: {error.reason or text}"
-    lower = text.lower()
-    if "authorization violation" in lower or "authentication" in lower:
-        return REFUSED
-    if "permissions violation" in lower:
-        return f"{FORBIDDEN}: {text.removeprefix('nats: ')}"
-    if isinstance(error, OSError | TimeoutError | nats.errors.NoServersError):
-        return f"{UNREACHABLE}: {text}"
-    return text
+"""What may wait to leave this process, the socket's own buffer included."""
 
 
 def is_no_responders(headers: bytes) -> bool:
@@ -112,16 +82,20 @@ class Bus(Client):
         super().__init__()
         self._write_scheduled = False
         self._broken: asyncio.Future[None] | None = None
-        self._closing = False
+        self.closing = False
         self._login: Login | None = None
         self.on_forbidden: Callable[[str], None] | None = None
         self.cluster_size = 0
         """Servers that ours has told of, itself included; 0: it tells of none."""
         self._cluster_size_max = 0
+        self._buffered_bytes = 0
+        """In the transport when it was last written to: now at most so many."""
+        self._too_large_s = float(-REPEATED_AFTER_S)
+        """When one that was too large was last told of."""
 
     async def close(self) -> None:
         """Write what is pending and close; not a failure."""
-        self._closing = True
+        self.closing = True
         await super().close()
 
     @property
@@ -163,9 +137,14 @@ class Bus(Client):
 
         Returns:
             False, and nothing was or will be sent, while there is no connection or
-            while 64 MiB wait to be written: nothing is buffered through an outage.
+            while 64 MiB wait to be written (nothing is buffered through an outage), or
+            where it is larger than the server takes, which is a bug and logged: the
+            server would close the connection over it, and nats-py never reconnect.
         """
-        if not self.is_connected or self._pending_data_size > PENDING_BYTES_MAX:
+        if not self.is_connected or self._is_full():
+            return False
+        if len(payload) + len(headers) > self._max_payload:
+            self._tell_too_large(subject, len(payload) + len(headers))
             return False
         if headers:
             total = len(headers) + len(payload)
@@ -176,6 +155,34 @@ class Bus(Client):
             command = b"".join((head, payload, b"\r\n"))
         self._enqueue(command)
         return True
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was sent and hasn't left this process."""
+        self._measure()
+        return self._pending_data_size + self._buffered_bytes
+
+    def _measure(self) -> None:
+        writer = getattr(self._transport, "_io_writer", None)
+        self._buffered_bytes = (
+            0 if writer is None else writer.transport.get_write_buffer_size()
+        )
+
+    def _is_full(self) -> bool:
+        # What was once in the transport only gets less until we write again.
+        known = self._pending_data_size + self._buffered_bytes
+        return known > PENDING_BYTES_MAX and self.waiting_bytes > PENDING_BYTES_MAX
+
+    def _tell_too_large(self, subject: str, size: int) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._too_large_s > REPEATED_AFTER_S:
+            self._too_large_s = now_s
+            log.error(
+                "message not sent: too large",
+                subject=subject,
+                bytes=size,
+                bytes_max=self._max_payload,
+            )
 
     def _enqueue(self, command: bytes) -> None:
         self._pending.append(command)
@@ -192,6 +199,7 @@ class Bus(Client):
         pending, self._pending = self._pending, []
         self._pending_data_size = 0
         self._transport.write(b"".join(pending))
+        self._measure()
 
     # ---- subscribing ---------------------------------------------------------
 
@@ -223,6 +231,13 @@ class Bus(Client):
             # nats-py would go on in the clear.
             msg = "the NATS server offers no TLS, which the settings ask for"
             raise nats.errors.Error(msg)
+        most = info.get("max_payload", PAYLOAD_BYTES_MAX)
+        if initial_connection and most < PAYLOAD_BYTES_MAX:
+            msg = (
+                f"the NATS server takes messages of {most} bytes (max_payload), below "
+                f"the {PAYLOAD_BYTES_MAX} that are needed"
+            )
+            raise nats.errors.Error(msg)
         await super()._process_info(info, initial_connection)
         before, size = self.cluster_size, len(info.get("connect_urls") or ())
         self.cluster_size = size
@@ -238,6 +253,16 @@ class Bus(Client):
         log.warning("the NATS server is cut off: another is tried", of=self.server_name)
         self._server_pool.sort(key=lambda server: server is self._current_server)
         await self.force_reconnect()
+
+    async def _attempt_reconnect(self) -> None:
+        # nats-py would wait until a server that hangs has read what waits for it.
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+        # What was not yet written would arrive late, after somebody gave it up.
+        self._pending = []
+        self._pending_data_size = self._buffered_bytes = 0
+        await super()._attempt_reconnect()
 
     async def _process_connect_init(self) -> None:
         try:
@@ -279,58 +304,6 @@ class Bus(Client):
             self.fail(nats.errors.Error("the NATS read loop ended"))
 
 
-class _Events:
-    """What nats-py tells of one connection, passed on and logged."""
-
-    def __init__(
-        self,
-        bus: Bus,
-        name: str,
-        on_disconnect: Callable[[], None] | None,
-        on_reconnect: Callable[[], Awaitable[None] | None] | None,
-    ) -> None:
-        self._bus = bus
-        self._name = name
-        self._on_disconnect = on_disconnect
-        self._on_reconnect = on_reconnect
-        self._told = ""
-        self._told_s = 0.0
-        self.trouble = UNREACHABLE
-        """What last kept the connection from being made."""
-
-    async def disconnected(self) -> None:
-        # What was not yet written would arrive late, after somebody gave it up.
-        self._bus._pending = []
-        self._bus._pending_data_size = 0
-        log.warning("NATS connection lost", connection=self._name)
-        if self._on_disconnect is not None:
-            self._on_disconnect()
-
-    async def reconnected(self) -> None:
-        self._told = ""
-        log.info("NATS connection is back", connection=self._name)
-        if self._on_reconnect is not None:
-            waiting = self._on_reconnect()
-            if waiting is not None:
-                await waiting
-
-    async def closed(self) -> None:
-        bus = self._bus
-        if not bus._closing:
-            refused = isinstance(bus.last_error, nats.errors.AuthorizationError)
-            text = trouble(bus.last_error) if bus.last_error and refused else ""
-            bus.fail(nats.errors.ConnectionClosedError(text))
-
-    async def erred(self, error: Exception) -> None:
-        self.trouble = trouble(error)
-        if self.trouble.startswith(FORBIDDEN) and self._bus.on_forbidden is not None:
-            self._bus.on_forbidden(self.trouble)
-        now_s = asyncio.get_running_loop().time()
-        if self.trouble != self._told or now_s - self._told_s > REPEATED_AFTER_S:
-            self._told, self._told_s = self.trouble, now_s
-            log.warning(self.trouble, connection=self._name, error=repr(error))
-
-
 async def connect(
     url: str,
     name: str,
@@ -356,7 +329,7 @@ async def connect(
     """
     bus = Bus()
     bus._login = login
-    events = _Events(bus, name, on_disconnect, on_reconnect)
+    events = Events(bus, name, on_disconnect, on_reconnect)
     options = {} if login is None else _identity(login)
     servers = url.split(",")
     random.shuffle(servers)

@@ -181,6 +181,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     Leave: `{"room": …}`. Send: `MessageData`."""
     refused: Refusal | None = None
     lookup: Lookup | None = None
+    seq: int = 0
+    """Of a join: the last event that `data` contains; 0: one of 0.1 doesn't say."""
 
 
 class Answers(Struct, frozen=True):
@@ -225,6 +227,8 @@ class Announcement(Struct, frozen=True):
     instance: str
     seq: int
     feed: int
+    takes_parts: bool = False
+    """Whether it reads `Presence.part`; one of 0.1 doesn't."""
 
 
 class Fix(Struct, frozen=True):

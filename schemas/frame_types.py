@@ -48,6 +48,7 @@ class Joined(Struct):
 
     room: str
     members: list[Person]
+    members_total: int
     history: list[MessageData]
     recovered: bool
 

@@ -14,6 +14,9 @@ from schemas.frames import Key
 from schemas.trips import Person
 
 TEXT_CHARS_MAX = 4_000
+MEMBERS_SHOWN_MAX = 500
+MEMBERS_SHOWN_BYTES_MAX = 256 * 1024
+"""With the history's as much again, below a NATS message and a client's budget."""
 HISTORY_MAX = 100
 """Messages a join answers with; as many as the leader keeps of a room."""
 PRESENCE_INTERVAL_S = 1.0
@@ -92,12 +95,25 @@ class MemberData(Struct, frozen=True):
 
 
 class JoinedData(Struct, frozen=True):
-    """What a join is answered with. `history`: `MessageData`, oldest first; where
+    """What a join is answered with. `members`: `Person`s, the first to join first, as
+    many of the first `MEMBERS_SHOWN_MAX` as `MEMBERS_SHOWN_BYTES_MAX` hold;
+    `members_total`: how many there are. `history`: `MessageData`, oldest first; where
     `recovered`, all after `since`, else the latest (≤ 100).
     """
 
     room: str
     members: list[Person]
+    members_total: int
+    history: list[Raw]
+    recovered: bool
+
+
+class JoinedOut(Struct, frozen=True):
+    """The same as it is written: the members are already encoded."""
+
+    room: str
+    members: list[Raw]
+    members_total: int
     history: list[Raw]
     recovered: bool
 
@@ -172,13 +188,28 @@ class Attendance(Struct, frozen=True):
     room: str
 
 
+class Seated(Struct, frozen=True):
+    """One session in all its rooms."""
+
+    session: str
+    user: Person
+    rooms: tuple[str, ...]
+
+
 class Presence(Struct, frozen=True, omit_defaults=True):
-    """A gateway's heartbeat, every second. `full`, at once after a new leader's
-    announcement or the gateway's own NATS reconnect: `here` replaces all that the
-    leader knew of this gateway's sessions. Else `here` is empty.
+    """A gateway's heartbeat, every second. At once after a new leader's announcement or
+    the gateway's own NATS reconnect it is also told who is where, which replaces all
+    that the leader knew of this gateway's sessions: in parts, to a leader whose
+    announcement says that it `takes_parts`; to one of 0.1, for whom such a part is a
+    heartbeat, as `here` of one message that is `full`.
     """
 
     gateway: str
     """Id of the gateway's incarnation: a restarted one has another."""
     full: bool = False
     here: tuple[Attendance, ...] = ()
+    part: int = 0
+    """From 1 on, without a gap, of one telling; 0: this is none."""
+    is_last: bool = False
+    """All was told: who wasn't named is not here."""
+    seated: tuple[Seated, ...] = ()

@@ -11,6 +11,7 @@ import pytest
 
 from runtime import bus as runtime_bus
 from runtime.bus import Bus, connect, is_no_responders
+from runtime.nats_trouble import ConnectError
 from tests.support import nats as nats_servers
 from tests.support.nats import NatsServer, free_port
 from tests.support.waiting import until
@@ -132,6 +133,31 @@ async def test_a_mebibyte_fits(here: Bus, there: Bus) -> None:
     assert heard.payloads == [payload, b"after"]
 
 
+async def test_what_is_too_large_for_the_server_is_refused_and_the_bus_lives(
+    here: Bus, there: Bus
+) -> None:
+    heard = Heard()
+    here.subscribe_raw("big", heard)
+    await here.flush()
+    most = there.max_payload
+    block = b"NATS/1.0\r\nK: v\r\n\r\n"
+    assert not there.send("big", bytes(most + 1))
+    assert not there.send("big", bytes(most - len(block) + 1), headers=block)
+    assert there.send("big", bytes(most - len(block)), headers=block)
+    await until(lambda: len(heard.messages) == 1)
+    assert there.is_connected
+    assert not there.broken.done()
+
+
+async def test_a_server_that_takes_too_little_is_named(tmp_path: Path) -> None:
+    """Else what is cut for others would be too large for it, some day."""
+    with (
+        nats_servers.running(tmp_path, "max_payload: 262144\n") as small,
+        pytest.raises(ConnectError, match="262144"),
+    ):
+        await connect(small.url, "here", forever=False)
+
+
 async def test_a_cancelled_subscription_hears_nothing_more(
     here: Bus, there: Bus
 ) -> None:
@@ -239,6 +265,53 @@ async def test_what_waits_to_be_written_is_bounded(
     assert not sent[-1]
     await here.flush()
     assert here.send("a", b"x")
+
+
+async def test_a_hung_server_takes_no_more_memory_than_the_bound(
+    nats_server: NatsServer, here: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tick hands all it has to the socket; what waits there counts too."""
+    most = 8 * 1024 * 1024
+    monkeypatch.setattr(runtime_bus, "PENDING_BYTES_MAX", most)
+    assert nats_server.process is not None
+    nats_server.process.send_signal(signal.SIGSTOP)
+    try:
+        payload = bytes(64 * 1024)
+        sent = 0
+        while here.send("a", payload):
+            here.write_now()
+            sent += 1
+            assert sent * len(payload) < 4 * most
+        assert most < here.waiting_bytes < most + 2 * len(payload)
+        assert here.is_connected
+    finally:
+        nats_server.process.send_signal(signal.SIGCONT)
+    await until(lambda: here.waiting_bytes == 0, "what waited")
+    assert here.send("a", payload)
+
+
+async def test_a_server_that_hangs_is_left_with_all_that_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """nats-py waits for the end of the old connection, which never comes."""
+    with contextlib.ExitStack() as servers:
+        one, two = (
+            servers.enter_context(nats_servers.running(make(tmp_path / name)))
+            for name in ("one", "two")
+        )
+        bus = await connect(f"{one.url},{two.url}", "test")
+        hung, other = (one, two) if at(bus) == one.port else (two, one)
+        assert hung.process is not None
+        hung.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(256):
+                assert bus.send("a", bytes(64 * 1024))
+                bus.write_now()
+            await until(lambda: bus.is_connected and at(bus) == other.port, "two", 25)
+            assert bus.waiting_bytes < 1024
+        finally:
+            hung.process.send_signal(signal.SIGCONT)
+        await bus.close()
 
 
 async def test_one_tick_is_written_at_once_when_asked(here: Bus, there: Bus) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import nats.errors
 from nats.js.errors import NotFoundError
 
+from schemas.budget import PAYLOAD_BYTES_MAX
 from tests.simulation.loop import WALL_S, Loop, Process
 from tests.simulation.luck import Luck
 from tests.simulation.objects import ObjectStream
@@ -209,6 +210,8 @@ class Link:
         self._connection = Connection(self)
         server.admit(self._connection)
         self.is_connected = True
+        self.waiting_bytes = 0
+        """What is sent is on its way at once."""
         self.failed: BaseException | None = None
         self.on_disconnect: Callable[[], None] = lambda: None
         self.on_reconnect: Callable[[], None] = lambda: None
@@ -222,6 +225,7 @@ class Link:
     ) -> bool:
         if not self.is_connected:
             return False
+        assert len(payload) + len(headers) <= PAYLOAD_BYTES_MAX, subject
         self._up(self._server.publish, subject, reply, payload, headers)
         return True
 

@@ -29,13 +29,16 @@ class Tokens:
         role: Role = Role.RIDER,
         ttl_s: float = 900,
         session: str = "5e55",
+        *,
+        first_name: str = "Ada",
+        last_name: str = "L",
     ) -> str:
         now = time.time()
         claims = Claims(
             sub=user,
             username="ada",
-            first_name="Ada",
-            last_name="L",
+            first_name=first_name,
+            last_name=last_name,
             role=role,
             region="main",
             sid=session,

@@ -114,8 +114,16 @@ class FakeLeader:
     def feed(self, *entries: FeedEntry) -> None:
         self.bus.send(subjects.drivers(REGION), codec.encode(list(entries)))
 
-    def announce(self, epoch: int = EPOCH, seq: int = 100, feed: int = 5) -> None:
-        said = Announcement(REGION, epoch, "fake", seq, feed)
+    def announce(
+        self,
+        epoch: int = EPOCH,
+        seq: int = 100,
+        feed: int = 5,
+        *,
+        takes_parts: bool = False,
+    ) -> None:
+        """`takes_parts` false: as a leader of 0.1."""
+        said = Announcement(REGION, epoch, "fake", seq, feed, takes_parts=takes_parts)
         self.bus.send(subjects.leader(REGION), codec.encode(said))
 
 

@@ -68,13 +68,37 @@ async def test_the_gateway_tells_a_new_leader_who_is_where(
 async def test_more_sessions_than_one_message_holds_join_again(world: World) -> None:
     rooms = RoomLeader(world.leader)
     await rooms.listen()
-    await world.start(attendance_max=1)
+    await world.start(presence_bytes_max=1)
     for user in (RIDER, OTHER):
         await member(world, user=user)
     before = dict(rooms.sessions["lobby"])
     rooms.sessions.clear()
     world.leader.announce(epoch=8)
     await until(lambda: rooms.sessions.get("lobby") == before, "both sessions")
+
+
+async def test_a_leader_that_takes_parts_is_told_in_parts(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    await client.do("chat.join", {"room": "attic"})
+    await member(world, user=OTHER)
+    before = {
+        session: {room for room in rooms.sessions if session in rooms.sessions[room]}
+        for here in rooms.sessions.values()
+        for session in here
+    }
+    rooms.presence.clear()
+    world.leader.announce(epoch=8, takes_parts=True)
+    await until(lambda: any(p.is_last for p in rooms.presence), "the last part")
+    parts = [p for p in rooms.presence if p.part]
+    assert [p.part for p in parts] == list(range(1, len(parts) + 1))
+    assert not any(p.full for p in rooms.presence)
+    told = {s.session: set(s.rooms) for p in parts for s in p.seated}
+    assert told == before
+    rooms.presence.clear()
+    world.leader.announce(epoch=9)  # one of 0.1 takes over
+    await until(lambda: any(p.full for p in rooms.presence), "one message")
 
 
 async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(

@@ -19,8 +19,8 @@ import structlog
 from cabrank import nats_auth
 from runtime import bus as buses
 from runtime import nats_login
-from runtime.bus import ConnectError
 from runtime.lifecycle import cancel
+from runtime.nats_trouble import ConnectError
 from runtime.settings import Settings
 from schemas.permissions import Service
 from tests.contract.nats_auth.conftest import Locked

@@ -9,8 +9,8 @@ import pytest
 from cabrank import nats_auth
 from cabrank.errors import UsageError
 from runtime import bus as buses
-from runtime.bus import REFUSED, ConnectError
 from runtime.nats_login import Login
+from runtime.nats_trouble import REFUSED, ConnectError
 from runtime.settings import SettingsError
 from schemas.permissions import Service
 from tests.contract.cabrank.commands import assert_refused, run

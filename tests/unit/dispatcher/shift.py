@@ -240,12 +240,15 @@ class Shift:
         before = engine.snapshot()
         outcome = self.world.decide(command)
         assert engine.snapshot() == before
+        known = len(self.world.records)
         assert self.world.do(command) == outcome
         if isinstance(outcome, Decided):
-            self.happened(outcome.events)
+            assert tuple(self.world.records[known].events) == outcome.events
         else:
             assert engine.snapshot() == before
-        self.follow()
+        for record in self.world.records[known:]:
+            self.happened(tuple(record.events))
+            self.standby.apply_record(record)
         return outcome
 
     def follow(self) -> None:

@@ -1,17 +1,31 @@
 """Who is present: heartbeats, silence, announcements, and a new leader's grace."""
 
-from dispatcher.engine import Decided
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dispatcher.batch import Batcher, Writer
+from dispatcher.engine import Decided, Engine
+from schemas.codec import decode, encode
+from schemas.commands import AnyCommand, EndSession, JoinRoom, LeaveRoom
+from schemas.events import Event
+from schemas.ledger import Record
 from schemas.refusals import Code
 from schemas.rooms import (
     PRESENCE_SILENCE_MS,
     Attendance,
     MemberEvent,
     Presence,
+    Seated,
     of_trip,
 )
 from schemas.trips import User
 from tests.unit.dispatcher.world import (
     DORA,
+    LIMITS,
     OLGA,
     RITA,
     RON,
@@ -53,8 +67,12 @@ class Leading(World):
 GRACE_S = PRESENCE_SILENCE_MS // 1_000
 
 
-def shape(events: tuple[MemberEvent, ...]) -> list[tuple[str, str, bool]]:
-    return [(event.room, event.user.username, event.joined) for event in events]
+def shape(events: Iterable[Event]) -> list[tuple[str, str, bool]]:
+    return [
+        (event.room, event.user.username, event.joined)
+        for event in events
+        if isinstance(event, MemberEvent)
+    ]
 
 
 def test_users_of_a_silent_gateway_leave() -> None:
@@ -104,7 +122,7 @@ def test_a_command_of_a_silent_gateway_shows_that_it_lives() -> None:
     world.seconds(1, "g1")
     world.seconds(GRACE_S)
     world.join(RON, "lobby", gateway="g1")
-    assert shape(world.settle()) == [("lobby", "rita", True)]
+    assert shape(world.records[-1].events) == [("lobby", "rita", True)]
     assert len(world.seconds(GRACE_S + 1)) == 2
 
 
@@ -216,3 +234,137 @@ def test_more_come_or_go_than_fit_one_record_and_all_do() -> None:
     seats = tuple(Attendance(f"s{n}", RITA.person(), f"r{n}") for n in range(1_500))
     world.engine.hear(Presence("g1", full=True, here=seats), 0)
     assert [len(world.settle()) for _ in range(3)] == [1_000, 500, 0]
+
+
+# ---- who is where, in parts ---------------------------------------------------------
+
+
+class InParts(Leading):
+    """Gateways that tell in parts of one session each."""
+
+    def tell(self, gateway: str, *here: tuple[User, str], lost: int = 0) -> None:
+        """`lost`: the number of a part that never comes."""
+        for number, (by, room) in enumerate(here, 1):
+            seated = Seated(f"s-{by.id}", by.person(), (room,))
+            if number != lost:
+                self.hear(gateway, number, (seated,))
+        if lost != len(here) + 1:
+            self.hear(gateway, len(here) + 1, is_last=True)
+
+    def hear(
+        self,
+        gateway: str,
+        part: int,
+        seated: tuple[Seated, ...] = (),
+        *,
+        is_last: bool = False,
+    ) -> None:
+        news = Presence(gateway, part=part, seated=seated, is_last=is_last)
+        self.engine.hear(news, self.mono_ms)
+
+
+def test_of_a_telling_nobody_is_taken_for_gone_before_its_last_part() -> None:
+    world = InParts()
+    for by in (RITA, RON):
+        world.join(by, "lobby")
+    world.seconds(GRACE_S, "g1")
+    world.hear("g1", 1, (Seated(f"s-{RITA.id}", RITA.person(), ("lobby",)),))
+    assert world.settle() == ()
+    world.hear("g1", 2, is_last=True)
+    assert shape(world.settle()) == [("lobby", "ron", False)]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_telling_of_which_a_part_is_lost_takes_nobody_for_gone(lost: int) -> None:
+    world = InParts()
+    for by in (RITA, RON):
+        world.join(by, "lobby")
+    world.seconds(GRACE_S, "g1")
+    world.tell("g1", (RITA, "lobby"), (RITA, "other"), lost=lost)
+    assert "ron" in world.members("lobby")
+    world.settle()
+    assert world.members("lobby") == ["rita", "ron"]
+    world.tell("g1", (RITA, "lobby"), (RITA, "other"))
+    assert ("lobby", "ron", False) in shape(world.settle())
+    assert world.members("lobby") == ["rita"]
+
+
+def test_who_joins_while_parts_come_stays() -> None:
+    world = InParts()
+    world.join(RITA, "lobby")
+    world.seconds(GRACE_S, "g1")
+    world.hear("g1", 1, (Seated(f"s-{RITA.id}", RITA.person(), ("lobby",)),))
+    world.join(RON, "lobby")
+    world.seconds(10, "g1")  # many sessions take long to tell
+    world.hear("g1", 2, is_last=True)
+    assert world.settle() == ()
+    assert world.members("lobby") == ["rita", "ron"]
+
+
+def test_who_leaves_behind_the_part_that_names_them_is_gone() -> None:
+    world = InParts()
+    world.join(RITA, "lobby")
+    world.seconds(GRACE_S, "g1")
+    world.hear("g1", 1, (Seated(f"s-{RITA.id}", RITA.person(), ("lobby",)),))
+    world.end(RITA)
+    world.hear("g1", 2, is_last=True)
+    world.settle()
+    assert world.members("lobby") == []
+
+
+def test_after_a_take_over_who_is_told_of_in_parts_stays() -> None:
+    world = InParts()
+    for by in (RITA, RON):
+        world.join(by, "lobby")
+    world.take_over()
+    world.tell("g1", (RITA, "lobby"))
+    assert shape(world.seconds(GRACE_S, "g1")) == [("lobby", "ron", False)]
+
+
+def test_a_part_is_a_heartbeat_to_who_doesn_t_know_parts() -> None:
+    """A dispatcher of 0.1: it must not take a part for all there is."""
+    part = Presence("g1", part=1, seated=(Seated("s", RITA.person(), ("lobby",)),))
+
+    class Before(Struct):
+        gateway: str
+        full: bool = False
+        here: tuple[Attendance, ...] = ()
+
+    assert decode(encode(part), Before).full is False
+
+
+# ---- what a take-over decides once more ----------------------------------------------
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_join_and_its_end_both_unanswered_leave_nobody_behind(*, ends: bool) -> None:
+    """Both are stored and come again to the next leader, who knows no session: the join
+    is decided again, so the end must be, too.
+    """
+    world = Leading()
+    more: dict[str, Any] = {"session": "s", "gateway": "g1"}
+    join = JoinRoom(room="lobby", **more, **world.envelope(RITA))
+    leave: AnyCommand
+    if ends:
+        leave = EndSession(**more, **world.envelope(RITA))
+    else:
+        leave = LeaveRoom(room="lobby", **more, **world.envelope(RITA))
+    desk = Batcher(world.engine, Writer("ledger", 1, "me"), world.next_n)
+    for command in (join, leave):
+        assert desk.take("reply.g1.main", command, world.now_ms)
+    batch = desk.close()
+    taken = Engine("main", LIMITS)
+    record = Record(1, "ledger", 1, batch.n, "me", batch.stamp_ms, batch.events)
+    taken.apply_record(record)
+    assert [(e.joined) for e in batch.events] == [True, False]  # type: ignore[union-attr]
+    taken.lead(0)
+    taken.hear(Presence("g1", full=True), 0)
+    desk = Batcher(taken, Writer("ledger", 2, "other"), batch.n + 1)
+    for command in (join, leave):
+        assert desk.take("reply.g1.main", replace(command, attempt=2), world.now_ms)
+    desk.close()
+    for second in range(1, 10):
+        taken.hear(Presence("g1"), second * 1_000)
+        taken.sweep(second * 1_000)
+        desk.expire(world.now_ms)
+    assert taken.rooms[:2] == (0, 0)

@@ -3,14 +3,33 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from dispatcher.batch import Batch, Batcher, Writer
+from dispatcher.batch import ANSWER_BYTES_MAX, Batch, Batcher, Writer
 from dispatcher.engine import Engine
-from schemas.commands import EndSession, JoinRoom, SendMessage
+from dispatcher.limits import MEMBERS_MAX, OPEN_TRIPS_BYTES_MAX, ROOMS_PER_SESSION_MAX
+from schemas.budget import MESSAGE_BYTES_MAX
+from schemas.codec import decode
+from schemas.commands import (
+    EndSession,
+    JoinRoom,
+    RequestTrip,
+    SendMessage,
+    SyncData,
+    SyncUser,
+)
+from schemas.frames import OPEN_TRIPS_MAX
 from schemas.ledger import Record
 from schemas.refusals import Code
-from schemas.rooms import Attendance, MemberEvent, MessageEvent, Presence
-from schemas.trips import User
+from schemas.rooms import (
+    MEMBERS_SHOWN_MAX,
+    Attendance,
+    JoinedData,
+    MemberEvent,
+    MessageEvent,
+    Presence,
+)
+from schemas.trips import OpenTrip, Role, User
 from tests.unit.dispatcher.world import LIMITS, NOON_MS, RITA, RON
 
 HEAD = {"deadline_ms": NOON_MS + 10_000}
@@ -41,20 +60,81 @@ class Desk:
         return batch
 
 
-def test_a_decision_of_many_events_goes_whole_into_the_next_record(
+def test_a_session_s_end_takes_as_many_records_as_its_events_need(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dispatcher.batch.EVENTS_PER_RECORD_MAX", 4)
     desk = Desk()
     for room in ("a", "b", "c"):
         assert desk.join(RITA, room)
-    assert not desk.end(RITA)
-    assert desk.engine.rooms == (3, 3, 0)
-    assert len(desk.close().events) == 3
     assert desk.end(RITA)
+    assert len(desk.close().events) == 4
+    desk.batcher.expire(NOON_MS)
     events = desk.close().events
-    assert [event.seq for event in events] == [2 * 4096, 2 * 4096 + 1, 2 * 4096 + 2]
+    assert [event.seq for event in events] == [2 * 4096, 2 * 4096 + 1]
     assert desk.engine.rooms == (0, 0, 0)
+    desk.batcher.expire(NOON_MS)
+    assert desk.batcher.empty
+
+
+def test_a_session_in_all_its_rooms_with_the_longest_names_ends() -> None:
+    desk = Desk()
+    named = replace(RITA, first_name="\x01" * 150, last_name="\x01" * 150)
+    for number in range(ROOMS_PER_SESSION_MAX):
+        room = f"{number:064}"
+        if not desk.join(named, room):
+            desk.close()
+            assert desk.join(named, room)
+    desk.close()
+    assert desk.end(named)
+    batches = [desk.close()]
+    answer = batches[0].entries[0].answer
+    assert answer.refused is None
+    while desk.engine.unsettled():
+        desk.batcher.expire(NOON_MS)
+        batches.append(desk.close())
+    assert sum(len(batch.events) for batch in batches) == ROOMS_PER_SESSION_MAX
+    assert all(len(batch.payload) <= MESSAGE_BYTES_MAX for batch in batches)
+    assert desk.engine.rooms == (0, 0, 0)
+
+
+def test_a_session_in_as_many_rooms_as_it_may_be_joins_them_again() -> None:
+    """As its gateway does after a gap."""
+    desk = Desk()
+    for number in range(ROOMS_PER_SESSION_MAX):
+        desk.join(RITA, f"room-{number}")
+    desk.join(RITA, "room-0")
+    desk.join(RITA, "one-more")
+    *_, again, more = [entry.answer for entry in desk.close().entries]
+    assert again.refused is None
+    assert more.refused is not None
+    assert more.refused.code is Code.OVERLOADED
+
+
+def test_a_room_of_the_longest_names_is_joined_and_told_in_part() -> None:
+    """Of 2,000 members with names of 450 bytes over 850 KB."""
+    desk = Desk()
+    for number in range(MEMBERS_MAX):
+        name = "Ж" * 150
+        member = User(f"u{number}", f"u{number}", name, name, Role.RIDER)
+        if not desk.join(member, "lobby"):
+            desk.close()
+            assert desk.join(member, "lobby")
+    answer = desk.close().entries[-1].answer
+    assert answer.data is not None
+    data = decode(answer.data, JoinedData)
+    assert data.members_total == MEMBERS_MAX
+    assert data.members[0].id == "u0"
+    assert 300 < len(data.members) <= MEMBERS_SHOWN_MAX
+    assert len(answer.data) < ANSWER_BYTES_MAX
+
+
+def test_a_join_says_what_it_contains() -> None:
+    desk = Desk()
+    desk.join(RITA, "lobby")
+    desk.join(RON, "lobby")
+    first, second = desk.close().entries
+    assert (first.answer.seq, second.answer.seq) == (4096, 4097)
 
 
 def test_a_join_whose_answer_is_too_large_joins_nobody(
@@ -118,3 +198,29 @@ def test_a_message_of_the_longest_text_fits_a_record() -> None:
     batch = desk.close()
     assert len(batch.events) == 3
     assert len(batch.payload) < 512 * 1024
+
+
+def test_open_trips_of_the_longest_words_fit_a_welcome() -> None:
+    """100 of them had 0.4 MB, and in a welcome with what was missed more than NATS
+    takes.
+    """
+    desk = Desk()
+    words = "\x01" * 255
+    for number in range(OPEN_TRIPS_MAX):
+        rider = User(f"r{number}", "r", words[:150], words[:150], Role.RIDER)
+        command = RequestTrip(
+            pick_up_address=words, drop_off_address=words, **desk.head(rider)
+        )
+        if not desk.batcher.take("reply.g.main", command, NOON_MS):
+            desk.close()
+            assert desk.batcher.take("reply.g.main", command, NOON_MS)
+    desk.close()
+    driver = User("d", "d", "D", "D", Role.DRIVER)
+    desk.batcher.take("reply.g.main", SyncUser(**desk.head(driver)), NOON_MS)
+    answer = desk.close().entries[-1].answer
+    assert answer.data is not None
+    data = decode(answer.data, SyncData)
+    trips = decode(data.open_trips, list[OpenTrip])
+    assert trips[0].rider.id == f"r{OPEN_TRIPS_MAX - 1}"
+    assert len(trips) > 30
+    assert len(data.open_trips) <= OPEN_TRIPS_BYTES_MAX + 2

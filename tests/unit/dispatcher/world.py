@@ -88,6 +88,7 @@ class World:
         if isinstance(outcome, Decided):
             if outcome.attends:
                 self.engine.attend(command)
+                self.settle()
             answer = Answer(command.id, command.attempt, Raw(encode(outcome.data)))
         elif isinstance(outcome, Refusal):
             answer = Answer(command.id, command.attempt, refused=outcome)
@@ -227,8 +228,7 @@ def trip_of(outcome: Outcome) -> Trip:
 
 def joined(outcome: Outcome) -> JoinedData:
     assert isinstance(outcome, Decided), outcome
-    assert isinstance(outcome.data, JoinedData)
-    return outcome.data
+    return decode(encode(outcome.data), JoinedData)
 
 
 def texts(data: JoinedData) -> list[str]:

@@ -9,6 +9,7 @@ from gateway.courier import Courier, Pending
 from gateway.limits import Limits
 from schemas import codec, commands
 from schemas.accounts import Result
+from schemas.budget import MESSAGE_BYTES_MAX
 from schemas.commands import Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
 from schemas.rooms import MessageData
@@ -31,12 +32,18 @@ class Post:
         self.ended: list[tuple[str, str]] = []
         self.lookups: list[tuple[Pending, Lookup]] = []
         self.connected = True
+        self.waiting = 0
         self.owner = Owner()
         self.courier = Courier(
-            Limits(**limits), self._send, self._look_up, lambda: None
+            Limits(**limits),
+            self._send,
+            self._look_up,
+            lambda: None,
+            lambda: self.waiting,
         )
 
     def _send(self, region: str, payload: bytes, trace: str) -> bool:
+        assert len(payload) <= MESSAGE_BYTES_MAX
         if self.connected:
             batch = codec.decode(payload, list[commands.AnyCommand])
             self.sent.append((region, batch))
@@ -52,12 +59,13 @@ class Post:
         now_s: float = 0,
         region: str = "main",
         traceparent: str = "",
+        trip: str = "t",
     ) -> Refusal | None:
         def done(answer: Answer) -> None:
             code = answer.refused.code.value if answer.refused else "ok"
             self.ended.append((answer.id, code))
 
-        command = commands.GetTrip(id=command_id, deadline_ms=0, by=USER, trip="t")
+        command = commands.GetTrip(id=command_id, deadline_ms=0, by=USER, trip=trip)
         return self.courier.submit(
             region, command, self.owner, done, now_s, traceparent=traceparent
         )
@@ -104,12 +112,43 @@ def test_a_command_that_is_sent_again_is_of_the_same_trace() -> None:
 
 
 def test_a_batch_stays_below_its_bound() -> None:
-    post = Post(batch_bytes_max=400)
+    post = Post()
     for number in range(10):
-        post.submit(str(number))
+        post.submit(str(number), trip="\x01" * 20_000)  # six bytes each in JSON
     post.flush()
-    assert len(post.sent) > 1
+    assert len(post.sent) == 3
     assert [c.id for _, batch in post.sent for c in batch] == list("0123456789")
+
+
+def test_what_is_kept_for_an_answer_is_bounded_in_bytes() -> None:
+    post = Post(pending_bytes_max=1000)
+    assert post.submit("a", trip="t" * 500) is None
+    assert post.submit("b", trip="t" * 500) is None
+    refused = post.submit("c")
+    assert refused is not None
+    assert refused.code is Code.OVERLOADED
+    post.flush()
+    post.answer("a")
+    post.answer("b")
+    assert post.courier.bytes == 0
+    assert post.submit("c") is None
+
+
+def test_what_still_waits_to_leave_is_not_sent_behind_itself() -> None:
+    """NATS hangs: each resend would only make the heap larger."""
+    post = Post(resend_s=1)
+    post.courier.tick(0)
+    post.submit("a", 1)
+    post.flush(1)
+    post.waiting = 1000
+    post.submit("b", 1.5)
+    post.flush(1.5)
+    for now_s in (2.5, 4, 6):
+        post.courier.tick(now_s)
+    assert post.trace() == [[("a", 1)], [("b", 1)]]
+    post.waiting = 0
+    post.courier.tick(6.5)
+    assert post.trace()[2:] == [[("a", 2), ("b", 2)]]
 
 
 def test_an_answer_ends_a_command_once() -> None:

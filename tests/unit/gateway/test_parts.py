@@ -15,6 +15,7 @@ from gateway.rate import Window
 from gateway.wheel import Wheel
 from runtime.rate import TokenBucket
 from schemas import codec
+from schemas.budget import MESSAGE_BYTES_MAX
 from schemas.commands import Fix
 from schemas.refusals import Code, Refusal
 
@@ -152,12 +153,13 @@ def test_positions_of_a_tick_are_the_latest_in_bounded_messages() -> None:
     sent: list[tuple[str, list[Fix]]] = []
 
     def send(region: str, payload: bytes) -> bool:
+        assert len(payload) <= MESSAGE_BYTES_MAX
         sent.append((region, codec.decode(payload, list[Fix])))
         return True
 
-    positions = Positions(send, most=2)
+    positions = Positions(send)
     for driver in ("a", "b", "c", "a"):
-        fix = Fix(driver, float(len(sent)), 0.0, None, None, f"{driver}-at")
+        fix = Fix(driver, float(len(sent)), 0.0, None, None, driver * 200_000)
         positions.add("main", fix)
     positions.flush()
     positions.flush()

@@ -1,0 +1,168 @@
+"""A gateway in this process, dispatchers in theirs and a real nats-server: all that
+rooms need. Users are whoever a token names, so that names may be as long as any.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from gateway import edge, main, webserver
+from gateway.identity import Identity
+from gateway.limits import Limits
+from runtime import bus
+from runtime import streams as runtime_streams
+from runtime.lifecycle import Service
+from runtime.settings import Settings
+from schemas import codec, streams, subjects
+from schemas.commands import Announcement
+from tests.contract.dispatcher.desk import Process
+from tests.support.client import Client, welcomed
+from tests.support.nats import NatsServer
+from tests.support.tokens import Tokens
+from tests.support.waiting import until
+
+NAME_CHARS = 150
+SIX_BYTES = "\x01" * NAME_CHARS
+"""Six bytes each in JSON, and as long as a name may be."""
+CYRILLIC = "Ж" * NAME_CHARS
+LIMIT_S = 60
+
+
+class Whole:
+    def __init__(self, server: NatsServer, directory: Path) -> None:
+        self.nats = server
+        self.tokens = Tokens()
+        self.edge: edge.Edge | None = None
+        self.url = ""
+        self.announced: list[Announcement] = []
+        self._directory = directory
+        self._service = Service("gateway")
+        self._dispatchers: list[Process] = []
+        self._clients: list[Client] = []
+        self._drain: Any = None
+
+    async def start(self, observer: bus.Bus) -> None:
+        def heard(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+            self.announced.append(codec.decode(payload, Announcement))
+
+        observer.subscribe_raw(subjects.leader("main"), heard)
+        await observer.flush()
+        self.dispatch()
+        await self.led_after(0)
+        listener = webserver.bind("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        started = await main.start(
+            self._service,
+            Settings(nats_url=self.nats.url),
+            Identity(self.tokens.jwks),
+            [listener],
+            Limits(),
+        )
+        self.edge = started.edge
+        self._drain = started
+
+    async def stop(self) -> None:
+        if self._drain is not None:
+            self._service.stopping.set()
+            await self._drain()
+        for client in self._clients:
+            await client.vanish()
+        await self._service.cancel_tasks()
+        for process in self._dispatchers:
+            process.kill()
+        self.lives()
+
+    def lives(self) -> None:
+        """Neither gateway nor dispatcher has ended."""
+        assert self._service.failure is None, self._service.failure
+
+    # ---- dispatchers -----------------------------------------------------------
+
+    def dispatch(self) -> Process:
+        """One more dispatcher."""
+        number = len(self._dispatchers)
+        process = Process(self.nats.url, self._directory / f"dispatcher-{number}.log")
+        self._dispatchers.append(process)
+        return process
+
+    async def led_after(self, epoch: int) -> int:
+        """The epoch of the leader that comes after that one."""
+
+        def newer() -> list[int]:
+            return [said.epoch for said in self.announced if said.epoch > epoch]
+
+        await until(newer, f"a leader after epoch {epoch}", LIMIT_S)
+        return newer()[0]
+
+    async def change_leader(self) -> None:
+        """The leader is killed; its standby takes over."""
+        epoch = self.announced[-1].epoch
+        standby = self.dispatch()
+        await standby.stands_by()
+        self._dispatchers[-2].kill()
+        await self.led_after(epoch)
+
+    @asynccontextmanager
+    async def silent_leader(self, for_s: float) -> AsyncIterator[None]:
+        """The only leader stands still for so long, meanwhile and then."""
+        leader = self._dispatchers[-1]
+        leader.signal(signal.SIGSTOP)
+        try:
+            yield
+            await asyncio.sleep(for_s)
+        finally:
+            leader.signal(signal.SIGCONT)
+
+    # ---- people ----------------------------------------------------------------
+
+    async def person(self, user: str, name: str = "N") -> Client:
+        token = self.tokens.issue(user, first_name=name, last_name=name)
+        client, _ = await welcomed(self.url, token)
+        self._clients.append(client)
+        return client
+
+    async def people(
+        self, count: int, name: str = "N", prefix: str = "u"
+    ) -> list[Client]:
+        made: list[Client] = []
+        for first in range(0, count, 50):
+            some = range(first, min(first + 50, count))
+            made += await asyncio.gather(
+                *(self.person(f"{prefix}{number}", name) for number in some)
+            )
+        return made
+
+
+async def join(client: Client, rooms: Iterable[str]) -> list[dict[str, Any]]:
+    """The answers to joining all of them, a few at once; a refusal that may be tried
+    again is.
+    """
+    waiting = list(rooms)
+    answers = []
+    while waiting:
+        some, waiting = waiting[:64], waiting[64:]
+        asked = (client.ask("chat.join", {"room": room}) for room in some)
+        for room, frame in zip(some, await asyncio.gather(*asked), strict=True):
+            if frame["type"] == "refused":
+                assert frame["data"]["retryable"], frame
+                waiting.append(room)
+                await asyncio.sleep(0.05)
+            else:
+                answers.append(frame["data"])
+    return answers
+
+
+@asynccontextmanager
+async def running(server: NatsServer, directory: Path) -> AsyncIterator[Whole]:
+    observer = await bus.connect(server.url, "observer")
+    await runtime_streams.ensure(observer.jetstream(), streams.revocations(900))
+    whole = Whole(server, directory)
+    try:
+        await whole.start(observer)
+        yield whole
+    finally:
+        await whole.stop()
+        await observer.close()
