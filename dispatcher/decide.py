@@ -235,11 +235,18 @@ def _online(state: State, _: Ring, command: GoOnline | GoOffline, seq: int) -> O
 
 
 def _sync(state: State, ring: Ring, command: SyncUser, _: int) -> Outcome:
-    return Decided((), sync_user(state, ring, command.by, command.since))
+    return Decided(
+        (),
+        sync_user(
+            state, ring, command.by, command.since, open_trips=command.open_trips
+        ),
+    )
 
 
 def _feed(state: State, ring: Ring, command: SyncFeed, _: int) -> Outcome:
-    return Decided((), sync_feed(state, ring, command.since))
+    return Decided(
+        (), sync_feed(state, ring, command.since, open_trips=command.open_trips)
+    )
 
 
 _HANDLERS: dict[type[Command], Callable[[State, Ring, Any, int], Outcome]] = {

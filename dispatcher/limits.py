@@ -31,13 +31,15 @@ ANSWERS_MAX = 50_000
 """Answers kept that no event can give again (refusals), some 0.3 KB each."""
 DUE_MAX = 1_000
 """Expiries in one call: a record holds at most 4,096 events."""
-OPEN_TRIPS_BYTES_MAX = 256 * 1024
-"""A driver's list of them in `SyncData`: 100 with the longest ASCII addresses and notes
-have 120 KB; of six bytes a character some 35 fit."""
 MISSED_BYTES_MAX = 384 * 1024
 """Events in one answer to `SyncUser` or `SyncFeed`: with the open trips it stays below
 what an answer may have. Who missed more gets the whole state instead, as after too long
 an absence."""
+ALL_OPEN_TRIPS_MAX = 1_000
+"""Open trips told to a gateway that begins to listen to the drivers' feed, ten times as
+many as a welcome shows: as long as 100 of them are open it needn't ask again."""
+OPEN_BYTES_MAX = 512 * 1024
+"""Their size in that answer: twice what a welcome shows."""
 
 # ---- rooms -------------------------------------------------------------------
 

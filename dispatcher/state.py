@@ -11,11 +11,11 @@ from itertools import islice
 from msgspec import Struct
 
 from dispatcher.keys import Keys
-from dispatcher.limits import OPEN_TRIPS_BYTES_MAX, Limits
+from dispatcher.limits import ALL_OPEN_TRIPS_MAX, OPEN_BYTES_MAX, Limits
 from dispatcher.rooms import Rooms
 from schemas.budget import as_list, in_messages
 from schemas.codec import Raw, encode
-from schemas.frames import OPEN_TRIPS_MAX
+from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.times import rfc3339
 from schemas.trips import OpenTrip, Trip
 
@@ -97,6 +97,15 @@ class State:
             fitting = next(in_messages(shown, OPEN_TRIPS_BYTES_MAX), [])
             self._open_encoded = Raw(as_list(fitting))
         return self._open_encoded
+
+    def all_open_trips(self) -> tuple[Raw, bool]:
+        """The same, but as many of the newest as a message has room for, and whether
+        that is all of them: for gateways, once each.
+        """
+        newest = islice(reversed(self.open), ALL_OPEN_TRIPS_MAX)
+        shown = (encode(OpenTrip.of(self.trips[trip].trip)) for trip in newest)
+        fitting = next(in_messages(shown, OPEN_BYTES_MAX), [])
+        return Raw(as_list(fitting)), len(fitting) == len(self.open)
 
     def open_changed(self) -> None:
         self._open_encoded = None

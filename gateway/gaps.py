@@ -1,7 +1,8 @@
 """What was lost between the leader and this gateway, asked for again.
 
-A user's gap by `SyncUser` since what they have, the feed's by `SyncFeed`; a few hundred
-users at once, again after a pause where no leader answers. gateway/recipient.py and
+A user's gap by `SyncUser` since what they have, the feed's by `SyncFeed`, which also
+tells, once, what is open; a few hundred users at once, again after a pause where no
+leader answers. gateway/recipient.py and
 gateway/feed.py see the gaps and put the answers in order; this carries the questions.
 """
 
@@ -21,6 +22,9 @@ from schemas.events import FeedEntry
 from schemas.trips import Role, User
 
 log = structlog.get_logger()
+
+NOTHING = 2**62
+"""A number of the feed after which there is nothing."""
 
 
 class Clock:
@@ -166,16 +170,27 @@ class Gaps:
                 return
             self._fed(region, answer)
 
+        if not self._submit_feed(region, feed.n, answered):
+            self._feed_later(region)
+
+    def _submit_feed(
+        self,
+        region: Region,
+        since: int,
+        answered: Callable[[Answer], None],
+        *,
+        open_trips: bool = False,
+    ) -> bool:
         command = commands.SyncFeed(
             id=next(self._ids),
             deadline_ms=self._clock.deadline_ms(self._limits.command_s),
             by=self._itself,
-            since=feed.n,
+            since=since,
+            open_trips=open_trips,
         )
         now_s = self._clock.mono_s()
-        owner = Own()
-        if self._courier.submit(region.name, command, owner, answered, now_s):
-            self._feed_later(region)
+        refusal = self._courier.submit(region.name, command, Own(), answered, now_s)
+        return refusal is None
 
     def _fed(self, region: Region, answer: Answer) -> None:
         if answer.data is None:
@@ -199,18 +214,74 @@ class Gaps:
         at_s = self._clock.mono_s() + self._limits.resync_retry_s
         self._retry.append((at_s, again))
 
+    # ---- what is open --------------------------------------------------------
+
+    def ask_open(self, region: Region) -> None:
+        """Ask which trips are open, unless that is under way."""
+        known = region.open_trips
+        if known.asking:
+            return
+        known.asking = True
+        metrics.SYNCS.labels("open").inc()
+
+        def answered(answer: Answer) -> None:
+            if region.open_trips is known:
+                self._opened(region, answer)
+
+        if not self._submit_feed(region, NOTHING, answered, open_trips=True):
+            self._open_later(region)
+
+    def _opened(self, region: Region, answer: Answer) -> None:
+        known = region.open_trips
+        if answer.data is None:
+            self._open_later(region)
+            return
+        known.asking = False
+        data = codec.decode(answer.data, FeedData)
+        if data.open_trips is None:
+            known.unserved = region.epoch
+        else:
+            known.begin(data.n, data.open_trips, whole=data.open_whole)
+            self._feed_ready(region, region.feed.start(data.n))
+        waiting, region.unwelcomed = region.unwelcomed, []
+        for again in waiting:
+            again()
+
+    def _open_later(self, region: Region) -> None:
+        known = region.open_trips
+
+        def again() -> None:
+            known.asking = False
+            if region.open_trips is known:
+                self.ask_open(region)
+
+        at_s = self._clock.mono_s() + self._limits.resync_retry_s
+        self._retry.append((at_s, again))
+
+    def led(self, region: Region, epoch: int) -> None:
+        """Who leads now may be able to tell what is open."""
+        region.epoch = epoch
+        if region.open_trips.unserved not in {None, epoch}:
+            region.open_trips.unserved = None
+            self.ask_open(region)
+
+    # ---- time ------------------------------------------------------------------
+
     def tick(self, now_s: float) -> None:
         due = [again for at_s, again in self._retry if at_s <= now_s]
         self._retry = [entry for entry in self._retry if entry[0] > now_s]
         for again in due:
             again()
 
-    def sync_command(self, user: User, since: int | None) -> commands.SyncUser:
+    def sync_command(
+        self, user: User, since: int | None, *, open_trips: bool = False
+    ) -> commands.SyncUser:
         return commands.SyncUser(
             id=next(self._ids),
             deadline_ms=self._clock.deadline_ms(self._limits.command_s),
             by=user,
             since=since,
+            open_trips=open_trips,
         )
 
 

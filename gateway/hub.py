@@ -23,12 +23,14 @@ from schemas import codec, frames, subjects
 from schemas.accounts import Revocation
 from schemas.claims import Claims
 from schemas.closes import Close
+from schemas.codec import Raw
 from schemas.commands import Announcement, Answer, Answers, SyncData
 from schemas.events import FeedEntry, Moved, Notice, TripPush, UserPush
 from schemas.trips import Role
 
 log = structlog.get_logger()
 
+NOT_ASKED = Raw(b"null")
 SILENCE_S = 2.5
 """Two of a leader's announcements (one a second) did not come."""
 
@@ -95,22 +97,23 @@ class Hub:
         seat = Seat(connection, listener)
         listener.add(seat)
         metrics.CONNECTIONS.labels(claims.role.value).inc()
-        metrics.SYNCS.labels("welcome").inc()
-
-        def answered(answer: Answer) -> None:
-            self._welcomed(seat, claims, answer)
-
-        refusal = self._courier.submit(
-            region.name,
-            self.gaps.sync_command(claims.user(), since),
-            Own(),
-            answered,
-            self._clock.mono_s(),
-        )
-        if refusal is not None:
+        if not self._ask_welcome(seat, claims, since):
             self.detach(seat)
             return None
         return seat
+
+    def _ask_welcome(self, seat: Seat, claims: Claims, since: int | None) -> bool:
+        """False: overloaded."""
+        region = seat.listener.region
+        metrics.SYNCS.labels("welcome").inc()
+        is_told = region.open_trips.unserved is not None
+        command = self.gaps.sync_command(claims.user(), since, open_trips=is_told)
+
+        def answered(answer: Answer) -> None:
+            self._welcomed(seat, claims, since, answer)
+
+        now_s = self._clock.mono_s()
+        return not self._courier.submit(region.name, command, Own(), answered, now_s)
 
     def detach(self, seat: Seat) -> None:
         """The session is over. Idempotent."""
@@ -177,9 +180,12 @@ class Hub:
                 region.drivers_subscription = self._bus.subscribe_raw(
                     subjects.drivers(region.name), self._safe(fed)
                 )
+                self.gaps.ask_open(region)
         return listener
 
-    def _welcomed(self, seat: Seat, claims: Claims, answer: Answer) -> None:
+    def _welcomed(
+        self, seat: Seat, claims: Claims, since: int | None, answer: Answer
+    ) -> None:
         listener = seat.listener
         if seat not in listener.seats or seat.held is None:
             return
@@ -190,10 +196,24 @@ class Hub:
             return
         data = codec.decode(answer.data, SyncData)
         region = listener.region
+        open_trips: Raw | None = data.open_trips
+        if open_trips == NOT_ASKED:
+            open_trips = region.open_trips.at(data.feed)
+        if open_trips is None:
+
+            def again() -> None:
+                if seat in listener.seats and not self._ask_welcome(
+                    seat, claims, since
+                ):
+                    seat.connection.close(Close.TRY_AGAIN_LATER)
+
+            region.unwelcomed.append(again)
+            self.gaps.ask_open(region)
+            return
         held, seat.held = seat.held, None
         seat.cursor = data.seq
         connection = seat.connection
-        connection.write(self._welcome(claims, data))
+        connection.write(self._welcome(claims, data, open_trips))
         if data.recovered:
             for _, frame in missed(data):
                 connection.write(frame)
@@ -211,7 +231,7 @@ class Hub:
         self.gaps.check(listener)
         self._trip_rooms.synced(listener, data)
 
-    def _welcome(self, claims: Claims, data: SyncData) -> bytes:
+    def _welcome(self, claims: Claims, data: SyncData, open_trips: Raw) -> bytes:
         welcome = frames.WelcomeData(
             claims.user(),
             claims.sid,
@@ -219,7 +239,7 @@ class Hub:
             data.seq,
             self._limits.ping_s,
             data.trips,
-            data.open_trips,
+            open_trips,
             data.recovered,
         )
         return wire.text(codec.encode(frames.Welcome(welcome)))
@@ -253,6 +273,7 @@ class Hub:
     def _on_announcement(self, region: Region, payload: bytes) -> None:
         said = codec.decode(payload, Announcement)
         self._courier.announced(region.name, said.epoch, self._clock.mono_s())
+        self.gaps.led(region, said.epoch)
         self._heard(region, said.seq)
         region.feed.announced(said.feed)
         self.gaps.ask_feed(region)
@@ -304,6 +325,7 @@ class Hub:
             self._age(entries[0].at_ms)
         if entries and self.lobby.awake:
             self.lobby.flush()
+        region.open_trips.take(entries)
         region.ready.extend(entries)
         if region.ready or region.own:
             self._flush_later(region)

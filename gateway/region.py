@@ -5,10 +5,12 @@ grow, and joins the feed's frames once for all drivers who get the same. No I/O 
 writing to connections; subscribing and asking is gateway/hub.py's.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway import feed, metrics
 from gateway.feed import Feed
+from gateway.open_trips import OpenTrips
 from gateway.recipient import Recipient, Stamped
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -186,6 +188,7 @@ class Region:
     __slots__ = (
         "drivers",
         "drivers_subscription",
+        "epoch",
         "feed",
         "heard_s",
         "held_max",
@@ -193,11 +196,13 @@ class Region:
         "listeners",
         "look_at",
         "name",
+        "open_trips",
         "own",
         "ready",
         "rooms",
         "seq",
         "steady",
+        "unwelcomed",
     )
 
     def __init__(self, name: str, held_max: int) -> None:
@@ -206,6 +211,8 @@ class Region:
         self.seq = 0
         """The leader's, at its last announcement: all events up to it have come, or
         never will."""
+        self.epoch = 0
+        """The leader's, likewise."""
         self.heard_s = 0.0
         """When that was, or when listening began (again)."""
         self.is_cut = False
@@ -219,6 +226,10 @@ class Region:
         """All other drivers."""
         self.drivers_subscription: Cancellable | None = None
         self.feed = Feed()
+        self.open_trips = OpenTrips()
+        """At the feed's number, or unknown."""
+        self.unwelcomed: list[Callable[[], None]] = []
+        """Each asks again for a session's welcome, once it is known what is open."""
         self.ready: list[FeedEntry] = []
         """This tick's feed, in order."""
         self.own: dict[Listener, list[Stamped]] = {}
@@ -241,6 +252,7 @@ class Region:
             self.drivers_subscription.cancel()
             self.drivers_subscription = None
         self.feed = Feed()
+        self.open_trips = OpenTrips()
         self.ready.clear()
 
     def deliver(self, listener: Listener, stamped: Stamped) -> None:

@@ -89,6 +89,8 @@ class SyncUser(Command, frozen=True, tag="sync"):
     """A session starts or fears a gap: state, and the user's events after `since`."""
 
     since: int | None = None
+    open_trips: bool = True
+    """False: the gateway knows them by the feed, and is not told (`null`)."""
 
 
 class SyncFeed(Command, frozen=True, tag="feed"):
@@ -97,6 +99,8 @@ class SyncFeed(Command, frozen=True, tag="feed"):
     """
 
     since: int
+    open_trips: bool = False
+    """True: it asks what is open as well, since it has just begun to listen."""
 
 
 class RoomCommand(Command, frozen=True):
@@ -197,7 +201,8 @@ class SyncData(Struct, frozen=True):
 
     `events`: where `recovered`, the user's `TripEvent`s with since < seq ≤ `seq`, in
     order, encoded; else empty. `trips`: active ones. `open_trips`: `OpenTrip`s, newest
-    first, for drivers. `online`: drivers only, else false.
+    first, for drivers; null where the gateway didn't ask. `online`: drivers only, else
+    false.
     """
 
     seq: int
@@ -209,14 +214,19 @@ class SyncData(Struct, frozen=True):
     online: bool
 
 
-class FeedData(Struct, frozen=True):
+class FeedData(Struct, frozen=True, omit_defaults=True):
     """Feed entries after the number asked for, up to `n`; not `complete` where the
     ring no longer reaches back that far (`entries` is then empty).
+
+    `open_trips`: the newest open at `n`, newest first, where they were asked for; None
+    also from a leader that knows no such question. `open_whole`: they are all.
     """
 
     n: int
     entries: list[FeedEntry]
     complete: bool
+    open_trips: OptionalRaw = None
+    open_whole: bool = False
 
 
 class Announcement(Struct, frozen=True):

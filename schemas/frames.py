@@ -15,6 +15,9 @@ FRAME_BYTES_MAX = 64 * 1024
 REF_CHARS_MAX = 64
 OPEN_TRIPS_MAX = 100
 """PROTOCOL.md section 2: `welcome.data.open_trips`."""
+OPEN_TRIPS_BYTES_MAX = 256 * 1024
+"""Their size: 100 with the longest ASCII addresses and notes have 120 KB; of six bytes
+a character some 35 fit."""
 
 Ref = Annotated[str, Meta(max_length=REF_CHARS_MAX)]
 Key = Annotated[str, Meta(min_length=1, max_length=64)]

@@ -49,6 +49,9 @@ class FakeLeader:
             self.state
         )
         self.on_feed: Callable[[commands.SyncFeed], Any] = lambda _: None
+        self.bases: list[commands.SyncFeed] = []
+        """Questions about what is open, apart from those about the feed."""
+        self.on_base: Callable[[commands.SyncFeed], Any] = lambda _: None
         self.held: list[tuple[str, Answer]] = []
         self._subscriptions: list[bus.RawSubscription] = []
 
@@ -76,6 +79,13 @@ class FakeLeader:
         self.batches += 1
         batch: list[AnyCommand] = codec.decode(payload, list[commands.AnyCommand])
         for command in batch:
+            if isinstance(command, commands.SyncFeed) and command.open_trips:
+                self.bases.append(command)
+                data = self.on_base(command)
+                if data is not None:
+                    base = Answer(command.id, command.attempt, data=raw(data))
+                    self.answer(reply.decode(), base)
+                continue
             self.commands.append(command)
             answer = self._answer(command)
             if answer is not None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dispatcher.batch import ANSWER_BYTES_MAX, Batch, Batcher, Writer
 from dispatcher.engine import Engine
-from dispatcher.limits import MEMBERS_MAX, OPEN_TRIPS_BYTES_MAX, ROOMS_PER_SESSION_MAX
+from dispatcher.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
 from schemas.budget import MESSAGE_BYTES_MAX
 from schemas.codec import decode
 from schemas.commands import (
@@ -18,7 +18,7 @@ from schemas.commands import (
     SyncData,
     SyncUser,
 )
-from schemas.frames import OPEN_TRIPS_MAX
+from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.ledger import Record
 from schemas.refusals import Code
 from schemas.rooms import (

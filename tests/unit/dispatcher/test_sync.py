@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from dispatcher.batch import ANSWER_BYTES_MAX
 from dispatcher.engine import Limits
 from dispatcher.limits import MISSED_BYTES_MAX
 from schemas.codec import Raw, decode, encode
@@ -83,6 +84,43 @@ def test_at_most_a_hundred_open_trips_are_shown() -> None:
     shown = open_trips(world.sync(DORA))
     assert len(shown) == OPEN_TRIPS_MAX == 100
     assert shown[0].id == made[-1].id
+
+
+def test_a_gateway_that_knows_what_is_open_is_not_told_it_again() -> None:
+    world = World()
+    world.request()
+    for person in (DORA, RITA):
+        known = world.sync(person, open_trips=False)
+        told = world.sync(person)
+        rest = msgspec.structs.replace(known, open_trips=told.open_trips)
+        assert rest == told
+    assert world.sync(DORA, open_trips=False).open_trips == Raw(b"null")
+
+
+def test_a_gateway_that_begins_to_listen_is_told_what_is_open() -> None:
+    world = World()
+    assert world.sync_feed(0).open_trips is None
+    world.request()
+    world.request(RON)
+    told = world.sync_feed(2**62, open_trips=True)
+    assert told.open_trips == world.sync(DORA).open_trips
+    assert told.open_whole
+    assert (told.n, told.entries) == (2, [])
+
+
+def test_of_more_open_trips_than_a_message_holds_the_newest_are_told() -> None:
+    """The longest there are: no fewer than a welcome shows."""
+    world = World()
+    longest = {"pick_up_address": "\x01" * 255, "drop_off_address": "\x01" * 255}
+    for number in range(OPEN_TRIPS_MAX + 50):
+        plain = user(Role.RIDER, f"r{number}")
+        rider = msgspec.structs.replace(plain, first_name="\x01" * 150)
+        world.request(rider, **longest)
+    told = world.sync_feed(2**62, open_trips=True)
+    assert not told.open_whole
+    assert len(encode(told)) < ANSWER_BYTES_MAX
+    shown = decode(world.sync(DORA).open_trips, list[Raw])
+    assert decode(told.open_trips, list[Raw])[: len(shown)] == shown
 
 
 # ---- what was missed -------------------------------------------------------------

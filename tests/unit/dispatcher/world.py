@@ -188,15 +188,15 @@ class World:
     def refusal(self, verb: str, by: User, trip: Trip) -> Code:
         return code_of(self.do(self.trip_command(verb, by, trip.id)))
 
-    def sync(self, by: User, since: int | None = None) -> SyncData:
-        outcome = self.decide(SyncUser(since=since, **self.envelope(by)))
+    def sync(self, by: User, since: int | None = None, **more: Any) -> SyncData:
+        outcome = self.decide(SyncUser(since=since, **more, **self.envelope(by)))
         assert isinstance(outcome, Decided)
         data = outcome.data
         assert isinstance(data, SyncData)
         return data
 
-    def sync_feed(self, since: int) -> FeedData:
-        outcome = self.decide(SyncFeed(since=since, **self.envelope(OLGA)))
+    def sync_feed(self, since: int, **more: Any) -> FeedData:
+        outcome = self.decide(SyncFeed(since=since, **more, **self.envelope(OLGA)))
         assert isinstance(outcome, Decided)
         data = outcome.data
         assert isinstance(data, FeedData)
