@@ -26,6 +26,7 @@ from cabrank.errors import CabrankError
 from cabrank.permitted import ForbiddenError, permitted, seed_wanted
 from cabrank.stack import REPLICAS_MAX
 from cabrank.target import Target
+from persistence import indexing
 from runtime import bus, durability, log, nats_trouble, settings
 from schemas import streams
 from schemas.permissions import Service
@@ -278,10 +279,13 @@ def _without_password(url: str) -> str:
 
 async def _database(url: str) -> Finding:
     try:
-        async with target.engine(url):
-            pass
+        async with target.engine(url) as engine, engine.connect() as connection:
+            missing = await connection.run_sync(indexing.missing)
     except CabrankError as error:
         return Finding(Level.FAIL, "database", str(error).rstrip("."))
+    if missing:
+        text = f"without {', '.join(missing)}: run `cabrank migrate`"
+        return Finding(Level.WARN, "database", text)
     kind = urlsplit(url).scheme.partition("+")[0]
     return Finding(Level.OK, "database", f"{kind}, at the newest revision")
 

@@ -1,10 +1,17 @@
 """`cabrank migrate`: the database's schema to the newest revision."""
 
+import sys
+
 from sqlalchemy.exc import SQLAlchemyError
 
 from cabrank.errors import CabrankError, UsageError
 from persistence import database
 from runtime import settings
+
+
+def _told(what: str) -> None:
+    """At once: an index may take an hour."""
+    print(what, file=sys.stderr, flush=True)
 
 
 def run() -> None:
@@ -16,7 +23,7 @@ def run() -> None:
     """
     url = settings.load().database_url
     try:
-        database.migrate(url)
+        database.migrate(url, tell=_told)
     except database.DatabaseError as error:
         name = settings.variable("database_url")
         raise UsageError(f"{name} can't be used: {error}.") from None

@@ -116,7 +116,7 @@ async def rebuild(data_dir: Path | None) -> list[Rebuilt]:
 def _migrated(url: str) -> Engine:
     try:
         database.migrate(url)
-        return database.plain_engine(url)
+        return database.plain_engine(url, database.PATIENT)
     except database.DatabaseError as error:
         raise UsageError(f"The database can't be used: {error}.") from None
     except (SQLAlchemyError, OSError) as error:

@@ -89,7 +89,8 @@ def key_files(data_dir: Path | None) -> Target:
 
 @asynccontextmanager
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """The database, known to be at the revision this code was written for.
+    """The database, known to be at the revision this code was written for, for work
+    that takes as long as it takes.
 
     Raises:
         UsageError: the URL can't be used, or the revision is another.
@@ -97,7 +98,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
     try:
         database.check(url)
-        made = database.engine(url)
+        made = database.engine(url, database.PATIENT)
     except database.DatabaseError as error:
         raise UsageError(f"The database can't be used: {error}.") from None
     try:

@@ -7,7 +7,7 @@ have a thread of their own, through the plain one.
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,18 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from persistence import indexing
 from persistence.errors import DatabaseError
 
 __all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "reading"]
+
+STATEMENT_S = 30
+"""What a service asks takes milliseconds; what takes this long is stuck."""
+ANSWER_S = 5
+"""So long a gateway waits for an answer (gateway/http/asker.py): history works no
+longer for nobody."""
+PATIENT = 0
+"""No limit: what looks at every row takes as long as there are rows."""
 
 PORT_MAX = 65535
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -50,9 +59,13 @@ POSTGRES_CONNECT: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "cabrank",
-    # Ours take milliseconds; what takes this long is stuck.
-    "options": "-c statement_timeout=30s -c lock_timeout=5s",
 }
+
+
+def _postgres_connect(statement_s: int) -> dict[str, Any]:
+    """What every connection is opened with."""
+    options = f"-c statement_timeout={statement_s}s -c lock_timeout=5s"
+    return {**POSTGRES_CONNECT, "options": options}
 
 
 def parse(url: str) -> URL:
@@ -143,9 +156,10 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def engine(url: str) -> AsyncEngine:
+def engine(url: str, statement_s: int = STATEMENT_S) -> AsyncEngine:
     """The async engine: a transaction begun on it may write (`engine.begin()`); for
-    questions alone there is `reading`. Connects when first used.
+    questions alone there is `reading`. Connects when first used. `statement_s`: how
+    long PostgreSQL works on one statement; 0: as long as it takes.
 
     Raises:
         DatabaseError: the URL can't be used.
@@ -162,7 +176,7 @@ def engine(url: str) -> AsyncEngine:
         return made
     return create_async_engine(
         parsed.set(drivername="postgresql+psycopg"),
-        connect_args=POSTGRES_CONNECT,
+        connect_args=_postgres_connect(statement_s),
         pool_size=POOL_MAX,
         max_overflow=0,
         # A restarted server costs no question, for a round trip each.
@@ -170,7 +184,7 @@ def engine(url: str) -> AsyncEngine:
     )
 
 
-def plain_engine(url: str) -> Engine:
+def plain_engine(url: str, statement_s: int = STATEMENT_S) -> Engine:
     """The same for a thread: one connection, opened when first used, kept until it
     breaks.
 
@@ -189,7 +203,7 @@ def plain_engine(url: str) -> Engine:
         return made
     made = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
-        connect_args=POSTGRES_CONNECT,
+        connect_args=_postgres_connect(statement_s),
         pool_size=1,
         max_overflow=0,
     )
@@ -282,9 +296,13 @@ def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def migrate(url: str, revision: str = "head") -> None:
+def migrate(
+    url: str, revision: str = "head", tell: Callable[[str], object] = str
+) -> None:
     """Bring the database to `revision`, up or down ("base": empty), in one
-    transaction, one runner at a time. Makes the directory of an SQLite file.
+    transaction, one runner at a time; then make the indexes that the newest one wants,
+    each by itself, `tell`ing of each: broken off, the next call goes on with them.
+    Makes the directory of an SQLite file.
 
     Raises:
         DatabaseError: the URL can't be used.
@@ -296,7 +314,7 @@ def migrate(url: str, revision: str = "head") -> None:
     if is_sqlite(parsed):
         assert parsed.database is not None
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    made = plain_engine(url)
+    made = plain_engine(url, PATIENT)
     try:
         with _connected(made) as connection:
             if is_sqlite(parsed):
@@ -310,6 +328,9 @@ def migrate(url: str, revision: str = "head") -> None:
                 if not is_sqlite(parsed):
                     _lock(connection)
                 _move(connection, revision)
+            if _current(connection) == head():
+                connection.rollback()
+                indexing.bring(connection, tell)
     finally:
         made.dispose()
 
@@ -331,7 +352,6 @@ def _connected(made: Engine) -> Connection:
 def _lock(connection: Connection) -> None:
     """Be the only runner on PostgreSQL until the transaction ends."""
     for statement in (
-        "SET LOCAL statement_timeout = 0",
         f"SET LOCAL lock_timeout = '{MIGRATION_WAIT_S}s'",
         f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})",
         f"SET LOCAL lock_timeout = '{TABLE_LOCK_WAIT_S}s'",

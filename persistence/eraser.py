@@ -73,11 +73,11 @@ class Eraser:
         for one in there:
             if one.user not in users:
                 await publish(self._js, one, self._settings.replicas)
-        await asyncio.to_thread(_catch_up, self._settings.database_url, known)
+        await asyncio.to_thread(bring_to, self._settings.database_url, known)
 
 
 def _scrub_all(url: str, users: list[str]) -> None:
-    engine = database.plain_engine(url)
+    engine = database.plain_engine(url, database.PATIENT)
     try:
         for user in users:
             erasure.scrub(engine, user)
@@ -85,8 +85,8 @@ def _scrub_all(url: str, users: list[str]) -> None:
         engine.dispose()
 
 
-def _catch_up(url: str, known: list[Erasure]) -> None:
-    engine = database.plain_engine(url)
+def bring_to(url: str, known: list[Erasure]) -> None:
+    engine = database.plain_engine(url, database.PATIENT)
     try:
         bring(engine, known)
     finally:

@@ -4,20 +4,19 @@ Trips and messages are served as the leader wrote them. Nothing is decided here 
 may look.
 """
 
-import asyncio
-import time
 from collections.abc import Sequence
 
-import nats.errors
 from msgspec import Raw
 from sqlalchemy import ColumnElement, Row, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence import database, rooms
+from persistence.freshness import Freshness
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
-from persistence.responder import Responder, answered, refused
+from persistence.responder import Responder, refused
+from persistence.rooms import PAGE_BYTES_MAX
 from runtime.bus import Bus
-from schemas import codec, streams, subjects
+from schemas import codec, subjects
 from schemas.accounts import (
     AuditRow,
     FindBacklog,
@@ -35,24 +34,20 @@ from schemas.times import rfc3339
 from schemas.trips import TERMINAL, Role
 
 QUEUE = "history"
-CONCURRENCY_MAX = 32
-"""Questions at once: more than the pool has connections, since `find` waits without
-one; few enough that accounts wait milliseconds for theirs."""
+CONCURRENCY_MAX = 1024
+"""Questions at once, some 5 KiB each: far more than the pool has connections, since
+most wait for the writer, without one."""
 CATCH_UP_S = 1.0
 """So long `find` waits for the writer, which is tens of milliseconds behind."""
-CATCH_UP_STEP_S = 0.025
 FRESH_S = 0.3
 """So long other questions wait for what is in the ledger when they are asked, so that
 who was answered a moment ago finds it; then they are answered with what there is."""
-EVENTS_MAX = 4096
-"""Of one trip's audit; it stops being readable at some 1,000 (NATS's 1 MiB)."""
+EVENTS_MAX = 256
+"""Of a trip's audit in one answer: some 180 KB, and never over 3 MB to read."""
 
 
 Found = Row[str, str | None, str, str, str]
 """Rider, driver, status, region, data."""
-
-_NO_ANSWER = (TimeoutError, nats.errors.Error, ValueError)
-"""Of JetStream about a region's ledger; ValueError: no region is called that."""
 
 
 class History:
@@ -60,7 +55,7 @@ class History:
 
     def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
         self._engine = engine
-        self._js = bus.jetstream(timeout=FRESH_S)
+        self._fresh = Freshness(bus.jetstream(timeout=CATCH_UP_S))
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
         self._responder.add(subjects.history("trips"), ListTrips, self.trips)
         self._responder.add(subjects.history("trip"), GetTripRow, self.trip)
@@ -78,7 +73,9 @@ class History:
         await self._responder.stop()
 
     async def trips(self, question: ListTrips) -> Result:
-        """One page, newest first, of the user's own trips (operators: all)."""
+        """One page, newest first, of the user's own trips (operators: all); shorter
+        than asked for where trips are very long, but never empty while there are more.
+        """
         page = select(TripRow.data).where(_own(question))
         if question.status is not None:
             page = page.where(TripRow.status == question.status.value)
@@ -95,7 +92,7 @@ class History:
                 question.limit
             )
             rows = (await connection.execute(page)).scalars().all()
-        return _list([row.encode() for row in rows])
+        return _list(rooms.within([row.encode() for row in rows], PAGE_BYTES_MAX))
 
     async def _place(
         self, connection: AsyncConnection, question: ListTrips
@@ -117,37 +114,29 @@ class History:
         return Result(data=Raw(found.data.encode()))
 
     async def trip_events(self, question: ListTripEvents) -> Result:
-        """The audit of one trip, oldest first."""
+        """The audit of one trip, oldest first; `more` where that isn't all."""
         await self._freshen(question.region)
         found = await self._row(question.trip)
         if isinstance(missing := _may_see(found, question), Result):
             return missing
+        event = TripEventRow
         asked = (
-            select(
-                TripEventRow.seq,
-                TripEventRow.type,
-                TripEventRow.version,
-                TripEventRow.at_ms,
-                TripEventRow.data,
+            select(event.seq, event.type, event.version, event.at_ms, event.data)
+            .where(event.trip_id == question.trip)
+            # Two of one version: what a lost ledger had come after all.
+            .order_by(event.version, event.seq)
+            .where(
+                event.version >= question.after_version,  # how the index is entered
+                tuple_(event.version, event.seq)
+                > tuple_(question.after_version, question.after_seq),
             )
-            .where(TripEventRow.trip_id == question.trip)
-            .order_by(TripEventRow.version)
-            .limit(EVENTS_MAX)
+            .limit(EVENTS_MAX + 1)
         )
         async with database.reading(self._engine) as connection:
             rows = (await connection.execute(asked)).all()
-        return answered(
-            [
-                AuditRow(
-                    row.seq,
-                    row.type,
-                    row.version,
-                    rfc3339(row.at_ms),
-                    Raw(row.data.encode()),
-                )
-                for row in rows
-            ]
-        )
+        made = [codec.encode(_audit_row(row)) for row in rows[:EVENTS_MAX]]
+        page = rooms.within(made, PAGE_BYTES_MAX)
+        return _list(page, more=len(page) < len(rows))
 
     async def find(self, question: FindTrip) -> Result:
         """A trip the leader no longer holds. An ended trip never changes, so its row
@@ -158,7 +147,7 @@ class History:
         found = await self._row(question.trip)
         if found is None or found.status not in ended:
             record = record_of(question.seq)[0]
-            if not await self._caught_up(question.region, record):
+            if not await self._fresh.reached(question.region, record, CATCH_UP_S):
                 message = f"history has not reached record {record} yet"
                 return refused(Code.UNAVAILABLE, message)
             # Read again: the row may be of before the writer got there.
@@ -187,12 +176,12 @@ class History:
                 return refused(Code.ROOM_FORBIDDEN, message)
             region = found.region
         page = await self._page(region, room, question.limit, question.before)
-        return _list(rooms.within(page, rooms.PAGE_BYTES_MAX))
+        return _list(rooms.within(page, PAGE_BYTES_MAX))
 
     async def backlog(self, question: FindBacklog) -> Result:
         """A room's last messages, which the leader no longer holds."""
         record = record_of(question.seq)[0]
-        if not await self._caught_up(question.region, record):
+        if not await self._fresh.reached(question.region, record, CATCH_UP_S):
             message = f"history has not reached record {record} yet"
             return refused(Code.UNAVAILABLE, message)
         page = await self._page(question.region, question.room, HISTORY_MAX, None)
@@ -226,42 +215,10 @@ class History:
                     break
         return page
 
-    async def _caught_up(
-        self, region: str, record: int, within_s: float = CATCH_UP_S
-    ) -> bool:
-        """Whether all records up to `record` are in the database; waits a moment."""
-        deadline = time.monotonic() + within_s
-        while (written := await self._written(region)) is not None:
-            if written >= record:
-                return True
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(CATCH_UP_STEP_S)
-        return False
-
     async def _freshen(self, region: str | None) -> None:
         """Wait, but not long, until what the ledger holds now is in the database."""
-        if region is None:
-            return
-        # Of the stream: what a consumer counts comes a moment after the
-        # acknowledgement, and who was answered in between would not find it.
-        try:
-            info = await self._js.stream_info(streams.ledger(region).name)
-        except _NO_ANSWER:
-            return
-        await self._caught_up(region, info.state.last_seq, FRESH_S)
-
-    async def _written(self, region: str) -> int | None:
-        """The record up to which all is in the database; None: that can't be had."""
-        try:
-            info = await self._js.consumer_info(
-                streams.ledger(region).name,
-                streams.WRITER_DURABLE,
-                timeout=CATCH_UP_S,
-            )
-        except _NO_ANSWER:
-            return None
-        return info.ack_floor.stream_seq if info.ack_floor is not None else None
+        if region is not None:
+            await self._fresh.brought(region, FRESH_S)
 
     async def _row(self, trip: str) -> Found | None:
         if "\0" in trip:  # which PostgreSQL's text can't even be asked about
@@ -285,8 +242,13 @@ def _own(question: ListTrips) -> ColumnElement[bool]:
     return TripRow.rider_id == question.user
 
 
-def _list(items: Sequence[bytes]) -> Result:
-    return Result(data=Raw(b"[" + b",".join(items) + b"]"))
+def _audit_row(row: Row[int, str, int, int, str]) -> AuditRow:
+    at = rfc3339(row.at_ms)
+    return AuditRow(row.seq, row.type, row.version, at, Raw(row.data.encode()))
+
+
+def _list(items: Sequence[bytes], *, more: bool = False) -> Result:
+    return Result(data=Raw(b"[" + b",".join(items) + b"]"), more=more)
 
 
 def _not_found(trip: str) -> Result:

@@ -90,6 +90,8 @@ async def start(
 ) -> Callable[[], Awaitable[None]]:
     """Start everything; returns the drain. The database is at the right revision."""
     engine = database.engine(settings.database_url)
+    # Connections of its own: log-ins never wait behind those who read the past.
+    past = database.engine(settings.database_url, database.ANSWER_S)
     login = nats_login.read(settings, Service.PERSISTENCE)
     control = await bus.connect(settings.nats_url, "persistence", login=login)
     writers: list[Writer] = []
@@ -111,7 +113,7 @@ async def start(
     writer = Writer(bulk, Store(database.plain_engine(settings.database_url)))
     writers.append(writer)
     writer.start(service)
-    history = History(engine, control)
+    history = History(past, control)
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
@@ -132,6 +134,7 @@ async def start(
             await control.flush()
         await control.close()
         await bulk.close()
+        await past.dispose()
         await engine.dispose()
 
     return drain

@@ -64,6 +64,8 @@ class RefreshTokenRow(Base):
         Index(None, "user_id"),
         Index(None, "current_hash", unique=True),
         Index(None, "previous_hash"),
+        # What is past its time (janitor.py).
+        Index(None, "expires_at_ms"),
     )
 
     session_id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
@@ -86,6 +88,11 @@ class TripRow(Base):
         Index(None, "created_at_ms", "id"),
         Index(None, "rider_id", "created_at_ms", "id"),
         Index(None, "driver_id", "created_at_ms", "id"),
+        # The same of one status: a driver of years has tens of thousands. Whatever
+        # wants the few trips of all regions that have not ended takes the first.
+        Index(None, "status", "created_at_ms", "id"),
+        Index(None, "rider_id", "status", "created_at_ms", "id"),
+        Index(None, "driver_id", "status", "created_at_ms", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
@@ -112,7 +119,11 @@ class TripEventRow(Base):
     """The audit: each event once. (record, index) = divmod(seq, 4096)."""
 
     __tablename__ = "trip_events"
-    __table_args__ = (Index(None, "trip_id", "version"),)
+    __table_args__ = (
+        Index(None, "trip_id", "version"),
+        # What a user did, for `user export` and `user erase`.
+        Index(None, "by"),
+    )
 
     ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -157,6 +168,8 @@ class MessageRow(Base):
         # Keyset paging by the room's own numbers. Not unique: what the leader numbered
         # is kept as it is.
         Index(None, "region", "room", "ledger", "n"),
+        # What a user wrote, and under which key.
+        Index(None, "sender_id", "key"),
     )
 
     ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
@@ -192,6 +205,17 @@ class DeadLetterRow(Base):
     """The event, or the unreadable record, byte for byte."""
     error: Mapped[str] = mapped_column(Text)
     at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class DroppedRow(Base):
+    """What of the past was let go of (persistence/retention.py): no row, nothing."""
+
+    __tablename__ = "dropped_history"
+
+    what: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """The table."""
+    before_ms: Mapped[int] = mapped_column(BigInteger)
+    """Rows from before that may be gone."""
 
 
 class AuditRow(Base):

@@ -15,7 +15,7 @@ from schemas.times import rfc3339
 from schemas.trips import Person
 
 PAGE_BYTES_MAX = 768 * 1024
-"""Of messages in one answer: below the server's default `max_payload` of 1 MiB. A page
+"""Of a list in one answer: below the server's default `max_payload` of 1 MiB. A page
 of 100 messages of 4,000 ASCII characters has 420 KB; one of emoji comes shorter."""
 BACKLOG_BYTES_MAX = 256 * 1024
 """The same for a leader, who hands on no more (dispatcher/limits.py) and gets it in a

@@ -26,6 +26,8 @@ class Result(Struct, frozen=True, omit_defaults=True):
     status: int | None = None
     retry_after_s: int | None = None
     """Of `rate_limited`: when to ask again."""
+    more: bool = False
+    """Whether `data` is a list that goes on: it was cut by bytes."""
 
 
 # ---- accounts ----------------------------------------------------------------
@@ -157,7 +159,8 @@ PAGE_DEFAULT = 50
 
 
 class ListTrips(Struct):
-    """`history.trips` → list[Trip], newest first; operators see all.
+    """`history.trips` → list[Trip], newest first; operators see all. Fewer than `limit`
+    where they are very long, none only where there are no more.
     An unknown `before` is `invalid_data`.
     """
 
@@ -190,14 +193,19 @@ class FindTrip(Struct):
     seq: int
 
 
-class ListTripEvents(Struct):
-    """`history.trip_events` → list[AuditRow], oldest first; refused as `GetTripRow`."""
+class ListTripEvents(Struct, omit_defaults=True):
+    """`history.trip_events` → list[AuditRow], oldest first; refused as `GetTripRow`.
+    With `more`, the next page is what comes after the last row of this one.
+    """
 
     user: str
     role: Role
     trip: str
     region: str | None = None
     """As in `ListTrips`."""
+    after_version: int = 0
+    after_seq: int = 0
+    """Both: of the row after which to begin."""
 
 
 class AuditRow(Struct):

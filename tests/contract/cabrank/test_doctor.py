@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from cabrank import ports
 from dispatcher.ledger import open_ledger
@@ -213,3 +214,15 @@ def test_ulimit_is_looked_at(tmp_path: Path, system: dict[str, str]) -> None:
         check=False,
     )
     assert "warn  files       1024 open files allowed" in done.stdout
+
+
+def test_a_database_without_an_index_is_warned_of(
+    tmp_path: Path, system: dict[str, str]
+) -> None:
+    engine = database.plain_engine(system["CABRANK_DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX ix_trip_events_by"))
+    engine.dispose()
+    _, found = doctor(tmp_path, **system)
+    assert found["database"][0] == "warn"
+    assert "without ix_trip_events_by: run `cabrank migrate`" in found["database"][1]

@@ -1,5 +1,11 @@
-import pytest
+from typing import Any
 
+import httpx
+import pytest
+from msgspec import Raw
+
+from schemas.accounts import Result
+from schemas.codec import encode
 from schemas.refusals import Code
 from schemas.trips import Role, Status
 from tests.contract.http.conftest import (
@@ -109,6 +115,34 @@ async def test_a_trip_is_asked_for_as_the_bearer(
     assert (response.status_code, response.json()) == (200, {"some": "rows"})
     question = {"user": RIDER, "role": "driver", "trip": TRIP, "region": "main"}
     assert site.persistence.asked == [(subject, question)]
+
+
+async def test_a_long_audit_is_one_array_of_all_its_pages(site: Site) -> None:
+    rows = [{"seq": 10 * n, "version": n} for n in range(1, 8)]
+    pages = {(0, 0): rows[:3], (3, 30): rows[3:6], (6, 60): rows[6:]}
+
+    def answer(question: Any) -> Result:
+        after = question.get("after_version", 0), question.get("after_seq", 0)
+        page = pages[after]
+        return Result(data=Raw(encode(page)), more=page != rows[6:])
+
+    site.persistence.answers["history.trip_events"] = answer
+    path = f"/api/trips/{TRIP}/events"
+    response = await site.client.get(path, headers=site.rider)
+    assert (response.status_code, response.json()) == (200, rows)
+    assert response.headers["content-type"] == "application/json"
+    assert len(site.persistence.asked) == 3
+
+
+async def test_a_long_audit_that_breaks_off_does_not_look_whole(site: Site) -> None:
+    def answer(question: Any) -> Result:
+        if question.get("after_seq"):
+            return refusal(Code.UNAVAILABLE, "try again")
+        return Result(data=Raw(b'[{"seq":1,"version":1}]'), more=True)
+
+    site.persistence.answers["history.trip_events"] = answer
+    with pytest.raises(httpx.RemoteProtocolError):
+        await site.client.get(f"/api/trips/{TRIP}/events", headers=site.rider)
 
 
 @pytest.mark.parametrize(("path", "subject"), ONE)

@@ -6,7 +6,7 @@ import pytest
 from nats.js.api import AckPolicy
 
 from persistence import history as histories
-from persistence.projection import read_record
+from persistence.projection import AnyRow, read_record
 from runtime.bus import Bus
 from schemas import codec, streams
 from schemas.accounts import (
@@ -18,20 +18,20 @@ from schemas.accounts import (
 )
 from schemas.events import seq_of
 from schemas.refusals import Code
-from schemas.trips import Role, Status, Trip
+from schemas.trips import Person, Role, Status, Trip
 from tests.contract.persistence.conftest import Working
 from tests.contract.persistence.past import Past
-from tests.support.records import T0_MS, Ledger, event, record, trip
+from tests.support.records import MOVES, T0_MS, Ledger, event, record, trip
 
 
 class Trips(Past):
     def happened(self, *trips: Trip) -> None:
+        rows: list[AnyRow] = []
         for at in trips:
             self.n += 1
-            rows, _ = read_record(
-                "LEDGER_main", self.n, record(self.n, event(at, at.version - 1))
-            )
-            self.store.write(rows, [], T0_MS)
+            made = event(at, min(at.version, len(MOVES)) - 1)
+            rows += read_record("LEDGER_main", self.n, record(self.n, made))[0]
+        self.store.write(rows, [], T0_MS)
 
     async def page(self, user: str, role: Role, **options: Any) -> list[str]:
         """The ids of a page's trips."""
@@ -163,6 +163,79 @@ async def test_what_the_ledger_holds_when_asked_is_in_the_answer(
     await past.ask("trip", GetTripRow("o", Role.OPERATOR, one.id))
     async with working(database_url):
         assert (await asked).refused is None
+
+
+async def test_a_thousand_reads_at_once_ask_the_ledger_a_few_times(
+    past: Trips, bus: Bus, ledger: Ledger
+) -> None:
+    """No writer is there: all wait as long as one does, and none is `overloaded`."""
+    name = ledger.stream.name
+    await ledger.js.add_consumer(
+        name, durable_name=streams.WRITER_DURABLE, ack_policy=AckPolicy.EXPLICIT
+    )
+    past.happened(trip(1))
+    await ledger.append(event(trip(2)))
+    asked: list[bytes] = []
+    for subject in (f"STREAM.INFO.{name}", f"CONSUMER.INFO.{name}.*"):
+        bus.subscribe_raw(f"$JS.API.{subject}", lambda *one: asked.append(one[0]))
+    question = GetTripRow("r1", Role.RIDER, trip(1).id, "main")
+    reads = [past.ask("trip", question) for _ in range(1000)]
+    assert [one.refused for one in await asyncio.gather(*reads)] == [None] * 1000
+    assert 0 < len(asked) < 200  # a read asked 14 times
+
+
+# ---- what is very long comes in pieces ------------------------------------------
+
+LONGEST = {
+    "pick_up_address": "\u0001" * 255,
+    "drop_off_address": "\U0001f600" * 255,
+    "rider": Person("r1", "rider1", "\u0001" * 150, "\U0001f600" * 150),
+    "driver": Person("d1", "driver1", "\u0001" * 150, "\U0001f600" * 150),
+}
+
+
+async def test_a_page_of_the_longest_trips_is_shorter_and_the_list_whole(
+    past: Trips,
+) -> None:
+    past.happened(*[trip(number, 1, **LONGEST) for number in range(400)])
+    for user, role in (("o", Role.OPERATOR), ("r1", Role.RIDER), ("d1", Role.DRIVER)):
+        seen: list[str] = []
+        before = None
+        while page := await past.page(user, role, limit=100, before=before):
+            seen += page
+            before = page[-1]
+        assert seen == ids(*reversed(range(400)))
+
+
+@pytest.mark.parametrize("long", [{}, LONGEST], ids=["many", "long"])
+async def test_an_audit_comes_whole_however_long(
+    past: Trips, long: dict[str, Any]
+) -> None:
+    count = 600
+    past.happened(*[trip(1, 1, version=n + 1, **long) for n in range(count)])
+    question = ListTripEvents("r1", Role.RIDER, trip(1).id)
+    seen: list[AuditRow] = []
+    while True:
+        result = await past.ask("trip_events", question)
+        assert result.data is not None, result.refused
+        page = codec.decode(result.data, list[AuditRow])
+        seen += page
+        if not result.more:
+            break
+        assert page
+        question.after_version = page[-1].version
+        question.after_seq = page[-1].seq
+    assert [row.version for row in seen] == list(range(1, count + 1))
+
+
+async def test_an_audit_that_fits_comes_at_once(past: Trips) -> None:
+    past.happened(*[trip(1, move) for move in range(4)])
+    question = ListTripEvents("r1", Role.RIDER, trip(1).id)
+    result = await past.ask("trip_events", question)
+    assert not result.more
+    question.after_version, question.after_seq = 4, seq_of(4, 0)
+    rest = await past.ask("trip_events", question)
+    assert (bytes(rest.data or b""), rest.more) == (b"[]", False)
 
 
 # ---- find: for the leader, who has forgotten ---------------------------------

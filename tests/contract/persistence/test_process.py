@@ -8,15 +8,21 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from persistence import keys
 from persistence.models import TripEventRow, TripRow
+from runtime.bus import Bus
+from schemas import codec, subjects
+from schemas.accounts import GetTripRow, LogIn, Result
+from schemas.refusals import Code
+from schemas.trips import Role
 from tests.contract.persistence.conftest import Counting
 from tests.contract.persistence.test_writer import append_trips, settled
 from tests.support.nats import NatsServer, free_port
 from tests.support.records import Ledger
-from tests.support.waiting import until_true
+from tests.support.waiting import until, until_true
 
 CODE = """
 import sys
@@ -135,3 +141,27 @@ async def test_who_waits_for_the_database_and_nats_is_alive_but_not_ready(
     start(url, ops_port=port, nats_url=f"nats://127.0.0.1:{free_port()}")
     await until_true(lambda: answers(port, "/healthz", 200), "a sign of life", 30)
     assert await answers(port, "/readyz", 503)
+
+
+async def test_a_log_in_never_waits_behind_who_reads_the_past(
+    postgres_url: str, nats_server: NatsServer, bus: Bus, start: Start
+) -> None:
+    """Here reads wait for a table, and hold all the connections that they may have."""
+    port = free_port()
+    start(postgres_url, ops_port=port)
+    await until_true(lambda: answers(port, "/readyz", 200), "readiness", 30)
+    answered: list[bytes] = []
+    bus.subscribe_raw("read.*", lambda *message: answered.append(bytes(message[2])))
+    async with await psycopg.AsyncConnection.connect(postgres_url) as other:
+        await other.execute("LOCK TABLE trips IN ACCESS EXCLUSIVE MODE")
+        question = codec.encode(GetTripRow("r1", Role.RIDER, "trip"))
+        for number in range(64):
+            bus.send(subjects.history("trip"), question, f"read.{number}")
+        await bus.flush()
+        log_in = codec.encode(LogIn("nobody", "wrong password", "192.0.2.1"))
+        answer = await bus.request(subjects.accounts("log_in"), log_in, 30)
+        result = codec.decode(answer.data, Result)
+        assert result.refused is not None
+        assert result.refused.code is Code.BAD_CREDENTIALS
+        assert answered == []
+    await until(lambda: len(answered) == 64, "the reads' answers", 30)
