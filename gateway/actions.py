@@ -24,6 +24,12 @@ class Shut(Struct, frozen=True):
     code: Close
 
 
+class Hold(Struct, frozen=True):
+    """Read nothing more until then (monotonic seconds)."""
+
+    until_s: float
+
+
 class Submit(Struct, frozen=True):
     """A command for the leader; its answer goes to `ref`."""
 
@@ -61,4 +67,4 @@ class Renewed(Struct, frozen=True):
     """The token was replaced; the expiry moved."""
 
 
-Action = Send | Shut | Submit | Visit | Locate | AskLogIn | Identified | Renewed
+Action = Send | Shut | Hold | Submit | Visit | Locate | AskLogIn | Identified | Renewed

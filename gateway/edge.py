@@ -19,12 +19,14 @@ from gateway.gaps import Clock, Own
 from gateway.http.asker import Asker
 from gateway.hub import Hub, command_ids
 from gateway.identity import Identity
+from gateway.intake import READ_BYTES_MAX
 from gateway.issuer import Issuer
 from gateway.limits import Limits
 from gateway.outbox import Outbox
 from gateway.positions import Positions
 from gateway.session import Now, Shared
 from gateway.socket import Connection
+from gateway.turns import Turns
 from gateway.wheel import Wheel
 from runtime import tracing
 from runtime.bus import Bus
@@ -98,6 +100,9 @@ class Edge:
         self._service = service
         self._lookups = asyncio.Semaphore(LOOKUPS_MAX)
         self._loop = asyncio.get_running_loop()
+        self.turns = Turns(self._loop.call_soon)
+        self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
+        """All sockets': what it holds is copied before another is read."""
         self._woken = False
         self._reply: dict[str, str] = {}
 

@@ -27,6 +27,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Persistence lags by moments: so long until history is asked again."""
     frames_per_s: float = 1000
     frames_burst: float = 2000
+    frames_again: float = 100
+    """Who sent too many isn't read until so many are allowed again."""
+    stranger_frames_max: int = 100
+    """Messages and control frames before the log-in."""
+    stranger_bytes_max: int = 256 * 1024
     bad_frames_max: int = 100
     bad_frames_s: float = 10
     output_bytes_max: int = 1024 * 1024

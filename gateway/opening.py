@@ -4,17 +4,17 @@ A trip's room on the path is entered by its participants only, which the region'
 knows; the answer to the upgrade waits for it. Must not know what a session does.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from websockets.http11 import Request, Response
-from websockets.protocol import CONNECTING, OPEN
+from websockets.protocol import CONNECTING
 
 from gateway import crowd, handshake, metrics, peer, refusing, rfc6455
 from gateway.errors import UnknownKey
+from gateway.intake import Intake
 from gateway.outbox import Outbox
 from schemas import rooms
 from schemas.claims import Claims
-from schemas.frames import FRAME_BYTES_MAX
 from schemas.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -24,15 +24,13 @@ _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
 class Opening(Outbox):
-    """`_early`: what comes while a leader or an issuer is asked; None: nobody is.
-    `_place`: what its address counts as; None: it is not counted.
-    """
+    """`_place`: what its address counts as; None: it is not counted."""
 
-    __slots__ = ("_early", "_place")
+    __slots__ = ("_intake", "_place")
 
     def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
         super().__init__(edge, ws)
-        self._early: list[bytes] | None = None
+        self._intake: Intake = cast("Intake", None)
         self._place: str | None = None
 
     def _begin(self, verdict: handshake.Accepted) -> None:
@@ -43,8 +41,15 @@ class Opening(Outbox):
         """Write what websockets wants sent."""
         raise NotImplementedError
 
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
+        return self._edge.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._intake.read(bytes(self._edge.read_buffer[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
-        raise NotImplementedError
+        """How uvicorn hands the request's head over."""
+        self._intake.read(data)
 
     @property
     def place(self) -> str:
@@ -63,15 +68,6 @@ class Opening(Outbox):
         if place is not None:
             self._edge.crowd.leave(place)
 
-    def _is_undecided(self, data: bytes) -> bool:
-        """Whether `data` came too early, and is kept."""
-        if self._early is None:
-            return False
-        self._early.append(data)
-        if sum(map(len, self._early)) > FRAME_BYTES_MAX:
-            self._transport.abort()
-        return True
-
     def _handshake(self, request: Request, *, is_first: bool = True) -> None:
         edge = self._edge
         now_s = edge.now().wall_ms / 1000
@@ -85,7 +81,7 @@ class Opening(Outbox):
             )
         except UnknownKey as error:
             if is_first and edge.renew_keys(lambda: self._again(request)):
-                self._early = []
+                self._intake.hold()
                 return
             verdict = handshake.Rejected(401, Code.NOT_AUTHENTICATED, str(error))
         if isinstance(verdict, handshake.Rejected):
@@ -99,7 +95,7 @@ class Opening(Outbox):
         if claims is None or room is None or rooms.trip_of(room) is None:
             self._accept(request, verdict)
             return
-        self._early = []
+        self._intake.hold()
         edge.may_enter(
             claims,
             room,
@@ -108,14 +104,8 @@ class Opening(Outbox):
 
     def _again(self, request: Request) -> None:
         """The issuer's keys were fetched, as far as they could be."""
-        early, self._early = self._early or [], None
-        if self._ws.state is not CONNECTING or self._transport.is_closing():
-            return
-        self._handshake(request, is_first=False)
-        if self._early is not None:  # now a leader is asked
-            self._early = early
-        elif early and self._ws.state is OPEN:
-            self.data_received(b"".join(early))
+        if self._ws.state is CONNECTING and not self._transport.is_closing():
+            self._handshake(request, is_first=False)
 
     def _judged(
         self,
@@ -125,7 +115,6 @@ class Opening(Outbox):
         refusal: Refusal | None,
     ) -> None:
         """What the leader said about the room of this path."""
-        early, self._early = self._early or [], None
         if self._ws.state is not CONNECTING or self._transport.is_closing():
             return
         if self._edge.identity.is_revoked(claims):  # meanwhile; no session heard of it
@@ -134,8 +123,6 @@ class Opening(Outbox):
             self._reject(refusing.of_refusal(refusal))
             return
         self._accept(request, verdict)
-        if early and self._ws.state is OPEN:
-            self.data_received(b"".join(early))
 
     def _accept(self, request: Request, verdict: handshake.Accepted) -> None:
         response = self._ws.accept(request)
@@ -152,7 +139,9 @@ class Opening(Outbox):
         request.headers.clear()
         request.path = ""
         self._write_control()
+        self._intake.opened()
         self._begin(verdict)
+        self._intake.release()
 
     def _reject(self, response: Response) -> None:
         metrics.HANDSHAKES.labels(str(response.status_code)).inc()

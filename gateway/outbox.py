@@ -21,12 +21,17 @@ class Steady(Protocol):
         """A socket can no longer be written to without a look."""
 
 
-class Outbox(asyncio.Protocol):
+BURST_BYTES = 256 * 1024
+"""So much waits at most for the end of the tick; then the kernel is asked."""
+
+
+class Outbox(asyncio.BufferedProtocol):
     """`steady`: who writes to the transport itself as long as nothing waits here."""
 
     __slots__ = (
         "_edge",
         "_is_dirty",
+        "_is_spent",
         "_latest",
         "_out",
         "_out_bytes",
@@ -45,6 +50,8 @@ class Outbox(asyncio.Protocol):
         self._latest: dict[str, bytes] | None = None
         self._paused = False
         self._is_dirty = False
+        self._is_spent = False
+        """Over the budget: what else is written is dropped, and the tick ends it."""
         self.steady: Steady | None = None
 
     def _close_slow(self, waiting: int) -> None:
@@ -62,13 +69,36 @@ class Outbox(asyncio.Protocol):
             self._mark()
 
     def write(self, data: bytes) -> None:
-        """Queue whole frames; written when the tick ends."""
-        if self._ws.state is not OPEN:
+        """Queue whole frames; written when the tick ends, or once they are many."""
+        if self._ws.state is not OPEN or self._is_spent:
             return
         self._out.append(data)
         self._out_bytes += len(data)
-        # A slow client's frames wait, and no end of a tick changes that.
-        if not self._is_dirty and (not self._paused or self._is_over):
+        if self._paused:
+            # A slow client's frames wait, and no end of a tick changes that.
+            if self._is_over:
+                self._spend()
+        elif self._out_bytes > BURST_BYTES:
+            self._hand_over()
+            if self._is_over:
+                self._spend()
+        elif not self._is_dirty:
+            self._mark()
+
+    def _hand_over(self) -> None:
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        self._out = []
+        self._out_bytes = 0
+        self._edge.writes += 1
+        self._edge.bytes_out += len(data)
+        self._transport.write(data)
+
+    def _spend(self) -> None:
+        """Not closed here: who writes may be going through all who are to hear."""
+        self._is_spent = True
+        self._out.clear()
+        if not self._is_dirty:
             self._mark()
 
     @property
@@ -120,19 +150,13 @@ class Outbox(asyncio.Protocol):
         if self._ws.state is not OPEN:
             self._out.clear()
             return
+        if self._is_spent or (self._paused and self._is_over):
+            self._close_slow(self._waiting_bytes)
+            return
         if self._paused:
-            if self._is_over:
-                self._close_slow(self._waiting_bytes)
             return
-        out = self._out
         if self._latest:
-            out.extend(self._latest.values())
+            self._out.extend(self._latest.values())
             self._latest = None
-        if not out:
-            return
-        data = out[0] if len(out) == 1 else b"".join(out)
-        self._out = []
-        self._out_bytes = 0
-        self._edge.writes += 1
-        self._edge.bytes_out += len(data)
-        self._transport.write(data)
+        if self._out:
+            self._hand_over()

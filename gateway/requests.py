@@ -18,8 +18,8 @@ LOGIN = "session.login"
 REFRESH = "session.refresh"
 SEND = "chat.send"
 
-_NUL = "\x00"
-_NUL_ESCAPED = b"\\u0000"
+_NUL_SPELT = b"\\u0000"
+_NUL_ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 SINCE_MAX = 2**63 - 1
 """A greater `since` is no sequence of ours; the leader need not see it."""
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -139,7 +139,11 @@ def _locate(data: frames.LocationData, ask: Asking) -> Request:
 
 
 def parse_since(value: object) -> int | None:
-    """`since` as a client gave it; None where it is no sequence number."""
+    """`since` as a client gave it, in a frame as its JSON; None where it is no sequence
+    number.
+    """
+    if isinstance(value, Raw):
+        value = codec.lenient(value)
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -233,24 +237,8 @@ def shape(data: Raw, struct: Any) -> Any:
 def has_nul(payload: bytes) -> bool:
     r"""Whether any string of this JSON text holds U+0000.
 
-    `payload` must be one that has been read as a frame. A raw NUL is no JSON; what is
-    left is `\u0000`, unless its backslash is one.
+    `payload` must be JSON as far as its strings go. A raw NUL is none; what is left is
+    `\u0000`, unless its backslash is one. Reads bytes, not values: what a value is may
+    be too deep or too large to be read (issue 12).
     """
-    if _NUL_ESCAPED not in payload:
-        return False
-    return _holds_nul(codec.decode(payload, object))
-
-
-def _holds_nul(value: object) -> bool:
-    left = [value]
-    while left:
-        value = left.pop()
-        if isinstance(value, str):
-            if _NUL in value:
-                return True
-        elif isinstance(value, dict):
-            left.extend(value.keys())
-            left.extend(value.values())
-        elif isinstance(value, list):
-            left.extend(value)
-    return False
+    return _NUL_SPELT in payload and _NUL_ESCAPED.search(payload) is not None

@@ -21,8 +21,59 @@ _MASKED = 0x80
 _SHORT = 126
 _LONG = 127
 _HEAD_BYTES_MIN = 6
+_LENGTH_BYTES_MAX = 10
 """RFC 6455 section 5.2: the first two bytes, the lengths that say where the length is,
-and a head with its mask."""
+a head with its mask, and a head up to its mask."""
+
+
+class Cutter:
+    """Where frames end in a stream of bytes, however it is cut."""
+
+    __slots__ = ("_head", "_left", "is_whole")
+
+    def __init__(self) -> None:
+        self._head = b""
+        """Of a frame whose head is not yet whole."""
+        self._left = 0
+        """Bytes to come of a frame whose head is."""
+        self.is_whole = False
+        """Whether `end` last found one frame from its first byte to its last."""
+
+    def end(self, data: bytes, at: int) -> int:
+        """The bytes of `data` from `at` on that belong to one frame end there."""
+        have = len(data)
+        if self._left:
+            self.is_whole = False
+            left = self._left
+        else:
+            before = len(self._head)
+            head = data[at : at + _LENGTH_BYTES_MAX]
+            size = frame_bytes(self._head + head if before else head)
+            if size is None:
+                self._head += head
+                self.is_whole = False
+                return have
+            self._head = b""
+            left = size - before
+            self.is_whole = not before and left <= have - at
+        end = min(at + left, have)
+        self._left = at + left - end
+        return end
+
+
+def frame_bytes(head: bytes) -> int | None:
+    """How long the frame is that begins with `head`; None: that doesn't say yet."""
+    have = len(head)
+    if have < 2:  # noqa: PLR2004
+        return None
+    length = head[1] & _LONG
+    size = 2 if head[1] < _MASKED else _HEAD_BYTES_MIN
+    if length < _SHORT:
+        return size + length
+    extra = 2 if length == _SHORT else 8
+    if have < 2 + extra:
+        return None
+    return size + extra + int.from_bytes(head[2 : 2 + extra], "big")
 
 
 class Reader(StreamReader):

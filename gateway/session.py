@@ -21,6 +21,7 @@ from gateway import requests, wire
 from gateway.actions import (
     Action,
     AskLogIn,
+    Hold,
     Identified,
     Locate,
     Renewed,
@@ -72,9 +73,11 @@ class _Lenient(Struct):
 
 
 class _Bare(Struct):
-    """What clients of the Channels tutorial send to their room: `{"message": "…"}`."""
+    """What clients of the Channels tutorial send to their room: `{"message": "…"}`;
+    the text is passed on as its JSON, whatever it is.
+    """
 
-    message: Any
+    message: Raw
     ref: frames.Ref | None = None
 
 
@@ -90,6 +93,8 @@ class Session:
         "_early_bytes",
         "_login",
         "_shared",
+        "_strange_bytes",
+        "_strange_frames",
         "claims",
         "required",
         "room",
@@ -114,6 +119,7 @@ class Session:
         self._early: list[frames.ClientFrame] = []
         self._early_bytes = 0
         self._login: tuple[str | None, Any] | None = None
+        self._strange_bytes = self._strange_frames = 0
         self.required = required
         self.room = room
         self.since = since
@@ -128,12 +134,15 @@ class Session:
         """One text message, at most 64 KiB, whatever bytes it holds."""
         if self.state is State.OVER:
             return []
+        if self.state is State.ANONYMOUS and self._is_too_strange():
+            return [self._over(Close.NOT_AUTHENTICATED)]
+        if not self._bucket.take(now.mono_s):
+            return self._too_fast(payload, now)
         if not payload.isascii():
             try:
                 payload.decode()
             except UnicodeDecodeError:
                 return [self._over(Close.INVALID_TEXT)]
-        allowed = self._bucket.take(now.mono_s)
         try:
             frame = codec.decode(payload, frames.ClientFrame)
         except codec.CodecError as error:
@@ -147,18 +156,40 @@ class Session:
         if self.state is State.ANONYMOUS and kind != requests.LOGIN:
             text = "the first frame must be session.login"
             return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
-        if not allowed:
-            return [self._rate_limited(frame.ref)]
         if requests.has_nul(payload):
             return [_refuse(frame.ref, Code.INVALID_DATA, "U+0000 is not taken")]
         if self.state is State.CHECKING:
             return self._keep(frame, len(payload))
         return self._take(frame, now)
 
-    def stir(self, now: Now) -> list[Action]:
+    def weigh(self, size: int) -> list[Action]:
+        """So many bytes came: before the log-in, they are counted."""
+        if self.claims is not None or self.state is State.OVER:
+            return []
+        self._strange_bytes += size
+        if self._strange_bytes <= self._shared.limits.stranger_bytes_max:
+            return []
+        return [self._over(Close.NOT_AUTHENTICATED)]
+
+    def stir(self, now: Now, *, is_control: bool) -> list[Action]:
         """A control frame, or a part of a message: too many can't be refused."""
-        is_fine = self.state is State.OVER or self._bucket.take(now.mono_s)
-        return [] if is_fine else [self._over(Close.PROTOCOL_ABUSE)]
+        if self.state is State.OVER:
+            return []
+        if is_control and self.state is State.ANONYMOUS and self._is_too_strange():
+            return [self._over(Close.NOT_AUTHENTICATED)]
+        if self._bucket.take(now.mono_s):
+            return []
+        return [self._over(Close.PROTOCOL_ABUSE)]
+
+    def _is_too_strange(self) -> bool:
+        """Count one more from who hasn't logged in; whether that is too many."""
+        self._strange_frames += 1
+        return self._strange_frames > self._shared.limits.stranger_frames_max
+
+    def _too_fast(self, payload: bytes, now: Now) -> list[Action]:
+        limits = self._shared.limits
+        wait_s = self._bucket.wait_s(limits.frames_again, now.mono_s)
+        return [self._rate_limited(_ref_of(payload)), Hold(now.mono_s + wait_s)]
 
     def _bare(self, payload: bytes) -> frames.ClientFrame | None:
         """The older shape of `chat.send`, where `payload` is one."""
@@ -182,7 +213,9 @@ class Session:
             return [Send(wire.refused(frame.ref, request), request.code)]
         if type(request) is requests.Location:
             return [Locate(request.fix)]
-        trace = "" if frame.traceparent is None else traceparent.read(frame.traceparent)
+        trace = ""
+        if frame.traceparent is not None:
+            trace = traceparent.read(codec.lenient(frame.traceparent))
         if type(request) in _VISITS:
             return [Visit(frame.ref, request, trace)]  # type: ignore[arg-type]
         return [Submit(frame.ref, request, trace)]  # type: ignore[arg-type]

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from websockets.frames import Frame, Opcode
+from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import CLOSED, CONNECTING, OPEN
 
 from gateway import actions, handshake, metrics, wire
+from gateway.intake import Intake
 from gateway.opening import Opening
 from gateway.rfc6455 import Protocol
 from gateway.session import Now, Session
@@ -37,17 +38,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _NEVER = float("inf")
-READ_BYTES_MAX = 16 * 1024
-"""So much is parsed before limits are looked at again; uvloop reads 256 KiB at once,
-which could hold 40,000 pings."""
+_OPCODE = 0x0F
 
 
 class Connection(Opening):
     __slots__ = (
         "_close_s",
         "_fragments",
+        "_held_s",
         "_ping_s",
         "_pong_s",
+        "_resume_s",
         "_seat",
         "_server_state",
         "_session",
@@ -71,7 +72,7 @@ class Connection(Opening):
         self._fragments: bytearray | None = None
         """Of an unfinished message; one buffer, for fragments may be empty and many."""
         self._welcome_s = self._pong_s = self._close_s = _NEVER
-        self._ping_s = _NEVER
+        self._ping_s = self._held_s = self._resume_s = _NEVER
         self.pending = 0
         self.due_slot = 0
         self.bare = False
@@ -80,12 +81,14 @@ class Connection(Opening):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._intake = Intake(self._transport, self._edge.turns, self._take)
         self._edge.connections.add(self)
         if self._server_state is not None:
             self._server_state.connections.add(cast("Any", self))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._ws.state = CLOSED  # nothing is written any more
+        self._intake.end()
         self._end_session()
         self._edge.wheel.cancel(self)
         self._edge.connections.discard(self)
@@ -93,24 +96,26 @@ class Connection(Opening):
         if self._server_state is not None:
             self._server_state.connections.discard(cast("Any", self))
 
-    def data_received(self, data: bytes) -> None:
-        if self._is_undecided(data):
-            return
-        if len(data) <= READ_BYTES_MAX:
-            self._received(data)
-            return
-        for start in range(0, len(data), READ_BYTES_MAX):
-            if not self._transport.is_reading():
-                return
-            self._received(data[start : start + READ_BYTES_MAX])
-
-    def _received(self, data: bytes) -> None:
+    def _take(self, piece: bytes, is_whole: bool) -> None:
+        """One frame, or a part of one (gateway/intake.py)."""
         ws = self._ws
-        text = ws.whole_text(data)
-        if text is not None:
-            self._text(text)
-            return
-        ws.receive_data(data)
+        if ws.state is OPEN:
+            session = self._session
+            if session is not None and session.claims is None:
+                for action in session.weigh(len(piece)):
+                    self._act(action, self._edge.now())
+            text = ws.whole_text(piece) if is_whole else None
+            if text is not None:
+                self._text(text)
+                return
+        if ws.state is OPEN or ws.state is CONNECTING:
+            self._parse(piece)
+        elif is_whole and piece[0] & _OPCODE == Opcode.CLOSE:
+            self._transport.close()  # the answer to our own
+
+    def _parse(self, piece: bytes) -> None:
+        ws = self._ws
+        ws.receive_data(piece)
         for event in ws.events_received():
             if type(event) is Frame:
                 self._frame(event)
@@ -133,7 +138,7 @@ class Connection(Opening):
     def _frame(self, frame: Frame) -> None:
         opcode = frame.opcode
         if opcode is not Opcode.TEXT or not frame.fin:
-            self._stirred()
+            self._stirred(is_control=opcode in CTRL_OPCODES)
         if opcode is Opcode.TEXT:
             if frame.fin:
                 self._text(bytes(frame.data))
@@ -147,22 +152,16 @@ class Connection(Opening):
                     self._text(whole)
         elif opcode is Opcode.PONG:
             self._pong_s = _NEVER
-        elif opcode is Opcode.PING:
-            if self._ws.writes and self._ws.state is OPEN:
-                self._write_control()  # before what follows it is answered
         elif opcode is Opcode.BINARY:
             self.close(Close.UNSUPPORTED_DATA)
         elif opcode is Opcode.CLOSE:
             self._end_session()
 
-    def _stirred(self) -> None:
-        if self._session is None:
-            return
-        now = self._edge.now()
-        for action in self._session.stir(now):
-            self._act(action, now)
-            # What else comes isn't even read; the close frame gets its time to arrive.
-            self._transport.pause_reading()
+    def _stirred(self, *, is_control: bool) -> None:
+        if self._session is not None:
+            now = self._edge.now()
+            for action in self._session.stir(now, is_control=is_control):
+                self._act(action, now)
 
     def _text(self, payload: bytes) -> None:
         session = self._session
@@ -196,6 +195,10 @@ class Connection(Opening):
             edge.log_in(self, action.request)
         elif type(action) is actions.Shut:
             self.close(action.code)
+        elif type(action) is actions.Hold:
+            self._held_s, self._resume_s = now.mono_s, action.until_s
+            self._intake.hold()
+            self._schedule(now)
         else:
             self._schedule(now)
 
@@ -295,10 +298,7 @@ class Connection(Opening):
         data = b"".join(pending)
         if self._ws.state is OPEN and not ends:
             if data:  # a pong, or the handshake's answer: within the budget
-                self._out.append(data)
-                self._out_bytes += len(data)
-                if not self._is_dirty:
-                    self._mark()
+                self.write(data)
             return
         self._transport.write(b"".join((*self._out, data)))
         self._out = []
@@ -341,6 +341,7 @@ class Connection(Opening):
         at_s = time.monotonic() + self._edge.limits.close_s
         self._close_s = min(self._close_s, at_s)
         self._edge.wheel.schedule(self, self._close_s)
+        self._intake.closing()
 
     def _end_session(self) -> None:
         if self._session is not None:
@@ -366,19 +367,33 @@ class Connection(Opening):
         now = self._edge.now()
         for action in session.check(now):
             self._act(action, now)
+        if now_s >= self._resume_s:
+            self._resume(now_s)
+        is_heard = self._resume_s == _NEVER
         if now_s >= self._welcome_s:
             self.close(Close.TRY_AGAIN_LATER)
-        elif now_s >= self._pong_s:
+        elif is_heard and now_s >= self._pong_s:
             self.close(Close.INTERNAL_ERROR)
-        elif now_s >= self._ping_s:
+        elif is_heard and now_s >= self._ping_s:
             self._ping_s = now_s + self._edge.limits.ping_s
             self._pong_s = now_s + self._edge.limits.pong_s
             self.write(wire.PING)
         if self._ws.state is OPEN:
             self._schedule(now)
 
+    def _resume(self, now_s: float) -> None:
+        """Read again; the heartbeat's clock stood still meanwhile."""
+        self._ping_s += now_s - self._held_s
+        self._pong_s += now_s - self._held_s
+        self._resume_s = _NEVER
+        self._intake.release()
+
     def _schedule(self, now: Now) -> None:
         session = self._session
         assert session is not None
-        at_s = min(self._welcome_s, self._pong_s, self._ping_s, session.due_s(now))
-        self._edge.wheel.schedule(self, at_s)
+        beat_s = min(self._pong_s, self._ping_s)
+        if self._resume_s != _NEVER:
+            beat_s = self._resume_s
+        self._edge.wheel.schedule(
+            self, min(self._welcome_s, beat_s, session.due_s(now))
+        )

@@ -25,3 +25,8 @@ class TokenBucket:
             return False
         self._tokens = tokens - 1
         return True
+
+    def wait_s(self, count: float, now_s: float) -> float:
+        """From `now_s` until so many (at most `burst`) are allowed at once."""
+        tokens = self._tokens + (now_s - self._at_s) * self.per_s
+        return max(0.0, (min(count, self.burst) - tokens) / self.per_s)

@@ -52,3 +52,13 @@ def decode(payload: bytes | Raw, shape: type[T]) -> T:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CodecError(wording.plain(str(error))) from error
     return result
+
+
+def lenient(payload: Raw) -> object:
+    """What `payload` says, in a field that is never refused; None where it can't be
+    read: a number out of range, or nested too deeply.
+    """
+    try:
+        return decode(payload, object)
+    except CodecError:
+        return None

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from schemas.codec import OptionalRaw
 from schemas.refusals import Code
 from schemas.trips import Address, Latitude, Longitude, Position, User
 
@@ -30,7 +31,7 @@ class ClientFrame(Struct):
     type: str
     ref: Ref | None = None
     data: Raw = Raw(b"{}")
-    traceparent: Any = None
+    traceparent: OptionalRaw = None
     """W3C Trace Context; what is malformed counts as none, and is never refused."""
 
 
@@ -42,7 +43,7 @@ class Login(Struct):
     token: str | None = None
     username: str | None = None
     password: str | None = None
-    since: Any = None
+    since: OptionalRaw = None
 
 
 class Refresh(Struct):

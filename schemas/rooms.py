@@ -4,11 +4,12 @@ A room's own `seq` (`n` inside, where `seq` is the event's) counts its messages 
 densely, and is given by the region's leader: all members see one order.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
 
 from schemas import subjects
+from schemas.codec import OptionalRaw
 from schemas.forms import NO_NUL, ROOM_NAME
 from schemas.frames import Key
 from schemas.trips import Person
@@ -60,7 +61,7 @@ class JoinRoomData(Struct):
     """`chat.join`. `since`: a message's `data.seq`, read leniently as `Login.since`."""
 
     room: RoomName
-    since: Any = None
+    since: OptionalRaw = None
 
 
 class LeaveRoomData(Struct):

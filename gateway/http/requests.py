@@ -27,6 +27,9 @@ BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 """What OpenAPI says of a route with `signed_in`."""
 DENIED_S = 1.0
 """Who is refused learns so whether it could be written down or not."""
+DEPTH_MAX = 128
+"""Of a body: what was read may have to be written again, where the stack is deeper
+(Python's limit is 1,000 frames, C's among them)."""
 _DENIED = subjects.accounts("denied")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _BEARER = re.compile(r"bearer +([^ ]+) *", re.ASCII | re.IGNORECASE)
@@ -70,26 +73,45 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         kind = type(data).__name__
         raise Refused(Code.INVALID_DATA, f"the body is a JSON {kind}, not an object")
-    # A raw U+0000 is no JSON; so most bodies are not searched.
-    if b"\\u0000" in body and (where := _nul(data, "")):
+    # Only then can it be deep, or hold U+0000; a raw one is no JSON.
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(data) > DEPTH_MAX:
+        text = f"the body is nested more than {DEPTH_MAX} deep"
+        raise Refused(Code.BAD_FRAME, text)
+    if b"\\u0000" in body and (where := _nul(data)):
         raise Refused(Code.INVALID_DATA, f"{where}: U+0000 is not allowed")
     return data
 
 
-def _nul(data: Any, path: str) -> str | None:
-    """The path of the first string that has a U+0000."""
-    if isinstance(data, str):
-        return (path or "a name") if "\0" in data else None
-    if isinstance(data, dict):
-        for key, value in data.items():
-            if "\0" in key:
+def _depth(data: Any) -> int:
+    """Of lists and objects within each other; none: 0."""
+    depth = 0
+    level = [data]
+    while level:
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner.extend(each.values())
+            elif isinstance(each, list):
+                inner.extend(each)
+        depth, level = depth + 1, inner
+    return depth - 1
+
+
+def _nul(data: Any) -> str | None:
+    """The path of the first string that has a U+0000, in the body's order."""
+    left: list[tuple[Any, str]] = [(data, "")]
+    while left:
+        value, path = left.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                return path or "a name"
+        elif isinstance(value, dict):
+            if any("\0" in key for key in value):
                 return path or "a field's name"
-            if where := _nul(value, f"{path}.{key}" if path else key):
-                return where
-    elif isinstance(data, list):
-        for number, value in enumerate(data):
-            if where := _nul(value, f"{path}[{number}]"):
-                return where
+            parts = [(value[key], f"{path}.{key}" if path else key) for key in value]
+            left.extend(reversed(parts))
+        elif isinstance(value, list):
+            left.extend((value[n], f"{path}[{n}]") for n in reversed(range(len(value))))
     return None
 
 

@@ -17,10 +17,12 @@ from websockets.frames import Frame, Opcode
 
 from gateway import handshake
 from gateway.crowd import Crowd
+from gateway.intake import READ_BYTES_MAX
 from gateway.limits import Limits
 from gateway.outbox import Outbox
 from gateway.session import Now
 from gateway.socket import Connection
+from gateway.turns import Turns
 from gateway.wheel import Wheel
 from schemas.closes import Close
 
@@ -36,6 +38,8 @@ class EchoEdge:
         self.proxies = ()
         self.connections: set[Connection] = set()
         self.wheel = Wheel(time.monotonic())
+        self.turns = Turns(asyncio.get_running_loop().call_soon)
+        self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
         self.crowd = Crowd(limits, lambda _: 0)
         self.writes = self.bytes_out = self.frames_in = 0
         self._dirty: list[Outbox] = []

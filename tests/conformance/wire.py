@@ -24,6 +24,9 @@ class Line:
     def pause_reading(self) -> None:
         self._paused = True
 
+    def resume_reading(self) -> None:
+        self._paused = False
+
     def can_write_eof(self) -> bool:
         return True
 

@@ -2,6 +2,7 @@
 connection, come back. They tell the watch all they did and saw.
 """
 
+from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from schemas.claims import Claims
 from schemas.trips import Role, Status, Trip
 from tests.simulation.net import TICK_S
 from tests.simulation.talk import Talk
+from tests.support import rawsocket
 
 if TYPE_CHECKING:
     from tests.simulation.world import Machine, World
@@ -48,6 +50,8 @@ class Cable:
         self._rng = rng
         self._loop = machine.loop
         self._up_s = self._down_s = 0.0
+        self._unread: deque[bytes] = deque()
+        self._is_read = True
         self.is_cut = False
 
     def _after(self, before_s: float) -> float:
@@ -73,6 +77,16 @@ class Cable:
     def is_closing(self) -> bool:
         return self.is_cut
 
+    def pause_reading(self) -> None:
+        self._is_read = False
+
+    def resume_reading(self) -> None:
+        self._is_read = True
+        self._loop.call_soon(self._read, context=self.machine.context)
+
+    def is_reading(self) -> bool:
+        return self._is_read
+
     def get_write_buffer_size(self) -> int:
         return 0
 
@@ -89,17 +103,33 @@ class Cable:
                 return
             connection = self.connection = Connection(edge)
             connection.connection_made(self)  # type: ignore[arg-type]
-            connection._ws.state = OPEN
+            ws = connection._ws
+            ws.state = OPEN  # as after the handshake: frames are next
+            ws.parser = ws.parse()
+            next(ws.parser)
+            connection._intake.opened()
             connection._begin(Accepted(None, claims, since, None))
 
         self._up(begin)
 
     def send(self, payload: bytes) -> None:
+        """A text, masked with zeros."""
+        self.bring(rawsocket.frame(rawsocket.TEXT, payload, mask=bytes(4)))
+
+    def bring(self, data: bytes) -> None:
+        """Any bytes."""
+
         def arrive() -> None:
-            if not self.is_cut and self.connection is not None:
-                self.connection._text(payload)
+            self._unread.append(data)
+            self._read()
 
         self._up(arrive)
+
+    def _read(self) -> None:
+        while self._unread and self._is_read and not self.is_cut:
+            if self.connection is None:
+                return
+            self.connection.data_received(self._unread.popleft())
 
     def _up(self, work: Any) -> None:
         self._up_s = self._after(self._up_s)

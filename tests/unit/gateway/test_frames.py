@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import requests
-from gateway.actions import AskLogIn, Locate, Shut, Submit, Visit
+from gateway.actions import AskLogIn, Hold, Identified, Locate, Shut, Submit, Visit
 from gateway.requests import parse_since
 from gateway.session import Now
 from schemas import commands
@@ -78,15 +78,74 @@ def test_the_hundred_and_first_bad_frame_within_ten_seconds_ends_the_session() -
 
 
 def test_refusals_come_in_the_contract_s_order() -> None:
-    rider, nobody = session(frames_burst=0), session(None, frames_burst=0)
+    rider, nobody = session(), session(None)
     assert refused(rider, b"{")[0] == "bad_frame"
     assert refused(rider, frame("no.such"))[0] == "unknown_type"
     assert refused(nobody, frame("trip.get"))[0] == "not_authenticated"
-    assert refused(rider, frame("trip.get"))[0] == "rate_limited"
-    rider = session()
     assert refused(rider, frame("trip.accept", {"id": 1}))[0] == "invalid_data"
     assert refused(rider, frame("trip.accept", {"id": "x"}))[0] == "wrong_role"
     assert refused(rider, frame("trip.get", {"id": "x"}))[0] == "trip_not_found"
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"type":"x"}', b"\xff"])
+def test_a_frame_over_the_rate_is_not_read_and_no_more_is_until_100_are_allowed(
+    text: bytes,
+) -> None:
+    made = session(frames_burst=200)
+    for _ in range(200):
+        made.receive(frame("no.such"), NOW)
+    over, hold = made.receive(text, NOW)
+    assert refusal([over]) == ("rate_limited", None)
+    assert hold == Hold(NOW.mono_s + 0.1)
+    later = Now(NOW.mono_s + 0.1, NOW.wall_ms)
+    for _ in range(100):
+        assert refusal(made.receive(frame("no.such"), later))[0] == "unknown_type"
+    over, hold = made.receive(frame("no.such", ref="mine"), later)
+    assert refusal([over]) == ("rate_limited", "mine")
+    assert hold == Hold(later.mono_s + 0.1)
+
+
+def test_who_may_never_send_100_at_once_waits_for_the_whole_burst() -> None:
+    made = session(frames_burst=10, frames_per_s=1)
+    for _ in range(10):
+        made.receive(frame("no.such"), NOW)
+    assert made.receive(frame("no.such"), NOW)[1] == Hold(NOW.mono_s + 10)
+
+
+STRANGE = [b"{", b"[]", b'{"type":"x"}', frame("trip.get", {"id": TRIP})]
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_the_101st_frame_before_the_log_in_ends_it(text: bytes) -> None:
+    made = session(None)
+    for _ in range(100):
+        assert len(made.receive(text, NOW)) == 1
+    assert made.receive(text, NOW) == [Shut(Close.NOT_AUTHENTICATED)]
+
+
+def test_control_frames_before_the_log_in_count_as_frames() -> None:
+    made = session(None)
+    for _ in range(100):
+        assert made.stir(NOW, is_control=True) == []
+    assert made.stir(NOW, is_control=True) == [Shut(Close.NOT_AUTHENTICATED)]
+
+
+def test_over_256_kib_before_the_log_in_end_it_and_after_it_do_not() -> None:
+    made = session(None)
+    assert made.weigh(256 * 1024) == []
+    assert made.weigh(1) == [Shut(Close.NOT_AUTHENTICATED)]
+    known = session()
+    assert known.weigh(1 << 30) == []
+
+
+def test_the_100_before_the_log_in_are_not_taken_from_those_after_it() -> None:
+    made = session(None)
+    for _ in range(99):
+        made.receive(frame("no.such"), NOW)
+    (identified,) = made.receive(frame("session.login", {"token": "rider"}), NOW)
+    assert isinstance(identified, Identified)
+    for _ in range(200):
+        assert refused(made, frame("no.such"))[0] == "unknown_type"
 
 
 ALLOWED = {
