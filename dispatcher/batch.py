@@ -193,7 +193,7 @@ class Batcher:
         without a command (opening one makes their events).
         """
         due_ms = self.engine.next_expiry_ms()
-        if (due_ms is not None and due_ms <= now_ms) or self.engine.unsettled():
+        if (due_ms is not None and due_ms <= now_ms) or self.engine.unsettled(now_ms):
             self._open(now_ms)
 
     def close(self) -> Batch:

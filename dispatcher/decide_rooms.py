@@ -14,15 +14,13 @@ from msgspec import Struct
 from dispatcher.decide import Decided, Outcome, find_trip, takes_part
 from dispatcher.ids import made_id
 from dispatcher.limits import (
-    DUE_MAX,
     HISTORY_BYTES_MAX,
     MEMBERS_MAX,
     ROOMS_MAX,
     ROOMS_PER_SESSION_MAX,
-    Limits,
 )
-from dispatcher.presence import Attending
-from dispatcher.ring import Ring
+from dispatcher.regional import Regional
+from dispatcher.settling import is_full, is_member, members
 from dispatcher.state import Held, State
 from schemas.codec import Raw, encode
 from schemas.commands import (
@@ -51,46 +49,9 @@ from schemas.times import from_rfc3339
 from schemas.trips import TERMINAL, Person, Role, Trip, User
 
 
-class Regional(Struct, frozen=True, gc=False):
-    """All that a decision looks at."""
-
-    state: State
-    ring: Ring
-    presence: Attending
-    limits: Limits
-
-
 def decide(region: Regional, command: Command, seq: int) -> Outcome:
     """What comes of a command about rooms; its events are numbered from `seq`."""
     return HANDLERS[type(command)](region, command, seq)
-
-
-def settle(region: Regional, seq: int) -> tuple[MemberEvent, ...]:
-    """Who came or left but by joining or leaving: with their session, with a lost
-    gateway, or with one that is back. At most 1,000, numbered from `seq`.
-    """
-    state, presence = region.state, region.presence
-    moved: list[MemberEvent] = []
-    for (room, user_id), user in presence.changed.items():
-        joined = comes_or_goes(region, (room, user_id))
-        if joined is not None:
-            event = MemberEvent(seq + len(moved), state.stamp_ms, room, user, joined)
-            moved.append(event)
-            if len(moved) == DUE_MAX:
-                break
-    return tuple(moved)
-
-
-def comes_or_goes(region: Regional, seat: tuple[str, str]) -> bool | None:
-    """Whether that user must join (True) or leave the room; None: neither."""
-    presence, rooms = region.presence, region.state.rooms
-    room, user = seat
-    member = rooms.has(room, user)
-    if not presence.is_here(seat):
-        return False if member and not presence.is_doubtful(seat) else None
-    if member or trip_of(room) is not None or _is_full(region, room):
-        return None
-    return True
 
 
 # ---- joining and leaving -----------------------------------------------------
@@ -112,7 +73,8 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
     )
     here = state.rooms.members.get(room, {})
     events: tuple[MemberEvent, ...] = ()
-    members = [*place.participants(), *here.values()]
+    joiner = by.id if attends else ""
+    people = [*place.participants(), *members(region, room, joiner)]
     if attends:
         rooms = presence.rooms_of(command.session)
         if room not in rooms and len(rooms) >= ROOMS_PER_SESSION_MAX:
@@ -120,53 +82,42 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
                 Code.OVERLOADED, f"a session may be in {ROOMS_PER_SESSION_MAX} rooms"
             )
         if by.id not in here:
-            if _is_full(region, room):
+            if is_full(region, room):
                 return Refusal(
                     Code.OVERLOADED, f"the room has {MEMBERS_MAX} members, no more"
                 )
             me = by.person()
-            members.append(me)
+            people.append(me)
             events = (MemberEvent(seq, state.stamp_ms, room, me, True, command.id),)
     history, recovered = recalled
-    shown = _shown(members)
-    data = JoinedOut(room, shown, len(members), history, recovered)
+    data = JoinedOut(room, _shown(people), len(people), history, recovered)
     return Decided(events, data, attends)
 
 
-def _leave(region: Regional, command: LeaveRoom, seq: int) -> Outcome:
+def _leave(_: Regional, command: LeaveRoom, __: int) -> Outcome:
+    """That its user is a member no more, `settling` finds out and makes events of."""
     room = _name(command)
     if isinstance(room, Refusal):
         return room
-    state, me = region.state, command.by.person()
-    events: tuple[MemberEvent, ...] = ()
-    last = region.presence.is_last(command.session, (room, me.id))
-    if last and state.rooms.has(room, me.id):
-        events = (MemberEvent(seq, state.stamp_ms, room, me, False, command.id),)
-    return Decided(events, {"room": room}, attends=True)
+    return Decided((), {"room": room}, attends=True)
 
 
 def _end(_: Regional, __: EndSession, ___: int) -> Outcome:
-    """Of which rooms its user leaves, `settle` makes the events: of many rooms and long
-    names they are more than a record holds.
-    """
+    """The same, of all its rooms: with long names more events than a record holds."""
     return Decided((), {}, attends=True)
 
 
-def _shown(members: Iterable[Person]) -> list[Raw]:
+def _shown(people: Iterable[Person]) -> list[Raw]:
     """The first of them, in number and bytes as one answer may hold."""
     shown: list[Raw] = []
     room_bytes = MEMBERS_SHOWN_BYTES_MAX
-    for person in islice(members, MEMBERS_SHOWN_MAX):
+    for person in islice(people, MEMBERS_SHOWN_MAX):
         encoded = encode(person)
         room_bytes -= len(encoded) + 1
         if room_bytes < 0:
             break
         shown.append(Raw(encoded))
     return shown
-
-
-def _is_full(region: Regional, room: str) -> bool:
-    return len(region.state.rooms.members.get(room, ())) >= MEMBERS_MAX
 
 
 # ---- saying something --------------------------------------------------------
@@ -182,7 +133,7 @@ def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
     if not isinstance(place, _Place):
         return place
     room = place.name
-    if not (command.outside or place.takes_part(by) or state.rooms.has(room, by.id)):
+    if not (command.outside or place.takes_part(by) or is_member(region, room, by.id)):
         return Refusal(Code.ROOM_FORBIDDEN, f"join room {room} before you write to it")
     ended_ms = place.ended_ms()
     ttl_ms = region.limits.trip_room_ttl_ms

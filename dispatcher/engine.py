@@ -18,7 +18,9 @@ from dispatcher.errors import SnapshotError
 from dispatcher.feed import feed_entry
 from dispatcher.limits import ANSWERS_MAX, DUE_MAX, Limits
 from dispatcher.presence import Attending
+from dispatcher.regional import Regional
 from dispatcher.ring import Ring
+from dispatcher.settling import settle, sift
 from dispatcher.state import State
 from schemas.codec import Raw, decoder, encode
 from schemas.commands import (
@@ -65,9 +67,7 @@ class Engine:
         self._state = State(region, limits)
         self._ring = Ring(limits)
         self._presence = Attending()
-        self._regional = _rooms.Regional(
-            self._state, self._ring, self._presence, limits
-        )
+        self._regional = Regional(self._state, self._ring, self._presence, limits)
         self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
         """Command → (stamp, answer), of commands that made no event."""
 
@@ -170,7 +170,7 @@ class Engine:
         state = self._state
         self._presence = presence = Attending()
         presence.begin(now_ms, state.rooms.everybody())
-        self._regional = _rooms.Regional(state, self._ring, presence, self._limits)
+        self._regional = Regional(state, self._ring, presence, self._limits)
 
     def hear(self, news: Presence, now_ms: int) -> None:
         self._presence.hear(news, now_ms)
@@ -199,21 +199,15 @@ class Engine:
         elif isinstance(command, EndSession):
             self._presence.end(command.session, command.by.id)
 
-    def unsettled(self) -> bool:
-        """Whether `settle` has anything to give."""
-        changed = self._presence.changed
-        if changed:
-            for seat in list(changed):
-                if _rooms.comes_or_goes(self._regional, seat) is not None:
-                    return True
-                del changed[seat]
-        return False
+    def unsettled(self, now_ms: int = 0) -> bool:
+        """Whether `settle` has anything to give, at the stamp or a later `now_ms`."""
+        return sift(self._regional, max(now_ms, self._state.stamp_ms))
 
     def settle(self, seq: int) -> tuple[MemberEvent, ...]:
-        """Who joins or leaves without a command, at most 1,000 events numbered from
-        `seq`; to be applied like those of `decide`.
+        """Who joins or leaves without an event of their command's, at most 1,000 events
+        numbered from `seq`; to be applied like those of `decide`.
         """
-        return _rooms.settle(self._regional, seq)
+        return settle(self._regional, seq)
 
     # ---- facts ---------------------------------------------------------------
 
@@ -226,7 +220,7 @@ class Engine:
         apply(self._state, event)
         self._ring.push(event, encoded)
         if type(event) is MemberEvent:
-            self._presence.changed.pop((event.room, event.user.id), None)
+            self._presence.settled((event.room, event.user.id))
 
     def apply_record(self, record: Record) -> None:
         """Take a record of the ledger, in order, from the one after the snapshot."""
@@ -293,9 +287,7 @@ class Engine:
         state, marks = _snapshot.thaw(payload, limits)
         engine = cls(state.region, limits)
         engine._state = state
-        engine._regional = _rooms.Regional(
-            state, engine._ring, engine._presence, limits
-        )
+        engine._regional = Regional(state, engine._ring, engine._presence, limits)
         engine._ring.await_refill(marks, state.head_seq, state.feed)
         return engine
 

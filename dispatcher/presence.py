@@ -6,9 +6,11 @@ within `PRESENCE_SILENCE_MS` of the take-over. Who is a member is dispatcher/roo
 where the two differ, `changed` says so, and the engine makes events of it.
 """
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
+from dispatcher.churn import Churn
 from schemas.rooms import PRESENCE_SILENCE_MS, Presence
 from schemas.trips import Person
 
@@ -59,15 +61,20 @@ class _Gateway:
 class Attending:
     __slots__ = (
         "_asked",
+        "_churn",
         "_doubtful",
         "_ended",
         "_gateways",
+        "_later",
+        "_leaving",
         "_sessions",
         "_settled_ms",
         "_swept_ms",
         "_taken",
         "_turn",
+        "_turns",
         "changed",
+        "ready",
     )
 
     def __init__(self) -> None:
@@ -77,6 +84,13 @@ class Attending:
         """How many live sessions of a user are in a room."""
         self.changed: dict[Seat, Person] = {}
         """Seats to be compared with the room's members, the oldest change first."""
+        self.ready: dict[Seat, Person] = {}
+        """Those of them that differed: due to come or go."""
+        self._later: list[tuple[int, int, Seat, Person]] = []
+        """Who leaves in a moment: a heap by when, then in the order they came."""
+        self._leaving: dict[str, set[str]] = {}
+        """The same by room."""
+        self._churn = Churn()
         self._doubtful: dict[Seat, Person] = {}
         """Members from before this lead, until all gateways had time to speak."""
         self._settled_ms: int | None = None
@@ -86,6 +100,8 @@ class Attending:
         """Sessions that are over → turn: a late join must not bring one back."""
         self._swept_ms: int | None = None
         self._turn = 0
+        self._turns = 0
+        """Given to those in `_later`."""
 
     def begin(self, now_ms: int, members: Iterable[tuple[str, Person]]) -> None:
         """A lead begins with these members; whose sessions, the gateways will say."""
@@ -112,16 +128,42 @@ class Attending:
         known = self._sessions.get(session)
         return () if known is None else known.rooms
 
-    def is_last(self, session: str, seat: Seat) -> bool:
-        """Whether the seat is this session's alone."""
-        known = self._sessions.get(session)
-        return (
-            known is not None
-            and known.user.id == seat[1]
-            and seat[0] in known.rooms
-            and self._taken.get(seat) == 1
-            and seat not in self._doubtful
-        )
+    def leaving(self, room: str) -> set[str]:
+        """Users who are members by the ledger alone: their leaving is told later."""
+        users = self._leaving.get(room)
+        if not users:
+            return set()
+        return {user for user in users if (room, user) not in self._taken}
+
+    # ---- whose turn it is ----------------------------------------------------
+
+    def leave_later(self, seat: Seat, user: Person, members: int, now_ms: int) -> None:
+        """They left a room of so many members: ready now, or when it is their turn."""
+        room = seat[0]
+        if user.id in self._leaving.get(room, ()):
+            return
+        due_ms = self._churn.due_ms(seat, members, now_ms)
+        if due_ms <= now_ms:
+            self.ready[seat] = user
+            return
+        self._leaving.setdefault(room, set()).add(user.id)
+        self._turns += 1
+        heapq.heappush(self._later, (due_ms, self._turns, seat, user))
+
+    def recall(self, now_ms: int) -> None:
+        """Make those ready whose turn has come; they may be back."""
+        while self._later and self._later[0][0] <= now_ms:
+            _, _, seat, user = heapq.heappop(self._later)
+            self.ready[seat] = user
+            users = self._leaving[seat[0]]
+            users.discard(user.id)
+            if not users:
+                del self._leaving[seat[0]]
+
+    def settled(self, seat: Seat) -> None:
+        """An event of that seat was made."""
+        self.changed.pop(seat, None)
+        self.ready.pop(seat, None)
 
     # ---- commands that were decided ------------------------------------------
 

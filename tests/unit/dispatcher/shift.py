@@ -311,6 +311,7 @@ class Shift:
         last snapshot show the same.
         """
         self.announce()
+        self.world.now_ms += 5_000  # who left too often is gone by now
         self.pass_time(5, beats=True)
         self.announce()
         open_seats = {

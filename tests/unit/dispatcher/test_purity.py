@@ -10,6 +10,7 @@ import dispatcher
 PURE = (
     "apply",
     "batch",
+    "churn",
     "decide",
     "decide_rooms",
     "engine",
@@ -20,8 +21,10 @@ PURE = (
     "limits",
     "message_keys",
     "presence",
+    "regional",
     "ring",
     "rooms",
+    "settling",
     "snapshot",
     "state",
     "sync",

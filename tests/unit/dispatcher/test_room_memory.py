@@ -6,7 +6,7 @@ import pytest
 from dispatcher.engine import Engine, Limits, Lookup
 from dispatcher.message_keys import MessageKeyRow, MessageKeys
 from schemas.codec import decode, encode
-from schemas.rooms import MessageData, MessageEvent
+from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.trips import Trip
 from tests.unit.dispatcher.world import (
     DORA,
@@ -224,13 +224,17 @@ def test_a_message_command_is_remembered_by_whoever_leads_next(by: str) -> None:
     assert world.engine.ring_floor_seq == 0
 
 
-def test_a_leave_is_remembered_and_a_join_is_decided_again() -> None:
+def test_joins_and_leaves_are_decided_again_and_one_of_0_1_is_remembered() -> None:
+    """A leave made an event of its own then."""
     world = World()
     world.join(RITA, "a")
     world.leave(RITA, "a")
-    join, leave = (event.command for event in world.events)
-    assert world.engine.remembered(join) is None
-    answer = world.engine.remembered(leave)
+    for event in world.events:
+        assert isinstance(event, MemberEvent)
+        assert not event.command or world.engine.remembered(event.command) is None
+    event = MemberEvent(8 * 4096, NOON_MS, "a", RITA.person(), False, "of 0.1")
+    world.engine.apply(event, encode(event))
+    answer = world.engine.remembered("of 0.1")
     assert answer is not None
     assert encode(answer.data) == encode({"room": "a"})
 

@@ -305,6 +305,7 @@ def shows(engine: Engine, records: list[Record]) -> list[bytes]:
             room=event.message.room,
             text="again",
             key=event.key,
+            outside=True,  # who is there is known to a leader alone
             **asking.envelope(User(event.message.sender.id, "", "", "", Role.RIDER)),
         )
         for event in events
