@@ -7,6 +7,7 @@ network; gateway/issuer.py brings the keys.
 """
 
 import re
+import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from msgspec import Struct
 
 from gateway.errors import IdentityError, InvalidToken, UnknownKey
 from gateway.jwks import Jwt, KeySet, Trusted
-from schemas import subjects
+from schemas import forms, names, subjects
 from schemas.accounts import Meet
 from schemas.claims import LOAD_TEST_TTL_S, Claims, Instant
 from schemas.trips import Role
@@ -27,13 +28,12 @@ LEEWAY_S = 60.0
 """Between the issuer's clock and ours; RFC 7519 section 4.1.4: some minutes at most."""
 LIFE_MAX_S = float(LOAD_TEST_TTL_S)
 """A token is good so long after its issue at most: revocations are kept no longer."""
-NAME_CHARS_MAX = 150
-"""PROTOCOL.md section 5: usernames and names."""
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """Of `typ`, where there is one: ID tokens, and access tokens (RFC 9068)."""
 
 _RANK = (Role.OPERATOR, Role.DRIVER, Role.RIDER)
-_NOT_IN_NAMES = re.compile(r"[^\w@.+-]+")
+_NOT_IN_NAMES = re.compile(f"[{forms.NOT_IN_NAMES}]")
+_NOT_IN_USERNAMES = re.compile(r"[^\w@.+-]+")
 _OPTIONS: Options = {
     # Against the caller's clock.
     "verify_exp": False,
@@ -183,9 +183,18 @@ class Outside:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, text))
 
     def _username(self, said: dict[str, Any], subject: str) -> str:
+        """As a username of ours may be; else made of the id, so that nobody is taken
+        for somebody else.
+        """
         told = _name(said, "preferred_username") or _name(said, "email") or subject
-        plain = _NOT_IN_NAMES.sub("_", told)
-        return (self.rules.username_prefix + plain)[:NAME_CHARS_MAX]
+        # Composed, for a mark of its own is none of the characters.
+        composed = unicodedata.normalize("NFC", told)
+        plain = _NOT_IN_USERNAMES.sub("_", composed)
+        prefix = self.rules.username_prefix
+        try:
+            return prefix + names.shown(plain[: names.CHARS_MAX - len(prefix)])
+        except names.UsernameError:
+            return prefix + self._id("user", subject)
 
     def _role(self, said: dict[str, Any]) -> Role:
         """The mightiest of those the token has."""
@@ -229,7 +238,7 @@ def _name(said: dict[str, Any], name: str) -> str:
     value = said.get(name)
     if not isinstance(value, str):
         return ""
-    return value.replace("\0", "")[:NAME_CHARS_MAX]
+    return _NOT_IN_NAMES.sub("", value)[: names.CHARS_MAX]
 
 
 def _claim(said: dict[str, Any], path: str) -> Any:

@@ -4,26 +4,25 @@ An answer that went out is durable: rows are committed and revocations acknowled
 JetStream before. Passwords and tokens are never logged.
 """
 
-import asyncio
 import math
-import re
 import time
 import uuid
 from collections.abc import Callable
 
 import msgspec
-import nats.errors
 import structlog
 from sqlalchemy import RowMapping, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import (
+    devices,
     log_book,
     metrics,
     password_rules,
     sessions,
     throttle,
+    usernames,
     visitors,
 )
 from persistence.database import reading
@@ -41,7 +40,7 @@ from persistence.users import AccountError, add_user, find, make_tokens, row_of
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas import subjects
+from schemas import names, subjects
 from schemas.accounts import (
     Denied,
     Erase,
@@ -66,12 +65,6 @@ log = structlog.get_logger()
 QUEUE = "accounts"
 CONCURRENCY_MAX = 3 * WAITING_MAX
 """Log-ins and sign-ups may fill their lines: the others never wait behind them."""
-
-ERASE_RETRY_S = 5.0
-"""Nobody waits for what a crash left over."""
-
-_USERNAME = re.compile(r"[\w@.+-]{1,150}")
-"""As `schemas.accounts.Username`: no other is in the database, so none is asked for."""
 
 
 def _wall_clock_ms() -> int:
@@ -116,7 +109,8 @@ class Accounts:
         responder.start()
         service.spawn("revocations", self._revoker.make_stream(), may_end=True)
         service.spawn("keys", self._keys.watch())
-        service.spawn("erasures", self._finish_erasures(), may_end=True)
+        service.spawn("erasures", self._eraser.run(), may_end=True)
+        service.spawn("usernames", usernames.run(self._engine), may_end=True)
         kid = self._keys.ring.signer(self._clock_ms()).kid
         log.info("accounts started", service=service.name, kid=kid)
 
@@ -126,16 +120,17 @@ class Accounts:
         self._passwords.close()
 
     async def sign_up(self, request: SignUp) -> Result:
-        taken = refused(
-            Code.INVALID_DATA, f"the username {request.username!r} is taken", 409
-        )
-        names = (request.username, request.first_name, request.last_name)
-        wrong = password_rules.fault(request.password, names)
+        try:
+            username = names.shown(request.username)
+        except names.UsernameError as error:
+            return refused(Code.INVALID_DATA, f"username: {error}")
+        taken = refused(Code.INVALID_DATA, f"the username {username!r} is taken", 409)
+        own = (username, request.first_name, request.last_name)
+        wrong = password_rules.fault(request.password, own)
         if wrong is not None:
             return refused(Code.INVALID_DATA, f"password: {wrong}")
-        outside = self._settings.oidc_issuer
-        if outside and request.username.startswith(self._settings.oidc_username_prefix):
-            return taken  # such names are of that issuer's users
+        if self._is_outsiders(username):
+            return taken
         per_hour = self._settings.sign_ups_per_address_max
         bucket = throttle.sign_ups(request.address, per_hour)
         blocked = await self._throttle.take(bucket, self._clock_ms())
@@ -143,8 +138,10 @@ class Accounts:
             metrics.sign_ups_throttled.inc()
             entry = Entry("sign_up", address=request.address)
             return await self._blocked("too many sign-ups here", blocked, entry)
+        if not await usernames.give_keys(self._engine):
+            return refused(Code.UNAVAILABLE, "names of before are still being read")
         # Asked before, so that a taken name costs no hash; the insert decides.
-        if await self._find(request.username) is not None:
+        if await self._find(username) is not None:
             return taken
         try:
             hashed = await self._passwords.hash(request.password)
@@ -152,7 +149,7 @@ class Accounts:
             return await self._overloaded(error, bucket)
         user = User(
             str(uuid.uuid4()),
-            request.username,
+            username,
             request.first_name,
             request.last_name,
             Role(request.role),
@@ -171,6 +168,8 @@ class Accounts:
                     now_ms,
                     self._settings.refresh_ttl_s,
                 )
+                marked = devices.marks(user.id, request.address, request.device)
+                await devices.remember(connection, user.id, marked, now_ms)
                 await log_book.write(connection, entry, now_ms)
         except IntegrityError:
             return taken
@@ -183,9 +182,14 @@ class Accounts:
         """
         account = await self._find(request.username)
         entry = Entry("log_in", address=request.address)
+        marked: list[str] = []
         if account is not None:
-            entry = Entry("log_in", account.user.id, account.user.id, OK, entry.address)
-        taken = throttle.buckets(request.username, request.address)
+            who = account.user.id
+            entry = Entry("log_in", who, who, OK, entry.address)
+            marked = devices.marks(who, request.address, request.device)
+        device = await devices.known(self._engine, marked, self._clock_ms())
+        compared = names.key(request.username) or request.username
+        taken = throttle.buckets(compared, request.address, device)
         blocked = await self._throttle.take(taken, self._clock_ms())
         if blocked is not None:
             metrics.log_ins_throttled.inc()
@@ -196,7 +200,7 @@ class Accounts:
         except HashingOverloaded as error:
             return await self._overloaded(error, taken)
         if account is not None and good:
-            token = await self._begin(account, rehashed, entry, taken)
+            token = await self._begin(account, rehashed, entry, taken, marked)
             if token is not None:
                 return token
         await self._note(entry.refused(Code.BAD_CREDENTIALS))
@@ -208,6 +212,7 @@ class Accounts:
         rehashed: str | None,
         entry: Entry,
         taken: list[Bucket],
+        marked: list[str],
     ) -> Result | None:
         """A session for who gave the right password; None: it is no longer right."""
         user_id = account.user.id
@@ -229,6 +234,7 @@ class Accounts:
                 self._settings.refresh_ttl_s,
             )
             await throttle.give_back(connection, taken)
+            await devices.remember(connection, user_id, marked, now_ms)
             await log_book.write(connection, entry, now_ms)
         log.info("logged in", user=user_id, session=token.session)
         return self._tokens(account, token, now_ms)
@@ -323,21 +329,8 @@ class Accounts:
     async def erase(self, request: Erase) -> Result:
         return await self._eraser.erase(request, self._clock_ms())
 
-    async def _finish_erasures(self) -> None:
-        while True:
-            try:
-                await self._eraser.finish()
-            except (nats.errors.Error, SQLAlchemyError, OSError) as error:
-                log.warning("erasures can't be ended yet", error=repr(error)[:300])
-                await asyncio.sleep(ERASE_RETRY_S)
-            else:
-                return
-
     async def whereabouts(self, request: FindUser) -> Result:
-        name = request.user
-        if not subjects.is_token(name) and _USERNAME.fullmatch(name) is None:
-            return _unknown_user()
-        found = await find(self._engine, name)
+        found = await find(self._engine, request.user)
         if found is None:
             return _unknown_user()
         if request.notice_by:
@@ -380,15 +373,23 @@ class Accounts:
         async with self._engine.begin() as connection:
             await log_book.write(connection, entry, self._clock_ms())
 
+    def _is_outsiders(self, username: str) -> bool:
+        """Whether it looks like a name of the outside issuer's users."""
+        prefix = self._settings.oidc_username_prefix
+        mine = (names.key(username) or "").startswith(prefix.lower())
+        return bool(self._settings.oidc_issuer) and mine
+
     def _forge(self, now_ms: int) -> Forge:
         return self._keys.ring.forge(now_ms)
 
     async def _find(self, username: str) -> Account | None:
-        if _USERNAME.fullmatch(username) is None:
+        like = usernames.is_like(username)
+        if like is None:
             return None
+        asked = select(UserRow.__table__).where(like)
         async with reading(self._engine) as connection:
             found = await connection.execute(
-                select(UserRow.__table__).where(UserRow.username == username)
+                asked.order_by(usernames.exact_first(username)).limit(1)
             )
             row: RowMapping | None = found.mappings().one_or_none()
         return None if row is None else account_of(row)

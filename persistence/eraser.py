@@ -7,10 +7,12 @@ from before, or a ledger that still has them, doesn't bring them back.
 import asyncio
 from functools import partial
 
+import nats.errors
 import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError, NotFoundError
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database, erasure
@@ -27,6 +29,8 @@ from schemas.refusals import Code
 log = structlog.get_logger()
 
 PUBLISH_TIMEOUT_S = 2.0
+RETRY_S = 5.0
+"""Nobody waits for what a crash left over."""
 
 
 class Eraser:
@@ -61,6 +65,17 @@ class Eraser:
             await write(connection, entry, now_ms)
         log.info("user erased", user=user, by=request.by)
         return answered(made)
+
+    async def run(self) -> None:
+        """`finish`, as soon as database and NATS let it."""
+        while True:
+            try:
+                await self.finish()
+            except (nats.errors.Error, SQLAlchemyError, OSError) as error:
+                log.warning("erasures can't be ended yet", error=repr(error)[:300])
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def finish(self) -> None:
         """End what a crash, the restoring of a backup, or the loss of a NATS server's

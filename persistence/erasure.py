@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from persistence import erasing
+from persistence import erasing, usernames
 from persistence.models import (
     AuditRow,
     DeadLetterRow,
@@ -62,10 +62,7 @@ def look(connection: Connection, name: str) -> Standing | None:
     """The user with that id or username, or who was erased under that id."""
     if "\0" in name:
         return None
-    known = None
-    for column in (UserRow.id, UserRow.username):
-        asked = select(UserRow.id).where(column == name)
-        known = known or connection.execute(asked).scalar_one_or_none()
+    known = usernames.id_of(connection, name)
     user = known or name
     row = connection.execute(
         select(_erased.done).where(_erased.user_id == user)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from persistence.database import reading
 from persistence.models import (
     AuditRow,
+    DeviceRow,
     MessageRow,
     OutsideUserRow,
     RefreshTokenRow,
@@ -35,6 +36,7 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
     theirs = or_(trip.rider_id == user, trip.driver_id == user)
     acted = or_(audit.actor == user, audit.subject == user)
     sessions = select(RefreshTokenRow.__table__).where(RefreshTokenRow.user_id == user)
+    devices = select(DeviceRow.seen_at_ms).where(DeviceRow.user_id == user)
     outside = select(OutsideUserRow.__table__).where(OutsideUserRow.user_id == user)
     async with reading(engine) as connection:
         person = select(UserRow.__table__).where(UserRow.id == user)
@@ -43,6 +45,7 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
             "user": found,
             "has_password": await _has_password(connection, user),
             "outside": await _rows(connection, outside),
+            "devices": await _rows(connection, devices),
             "sessions": await _rows(connection, sessions),
             "trips": await _rows(
                 connection,

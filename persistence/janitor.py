@@ -1,4 +1,4 @@
-"""Throws away what has had its time: audit rows, full buckets, ended sessions.
+"""Throws away what has had its time: audit rows, full buckets, devices, sessions.
 
 Every worker does, now and then; twice is once. Must not touch what the ledger made.
 """
@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import log_book, throttle
+from persistence import devices, log_book, throttle
 from persistence.models import RefreshTokenRow
 
 log = structlog.get_logger()
@@ -25,6 +25,8 @@ async def sweep(engine: AsyncEngine, now_ms: int, audit_ttl_s: float) -> None:
         await log_book.forget(connection, now_ms - round(audit_ttl_s * 1000))
     async with engine.begin() as connection:
         await throttle.forget_full(connection, now_ms)
+    async with engine.begin() as connection:
+        await devices.forget(connection, now_ms)
     async with engine.begin() as connection:
         expired = RefreshTokenRow.expires_at_ms <= now_ms
         await connection.execute(delete(RefreshTokenRow).where(expired))

@@ -42,11 +42,16 @@ class Base(DeclarativeBase):
 
 class UserRow(Base):
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("username"),)
+    __table_args__ = (
+        UniqueConstraint("username"),
+        Index(None, "username_key", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
     username: Mapped[str] = mapped_column(String(150))
-    """Unique, compared exactly (case counts)."""
+    username_key: Mapped[str | None] = mapped_column(Text)
+    """What names are compared by, or `!` and the id of who is found by the exact name
+    alone (persistence/usernames.py); None: of a version that had no keys."""
     password_hash: Mapped[str | None] = mapped_column(Text)
     """argon2's encoded form; None: this user can't log in with a password."""
     first_name: Mapped[str] = mapped_column(String(150))
@@ -259,6 +264,22 @@ class ThrottleRow(Base):
     """When all attempts will be free again; the row goes then."""
     told: Mapped[bool]
     """Whether the audit log has the refusal that came last."""
+
+
+class DeviceRow(Base):
+    """Something that a user logged in with; see persistence/devices.py."""
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        Index(None, "user_id", "seen_at_ms"),
+        Index(None, "seen_at_ms"),
+    )
+
+    mark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256, hex, of the user and a cookie or an address."""
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    seen_at_ms: Mapped[int] = mapped_column(BigInteger)
+    """Its last log-in."""
 
 
 class OutsideUserRow(Base):

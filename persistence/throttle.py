@@ -2,8 +2,9 @@
 
 Each bucket is one number, when it will be full again (the generic cell rate algorithm),
 moved by one atomic statement, before the password is looked at; a log-in that succeeds
-gives its attempt back. Names are kept as hashes: one may be a password in the wrong
-field. Must not know whether a user exists.
+gives its attempt back. A device that logged in before has a bucket of its own, which
+nobody else can empty (persistence/devices.py). Names are kept as hashes: one may be a
+password in the wrong field. Must not know whether a user exists.
 """
 
 import hashlib
@@ -21,6 +22,10 @@ from persistence.models import ThrottleRow
 _rows = ThrottleRow.__table__.c
 
 HOUR_MS = 3_600_000
+PAIR_EVERY_MS = 300_000
+"""Of one user from one address, after the first ten: 12 an hour, where the user is
+tried 100 times from all the world. So one address never uses up what a user has, and
+it takes nine to."""
 
 
 class Bucket(Struct, frozen=True):
@@ -39,14 +44,19 @@ class Blocked(Struct, frozen=True):
     """Whether nobody was told since the last attempt that was let through."""
 
 
-def buckets(username: str, address: str) -> list[Bucket]:
+def buckets(username: str, address: str, device: str | None = None) -> list[Bucket]:
     """What one attempt takes from. Ten typing errors are free; a password is guessed
     100 times an hour at most from all the world (NIST SP 800-63B section 5.2.2: no more
     than 100 failures in a row), and one address guesses 360 times an hour.
+
+    `username`: what it is compared by, so that no spelling has guesses of its own.
+    `device`: the mark of one that this user logged in with before.
     """
+    if device is not None:
+        return [Bucket(_key("device", device), 10, PAIR_EVERY_MS)]
     made = [Bucket(_key("user", username), 100, 36_000)]
     if address:
-        made.append(Bucket(_key("pair", username, address), 10, 30_000))
+        made.append(Bucket(_key("pair", username, address), 10, PAIR_EVERY_MS))
         made.append(Bucket(_key("address", address), 100, 10_000))
     # By key, so that two attempts can't wait for each other in a ring.
     return sorted(made, key=lambda bucket: bucket.key)

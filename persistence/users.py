@@ -10,13 +10,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import log_book, password_rules, passwords
+from persistence import log_book, password_rules, passwords, usernames
 from persistence.database import reading
 from persistence.errors import PersistenceError
 from persistence.keys import Signer
 from persistence.models import UserRow
-from schemas import subjects
-from schemas.accounts import Name, Password, Username, Whereabouts
+from schemas import names, subjects
+from schemas.accounts import Name, Password, Whereabouts
 from schemas.claims import LOAD_TEST_TTL_S
 from schemas.trips import Role, User
 
@@ -37,6 +37,7 @@ def row_of(
     return {
         "id": user.id,
         "username": user.username,
+        "username_key": usernames.key_of(user.username, user.id),
         "password_hash": password_hash,
         "first_name": user.first_name,
         "last_name": user.last_name,
@@ -60,22 +61,26 @@ async def add_user(  # noqa: PLR0917 - a user's fields, in the order of the row
     Raises:
         AccountError: a name, password, role or region that doesn't fit, or is taken.
     """
-    _check_username(username)
+    username = _shown(username)
     _check_region(region)
     for what, name in (("first name", first_name), ("last name", last_name)):
         if not _fits(name, Name):
-            msg = f"The {what} has {len(name)} characters, or a NUL; 150 are the limit."
+            msg = (
+                f"The {what} has {len(name)} characters, or some that control how text "
+                f"is shown; {names.CHARS_MAX} others are the limit."
+            )
             raise AccountError(msg)
     if password is not None and not _fits(password, Password):
         msg = f"The password has {len(password)} characters; it must have 8 to 128."
         raise AccountError(msg)
     if password is not None:
-        names = (username, first_name, last_name)
-        wrong = password_rules.fault(password, names)
+        own = (username, first_name, last_name)
+        wrong = password_rules.fault(password, own)
         if wrong is not None:
             raise AccountError(f"{wrong[0].upper()}{wrong[1:]}.")
     user = User(str(uuid.uuid4()), username, first_name, last_name, _role(role))
     hashed = None if password is None else passwords.hash_now(password)
+    await usernames.give_all(engine)
     try:
         async with engine.begin() as connection:
             now_ms = _now_ms()
@@ -90,18 +95,12 @@ async def add_user(  # noqa: PLR0917 - a user's fields, in the order of the row
 
 
 async def find(engine: AsyncEngine, name: str) -> Whereabouts | None:
-    """The user with that id or username; a user may be called what another's id is: the
-    id goes first. None: there is none.
-    """
-    if "\0" in name:  # which PostgreSQL's text can't even be asked about
-        return None
+    """The user with that id or username; None: there is none."""
     async with reading(engine) as connection:
-        for column in (UserRow.id, UserRow.username):
-            asked = select(UserRow.id, UserRow.region).where(column == name)
-            row = (await connection.execute(asked)).one_or_none()
-            if row is not None:
-                return Whereabouts(row.id, row.region)
-    return None
+        user = await connection.run_sync(usernames.id_of, name)
+        asked = select(UserRow.id, UserRow.region).where(UserRow.id == user)
+        row = (await connection.execute(asked)).one_or_none()
+    return None if row is None else Whereabouts(row.id, row.region)
 
 
 async def find_id(engine: AsyncEngine, name: str) -> str | None:
@@ -129,9 +128,10 @@ async def make_tokens(  # noqa: PLR0917 - the order of the command line
     if count < 1:
         msg = f"The number of tokens is {count}; it must be at least 1."
         raise AccountError(msg)
-    _check_username(prefix + str(count))
+    prefix = _shown(prefix + str(count)).removesuffix(str(count))
     _check_region(region)
     known_role = _role(role)
+    await usernames.give_all(engine)
     left = count
     while left:
         users = await _insert_numbered(
@@ -153,7 +153,7 @@ async def _insert_numbered(
             User(str(uuid.uuid4()), f"{prefix}{number}", "", "", role)
             for number in range(first, first + count)
         ]
-        _check_username(users[-1].username)
+        _shown(users[-1].username)
         now_ms = _now_ms()
         try:
             async with engine.begin() as connection:
@@ -168,24 +168,28 @@ async def _insert_numbered(
 
 async def _last_number(engine: AsyncEngine, prefix: str) -> int:
     """The highest number after `prefix` in a username, 0 where there is none."""
-    numbered = re.compile(re.escape(prefix) + r"([0-9]+)")
+    # By the key: `Rider7` leaves no 7 for `rider`.
+    key = usernames.key_of(f"{prefix}1", "").removesuffix("1")
+    numbered = re.compile(re.escape(key) + r"([0-9]+)")
     async with reading(engine) as connection:
         found = await connection.stream_scalars(
-            select(UserRow.username).where(
-                UserRow.username.startswith(prefix, autoescape=True)
+            select(UserRow.username_key).where(
+                UserRow.username_key.startswith(key, autoescape=True)
             )
         )
-        matches = [numbered.fullmatch(name) async for name in found]
+        matches = [numbered.fullmatch(name or "") async for name in found]
     return max((int(match[1]) for match in matches if match), default=0)
 
 
-def _check_username(username: str) -> None:
-    if not _fits(username, Username):
+def _shown(username: str) -> str:
+    try:
+        return names.shown(username)
+    except names.UsernameError as error:
         msg = (
             f"The username {username[:200]!r} is not 1 to 150 letters, digits, '@', "
-            "'.', '+', '-' or '_'."
+            f"'.', '+', '-' or '_': {error}."
         )
-        raise AccountError(msg)
+        raise AccountError(msg) from error
 
 
 def _check_region(region: str) -> None:

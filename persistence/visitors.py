@@ -10,7 +10,7 @@ from enum import Enum, auto
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from persistence import erasure, log_book
+from persistence import erasure, log_book, usernames
 from persistence.log_book import Entry
 from persistence.models import OutsideUserRow, UserRow
 from persistence.users import row_of
@@ -71,7 +71,9 @@ async def _make(connection: AsyncConnection, who: Meet, now_ms: int) -> None:
     taken = select(UserRow.id).where(UserRow.username == user.username)
     if (await connection.execute(taken)).first() is not None:
         user = _renamed(user)
-    row = row_of(user, who.region, None, now_ms)
+    # Nobody else may take a name with the issuer's prefix; within it names are its own.
+    key = usernames.apart(user.id)
+    row = row_of(user, who.region, None, now_ms) | {"username_key": key}
     await connection.execute(insert(UserRow), row)
     outside = {
         "user_id": user.id,

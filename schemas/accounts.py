@@ -9,13 +9,15 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from schemas.codec import OptionalRaw
-from schemas.forms import NO_NUL, USERNAME
+from schemas.forms import NAME, USERNAME
+from schemas.names import CHARS_MAX
 from schemas.refusals import Refusal
 from schemas.trips import Role, Status, User
 
-Username = Annotated[str, Meta(min_length=1, max_length=150, pattern=USERNAME)]
+Username = Annotated[str, Meta(min_length=1, max_length=CHARS_MAX, pattern=USERNAME)]
+"""The rest of what a username may be is schemas/names.py's to say."""
 Password = Annotated[str, Meta(min_length=8, max_length=128)]
-Name = Annotated[str, Meta(max_length=150, pattern=NO_NUL)]
+Name = Annotated[str, Meta(max_length=CHARS_MAX, pattern=NAME)]
 
 
 class Result(Struct, frozen=True, omit_defaults=True):
@@ -50,6 +52,8 @@ class SignUp(SignUpBody):
 
     address: str = ""
     """Whence, as far as the gateway knows; so in the others."""
+    device: str = ""
+    """As in `LogIn`."""
 
 
 class LogInBody(Struct):
@@ -61,10 +65,12 @@ class LogInBody(Struct):
 
 class LogIn(LogInBody):
     """`accounts.log_in` → Tokens; `bad_credentials`; `rate_limited` after too many of
-    these, for this user or this address.
+    these, for this user or this address, unless the device logged in before.
     """
 
     address: str = ""
+    device: str = ""
+    """What the device's cookie says, where it keeps one."""
 
 
 class RefreshTokens(Struct):

@@ -1,9 +1,11 @@
 """Users and tokens. What is right is persistence's to say (`accounts.…`)."""
 
+import re
+import secrets
 from typing import Annotated, Any
 
 from litestar import Request, Router, delete, get, post
-from litestar.datastructures import State
+from litestar.datastructures import Cookie, State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from litestar.response import Response
@@ -38,6 +40,13 @@ from schemas.trips import User
 KEYS_MAX_AGE_S = 60
 """Below the lead that `cabrank keys rotate` gives a new key."""
 
+DEVICE = "cabrank_device"
+"""The cookie by which a device is known that logged in before: it lets nobody in, but
+somebody else's guesses don't use up its own (persistence/devices.py)."""
+DEVICE_MAX_AGE_S = 90 * 86_400
+"""As long as it is remembered."""
+_DEVICE = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)
+
 _BODY = (Code.BAD_FRAME, Code.INVALID_DATA)
 _TOO_LARGE = {"bad_frame": 413}
 _ASKED = (Code.OVERLOADED, Code.UNAVAILABLE)
@@ -71,8 +80,10 @@ async def sign_up(
     Operators are made by `cabrank user add`. 409: the username is taken. 429: too many
     came from this address.
     """
-    question = SignUp(**asdict(data), address=address(request))
-    return _tokens(data_of(await asker.ask(_SIGN_UP, question)), 201)
+    device = _device(request)
+    question = SignUp(**asdict(data), address=address(request), device=device)
+    answer = data_of(await asker.ask(_SIGN_UP, question))
+    return _tokens(answer, 201, _cookie(request, device))
 
 
 @post(
@@ -90,10 +101,14 @@ async def log_in(
 ) -> Response[Tokens]:
     """Log in with a password.
 
-    429: too many failed for this user, or from this address.
+    429: too many failed for this user, or from this address. The cookie that comes with
+    the tokens is worth keeping: who sends it with the next log-in doesn't wait for what
+    others tried.
     """
-    question = LogIn(data.username, data.password, address(request))
-    return _tokens(data_of(await asker.ask(_LOG_IN, question)), 200)
+    device = _device(request)
+    question = LogIn(data.username, data.password, address(request), device)
+    answer = data_of(await asker.ask(_LOG_IN, question))
+    return _tokens(answer, 200, _cookie(request, device))
 
 
 @post(
@@ -176,13 +191,32 @@ async def jwks(state: State) -> Response[KeySet]:
     )
 
 
-def _tokens(json: bytes, status: int) -> Response[Any]:
+def _device(request: Request[Any, Any, State]) -> str:
+    """What the device has been called, or is to be."""
+    said = request.cookies.get(DEVICE, "")
+    return said if _DEVICE.fullmatch(said) else secrets.token_urlsafe(16)
+
+
+def _cookie(request: Request[Any, Any, State], device: str) -> Cookie:
+    return Cookie(
+        DEVICE,
+        value=device,
+        path="/api",
+        max_age=DEVICE_MAX_AGE_S,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+
+
+def _tokens(json: bytes, status: int, *cookies: Cookie) -> Response[Any]:
     # The answer is passed on as it came. Litestar sends bytes as they are.
     return Response(
         json,
         status_code=status,
         media_type="application/json",
         headers={"Cache-Control": "no-store"},  # RFC 6749 section 5.1
+        cookies=cookies,
     )
 
 

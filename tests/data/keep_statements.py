@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import (
     database,
+    devices,
     erasure,
     janitor,
     sessions,
     throttle,
+    usernames,
     visitors,
 )
 from persistence.models import UserRow
@@ -57,13 +59,17 @@ async def accounts(engine: AsyncEngine) -> None:
         user = User(f"id-{name}", name, name.title(), "Löw", Role.RIDER)
         async with engine.begin() as connection:
             row = row_of(user, "main", "$argon2id$…", NOW_MS)
-            await connection.execute(insert(UserRow), row)
+            await connection.execute(insert(UserRow), row | {"username_key": None})
             token = await sessions.begin(connection, FORGE, user.id, NOW_MS, TTL_S)
         await sessions.refresh(engine, FORGE, token, NOW_MS + 5, TTL_S)
         async with engine.begin() as connection:
             other = await sessions.begin(connection, FORGE, user.id, NOW_MS, TTL_S)
         await sessions.end(engine, other.session)
     await sessions.end_all(engine, "id-bert")
+    await usernames.give_all(engine)
+    async with engine.begin() as connection:
+        marked = devices.marks("id-anna", "192.0.2.1", "cookie")
+        await devices.remember(connection, "id-anna", marked, NOW_MS)
 
 
 async def visits(engine: AsyncEngine) -> None:

@@ -34,7 +34,7 @@ async def test_lengths_are_counted_in_characters(
     "fields",
     [
         {"username": "x"},
-        {"username": "é名٣@.+-_"},
+        {"username": "é名@.+-_"},
         {"password": "x" * 8},
         {"password": "é" * 128},
         {"first_name": "é" * 150, "last_name": "😀" * 150},

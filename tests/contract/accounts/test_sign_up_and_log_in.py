@@ -56,11 +56,6 @@ async def test_one_of_many_who_want_a_name_at_once_gets_it(client: Client) -> No
     assert sorted(r.status or 201 for r in results) == [201, 409, 409, 409]
 
 
-async def test_names_are_compared_exactly(client: Client) -> None:
-    first, second = await client.sign_up("anna"), await client.sign_up("Anna")
-    assert first.user.id != second.user.id
-
-
 @pytest.mark.parametrize(
     "accepted",
     [
@@ -139,7 +134,7 @@ async def test_log_in_starts_another_session(
         ("anna", "wrong horse"),
         ("anna", ""),
         ("anna", "correct horse\x00"),
-        ("ANNA", "correct horse"),
+        ("ANNA.", "correct horse"),
         ("nobody", "correct horse"),
         ("an\x00na", "correct horse"),
         ("' OR 1=1 --", "correct horse"),

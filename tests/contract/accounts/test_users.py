@@ -100,7 +100,7 @@ async def test_a_second_run_goes_on_where_the_first_ended(
 ) -> None:
     signer, _ = key_files
     await add_user(engine, "load-x9", None, "rider", "main")
-    await add_user(engine, "LOAD-50", None, "rider", "main")
+    await add_user(engine, "LOAD50", None, "rider", "main")
     names = [
         user.username for _ in range(2) for user, _ in await made_by(engine, signer, 2)
     ]

@@ -3,6 +3,7 @@ import jwt
 import msgspec
 import pytest
 
+from gateway.http.accounts import DEVICE
 from schemas.accounts import Tokens
 from schemas.refusals import Code
 from schemas.trips import Role, User
@@ -43,7 +44,13 @@ async def test_sign_up_answers_201_with_user_and_tokens(site: Site) -> None:
     assert site.persistence.asked == [
         (
             "accounts.sign_up",
-            {**SIGN_UP, "first_name": "", "last_name": "", "address": "127.0.0.1"},
+            {
+                **SIGN_UP,
+                "first_name": "",
+                "last_name": "",
+                "address": "127.0.0.1",
+                "device": site.client.cookies[DEVICE],
+            },
         )
     ]
 
@@ -71,6 +78,10 @@ async def test_a_taken_username_is_409(site: Site) -> None:
         ("role", "Rider"),
         ("first_name", "x" * 151),
         ("first_name", "a\0b"),
+        ("first_name", "a\x1bb"),
+        ("first_name", "a\u202eb"),
+        ("last_name", "a\x85b"),
+        ("last_name", "\u2066a"),
         ("last_name", "x" * 151),
     ],
 )
@@ -126,6 +137,46 @@ async def test_log_in_answers_200_with_tokens(site: Site) -> None:
     response = await site.client.post("/api/tokens", json=body)
     assert (response.status_code, response.json()) == (200, AS_JSON)
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_device_gets_a_cookie_and_is_known_by_it_from_then_on(
+    site: Site,
+) -> None:
+    site.answers("accounts.sign_up", data(TOKENS))
+    site.answers("accounts.log_in", data(TOKENS))
+    first = await site.client.post("/api/users", json=SIGN_UP)
+    cookie = first.headers["set-cookie"]
+    device = site.client.cookies[DEVICE]
+    for part in (f"{DEVICE}={device}", "HttpOnly", "Path=/api", "SameSite=strict"):
+        assert part.lower() in cookie.lower()
+    assert "Max-Age=7776000" in cookie
+    assert len(device) == 22
+    body = {"username": "ada", "password": "correct horse"}
+    again = await site.client.post("/api/tokens", json=body)
+    assert f"{DEVICE}={device};" in again.headers["set-cookie"]
+    assert [said["device"] for _, said in site.persistence.asked] == [device, device]
+
+
+@pytest.mark.parametrize(
+    "said", ["", "short", "x" * 65, "é" * 30, "a b" * 10, ";" * 25]
+)
+async def test_a_cookie_that_is_none_of_ours_is_replaced(site: Site, said: str) -> None:
+    site.answers("accounts.log_in", data(TOKENS))
+    body = {"username": "ada", "password": "correct horse"}
+    headers = [(b"cookie", f"{DEVICE}={said}; other=1".encode())]
+    response = await site.client.post("/api/tokens", json=body, headers=headers)
+    assert response.status_code == 200
+    (device,) = [asked["device"] for _, asked in site.persistence.asked]
+    assert f"{DEVICE}={device};" in response.headers["set-cookie"]
+    assert device != said
+    assert len(device) == 22
+
+
+async def test_who_is_refused_gets_no_cookie(site: Site) -> None:
+    site.answers("accounts.log_in", refusal(Code.BAD_CREDENTIALS, "no such pair"))
+    body = {"username": "ada", "password": "wrong horse"}
+    response = await site.client.post("/api/tokens", json=body)
+    assert "set-cookie" not in response.headers
 
 
 async def test_a_wrong_password_is_401_bad_credentials(site: Site) -> None:
@@ -249,7 +300,8 @@ async def test_nobody_says_themselves_whence_they_come(site: Site) -> None:
         json={**body, "address": "192.0.2.9"},
         headers={"X-Forwarded-For": "192.0.2.9"},
     )
-    assert site.persistence.asked == [("accounts.log_in", body | HERE)]
+    device = {"device": site.client.cookies[DEVICE]}
+    assert site.persistence.asked == [("accounts.log_in", body | HERE | device)]
 
 
 async def test_who_failed_too_often_is_told_when_to_come_back(site: Site) -> None:

@@ -21,6 +21,9 @@ NEW = {
     "ix_trips_driver_id_status_created_at_ms_id",
     "ix_trip_events_by",
     "ix_messages_sender_id_key",
+    "ix_users_username_key",
+    "ix_devices_seen_at_ms",
+    "ix_devices_user_id_seen_at_ms",
 }
 """What revision 0004 has not."""
 ALL = {str(index.name) for index in indexing.named()}

@@ -30,7 +30,11 @@ IDENTITY = {
     "log_in_throttle": 3,
     "outside_users": 1,
 }
-COUNTS_SINCE = {"0004": IDENTITY, "0005": IDENTITY}
+COUNTS_SINCE = {
+    "0004": IDENTITY,
+    "0005": IDENTITY,
+    "0006": IDENTITY | {"devices": 2},
+}
 REVISION = {path: path.stem.partition("-")[2] for path in KEPT}
 
 
@@ -103,7 +107,7 @@ def test_what_this_version_writes_is_kept_for_the_next_revision(
 
 def test_no_revision_that_was_in_use_is_forgotten() -> None:
     """0003 was never but a step of one day; its version wrote what 0002's did."""
-    assert set(REVISION.values()) >= {"0002", "0004", "0005"}
+    assert set(REVISION.values()) >= {"0002", "0004", "0005", "0006"}
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=REVISION.get)

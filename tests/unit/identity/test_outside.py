@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import uuid
 from typing import Any
 
 import jwt
@@ -31,6 +32,7 @@ RULES = Rules(
     default_region="main",
     username_prefix="sso.",
 )
+ID = uuid.uuid5(uuid.NAMESPACE_URL, f"{ISSUER}\nuser\n00u1")
 KEYS = {name: Key(f"key-{name}", name) for name in ("RS256", "ES256", "EdDSA")}
 KEY = KEYS["EdDSA"]
 
@@ -250,12 +252,23 @@ def test_roles_are_mapped(
         ({"preferred_username": None, "email": "a@b"}, "sso.a@b"),
         ({"preferred_username": None}, "sso.00u1"),
         ({"preferred_username": "x" * 300}, "sso." + "x" * 146),
+        ({"preferred_username": "Rene\u0301"}, "sso.René"),
+        ({"preferred_username": "\uff21nn"}, "sso.Ann"),
+        ({"preferred_username": "Иван"}, "sso.Иван"),
+        ({"preferred_username": "p\u0430ypal"}, f"sso.{ID}"),
+        ({"preferred_username": "an\u200bn"}, "sso.an_n"),
+        ({"preferred_username": "²"}, f"sso.{ID}"),
     ],
 )
 def test_a_username_is_one_of_ours_and_never_somebody_elses(
     told: dict[str, Any], username: str
 ) -> None:
     assert read(**told).username == username
+
+
+def test_a_name_that_is_shown_has_no_controls() -> None:
+    who = read(given_name="A\x00n\x1b[31m\u202en", family_name="\u2066L\u2028öw\x85")
+    assert (who.first_name, who.last_name) == ("An[31mn", "Löw")
 
 
 def test_a_region_is_taken_from_the_claim() -> None:
