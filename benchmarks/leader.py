@@ -23,6 +23,7 @@ from pathlib import Path
 import uvloop
 
 from cabrank import embedded, ports
+from cabrank.load.lifted import LIFTED
 from runtime import bus as buses
 from runtime.bus import Bus
 from schemas import codec, subjects
@@ -66,7 +67,7 @@ def stack(directory: Path) -> Iterator[tuple[str, dict[str, int]]]:
     url = f"nats://127.0.0.1:{port}"
     config = directory / "nats.conf"
     config.write_text(embedded.config(port, directory / "store"))
-    environment = {**os.environ, "CABRANK_NATS_URL": url}
+    environment = {**LIFTED, **os.environ, "CABRANK_NATS_URL": url}
     with (directory / "log").open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - our own programs
             [str(embedded.program()), "-c", str(config)], stderr=log

@@ -327,7 +327,8 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     seed: Annotated[int | None, typer.Option(help="Of the random choices.")] = None,
 ) -> None:
     """Run riders and drivers against a running system, check its invariants, and that
-    some order of the commands explains all answers.
+    some order of the commands explains all answers. Lifts no limit of a user: riders
+    who ask for more than CABRANK_USER_REQUESTS_PER_MIN are refused, and ask again.
     """
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
     bases = [answering(text) for text in url or ["http://127.0.0.1:8000"]]

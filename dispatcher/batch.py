@@ -264,6 +264,9 @@ class Batcher:
         if len(batch.events) >= EVENTS_PER_RECORD_MAX:
             return None
         engine = self.engine
+        over = engine.count(command)
+        if over is not None:
+            return self._refused(command, over)
         try:
             outcome = engine.decide(command, seq_of(batch.n, len(batch.events)))
             data = encode(outcome.data) if type(outcome) is Decided else b""
@@ -293,6 +296,9 @@ class Batcher:
                     or len(batch.events) + len(encoded) > EVENTS_PER_RECORD_MAX
                 ):
                     return None
+                over = engine.count_made(command, events)
+                if over is not None:
+                    return self._refused(command, over)
                 for event, payload in zip(events, encoded, strict=True):
                     self._append(batch, event, payload)
                 engine.remember(answer)

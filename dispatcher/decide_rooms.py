@@ -22,6 +22,7 @@ from dispatcher.limits import (
 from dispatcher.regional import Regional
 from dispatcher.settling import is_full, is_member, members
 from dispatcher.state import Held, State
+from schemas.allowances import share_of
 from schemas.codec import Raw, encode
 from schemas.commands import (
     Command,
@@ -32,6 +33,7 @@ from schemas.commands import (
     RoomCommand,
     SendMessage,
 )
+from schemas.events import Event
 from schemas.refusals import Code, Refusal
 from schemas.rooms import (
     HISTORY_MAX,
@@ -76,11 +78,9 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
     joiner = by.id if attends else ""
     people = [*place.participants(), *members(region, room, joiner)]
     if attends:
-        rooms = presence.rooms_of(command.session)
-        if room not in rooms and len(rooms) >= ROOMS_PER_SESSION_MAX:
-            return Refusal(
-                Code.OVERLOADED, f"a session may be in {ROOMS_PER_SESSION_MAX} rooms"
-            )
+        crowded = _crowded(region, command, room)
+        if crowded is not None:
+            return crowded
         if by.id not in here:
             if is_full(region, room):
                 return Refusal(
@@ -120,6 +120,22 @@ def _shown(people: Iterable[Person]) -> list[Raw]:
     return shown
 
 
+def _crowded(region: Regional, command: JoinRoom, room: str) -> Refusal | None:
+    """Why the session may take no place in a further room; None: it may."""
+    presence, by = region.presence, command.by
+    rooms = presence.rooms_of(command.session)
+    if room in rooms:
+        return None
+    if len(rooms) >= ROOMS_PER_SESSION_MAX:
+        text = f"a session may be in {ROOMS_PER_SESSION_MAX} rooms"
+        return Refusal(Code.OVERLOADED, text)
+    most = region.limits.users.seats_max * share_of(by)
+    if most and presence.seats_of(by.id) >= most:
+        text = f"over {most} places in rooms of one user"
+        return Refusal(Code.OVERLOADED, text)
+    return None
+
+
 # ---- saying something --------------------------------------------------------
 
 
@@ -157,6 +173,16 @@ def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
     )
     event = MessageEvent(seq, state.stamp_ms, message, command.id, command.key)
     return Decided((event,), message)
+
+
+def makes_room(events: Iterable[Event]) -> bool:
+    """Whether a room comes to be: with its first message, if it is no trip's."""
+    return any(
+        type(event) is MessageEvent
+        and event.message.seq == 1
+        and trip_of(event.message.room) is None
+        for event in events
+    )
 
 
 # ---- where it is, and what was said there ------------------------------------

@@ -21,6 +21,7 @@ from dispatcher.presence import Attending
 from dispatcher.regional import Regional
 from dispatcher.ring import Ring
 from dispatcher.settling import settle, sift
+from dispatcher.shares import Shares
 from dispatcher.state import State
 from schemas.codec import Raw, decoder, encode
 from schemas.commands import (
@@ -30,6 +31,7 @@ from schemas.commands import (
     JoinRoom,
     LeaveRoom,
     Lookup,
+    SendMessage,
 )
 from schemas.events import DriverPush, Event, TripEvent, TripPush, seq_of
 from schemas.ledger import Record
@@ -60,13 +62,22 @@ _push = decoder(TripPush | DriverPush | MessagePush | MemberPush)
 class Engine:
     """One region. Not thread-safe."""
 
-    __slots__ = ("_answers", "_limits", "_presence", "_regional", "_ring", "_state")
+    __slots__ = (
+        "_answers",
+        "_limits",
+        "_presence",
+        "_regional",
+        "_ring",
+        "_shares",
+        "_state",
+    )
 
     def __init__(self, region: str, limits: Limits) -> None:
         self._limits = limits
         self._state = State(region, limits)
         self._ring = Ring(limits)
         self._presence = Attending()
+        self._shares = Shares(limits.users)
         self._regional = Regional(self._state, self._ring, self._presence, limits)
         self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
         """Command → (stamp, answer), of commands that made no event."""
@@ -126,6 +137,20 @@ class Engine:
         trip = self._state.drivers.get(driver)
         return None if trip is None else self._state.trips[trip].trip
 
+    # ---- who may ask: the leader's own memory ----------------------------------
+
+    def count(self, command: AnyCommand) -> Refused | None:
+        """Count it against its user's limits, before `decide`; None: it is allowed."""
+        return self._shares.count(command, self._state.stamp_ms)
+
+    def count_made(
+        self, command: AnyCommand, events: tuple[Event, ...]
+    ) -> Refused | None:
+        """The same of what its events make, before they are applied."""
+        if type(command) is not SendMessage or not _rooms.makes_room(events):
+            return None
+        return self._shares.count_room(command.by, self._state.stamp_ms)
+
     # ---- deciding ------------------------------------------------------------
 
     def advance(self, now_ms: int) -> int:
@@ -169,6 +194,7 @@ class Engine:
         """
         state = self._state
         self._presence = presence = Attending()
+        self._shares = Shares(self._limits.users)
         presence.begin(now_ms, state.rooms.everybody())
         self._regional = Regional(state, self._ring, presence, self._limits)
 

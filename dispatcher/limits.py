@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from schemas.allowances import UserLimits
+
 
 class Limits(Struct, frozen=True):
     """Set once for an engine's life. The ring's and `remember_ms` are DESIGN.md's."""
@@ -21,12 +23,17 @@ class Limits(Struct, frozen=True):
     trip_heads_max: int = 200_000
     """Trip rooms whose last number is held: more than TTLs and rides of 500 trips/s
     take; of those forgotten, history knows it."""
+    users: UserLimits = UserLimits()
+    """How much one user may ask for."""
 
 
 KEYS_PER_RIDER_MAX = 32
 """More trips than a rider takes in 24 h; beyond, the oldest key is forgotten first."""
 KEYS_MAX = 1_000_000
 """Keys in all, some 0.4 KB each; beyond, the oldest is forgotten first."""
+COUNTED_MAX = 100_000
+"""Commands known as counted, of two generations 0.15 KB each: of 10 s, their deadline,
+at 10,000 a second; retries of more would count again."""
 ANSWERS_MAX = 50_000
 """Answers kept that no event can give again (refusals), some 0.3 KB each."""
 DUE_MAX = 1_000

@@ -67,6 +67,7 @@ class Attending:
         "_gateways",
         "_later",
         "_leaving",
+        "_seats",
         "_sessions",
         "_settled_ms",
         "_swept_ms",
@@ -82,6 +83,8 @@ class Attending:
         self._sessions: dict[str, _Session] = {}
         self._taken: dict[Seat, int] = {}
         """How many live sessions of a user are in a room."""
+        self._seats: dict[str, int] = {}
+        """The same of a user in all rooms."""
         self.changed: dict[Seat, Person] = {}
         """Seats to be compared with the room's members, the oldest change first."""
         self.ready: dict[Seat, Person] = {}
@@ -127,6 +130,10 @@ class Attending:
     def rooms_of(self, session: str) -> Collection[str]:
         known = self._sessions.get(session)
         return () if known is None else known.rooms
+
+    def seats_of(self, user: str) -> int:
+        """How many places in rooms all live sessions of a user have."""
+        return self._seats.get(user, 0)
 
     def leaving(self, room: str) -> set[str]:
         """Users who are members by the ledger alone: their leaving is told later."""
@@ -307,10 +314,15 @@ class Attending:
     def _count(self, session: _Session, room: str) -> None:
         seat = (room, session.user.id)
         self._taken[seat] = self._taken.get(seat, 0) + 1
+        self._seats[seat[1]] = self._seats.get(seat[1], 0) + 1
         self.changed[seat] = session.user
 
     def _uncount(self, session: _Session, room: str) -> None:
         seat = (room, session.user.id)
+        if self._seats[seat[1]] > 1:
+            self._seats[seat[1]] -= 1
+        else:
+            del self._seats[seat[1]]
         left = self._taken[seat] - 1
         if left:
             self._taken[seat] = left

@@ -122,6 +122,7 @@ class Region:
         return Limits(
             request_ttl_ms=int(self._settings.request_ttl_s * 1000),
             trip_room_ttl_ms=int(self._settings.trip_room_ttl_s * 1000),
+            users=self._settings.user_limits(),
         )
 
     async def run(self) -> None:

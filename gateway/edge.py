@@ -34,6 +34,7 @@ from runtime.lifecycle import Service
 from runtime.settings import Network
 from schemas import codec, subjects, traceparent
 from schemas.accounts import FindBacklog, FindTrip, LogIn, Result, Revocation
+from schemas.allowances import Allowances, cost_of, share_of
 from schemas.claims import Claims
 from schemas.commands import Answer, AnyCommand, JoinRoom, Lookup, SendMessage
 from schemas.events import Notice
@@ -70,7 +71,8 @@ class Edge:
         self.id = secrets.token_hex(8)
         self.clock = Clock(time.monotonic, time.time)
         ids = command_ids(self.id)
-        self.shared = Shared(identity.verify, ids, limits)
+        self.allowances = Allowances(limits.users)
+        self.shared = Shared(identity.verify, ids, limits, self.allowances)
         self.wheel = Wheel(time.monotonic())
         self.courier = Courier(
             limits,
@@ -250,6 +252,11 @@ class Edge:
 
     # ---- for whom no session asks --------------------------------------------
 
+    def _over(self, command: AnyCommand) -> Refusal | None:
+        """Count a command that no frame brought against its user's limits."""
+        by, cost = command.by, cost_of(command)
+        return self.allowances.take(by.id, share_of(by), cost, time.monotonic_ns())
+
     def may_enter(
         self, claims: Claims, room: str, told: Callable[[Refusal | None], None]
     ) -> None:
@@ -265,7 +272,9 @@ class Edge:
             told(answer.refused)
 
         now_s = time.monotonic()
-        refusal = self.courier.submit(claims.region, command, Own(), done, now_s)
+        refusal = self._over(command) or self.courier.submit(
+            claims.region, command, Own(), done, now_s
+        )
         if refusal is not None:
             told(refusal)
 
@@ -290,7 +299,7 @@ class Edge:
 
         now_s = time.monotonic()
         trace, ended = self.traced(command, tracing.current.get(), done)
-        refusal = self.courier.submit(
+        refusal = self._over(command) or self.courier.submit(
             claims.region, command, Own(), ended, now_s, traceparent=trace
         )
         if refusal is not None:

@@ -5,6 +5,7 @@ Pure. Must not read settings: nothing here is an operator's business.
 
 from msgspec import Struct
 
+from schemas.allowances import UserLimits
 from schemas.budget import MESSAGE_BYTES_MAX
 
 
@@ -64,5 +65,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """CABRANK_CONNECTIONS_PER_USER_MAX."""
     connections_per_address_max: int = 20_000
     """CABRANK_CONNECTIONS_PER_ADDRESS_MAX: this machine's descriptors (issue 4)."""
+    users: UserLimits = UserLimits()
+    """CABRANK_USER_…: of one user's frames and requests on this gateway."""
     http_head_s: float = 10
     http_body_s: float = 10

@@ -100,6 +100,7 @@ def run(settings: Settings) -> int:
             trip_room_s=settings.trip_room_ttl_s + TRIP_ROOM_SLACK_S,
             connections_per_user_max=settings.connections_per_user_max,
             connections_per_address_max=settings.connections_per_address_max,
+            users=settings.user_limits(),
         )
         running = await start(service, settings, identity, listeners, limits)
         # What start-up made stays: no later collection need look at it again.

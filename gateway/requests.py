@@ -11,12 +11,15 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from schemas import codec, commands, frames, rooms, times
+from schemas.allowances import USUAL, Budget
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
 
 LOGIN = "session.login"
 REFRESH = "session.refresh"
 SEND = "chat.send"
+JOIN = "chat.join"
+LOCATION = "driver.location"
 
 _NUL_SPELT = b"\\u0000"
 _NUL_ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -196,8 +199,8 @@ KINDS: dict[str, Kind] = {
     "trip.get": Kind(frames.TripId, ANYONE, _about_trip(commands.GetTrip)),
     "driver.online": Kind(frames.Empty, DRIVER, _online),
     "driver.offline": Kind(frames.Empty, DRIVER, _offline),
-    "driver.location": Kind(frames.LocationData, DRIVER, _locate),
-    "chat.join": Kind(rooms.JoinRoomData, ANYONE, _join),
+    LOCATION: Kind(frames.LocationData, DRIVER, _locate),
+    JOIN: Kind(rooms.JoinRoomData, ANYONE, _join),
     "chat.leave": Kind(rooms.LeaveRoomData, ANYONE, _leave),
     SEND: Kind(rooms.SendMessageData, ANYONE, _send),
     # The shapes older clients send, PROTOCOL.md section 2.
@@ -205,6 +208,21 @@ KINDS: dict[str, Kind] = {
     "update.trip": Kind(frames.UpdateTripData, DRIVER_OR_OPERATOR, _update),
 }
 """`session.login` and `session.refresh` are the session's own: gateway/session.py."""
+
+
+_COSTS: dict[str, tuple[Budget, ...]] = {
+    "trip.request": (Budget.COMMANDS, Budget.REQUESTS),
+    "create.trip": (Budget.COMMANDS, Budget.REQUESTS),
+    SEND: (Budget.COMMANDS, Budget.MESSAGES),
+    LOCATION: (),
+}
+
+
+def cost_of(kind: str) -> tuple[Budget, ...]:
+    """What a frame of a known type costs its user, whatever its `data` holds: that a
+    limit is exceeded is said before anything else (PROTOCOL.md section 3).
+    """
+    return _COSTS.get(kind, USUAL)
 
 
 def invalid(message: str) -> Refusal:

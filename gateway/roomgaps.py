@@ -87,6 +87,7 @@ class RoomGaps:
             session=seat.attendance if joined else "",
             gateway=self._gateway if joined else "",
             since=room.n,
+            repair=True,
         )
         self._asking += 1
         metrics.SYNCS.labels("room").inc()

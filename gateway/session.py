@@ -36,6 +36,7 @@ from gateway.rate import Window
 from gateway.requests import parse_since
 from runtime.rate import TokenBucket
 from schemas import accounts, codec, frames, traceparent
+from schemas.allowances import Allowances, share_of
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.commands import JoinRoom, LeaveRoom
@@ -57,6 +58,7 @@ class Shared(Struct, frozen=True):
     """Raises `InvalidToken`; arguments: the token, seconds since 1970."""
     ids: Iterator[str]
     limits: Limits
+    allowances: Allowances
 
 
 class State(Enum):
@@ -203,11 +205,14 @@ class Session:
     def _take(self, frame: frames.ClientFrame, now: Now) -> list[Action]:
         if frame.type == requests.LOGIN:
             return self._log_in(frame, now)
-        if frame.type == requests.REFRESH:
-            return [*self._refresh(frame, now)]
         user = self.user
         if user is None:
             return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, "log in first")]
+        over = self._over_allowance(user, frame.type, now)
+        if over is not None:
+            return [Send(wire.refused(frame.ref, over), over.code)]
+        if frame.type == requests.REFRESH:
+            return [*self._refresh(frame, now)]
         request = requests.read(frame.type, frame.data, self._asking(user, now))
         if type(request) is Refusal:
             return [Send(wire.refused(frame.ref, request), request.code)]
@@ -220,6 +225,11 @@ class Session:
             return [Visit(frame.ref, request, trace)]  # type: ignore[arg-type]
         return [Submit(frame.ref, request, trace)]  # type: ignore[arg-type]
 
+    def _over_allowance(self, user: User, kind: str, now: Now) -> Refusal | None:
+        cost = requests.cost_of(kind)
+        allowances, now_ns = self._shared.allowances, int(now.mono_s * 1e9)
+        return allowances.take(user.id, share_of(user), cost, now_ns)
+
     def _asking(self, user: User, now: Now) -> requests.Asking:
         deadline_ms = now.wall_ms + int(self._shared.limits.command_s * 1000)
         return requests.Asking(next(self._shared.ids), user, now.wall_ms, deadline_ms)
@@ -228,6 +238,9 @@ class Session:
         """Join the room whose path this is; due once the user is known."""
         if self.room is None or self.user is None:
             return []
+        over = self._over_allowance(self.user, requests.JOIN, now)
+        if over is not None:
+            return [Send(wire.refused(None, over), over.code)]
         return [
             Visit(None, requests.join(self.room, None, self._asking(self.user, now)))
         ]

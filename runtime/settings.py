@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from runtime import contradictions
+from runtime.user_limits import UserSettings
 
 PREFIX = "CABRANK_"
 FILE = "_FILE"
@@ -32,7 +33,7 @@ class SettingsError(ValueError):
     """A setting that can't be used; the message is one plain sentence naming it."""
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(UserSettings, frozen=True, kw_only=True):
     """One field a setting: `request_ttl_s` is `CABRANK_REQUEST_TTL_S`."""
 
     nats_url: Annotated[str, Meta(description="NATS servers, comma-separated")] = (

@@ -121,6 +121,8 @@ class JoinRoom(RoomCommand, frozen=True, tag="join"):
     """Without a `session` it only looks: answered the same, nobody joins."""
 
     since: int | None = None
+    repair: bool = False
+    """The gateway's own, for what was lost on the way: no command of the user's."""
 
 
 class LeaveRoom(RoomCommand, frozen=True, tag="leave"):

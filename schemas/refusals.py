@@ -52,11 +52,13 @@ HTTP_STATUS: dict[Code, int] = {
 username is 409 with `invalid_data`; an unknown user or path is 404)."""
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, omit_defaults=True):
     """A command, frame or request that was not carried out, and why."""
 
     code: Code
     message: str
+    retry_after_s: int = 0
+    """When to ask again, where that is known: HTTP's Retry-After."""
 
     @property
     def retryable(self) -> bool:

@@ -7,8 +7,9 @@ from cabrank.bench.connections import command as bench_connections
 from cabrank.bench.fanout import command as bench_fanout
 from cabrank.bench.lifecycle import command
 from cabrank.bench.locations import command as bench_locations
+from cabrank.load.lifted import NOTE
 
-app = typer.Typer(help="Measure this system.", no_args_is_help=True)
+app = typer.Typer(help=f"Measure this system. {NOTE}", no_args_is_help=True)
 app.command("lifecycle")(command)
 app.command("chat")(chat)
 app.command("fanout")(bench_fanout)
@@ -16,6 +17,6 @@ app.command("connections")(bench_connections)
 app.command("locations")(bench_locations)
 
 
-@app.callback()
+@app.callback(help=f"Measure this system. {NOTE}")
 def _keep_subcommands() -> None:
-    """Measure this system."""
+    """So that there are subcommands."""

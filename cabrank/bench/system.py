@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cabrank import tether
 from cabrank.load import LoadError
+from cabrank.load.lifted import LIFTED
 
 READY = "cabrank ready on "
 STOP_MAX_S = 40
@@ -21,8 +22,8 @@ STOP_MAX_S = 40
 def running(
     data_dir: Path | None, database_url: str | None, *options: str
 ) -> Iterator[str]:
-    """Start `cabrank up` with further `options` on a free port in `data_dir`; yields
-    its base URL. It dies with this process, at the latest.
+    """Start `cabrank up` with further `options` on a free port in `data_dir`, a user's
+    limits lifted; yields its base URL. It dies with this process, at the latest.
 
     Raises:
         LoadError: it did not become ready.
@@ -39,7 +40,7 @@ def running(
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-            env={**os.environ, tether.VARIABLE: f"{os.getpid()}:{pipe}"},
+            env={**LIFTED, **os.environ, tether.VARIABLE: f"{os.getpid()}:{pipe}"},
             pass_fds=(pipe,),
         )
         try:

@@ -183,7 +183,8 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Start a system of its own, break it under load in all the ways there are, and
-    check that nothing answered is lost.
+    check that nothing answered is lost. The limits of a user (CABRANK_USER_…) are
+    lifted to a million each.
     """
     log.configure("chaos", "error")
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed

@@ -16,6 +16,7 @@ from gateway.http.asker import Asker
 from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
+    REFUSED,
     SignedIn,
     address,
     operators_only,
@@ -128,7 +129,7 @@ async def refresh(
     "/api/tokens",
     status_code=204,
     response_description="the session is over",
-    responses=specs(Code.NOT_AUTHENTICATED, *_ASKED),
+    responses=specs(*REFUSED, *_ASKED),
     guards=[signed_in],
     security=BEARER,
 )
@@ -141,7 +142,7 @@ async def log_out(request: SignedIn, asker: NamedDependency[Asker]) -> None:
 @get(
     "/api/me",
     response_description="the user, as the token has it",
-    responses=specs(Code.NOT_AUTHENTICATED),
+    responses=specs(*REFUSED),
     guards=[signed_in],
     security=BEARER,
 )
@@ -154,7 +155,7 @@ async def me(request: SignedIn) -> Response[User]:
     "/api/users/{user_id:str}/revoke",
     status_code=204,
     response_description="all sessions of the user are over",
-    responses=specs(Code.NOT_AUTHENTICATED, Code.WRONG_ROLE, *_ASKED, invalid_data=404),
+    responses=specs(*REFUSED, Code.WRONG_ROLE, *_ASKED, invalid_data=404),
     guards=[signed_in, operators_only],
     security=BEARER,
 )

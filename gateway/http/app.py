@@ -22,6 +22,7 @@ from gateway.http.requests import ApiRequest, ClientGone, read_body
 from gateway.http.rooms import Desk
 from gateway.identity import Identity
 from runtime.settings import Settings
+from schemas.allowances import Allowances
 from schemas.refusals import Code, Refusal
 
 log = structlog.get_logger()
@@ -70,6 +71,7 @@ def create_app(
         logging_config=None,
         state=State(
             {
+                "allowances": Allowances(settings.user_limits()),
                 "asker": asker,
                 "identity": identity,
                 "proxies": settings.proxies(),

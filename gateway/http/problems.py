@@ -94,6 +94,13 @@ class Refused(Exception):  # noqa: N818 - the contract's word
         self.status = HTTP_STATUS[code] if status is None else status
         self.headers = headers or {}
 
+    @classmethod
+    def of(cls, refusal: Refusal) -> "Refused":
+        """What a leader, or a limit of ours, refused, by the code's usual status."""
+        made = cls(refusal.code, refusal.message)
+        made.refusal = refusal
+        return made
+
 
 def data_of(result: Result) -> bytes:
     """The JSON of an answer from persistence.
@@ -121,7 +128,8 @@ def body_and_headers(
     if status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("WWW-Authenticate", "Bearer")
     if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
-        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+        after_s = refusal.retry_after_s or RETRY_AFTER_S
+        headers.setdefault("Retry-After", str(after_s))
     return encode(problem), headers
 
 

@@ -19,12 +19,15 @@ from gateway.http.problems import Refused
 from gateway.identity import Identity
 from schemas import subjects, wording
 from schemas.accounts import Denied
+from schemas.allowances import Budget, share_of
 from schemas.claims import Claims
 from schemas.refusals import Code
 from schemas.trips import Role
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 """What OpenAPI says of a route with `signed_in`."""
+REFUSED = (Code.NOT_AUTHENTICATED, Code.RATE_LIMITED)
+"""Whom such a route doesn't take, whatever it is about."""
 DENIED_S = 1.0
 """Who is refused learns so whether it could be written down or not."""
 DEPTH_MAX = 128
@@ -164,6 +167,12 @@ async def signed_in(
         # RFC 6750 section 3.1.
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         raise Refused(Code.NOT_AUTHENTICATED, str(error), headers=headers) from error
+    user = claims.user()
+    over = state.allowances.take(
+        user.id, share_of(user), (Budget.READS,), time.monotonic_ns()
+    )
+    if over is not None:
+        raise Refused.of(over)
 
 
 async def operators_only(

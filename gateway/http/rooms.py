@@ -16,6 +16,7 @@ from gateway.http.asker import Asker
 from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
+    REFUSED,
     SignedIn,
     address,
     operators_only,
@@ -43,7 +44,7 @@ USER_CHARS_MAX = 150
 """PROTOCOL.md section 5: usernames."""
 
 _BODY = (Code.BAD_FRAME, Code.INVALID_DATA)
-_ASKED = (Code.NOT_AUTHENTICATED, Code.OVERLOADED, Code.UNAVAILABLE)
+_ASKED = (*REFUSED, Code.OVERLOADED, Code.UNAVAILABLE)
 _ROOM = (Code.ROOM_FORBIDDEN, Code.TRIP_NOT_FOUND, *_ASKED)
 
 _MESSAGES = subjects.history("messages")
@@ -131,7 +132,7 @@ async def say(
         request.auth, name, data.text, data.idempotency_key
     )
     if answer.refused is not None:
-        raise Refused(answer.refused.code, answer.refused.message)
+        raise Refused.of(answer.refused)
     return _json(bytes(answer.data or b"null"), 201)
 
 

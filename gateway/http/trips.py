@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gateway.http.asker import Asker
 from gateway.http.problems import Refused, data_of, specs
-from gateway.http.requests import BEARER, SignedIn, signed_in, uuid_or_none
+from gateway.http.requests import BEARER, REFUSED, SignedIn, signed_in, uuid_or_none
 from schemas import subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
@@ -32,7 +32,7 @@ from schemas.trips import Status, Trip
 
 T = TypeVar("T")
 
-_ASKED = (Code.NOT_AUTHENTICATED, Code.OVERLOADED, Code.UNAVAILABLE)
+_ASKED = (*REFUSED, Code.OVERLOADED, Code.UNAVAILABLE)
 _ONE = (Code.NOT_A_PARTICIPANT, Code.TRIP_NOT_FOUND, *_ASKED)
 
 _LIST = subjects.history("trips")

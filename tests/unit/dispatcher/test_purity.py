@@ -25,6 +25,7 @@ PURE = (
     "ring",
     "rooms",
     "settling",
+    "shares",
     "snapshot",
     "state",
     "sync",

@@ -8,6 +8,7 @@ from gateway.actions import Send
 from gateway.identity import InvalidToken
 from gateway.limits import Limits
 from gateway.session import Now, Session, Shared
+from schemas.allowances import Allowances
 from schemas.claims import Claims
 from schemas.trips import Role
 
@@ -36,7 +37,8 @@ def verify(token: str, now_s: float) -> Claims:
 
 def shared(**limits: Any) -> Shared:
     ids = (f"{number:032x}" for number in itertools.count(1))
-    return Shared(verify, ids, Limits(**limits))
+    made = Limits(**limits)
+    return Shared(verify, ids, made, Allowances(made.users))
 
 
 def session(role: Role | None = Role.RIDER, **limits: Any) -> Session:
