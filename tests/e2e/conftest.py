@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cabrank.load.lifted import LIFTED
 from tests.support.client import Client, connect, welcomed
 from tests.support.stack import Person, Stack, running
 
@@ -63,6 +64,14 @@ def short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "CABRANK_ORIGINS": "https://app.example",
     }
     with running(tmp_path_factory.mktemp("short") / "data", settings=settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lifted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system to be measured: the limits of a user are as the bench lifts them."""
+    data_dir = tmp_path_factory.mktemp("lifted") / "data"
+    with running(data_dir, settings=LIFTED) as made:
         yield made
 
 

@@ -31,10 +31,10 @@ def names(sheets: Any) -> set[str]:
     return {row["name"] for sheet in sheets for row in sheet["rows"]}
 
 
-async def test_fan_out_is_measured_beside_the_floor(stack: Stack) -> None:
+async def test_fan_out_is_measured_beside_the_floor(lifted: Stack) -> None:
     options = ("--drivers", "20", "--runs", "1", "--singles", "10", "--bursts", "2")
     options += ("--stalled", "5", "--fill", "16")
-    (sheet,) = await bench(stack, "fanout", *options, "--duration", "0.5")
+    (sheet,) = await bench(lifted, "fanout", *options, "--duration", "0.5")
     assert sheet["losses"] == 0
     assert {
         "one request at a time",
@@ -51,9 +51,9 @@ async def test_fan_out_is_measured_beside_the_floor(stack: Stack) -> None:
     assert still["values"] == [5]
 
 
-async def test_connections_are_measured_and_held(stack: Stack) -> None:
+async def test_connections_are_measured_and_held(lifted: Stack) -> None:
     (sheet,) = await bench(
-        stack, "connections", "--count", "50", "--hold", "0.3", "--pairs", "2"
+        lifted, "connections", "--count", "50", "--hold", "0.3", "--pairs", "2"
     )
     rows = {row["name"]: row["values"] for row in sheet["rows"]}
     assert rows["open after 0.3 s"] == [50]
@@ -61,22 +61,22 @@ async def test_connections_are_measured_and_held(stack: Stack) -> None:
     assert sheet["losses"] == 0
 
 
-async def test_locations_are_measured(stack: Stack) -> None:
+async def test_locations_are_measured(lifted: Stack) -> None:
     options = ("--drivers", "20", "--runs", "1", "--frames", "10")
-    (sheet,) = await bench(stack, "locations", *options)
+    (sheet,) = await bench(lifted, "locations", *options)
     assert "as fast as they go" in names([sheet])
     assert sheet["losses"] == 0
     assert sheet["troubles"] == {}
 
 
-async def test_lifecycle_is_measured(stack: Stack) -> None:
+async def test_lifecycle_is_measured(lifted: Stack) -> None:
     options = ("--pairs", "2", "--duration", "0.5", "--warm-up", "0.1", "--runs", "1")
-    (outcome,) = await bench(stack, "lifecycle", *options)
+    (outcome,) = await bench(lifted, "lifecycle", *options)
     assert outcome["trips"] > 0
     assert outcome["missing"] == outcome["unfinished"] == 0
 
 
-async def test_chat_is_measured(stack: Stack) -> None:
+async def test_chat_is_measured(lifted: Stack) -> None:
     options = ("--rooms", "2", "--members", "5", "--bursts", "2", "--duration", "0.5")
-    outcome = await bench(stack, "chat", *options, "--runs", "1")
+    outcome = await bench(lifted, "chat", *options, "--runs", "1")
     assert outcome["losses"] == 0

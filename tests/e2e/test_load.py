@@ -50,9 +50,9 @@ async def test_a_simulation_whose_answers_no_order_explains_fails(
     assert "losses 0" in done.stdout
 
 
-async def test_bench_counts_trips_and_what_each_process_used(stack: Stack) -> None:
+async def test_bench_counts_trips_and_what_each_process_used(lifted: Stack) -> None:
     size = ("--pairs", "4", "--duration", "1", "--warm-up", "0.2", "--runs", "2")
-    where = ("--url", stack.url, "--data-dir", str(stack.data_dir))
+    where = ("--url", lifted.url, "--data-dir", str(lifted.data_dir))
     done = await run("bench", "lifecycle", *size, *where, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     (outcome,) = json.loads(done.stdout)
