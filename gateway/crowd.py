@@ -4,49 +4,46 @@ Pure. Counts; who is turned away, and how, is gateway/opening.py's to carry out.
 """
 
 import ipaddress
-from collections.abc import Callable
 from functools import lru_cache
 
 from gateway.limits import Limits
-from schemas.claims import Claims
+from gateway.shares import Shares
 from schemas.refusals import Code, Refusal
 
 
 class Crowd:
-    __slots__ = ("_at", "_limits", "_sessions")
+    """Counted from the handshake's beginning, also while others are asked whether it
+    may go on, to the socket's end.
+    """
 
-    def __init__(self, limits: Limits, sessions: Callable[[Claims], int]) -> None:
-        """`sessions`: how many a user has here."""
+    __slots__ = ("_addresses", "_limits", "_users")
+
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._sessions = sessions
-        self._at: dict[str, int] = {}
+        self._addresses = Shares(limits.connections_per_address_max)
+        self._users = Shares(limits.connections_per_user_max)
 
-    def refusal(self, place: str, claims: Claims | None) -> Refusal | None:
-        """Why one more from `place`, by who has `claims` (None: unknown yet), is too
-        many.
-        """
+    def enter(self, place: str) -> Refusal | None:
+        """One more from `place`; or why that is too many, and it is not counted."""
+        if self._addresses.take(place):
+            return None
         most = self._limits.connections_per_address_max
-        if self._at.get(place, 0) >= most:
-            text = f"{most} connections from this address are the most"
-            return Refusal(Code.RATE_LIMITED, text)
-        if claims is not None and self.is_full_of(claims):
-            most = self._limits.connections_per_user_max
-            text = f"{most} connections of one user are the most"
-            return Refusal(Code.RATE_LIMITED, text)
-        return None
-
-    def is_full_of(self, claims: Claims) -> bool:
-        return self._sessions(claims) >= self._limits.connections_per_user_max
-
-    def enter(self, place: str) -> None:
-        self._at[place] = self._at.get(place, 0) + 1
+        text = f"{most} connections from this address are the most"
+        return Refusal(Code.RATE_LIMITED, text)
 
     def leave(self, place: str) -> None:
-        left = self._at[place] - 1
-        if left:
-            self._at[place] = left
-        else:
-            del self._at[place]
+        self._addresses.give_back(place)
+
+    def enter_as(self, user: str) -> Refusal | None:
+        """As `enter`, once it is known who it is."""
+        if self._users.take(user):
+            return None
+        most = self._limits.connections_per_user_max
+        text = f"{most} connections of one user are the most"
+        return Refusal(Code.RATE_LIMITED, text)
+
+    def leave_as(self, user: str) -> None:
+        self._users.give_back(user)
 
 
 @lru_cache(4096)

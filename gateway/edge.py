@@ -13,9 +13,11 @@ import structlog
 from msgspec import Raw, Struct
 
 from gateway import metrics
+from gateway.admission import Admission
 from gateway.courier import Courier, Done, Pending
 from gateway.crowd import Crowd
 from gateway.gaps import Clock, Own
+from gateway.holding import Held
 from gateway.http.asker import Asker
 from gateway.hub import Hub, command_ids
 from gateway.identity import Identity
@@ -90,7 +92,8 @@ class Edge:
             clock=self.clock,
             wake=self.wake,
         )
-        self.crowd = Crowd(limits, self.hub.sessions_of)
+        self.crowd = Crowd(limits)
+        self.held = Held(limits)
         self.positions = Positions(self._send_fixes)
         self.frames_in = 0
         self.writes = 0
@@ -105,6 +108,7 @@ class Edge:
         self.turns = Turns(self._loop.call_soon)
         self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
         """All sockets': what it holds is copied before another is read."""
+        self.admission = Admission(self._loop)
         self._woken = False
         self._reply: dict[str, str] = {}
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
+from gateway import requesthead
 from gateway.errors import InvalidToken, UnknownKey
 from gateway.requests import parse_since
 from schemas import rooms, subjects
@@ -67,8 +68,8 @@ def judge(
     Raises:
         UnknownKey: as `verify` does; it may be judged again.
     """
-    path, _, query_string = target.partition("?")
-    path = path.removesuffix("/")
+    raw_path, _, query_string = target.partition("?")
+    path = requesthead.path(raw_path.encode("latin-1")).removesuffix("/")
     room = None
     if path.startswith(CHAT):
         try:

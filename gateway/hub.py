@@ -135,12 +135,6 @@ class Hub:
             if not region.drivers:
                 region.stop_feed()
 
-    def sessions_of(self, claims: Claims) -> int:
-        """How many that user has on this gateway."""
-        region = self.regions.get(claims.region)
-        listener = region.listeners.get(claims.sub) if region is not None else None
-        return len(listener.seats) if listener is not None else 0
-
     def _region(self, name: str) -> Region:
         region = self.regions.get(name)
         if region is None:

@@ -125,6 +125,12 @@ class Identity:
             raise RevokedToken("the token has been revoked")
         return verified
 
+    def known(self, token: str) -> Claims | None:
+        """What a token says that was verified before, and isn't now: no more than a
+        hint as to whose it is, for 1 us. None: it is new, or none.
+        """
+        return self._verified.get(_digest(token)) if token.isascii() else None
+
     def revoke(self, revocation: Revocation) -> None:
         """Refuse what it covers from now on. Idempotent; any order."""
         self._revocations.add(revocation)
@@ -138,7 +144,7 @@ class Identity:
             raise InvalidToken(msg)
         if not token.isascii():
             raise InvalidToken("the token is not a JWT")
-        digest = hashlib.sha256(token.encode("ascii")).digest()
+        digest = _digest(token)
         known = self._verified.get(digest)
         if known is not None:
             self._verified.move_to_end(digest)
@@ -180,6 +186,10 @@ class Identity:
         if not isinstance(kid, str) or not kid or not self._keys.named(kid):
             raise InvalidToken("the token's kid names no key of ours")
         return kid
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 class Revocations:

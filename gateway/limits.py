@@ -69,3 +69,20 @@ class Limits(Struct, frozen=True, kw_only=True):
     """CABRANK_USER_…: of one user's frames and requests on this gateway."""
     http_head_s: float = 10
     http_body_s: float = 10
+    http_keep_s: float = 5
+    """How long a connection may be idle between two requests (uvicorn's default)."""
+    http_take_s: float = 10
+    """An answer of which nothing more was taken for so long ends the connection."""
+    http_linger_s: float = 2
+    """After a last answer, until what still comes is no longer read: closing at once
+    could make the kernel answer with a reset, which would overtake it."""
+    http_bytes_per_address_max: int = 16 * 1024 * 1024
+    """128 requests of 64 KiB of head and as much body: of all that come from one
+    address and have yet to arrive or to be answered, and of answers not yet taken."""
+    http_bytes_max: int = 48 * 1024 * 1024
+    """The same, of all addresses together."""
+    http_under_way_per_user_max: int = 8
+    """Each asks persistence, which answers some 100 a second a worker; others' wait
+    behind so many at most."""
+    http_under_way_per_address_max: int = 64
+    """Of those without a log-in; behind a proxy that is not trusted, everybody's."""

@@ -55,8 +55,8 @@ class Running:
 
     async def __call__(self) -> None:
         """Accept no more, let commands under way be answered, send clients away."""
-        self._server.refuse_new()
         self.edge.draining = True
+        self._server.refuse_new()
         http_s = min(self._drain_s, LAST_REQUESTS_S)
         await asyncio.gather(
             drain.send_away(self.edge.connections, self._drain_s),
@@ -185,6 +185,8 @@ async def start(
     await follow(service, bus, revoked)
 
     def readiness() -> str | None:
+        if edge.draining:
+            return "it is stopping"
         return None if bus.is_connected else "NATS is not connected"
 
     issuer = _issuer(settings, identity, asker, service)

@@ -24,14 +24,20 @@ _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
 class Opening(Outbox):
-    """`_place`: what its address counts as; None: it is not counted."""
+    """`_place`, `_user`: as whose it is counted; None: it is not."""
 
-    __slots__ = ("_intake", "_place")
+    __slots__ = ("_intake", "_place", "_user")
 
     def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
         super().__init__(edge, ws)
         self._intake: Intake = cast("Intake", None)
         self._place: str | None = None
+        self._user: str | None = None
+
+    def upgrade(self, request: Request) -> None:
+        """The HTTP server has read a request for a WebSocket; only frames follow."""
+        self._ws.expect_frames()
+        self._handshake(request)
 
     def _begin(self, verdict: handshake.Accepted) -> None:
         """The socket is open: its session starts."""
@@ -48,7 +54,7 @@ class Opening(Outbox):
         self._intake.read(bytes(self._edge.read_buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """How uvicorn hands the request's head over."""
+        """What came with the request, after its head."""
         self._intake.read(data)
 
     @property
@@ -67,9 +73,32 @@ class Opening(Outbox):
         place, self._place = self._place, None
         if place is not None:
             self._edge.crowd.leave(place)
+        user, self._user = self._user, None
+        if user is not None:
+            self._edge.crowd.leave_as(user)
+
+    def _enter(self, request: Request) -> Refusal | None:
+        if self._place is not None:  # it is judged again
+            return None
+        place = self._peer(request)
+        refusal = self._edge.crowd.enter(place)
+        if refusal is None:
+            self._place = place
+        return refusal
+
+    def _enter_as(self, claims: Claims) -> Refusal | None:
+        """Count it as that user's; why not: it would be one too many."""
+        refusal = self._edge.crowd.enter_as(claims.sub)
+        if refusal is None:
+            self._user = claims.sub
+        return refusal
 
     def _handshake(self, request: Request, *, is_first: bool = True) -> None:
         edge = self._edge
+        crowded = self._enter(request)
+        if crowded is not None:
+            self._reject(refusing.of_refusal(crowded))
+            return
         now_s = edge.now().wall_ms / 1000
         verdict: handshake.Accepted | handshake.Rejected
         try:
@@ -88,7 +117,7 @@ class Opening(Outbox):
             self._reject(refusing.rejection(verdict))
             return
         claims, room = verdict.claims, verdict.room
-        crowded = edge.crowd.refusal(self._peer(request), claims)
+        crowded = None if claims is None else self._enter_as(claims)
         if crowded is not None:
             self._reject(refusing.of_refusal(crowded))
             return
@@ -127,13 +156,11 @@ class Opening(Outbox):
     def _accept(self, request: Request, verdict: handshake.Accepted) -> None:
         response = self._ws.accept(request)
         if response.status_code != 101:  # noqa: PLR2004 - Switching Protocols
-            self._reject(refusing.as_problem(response))
+            self._reject(refusing.as_problem(response, self._ws.handshake_exc))
             return
         if verdict.subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
         metrics.HANDSHAKES.labels("101").inc()
-        self._place = self._peer(request)
-        self._edge.crowd.enter(self._place)
         self._ws.send_response(response)
         # websockets' parser holds on to the request as long as the socket lives: 2 KiB.
         request.headers.clear()

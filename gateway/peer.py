@@ -17,7 +17,7 @@ def address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> 
     """
     heard = [part.strip() for value in forwarded for part in value.split(",")]
     found = peer
-    while heard and _is_in(found, trusted):
+    while heard and is_trusted(found, trusted):
         before = heard.pop()
         if _ip(before) is None:
             return found
@@ -25,7 +25,7 @@ def address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> 
     return found
 
 
-def _is_in(text: str, trusted: Sequence[Network]) -> bool:
+def is_trusted(text: str, trusted: Sequence[Network]) -> bool:
     ip = _ip(text)
     return ip is not None and any(
         ip.version == network.version and ip in network for network in trusted

@@ -7,33 +7,41 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
 from websockets.http11 import Response
 
 from gateway.handshake import Rejected
 from gateway.http import problems
 from schemas.refusals import HTTP_STATUS, Code, Refusal
 
+_VERSION = "Sec-WebSocket-Version"
+
 
 def rejection(rejected: Rejected) -> Response:
-    return _response(rejected.status, Refusal(rejected.code, rejected.detail))
+    return problem(rejected.status, Refusal(rejected.code, rejected.detail))
 
 
 def of_refusal(refusal: Refusal) -> Response:
     """What a leader, or a limit of ours, refused, by the code's usual status."""
-    return _response(HTTP_STATUS[refusal.code], refusal)
+    return problem(HTTP_STATUS[refusal.code], refusal)
 
 
-def as_problem(response: Response) -> Response:
+def as_problem(response: Response, why: Exception | None) -> Response:
     """The same refusal of websockets' in our shape."""
     detail = bytes(response.body or b"").decode(errors="replace").strip()
-    problem = _response(response.status_code, Refusal(Code.BAD_FRAME, detail))
+    if isinstance(why, InvalidHeader) and why.name == _VERSION:
+        refused = problem(426, Refusal(Code.BAD_FRAME, detail))  # RFC 6455 section 4.4
+        refused.headers["Upgrade"] = "websocket"
+        refused.headers[_VERSION] = "13"
+        return refused
+    refused = problem(response.status_code, Refusal(Code.BAD_FRAME, detail))
     for name in ("Allow", "Upgrade"):
         if name in response.headers:
-            problem.headers[name] = response.headers[name]
-    return problem
+            refused.headers[name] = response.headers[name]
+    return refused
 
 
-def _response(status: int, refusal: Refusal) -> Response:
+def problem(status: int, refusal: Refusal) -> Response:
     body, more = problems.body_and_headers(refusal, status)
     headers = Headers(
         {

@@ -8,6 +8,7 @@ from websockets.frames import (  # type: ignore[attr-defined]
     Frame,
     apply_mask,  # in C where that is there
 )
+from websockets.protocol import Protocol as BaseProtocol
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
@@ -100,6 +101,11 @@ class Protocol(ServerProtocol):
         super().__init__(max_size=size_max, logger=_quiet)
         self.reader = Reader()
         self.parser = self.parse()
+        next(self.parser)
+
+    def expect_frames(self) -> None:
+        """The request was read by others: what comes are frames."""
+        self.parser = BaseProtocol.parse(self)
         next(self.parser)
 
     def whole_text(self, data: bytes) -> bytes | None:

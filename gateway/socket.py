@@ -1,7 +1,7 @@
 """One WebSocket: bytes in and out, RFC 6455 by websockets, meaning by the session.
 
-uvicorn hands the socket over on an upgrade (`uvicorn.Config(ws=…)`), replays the
-request head and calls `shutdown()` when it stops. The handshake is in
+gateway/httpserver.py hands the socket and the request over on an upgrade; uvicorn calls
+`shutdown()` when it stops. The handshake is in
 gateway/opening.py; frames out go by gateway/outbox.py. Has no task and no timer handle
 of its own.
 """
@@ -241,7 +241,8 @@ class Connection(Opening):
     def _attach(self, identified: actions.Identified, now: Now) -> None:
         claims = identified.claims
         self._welcome_s = now.mono_s + self._edge.limits.welcome_s
-        if self._edge.crowd.is_full_of(claims):  # who logs in by frame
+        # Who logs in by frame is counted now, others by the handshake.
+        if self._user is None and self._enter_as(claims) is not None:
             self.close(Close.TRY_AGAIN_LATER)
             return
         self._seat = self._edge.hub.attach(self, claims, identified.since)

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
+from gateway import requesthead
 from gateway.http.metrics import REQUEST_SECONDS, REQUESTS
 from gateway.http.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
 from runtime import tracing
@@ -16,7 +17,8 @@ from schemas.refusals import Code, Refusal
 
 log = structlog.get_logger()
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Others are one label, since anybody can make them up."""
 _SECURITY = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -40,7 +42,9 @@ class Outer:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        inner: Any = dict(scope)
+        # The server's own is decoded with no regard to what separates segments.
+        path = requesthead.path(scope["raw_path"])
+        inner: Any = dict(scope) | {"path": path}
         if scope["method"] == "HEAD":
             # The server leaves out the body, since its own scope says HEAD.
             inner["method"] = "GET"
@@ -60,6 +64,10 @@ class Outer:
             if too_large > BODY_BYTES_MAX:
                 detail = f"the body has {too_large} bytes, over {BODY_BYTES_MAX}"
                 await _problem(send_on, Refusal(Code.BAD_FRAME, detail), 413)
+            elif "//" in path or "%2F" in path:
+                # The framework would take two slashes for one; and no name has a slash.
+                detail = "there is no such path"
+                await _problem(send_on, Refusal(Code.UNKNOWN_TYPE, detail), 404)
             else:
                 with tracing.request(span):
                     await self._app(inner, receive, send_on)
@@ -101,7 +109,7 @@ def _secured(path: str, headers: Any) -> list[tuple[bytes, bytes]]:
 
 def _measure(inner: Any, method: str, status: int, started: float) -> None:
     route = inner.get("path_template") or "none"
-    label = method if method in _METHODS else "other"
+    label = method if method in METHODS else "other"
     REQUESTS.labels(route, label, str(status)).inc()
     REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
 

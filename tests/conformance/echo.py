@@ -40,7 +40,7 @@ class EchoEdge:
         self.wheel = Wheel(time.monotonic())
         self.turns = Turns(asyncio.get_running_loop().call_soon)
         self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
-        self.crowd = Crowd(limits, lambda _: 0)
+        self.crowd = Crowd(limits)
         self.writes = self.bytes_out = self.frames_in = 0
         self._dirty: list[Outbox] = []
 

@@ -5,7 +5,6 @@ import pytest
 from gateway.crowd import Crowd, place
 from gateway.limits import Limits
 from schemas.refusals import Code
-from tests.unit.gateway.sessions import claims
 
 
 @pytest.mark.parametrize(
@@ -26,21 +25,22 @@ def test_an_ipv6_network_counts_as_one_address(address: str, counted: str) -> No
 
 
 def test_who_leaves_makes_room_at_the_address() -> None:
-    crowd = Crowd(Limits(connections_per_address_max=1), lambda _: 0)
-    assert crowd.refusal("a", None) is None
-    crowd.enter("a")
-    refused = crowd.refusal("a", claims())
+    crowd = Crowd(Limits(connections_per_address_max=1))
+    assert crowd.enter("a") is None
+    refused = crowd.enter("a")
     assert refused is not None
     assert refused.code is Code.RATE_LIMITED
-    assert crowd.refusal("b", None) is None
+    assert crowd.enter("b") is None
     crowd.leave("a")
-    assert crowd.refusal("a", None) is None
-    assert not crowd._at
+    assert crowd.enter("a") is None
 
 
-def test_a_user_s_limit_is_only_for_whom_is_known() -> None:
-    crowd = Crowd(Limits(connections_per_user_max=2), lambda _: 2)
-    assert crowd.refusal("a", None) is None
-    refused = crowd.refusal("a", claims())
+def test_a_user_s_limit_is_apart_from_an_address_s() -> None:
+    crowd = Crowd(Limits(connections_per_user_max=2, connections_per_address_max=9))
+    assert crowd.enter_as("u") is None
+    assert crowd.enter_as("u") is None
+    refused = crowd.enter_as("u")
     assert refused is not None
     assert "2 connections of one user" in refused.message
+    crowd.leave_as("u")
+    assert crowd.enter_as("u") is None
