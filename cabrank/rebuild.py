@@ -13,16 +13,16 @@ from pathlib import Path
 import nats.errors
 from msgspec import Struct
 from nats.js import JetStreamContext
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cabrank import doctor, ledgers, seeding
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.ledgers import Chunk, Progress, Reader, connected
 from dispatcher.ledger import Ledger, open_ledger, patiently
-from persistence import database, density, eraser
+from persistence import database, density, eraser, heads, retention
 from persistence.density import Hole, Kept
-from persistence.models import DeadLetterRow, MessageRow, TripEventRow, TripRow
+from persistence.models import MessageRow, TripEventRow
 from persistence.projection import AnyRow, FutureRecord, Unreadable, read_record
 from persistence.store import Store
 from runtime import log, settings
@@ -159,7 +159,11 @@ def _look_before(engine: Engine, ledger: Ledger, kept: Kept, done: Rebuilt) -> N
     """Whether the database has what the ledger has no longer."""
     with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
         done.holes = density.holes(connection, kept)
-        is_known = kept.first <= ledger.born_seq or _knows_before(connection, kept)
+        is_known = (
+            kept.first <= ledger.born_seq
+            or _knows_before(connection, kept)
+            or bool(retention.dropped(connection))
+        )
         done.is_whole = is_known and not done.holes
 
 
@@ -263,7 +267,7 @@ async def _refuse_dispatchers(bus: Bus) -> None:
 async def _begin(bus: Bus, engine: Engine, region: str) -> Begun:
     js = bus.jetstream()
     values = settings.load()
-    head = await asyncio.to_thread(_head_record, engine)
+    head, last_ms = await asyncio.to_thread(_head, engine)
     ledger = await open_ledger(
         js,
         region,
@@ -274,7 +278,7 @@ async def _begin(bus: Bus, engine: Engine, region: str) -> Begun:
     # A stream just made on a cluster elects its leader first.
     begun = await patiently("ledger", lambda: seeding.begun(js, ledger))
     if begun is None:
-        before = await asyncio.to_thread(_head_record, engine, ledger)
+        before, _ = await asyncio.to_thread(_head, engine, ledger)
         if before >= ledger.born_seq:
             raise UsageError(
                 f"The ledger of {region} is there already, and begins at record "
@@ -284,33 +288,30 @@ async def _begin(bus: Bus, engine: Engine, region: str) -> Begun:
         return Begun(ledger, is_new=False)
     with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
         trips, ended = await asyncio.to_thread(seeding.active, connection, region)
-    stamp_ms = max([time.time_ns() // 1_000_000, *(each.at_ms for each in trips)])
+    # Above all that was: trips and rooms are listed in the order of what happened.
+    stamp_ms = max(time.time_ns() // 1_000_000, last_ms + 1)
     count = 0
     if head:
         count = await seeding.seed(bus, js, ledger, trips, stamp_ms)
     return Begun(ledger, True, count, ended)
 
 
-def _head_record(engine: Engine, but: Ledger | None = None) -> int:
-    """The highest record of any ledger that left a row; 0: none did. `but`: of that
-    one's region, and of any ledger but that.
+def _head(engine: Engine, but: Ledger | None = None) -> tuple[int, int]:
+    """The highest record of any ledger that left a row, and when its last event was, ms
+    since 1970; 0, 0: none did. `but`: of that one's region, and of any ledger but that.
     """
-    heads = []
     with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
-        for table in (TripEventRow, MessageRow, DeadLetterRow):
-            question = select(func.max(table.seq))
-            if but is not None:
-                question = question.where(table.ledger.not_in([but.id, but.stream]))
-                if table is TripEventRow:
-                    question = question.join(TripRow, TripRow.id == table.trip_id)
-                    question = question.where(TripRow.region == but.region)
-                elif table is MessageRow:
-                    question = question.where(MessageRow.region == but.region)
-                else:
-                    continue  # they don't tell the region
-            head = connection.execute(question).scalar_one()
-            heads.append(record_of(head or 0)[0])
-    return max(heads)
+        found = heads.of(connection)
+    if but is not None:
+        # A dead letter doesn't tell its region.
+        others = {but.id, but.stream}
+        found = [
+            head
+            for head in found
+            if head.region == but.region and head.ledger not in others
+        ]
+    last = max((record_of(head.seq)[0] for head in found), default=0)
+    return last, max((head.at_ms for head in found), default=0)
 
 
 def run(data_dir: Path | None, *, new_ledger: bool) -> int:

@@ -98,7 +98,7 @@ def _request(state: State, ring: Ring, command: RequestTrip, seq: int) -> Outcom
         )
     now = state.stamp_text()
     trip = Trip(
-        id=made_id(state.stamp_ms, command.id),
+        id=made_id(state.stamp_ms, command.id, seq),
         region=state.region,
         status=Status.REQUESTED,
         version=1,

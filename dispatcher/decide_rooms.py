@@ -166,7 +166,7 @@ def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
     message = MessageData(
         room=room,
         seq=head + 1,
-        id=made_id(state.stamp_ms, command.id),
+        id=made_id(state.stamp_ms, command.id, seq),
         sender=by.person(),
         text=command.text,
         at=state.stamp_text(),

@@ -1,9 +1,10 @@
 """Whether the database has all that its ledger has let go of. What came before the
 ledger's beginning can't be compared any more, but its numbers are dense: a trip's
-versions, and a room's messages over all ledgers, each from 1 on.
+versions, and a room's messages over all ledgers, each from 1 on, or from where what was
+let go of ends (retention.py).
 
-Only asks: two questions, however many rows there are. What left no row at all, like a
-whole trip or room, it can't miss.
+Only asks, piece by piece. What left no row at all, like a whole trip or room, it can't
+miss.
 """
 
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
-from persistence.models import MessageRow, TripEventRow, TripRow
+from persistence import retention, walk
+from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
 from schemas.events import seq_of
 
 NUMBERED = {
@@ -52,19 +54,24 @@ def holes(connection: Connection, kept: Kept) -> list[Hole]:
     """What is missing from before `kept.first`; nothing came before record 1."""
     if kept.first <= 1:
         return []
-    return [
-        Hole(table.__tablename__, name, have, top)
-        for table, question in (
-            (TripEventRow, _trips(kept)),
-            (MessageRow, _rooms(kept)),
-        )
-        for name, have, top in connection.execute(question.limit(HOLES_MAX))
-    ]
+    before_ms = retention.dropped(connection)
+    found: list[Hole] = []
+    for table, key, within, question, name in (
+        (TripEventRow, TripRow.id, TripRow.region, _trips, TripRow.id),
+        (MessageRow, RoomRow.name, RoomRow.region, _rooms, MessageRow.room),
+    ):
+        what = table.__tablename__
+        asked = question(kept, before_ms.get(what, 0))
+        for piece in walk.pieces(connection, key, within == kept.region):
+            rows = connection.execute(asked.where(piece.has(name)).limit(HOLES_MAX))
+            found += [Hole(what, *row) for row in rows]
+    return found
 
 
-def _trips(kept: Kept) -> Select[Any]:
+def _trips(kept: Kept, before_ms: int) -> Select[Any]:
     """A trip's versions go to the first that the ledger still has; of one that it has
-    none of, to the row's own, unless that came after what is compared.
+    none of, to the row's own, unless that came after what is compared. One that may
+    have been let go of has none to be missed.
     """
     event = TripEventRow
     have, first = _numbers(event, event.version, kept)
@@ -73,18 +80,22 @@ def _trips(kept: Kept) -> Select[Any]:
     return (
         select(TripRow.id, have, top)
         .outerjoin(event, event.trip_id == TripRow.id)
-        .where(TripRow.region == kept.region)
+        .where(TripRow.region == kept.region, ~retention.trip_is_past(before_ms))
         .group_by(TripRow.id, TripRow.version, TripRow.seq)
         .having(have < top)
     )
 
 
-def _rooms(kept: Kept) -> Select[Any]:
-    """The same of a room's messages; `rooms` knows the last (audit.py compares it)."""
+def _rooms(kept: Kept, before_ms: int) -> Select[Any]:
+    """The same of a room's messages; `rooms` knows the last (audit.py compares it).
+    Where messages were let go of, those before the first that is there are not missed.
+    """
     message = MessageRow
     have, first = _numbers(message, message.n, kept)
     last = func.max(case((_is_before(message, kept), message.n)))
     top = func.coalesce(first - 1, last)
+    if before_ms:
+        have += func.min(message.n) - 1
     return (
         select(message.room, have, top)
         .where(message.region == kept.region)

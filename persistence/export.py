@@ -7,6 +7,7 @@ from msgspec import Raw
 from sqlalchemy import RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from persistence import retention
 from persistence.database import reading
 from persistence.models import (
     AuditRow,
@@ -27,7 +28,8 @@ SECRET = frozenset({"password_hash", "current_hash", "previous_hash"})
 
 async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
     """Of the user with that id or username; None: there is none. Trips and events as
-    their participants see them, instants in RFC 3339, oldest first.
+    their participants see them, instants in RFC 3339, oldest first. `kept_since`: by
+    table, before when rows may have been let go of (persistence/retention.py).
     """
     user = await find_id(engine, name)
     if user is None:
@@ -41,8 +43,10 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
     async with reading(engine) as connection:
         person = select(UserRow.__table__).where(UserRow.id == user)
         (found,) = await _rows(connection, person)
+        dropped = await connection.run_sync(retention.dropped)
         return {
             "user": found,
+            "kept_since": {what: rfc3339(at_ms) for what, at_ms in dropped.items()},
             "has_password": await _has_password(connection, user),
             "outside": await _rows(connection, outside),
             "devices": await _rows(connection, devices),

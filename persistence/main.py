@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database, janitor
+from persistence import database, janitor, retention
 from persistence.accounts import Accounts
 from persistence.errors import DatabaseError, PersistenceError
 from persistence.history import History
@@ -118,6 +118,8 @@ async def start(
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
     service.spawn("janitor", janitor.run(engine, settings.audit_ttl_s))
+    retaining = retention.run(engine, settings.history_kept_days)
+    service.spawn("retention", retaining, may_end=True)
 
     def readiness() -> str | None:
         if not (control.is_connected and bulk.is_connected):

@@ -64,3 +64,8 @@ sign_ups_throttled = Counter(
     "cabrank_persistence_sign_ups_throttled",
     "Sign-ups refused since too many had come from that address",
 )
+dropped_rows = Counter(
+    "cabrank_persistence_dropped_rows",
+    "Rows let go of since they were older than CABRANK_HISTORY_KEPT_DAYS, by table",
+    ["table"],
+)

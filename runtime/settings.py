@@ -130,6 +130,15 @@ class Settings(UserSettings, frozen=True, kw_only=True):
         Seconds,
         Meta(description="seconds the audit log keeps who did what (persistence)"),
     ] = 400 * 86400
+    history_kept_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=CENTURY_S / 86400,
+            description="days that trips' events and rooms' messages are kept "
+            "(persistence); 0: for ever",
+        ),
+    ] = 0
     trusted_proxies: Annotated[
         str,
         Meta(

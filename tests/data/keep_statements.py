@@ -20,6 +20,7 @@ from persistence import (
     devices,
     erasure,
     janitor,
+    retention,
     sessions,
     throttle,
     usernames,
@@ -98,12 +99,19 @@ def projected(store: Store) -> None:
     for move in range(4):
         payload = made.record(
             move + 1,
+            made.event(made.trip(2, move)),
             made.event(made.trip(1, move)),
             made.message("hall", move + 1),
             made.joined("hall", "r1"),
         )
         rows, _ = read_record("LEDGER_main", move + 1, payload)
         store.write(rows, [Unreadable(made.LEDGER, move, b"{}", "bad")], NOW_MS)
+
+
+async def dropped(engine: AsyncEngine) -> None:
+    """A trip that isn't the last, and what was written before a room's last message."""
+    await retention.drop(engine, NOW_MS + 3_500, 0)
+    await engine.dispose()
 
 
 def erased(engine: Engine) -> None:
@@ -124,6 +132,7 @@ def keep(url: str) -> list[dict[str, Any]]:
     listening(writing, kept)
     store = Store(writing)
     projected(store)
+    asyncio.run(dropped(asking))
     erased(writing)
     store.close()
     return kept

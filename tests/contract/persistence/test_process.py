@@ -165,3 +165,20 @@ async def test_a_log_in_never_waits_behind_who_reads_the_past(
         assert result.refused.code is Code.BAD_CREDENTIALS
         assert answered == []
     await until(lambda: len(answered) == 64, "the reads' answers", 30)
+
+
+async def test_it_lets_go_of_what_is_older_than_the_days_it_was_told(
+    database_url: str, ledger: Ledger, counting: Counting, start: Start
+) -> None:
+    """What the tests' records tell happened on 2026-11-21."""
+    await append_trips(ledger, 0, 3)
+    port = free_port()
+    start(database_url, ops_port=port, history_kept_days=0.5)
+    await settled(ledger)
+    start(database_url, history_kept_days=0.5)
+
+    async def gone() -> bool:
+        return await counting.rows(TripEventRow) == 4  # of the ledger's last trip
+
+    await until_true(gone, "room", 30)
+    assert await counting.rows(TripRow) == 3

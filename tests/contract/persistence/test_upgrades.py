@@ -30,10 +30,11 @@ IDENTITY = {
     "log_in_throttle": 3,
     "outside_users": 1,
 }
+DROPPED = {"trips": 2, "trip_events": 4, "messages": 1, "dropped_history": 2}
 COUNTS_SINCE = {
     "0004": IDENTITY,
     "0005": IDENTITY,
-    "0006": IDENTITY | {"devices": 2},
+    "0006": IDENTITY | {"devices": 2} | DROPPED,
 }
 REVISION = {path: path.stem.partition("-")[2] for path in KEPT}
 

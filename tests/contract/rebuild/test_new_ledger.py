@@ -22,7 +22,7 @@ from tests.contract.cabrank.commands import assert_refused, run
 from tests.contract.dispatcher.desk import Process
 from tests.contract.rebuild.conftest import Kept, Rows
 from tests.support.nats import NatsServer
-from tests.support.records import T0_MS, event, trip
+from tests.support.records import T0_MS, event, message, trip
 
 
 async def differences() -> int:
@@ -196,3 +196,15 @@ async def test_without_a_past_a_new_ledger_begins_at_one() -> None:
     (begun,) = await begin_anew(None)
     assert begun.is_new
     assert begun.ledger.born_seq == 1
+
+
+async def test_a_new_ledger_begins_later_than_all_that_was(
+    bus: Bus, projected: Kept
+) -> None:
+    """A clock was ahead: what is new is listed as new all the same."""
+    ahead = 4_000_000_000_000
+    await projected.append(message("hall", 4, at=rfc3339(ahead)))
+    await rebuild(None)
+    await projected.js.delete_stream(projected.stream.name)
+    (begun,) = await begin_anew(None)
+    assert (await replayed(bus, begun)).stamp_ms == ahead + 1

@@ -9,7 +9,7 @@ from dispatcher.limits import KEYS_PER_RIDER_MAX
 from schemas.commands import RequestTrip
 from schemas.refusals import Code
 from schemas.times import rfc3339
-from schemas.trips import Position, Status
+from schemas.trips import Position, Role, Status
 from tests.unit.dispatcher.world import (
     DORA,
     LIMITS,
@@ -20,6 +20,7 @@ from tests.unit.dispatcher.world import (
     World,
     code_of,
     trip_of,
+    user,
 )
 
 DAY_MS = 86_400_000
@@ -65,6 +66,19 @@ def test_a_made_id_depends_on_stamp_and_command_alone() -> None:
     made = {made_id(NOON_MS, f"{n:032x}") for n in range(1_000)}
     assert len(made) == 1_000
     assert made_id(NOON_MS + 1, "a") > made_id(NOON_MS, "a")
+
+
+def test_ids_grow_in_the_order_of_first_events_whatever_the_clock_does() -> None:
+    world = World()
+    made = []
+    for number in range(300):
+        if number == 100:
+            world.now_ms += 60_000  # ahead, and for the rest of the time back
+        if number == 101:
+            world.now_ms -= 60_000
+        made.append(world.request(user(Role.RIDER, f"r{number}")))
+    assert len({trip.created for trip in made}) == 2
+    assert [trip.id for trip in made] == sorted(trip.id for trip in made)
 
 
 # ---- idempotency keys ----------------------------------------------------------
