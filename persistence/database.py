@@ -361,12 +361,14 @@ def _lock(connection: Connection) -> None:
 
 def _move(connection: Connection, revision: str) -> None:
     config = alembic_config(connection)
-    if revision in ("head", "heads"):
-        command.upgrade(config, revision)
-        return
     script = ScriptDirectory.from_config(config)
     known = [r.revision for r in script.walk_revisions()]  # newest first
     now = _current(connection)
+    if revision in ("head", "heads"):
+        is_later = now not in known and serves(now)
+        if not is_later:
+            command.upgrade(config, revision)
+        return
     down = now in known and revision in known[known.index(now) + 1 :]
     if revision == "base" or down:
         command.downgrade(config, revision)

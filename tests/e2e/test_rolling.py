@@ -1,84 +1,24 @@
 """Several gateways on one port, and the restart of everything under load."""
 
 import asyncio
-import itertools
 import os
 import signal
 import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import ADDRESSES, bearer
-from tests.support.client import Client, Frame, welcomed
+from tests.e2e.conftest import bearer
+from tests.support.client import welcomed
+from tests.support.faithful import Faithful, drive, missed_nothing
 from tests.support.stack import Person, Stack, alive, cabrank
 from tests.support.waiting import until
 
 Start = Callable[..., Stack]
 SERVICES = {"gateway", "dispatcher", "persistence"}
-
-
-class Faithful:
-    """A client that comes back, with its cursor, whenever it is sent away."""
-
-    def __init__(self, url: str, person: Person) -> None:
-        self._url = url
-        self._person = person
-        self.closes: list[int] = []
-        self.events: list[Frame] = []
-        self.recovered: list[bool] = []
-        self.client: Client | None = None
-        self.cursor = 0
-        self.stopped = False
-
-    async def live(self) -> None:
-        while not self.stopped:
-            since = self.cursor or None
-            client, data = await welcomed(self._url, self._person.access, since=since)
-            self.recovered.append(data["recovered"] or since is None)
-            self.client = client
-            self.closes.append(await client.closed(limit_s=None))
-            self.cursor = max(self.cursor, client.cursor)
-            self.events += [f for f in client.frames if "seq" in f]
-
-    async def stop(self) -> None:
-        self.stopped = True
-        assert self.client is not None
-        await self.client.close()
-        self.closes.pop()
-
-    async def insist(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Until it is answered: a connection may end before its answer comes."""
-        while True:
-            client = self.client
-            assert client is not None
-            try:
-                answer = await client.ask(kind, data)
-            except Exception:  # noqa: BLE001 - whatever a closed connection raises
-                await until(lambda old=client: self.client is not old, "a new one", 20)
-                continue
-            if answer["type"] == "reply":
-                reply: dict[str, Any] = answer["data"]
-                return reply
-            assert answer["data"]["retryable"], answer
-
-
-async def drive(rider: Faithful, driver: Faithful, over: asyncio.Event) -> list[str]:
-    """Trips one after another, until `over`; their ids."""
-    trips = []
-    for number in itertools.count():
-        if over.is_set():
-            return trips
-        request = {**ADDRESSES, "idempotency_key": f"trip-{number}"}
-        trip = (await rider.insist("trip.request", request))["id"]
-        trips.append(trip)
-        for kind in ("trip.accept", "trip.begin", "trip.complete"):
-            await driver.insist(kind, {"id": trip})
-    raise AssertionError
 
 
 async def ask_over_http(url: str, person: Person, over: asyncio.Event) -> int:
@@ -136,17 +76,8 @@ async def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_event(
         await each.stop()
     await asyncio.gather(*living)
     for each in (rider, driver):
-        assert each.closes, "nobody was sent away"
-        assert set(each.closes) == {4002}
-        assert all(each.recovered)
-        mine = [f for f in each.events if f["type"] in PARTS]
-        parts = [(f["data"]["id"], f["type"]) for f in mine]
-        seen = [pair for pair in parts if pair[1] != "trip.requested"]
-        assert seen == [(trip, kind) for trip in made for kind in PARTS[1:]]
+        missed_nothing(each, made)
     assert len(made) > 1
-
-
-PARTS = ("trip.requested", "trip.started", "trip.in_progress", "trip.completed")
 
 
 def test_a_restart_of_what_does_not_run_is_refused(own_stack: Start) -> None:

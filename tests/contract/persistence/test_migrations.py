@@ -51,6 +51,20 @@ def test_migrating_twice_changes_nothing(blank_database_url: str) -> None:
     assert tables_of(blank_database_url) == set(Base.metadata.tables)
 
 
+def test_a_later_versions_database_is_left_as_it_is(blank_database_url: str) -> None:
+    """As after an upgrade that was taken back: `up` migrates at each start."""
+    database.migrate(blank_database_url)
+    engine = database.plain_engine(blank_database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.migrate(blank_database_url)
+    with engine.connect() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    assert revision == "9999"
+    assert tables_of(blank_database_url) == set(Base.metadata.tables)
+
+
 def test_runners_at_the_same_time_take_turns(blank_database_url: str) -> None:
     failures: list[Exception] = []
     start = threading.Barrier(4)
