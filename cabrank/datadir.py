@@ -16,6 +16,9 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
+import stat
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -29,6 +32,7 @@ DIED_WAIT_S = 5.0
 """How long the children of an `up` that was killed may take to die as well."""
 RETRY_S = 0.02
 DEFAULT = Path(".cabrank")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class DataDir:
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.close_to_others()
             for folder in (self.logs, self.run):
                 folder.mkdir(mode=0o700, exist_ok=True)
             self.signing_key.parent.mkdir(mode=0o700, exist_ok=True)
@@ -100,6 +105,32 @@ class DataDir:
             raise UsageError(
                 f"The data directory {self.root} can't be made: {error.strerror}."
             ) from None
+
+    def close_to_others(self) -> None:
+        """See that nobody else can read it, who would read hashes, keys and tokens;
+        tells of it where somebody could.
+
+        Raises:
+            UsageError: it isn't this user's to close, or isn't a directory of its own.
+        """
+        found = self.root.stat()
+        if found.st_uid != os.geteuid():
+            owner, me = _name(found.st_uid), _name(os.geteuid())
+            raise UsageError(
+                f"The data directory {self.root} belongs to {owner}, not to {me}: run "
+                f"this as {owner}, or choose another with --data-dir."
+            )
+        if not found.st_mode & OTHERS:
+            return
+        if found.st_mode & stat.S_ISVTX or self.root in {Path("/"), Path.home()}:
+            raise UsageError(
+                f"The data directory {self.root} holds what is others' too: choose one "
+                "of its own with --data-dir."
+            )
+        self.root.chmod(0o700)
+        was = f"was open to others ({stat.S_IMODE(found.st_mode):04o})"
+        text = f"The data directory {self.root} {was}: it is 0700 now."
+        print(text, file=sys.stderr)
 
     def exists(self) -> bool:
         return self.state_file.is_file()
@@ -195,8 +226,16 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace a file in one step; readable by its owner alone unless told otherwise."""
     fresh = path.with_name(path.name + ".new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:  # noqa: PTH123 — Path.open can't set the mode
+        os.fchmod(out.fileno(), mode)  # whatever the umask
         out.write(text)
     fresh.replace(path)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,6 +1,7 @@
 """The command line: which commands there are, and how what went wrong is worded."""
 # ruff: noqa: PLC0415
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -12,6 +13,9 @@ from cabrank.commands import care, deployment, keys, people, speaking, system
 from cabrank.errors import CabrankError, UsageError
 
 INTERRUPTED = 130  # what shells give for a Ctrl-C
+PRIVATE = 0o077
+"""The umask of every command and what it starts: databases, logs and NATS's store hold
+hashes, tokens and places. What others must read is given a mode where it is written."""
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "up": system.up,
@@ -96,6 +100,7 @@ def run() -> int:
         sentence on standard error.
     """
     arguments = sys.argv[1:]
+    before = os.umask(PRIVATE)
     try:
         _add_load_commands(arguments)
         status = app(arguments, prog_name="cabrank", standalone_mode=False)
@@ -114,6 +119,8 @@ def run() -> int:
         if isinstance(error, SettingsError):
             return _refuse(str(error), UsageError.exit_code)
         raise
+    finally:
+        os.umask(before)
     return status if isinstance(status, int) else 0
 
 

@@ -53,7 +53,8 @@ def find(data_dir: Path | None) -> Target:
     """A data directory's; without one, CABRANK_DATABASE_URL's, else `.cabrank`'s.
 
     Raises:
-        UsageError: nothing was ever started there, or a setting is wrong.
+        UsageError: nothing was ever started there, it is another user's, or a setting
+            is wrong.
     """
     values = settings.load()
     if data_dir is None and settings.is_set("database_url"):
@@ -64,6 +65,7 @@ def find(data_dir: Path | None) -> Target:
             f"Nothing was started in {directory.root} yet: run `cabrank up` on it "
             "first, name another with --data-dir, or set CABRANK_DATABASE_URL."
         )
+    directory.close_to_others()
     last = directory.recall()
     return Target(
         last.database_url or directory.embedded_database_url,

@@ -1,8 +1,10 @@
 """`cabrank up` with the real services."""
 
 import json
+import os
 import re
 import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,34 @@ def test_a_directory_in_use_is_refused_and_its_owner_goes_on(
     done = run("up", "--port", "0", "--data-dir", str(stack.data_dir), cwd=tmp_path)
     assert_refused(done, saying=f"in use by process {stack.process.pid}")
     assert set(stack.pids()) == NAMES
+
+
+def test_nothing_that_up_writes_can_be_read_by_others(tmp_path: Path) -> None:
+    """Databases, keys, logs, pids, NATS's store: whatever the starter's umask."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
+    before = os.umask(0o000)
+    try:
+        with running(data_dir) as made:
+            body = {"username": "ann", "password": "long enough", "role": "rider"}
+            assert post(made, "/api/users", body).status_code == 201
+            add = ("user", "add", "boss", "--role", "operator")
+            add += ("--data-dir", str(data_dir))
+            assert run(*add, cwd=tmp_path, text="long enough\n").returncode == 0
+            there = [data_dir, *data_dir.rglob("*")]
+            modes = {
+                str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+                for path in there
+                if not path.name.endswith(".sock")
+            }
+    finally:
+        os.umask(before)
+    assert {"data/cabrank.db", "data/logs/persistence-1.log"} <= modes.keys()
+    told = {"data/keys/jwks.json"}  # public keys
+    opened = {name for name, mode in modes.items() if mode & 0o077}
+    assert opened <= told | {name for name in modes if name.endswith(".conf")}
+    assert modes["data"] == 0o700
 
 
 def test_an_operator_is_made_beside_the_running_system(

@@ -47,6 +47,41 @@ def test_it_is_for_its_owner_alone(directory: DataDir) -> None:
     assert stat.S_IMODE(directory.state_file.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o777, 0o701])
+def test_one_that_was_open_to_others_is_closed_and_that_is_told(
+    tmp_path: Path, mode: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    root.chmod(mode)
+    directory = DataDir(root)
+    directory.make()
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+    said = f"The data directory {root} was open to others ({mode:04o}): it is 0700 now."
+    assert capsys.readouterr().err == said + "\n"
+    directory.make()
+    assert capsys.readouterr().err == ""
+
+
+def test_one_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+    root = Path("/usr")  # root's
+    if os.geteuid() == 0:
+        root = tmp_path
+        os.chown(root, 4711, -1)
+    before = root.stat().st_mode
+    with pytest.raises(UsageError, match=r"belongs to .*: run this as .*--data-dir"):
+        DataDir(root).make()
+    assert root.stat().st_mode == before
+    assert list(root.iterdir()) == [] or root == Path("/usr")
+
+
+def test_one_that_all_share_is_not_closed_to_them(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with pytest.raises(UsageError, match="others' too"):
+        DataDir(tmp_path).make()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+
+
 def test_a_directory_that_another_process_holds_is_refused(directory: DataDir) -> None:
     holder = hold(directory.root)
     try:
