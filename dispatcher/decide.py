@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatcher.ids import made_id
 from dispatcher.ring import Ring
@@ -181,19 +182,9 @@ def _moves(
 
 
 def _moved(trip: Trip, to: Status, driver: Person | None, now: str) -> Trip:
-    return Trip(
-        trip.id,
-        trip.region,
-        to,
-        trip.version + 1,
-        trip.pick_up_address,
-        trip.drop_off_address,
-        trip.pick_up,
-        trip.drop_off,
-        trip.rider,
-        driver,
-        trip.created,
-        now,
+    """All that no move changes stays, whatever a trip has."""
+    return replace(
+        trip, status=to, version=trip.version + 1, driver=driver, updated=now
     )
 
 

@@ -9,7 +9,7 @@ NATS.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
 from sqlalchemy import (
     Connection,
     Engine,
@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from persistence import erasing, usernames
 from persistence.models import (
     AuditRow,
+    Base,
     DeadLetterRow,
     ErasedUserRow,
     MessageRow,
@@ -33,7 +34,7 @@ from persistence.models import (
     TripRow,
     UserRow,
 )
-from persistence.projection import TripFields
+from persistence.projection import TripFields, trip_columns
 from schemas import codec
 from schemas.accounts import Erasure
 from schemas.trips import TERMINAL
@@ -46,6 +47,27 @@ IDS_MAX = 500
 """Of one question, as in persistence/audit.py."""
 
 _erased = ErasedUserRow.__table__.c
+
+
+def _columns(row: type[Base]) -> dict[str, Any]:
+    """For `erasing.blanks`."""
+    there = row.__table__.columns
+    return {one.name: None if one.nullable else NODEFAULT for one in there}
+
+
+def _message_columns() -> dict[str, Any]:
+    nobody = erasing.person("")
+    said = {
+        f"sender_{name}": getattr(nobody, name) for name in nobody.__struct_fields__
+    }
+    return erasing.blanks(
+        _columns(MessageRow), erasing.MESSAGE_ROW, said | {"text": erasing.TEXT}
+    )
+
+
+_EVENT = erasing.blanks(_columns(TripEventRow), erasing.EVENT | {"data"}, {})
+_MESSAGE = _message_columns()
+_AUDIT = erasing.blanks(_columns(AuditRow), erasing.AUDIT, {"address": ""})
 
 
 class Standing(Struct, frozen=True):
@@ -118,7 +140,7 @@ def scrub(engine: Engine, user: str) -> None:
         _scrub_dead_letters(connection, user)
     with engine.begin() as connection:
         connection.execute(
-            update(AuditRow).where(AuditRow.actor == user).values(address="")
+            update(AuditRow).where(AuditRow.actor == user).values(**_AUDIT)
         )
         connection.execute(delete(UserRow).where(UserRow.id == user))
         connection.execute(
@@ -170,15 +192,15 @@ def _trips_of(connection: Connection, user: str) -> list[str]:
 
 def _scrub_events(connection: Connection, user: str, trips: Sequence[str]) -> None:
     event = TripEventRow
-    asked = select(event.ledger, event.seq, event.by, event.reason, event.data)
+    asked = select(event.ledger, event.seq, event.by, event.data)
     for row in connection.execute(asked.where(event.trip_id.in_(trips))).all():
         data = erasing.trip(row.data, {user})
-        reason = None if row.by == user else row.reason
-        if (data, reason) != (row.data, row.reason):
+        if data != row.data or row.by == user:
+            gone = _EVENT if row.by == user else {}
             connection.execute(
                 update(event)
                 .where(tuple_(event.ledger, event.seq) == tuple_(row.ledger, row.seq))
-                .values(data=data, reason=reason)
+                .values(data=data, **gone)
             )
 
 
@@ -188,35 +210,16 @@ def _scrub_trips(connection: Connection, user: str, trips: Sequence[str]) -> Non
         data = erasing.trip(row.data, {user})
         if data == row.data:
             continue
-        values: dict[str, Any] = {"data": data}
         fields = codec.decode(data.encode(), TripFields)
-        if fields.rider.id == user:
-            values |= {
-                "pick_up_address": fields.pick_up_address,
-                "drop_off_address": fields.drop_off_address,
-                "pick_up_lat": None,
-                "pick_up_lon": None,
-                "drop_off_lat": None,
-                "drop_off_lon": None,
-            }
         # A row that moved on meanwhile was written by who knows of the mark.
         same = (TripRow.id == row.id, TripRow.seq == row.seq)
-        connection.execute(update(TripRow).where(*same).values(**values))
+        left = trip_columns(fields, row.seq, data)
+        connection.execute(update(TripRow).where(*same).values(**left))
 
 
 def _scrub_messages(connection: Connection, user: str) -> None:
-    nobody = erasing.person(user)
-    connection.execute(
-        update(MessageRow)
-        .where(MessageRow.sender_id == user)
-        .values(
-            sender_username=nobody.username,
-            sender_first_name=nobody.first_name,
-            sender_last_name=nobody.last_name,
-            text=erasing.TEXT,
-            key=None,
-        )
-    )
+    theirs = MessageRow.sender_id == user
+    connection.execute(update(MessageRow).where(theirs).values(**_MESSAGE))
 
 
 def _scrub_dead_letters(connection: Connection, user: str) -> None:

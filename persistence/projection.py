@@ -251,7 +251,11 @@ def event_values(row: EventRow) -> dict[str, Any]:
 
 def trip_values(row: EventRow) -> dict[str, Any]:
     """The row of `trips` as this event leaves it."""
-    trip = row.trip
+    return trip_columns(row.trip, row.seq, row.data)
+
+
+def trip_columns(trip: TripFields, seq: int, data: str) -> dict[str, Any]:
+    """Every column of `trips`; all but `seq` say what `data` says."""
     pick_up = trip.pick_up
     drop_off = trip.drop_off
     return {
@@ -269,8 +273,8 @@ def trip_values(row: EventRow) -> dict[str, Any]:
         "drop_off_lon": None if drop_off is None else drop_off.lon,
         "created_at_ms": from_rfc3339(trip.created),
         "updated_at_ms": from_rfc3339(trip.updated),
-        "seq": row.seq,
-        "data": row.data,
+        "seq": seq,
+        "data": data,
     }
 
 
