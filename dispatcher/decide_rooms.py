@@ -43,6 +43,7 @@ from schemas.rooms import (
     MemberEvent,
     MessageData,
     MessageEvent,
+    RepairedOut,
     canonical,
     trip_of,
 )
@@ -90,8 +91,12 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
             people.append(me)
             events = (MemberEvent(seq, state.stamp_ms, room, me, True, command.id),)
     history, recovered = recalled
-    data = JoinedOut(room, _shown(people), len(people), history, recovered)
-    return Decided(events, data, attends)
+    said = (room, _shown(people), len(people), history, recovered)
+    if command.moved_since is None:
+        return Decided(events, JoinedOut(*said), attends)
+    moved = region.ring.moved(room, command.moved_since)
+    told = None if moved is None else [Raw(event) for event in moved]
+    return Decided(events, RepairedOut(*said, told), attends)
 
 
 def _leave(_: Regional, command: LeaveRoom, __: int) -> Outcome:

@@ -253,6 +253,7 @@ class Engine:
         if not self._state.stamp_ms and record.n > 1:
             # The ledger begins later than its numbers: what came before is gone.
             self._ring.gone_seq = seq_of(record.n, 0) - 1
+            self._ring.gone_moves_seq = self._ring.gone_seq
             self._state.rooms.began_seq = self._ring.gone_seq
         self.advance(record.at_ms)
         for event in record.events:

@@ -58,6 +58,10 @@ MESSAGE_KEYS_BYTES_MAX = 32 * 1024 * 1024
 """What they made: mostly also in a backlog, and then in memory and snapshot once."""
 SAID_BYTES_MAX = 64 * 1024 * 1024
 """Room events kept by command for `remember_ms`: 3,000 messages/s of 350 bytes."""
+MOVES_BYTES_MAX = 16 * 1024 * 1024
+"""Who came and went of late, over all rooms, kept as long as commands' answers."""
+MOVED_BYTES_MAX = 128 * 1024
+"""The same of one room, in one answer: some 500. Who missed more comes back."""
 HISTORY_BYTES_MAX = 256 * 1024
 """History in one answer: a quarter of what a gateway buffers for a connection."""
 MEMBERS_MAX = 2_000

@@ -2,15 +2,21 @@
 command was answered, how a trip ended.
 
 All indexes hold the same entries and are evicted from the left with them, so that the
-ring is a function of the events and the stamp. Rooms' events are here only to be found
-by their command: what a room's member missed, a join tells. Never decides anything.
+ring is a function of the events and the stamp. Messages are here only to be found by
+their command: what a room's member missed, a join tells. Never decides anything.
 """
 
 from collections import OrderedDict, deque
 
 from msgspec import Struct
 
-from dispatcher.limits import MISSED_BYTES_MAX, SAID_BYTES_MAX, Limits
+from dispatcher.limits import (
+    MISSED_BYTES_MAX,
+    MOVED_BYTES_MAX,
+    MOVES_BYTES_MAX,
+    SAID_BYTES_MAX,
+    Limits,
+)
 from dispatcher.state import Held
 from schemas.codec import decode
 from schemas.events import DriverEvent, Event, TripEvent
@@ -53,10 +59,14 @@ class Ring:
         "_feed",
         "_limits",
         "_made",
+        "_moved",
+        "_moves",
+        "_moves_bytes",
         "_said",
         "_said_bytes",
         "_top_seq",
         "gone_feed",
+        "gone_moves_seq",
         "gone_seq",
     )
 
@@ -70,6 +80,11 @@ class Ring:
         self._said: OrderedDict[str, Kept] = OrderedDict()
         """The same of rooms' events, which are nowhere else here."""
         self._said_bytes = 0
+        self._moves: deque[tuple[int, str]] = deque()
+        """(stamp, room) of all that came or went, for `remember_ms`."""
+        self._moved: dict[str, deque[tuple[int, bytes]]] = {}
+        """By room: (seq, event)."""
+        self._moves_bytes = 0
         self._top_seq = 0
         """The last event pushed or refilled."""
         self._ended: dict[str, Kept] = {}
@@ -78,6 +93,7 @@ class Ring:
         self.gone_seq = 0
         """No event after this one was evicted."""
         self.gone_feed = 0
+        self.gone_moves_seq = 0
 
     # ---- filling and forgetting ----------------------------------------------
 
@@ -112,6 +128,8 @@ class Ring:
             self._drop()
 
     def _say(self, event: MessageEvent | MemberEvent, encoded: bytes) -> None:
+        if isinstance(event, MemberEvent):
+            self._move(event, encoded)
         if not event.command:
             return
         said = self._said
@@ -128,6 +146,21 @@ class Ring:
     def _unsay(self) -> None:
         _, kept = self._said.popitem(last=False)
         self._said_bytes -= len(kept.encoded)
+
+    def _move(self, event: MemberEvent, encoded: bytes) -> None:
+        self._moves.append((event.at_ms, event.room))
+        self._moved.setdefault(event.room, deque()).append((event.seq, encoded))
+        self._moves_bytes += len(encoded)
+        while self._moves_bytes > MOVES_BYTES_MAX:
+            self._unmove()
+
+    def _unmove(self) -> None:
+        _, room = self._moves.popleft()
+        moved = self._moved[room]
+        self.gone_moves_seq, encoded = moved.popleft()
+        self._moves_bytes -= len(encoded)
+        if not moved:
+            del self._moved[room]
 
     def _index(self, user: str, kept: Kept) -> None:
         mine = self._by_user.get(user)
@@ -148,6 +181,8 @@ class Ring:
             self._made.popitem(last=False)
         while self._said and next(iter(self._said.values())).at_ms <= until_ms:
             self._unsay()
+        while self._moves and self._moves[0][0] <= until_ms:
+            self._unmove()
 
     def _drop(self) -> None:
         kept = self._all.popleft()
@@ -176,11 +211,14 @@ class Ring:
         firsts = [self._all[0].seq] if self._all else []
         if self._said:
             firsts.append(next(iter(self._said.values())).seq)
+        if self._moves:
+            firsts.append(self._moved[self._moves[0][1]][0][0])
         floor_seq = min(firsts, default=0)
         return Marks(floor_seq, self.gone_seq, self.gone_feed)
 
     def await_refill(self, marks: Marks, head_seq: int, feed: int) -> None:
         """Begin empty: nothing is covered until `refill` brings the events back."""
+        self.gone_moves_seq = head_seq
         if marks.floor_seq:
             self._awaited = marks
             self.gone_seq, self.gone_feed = head_seq, feed
@@ -201,6 +239,7 @@ class Ring:
                 self.gone_feed = self._awaited.gone_feed
             else:
                 self.gone_seq = event.seq - 1
+            self.gone_moves_seq = event.seq - 1
             self._awaited = None
         elif event.seq <= self._top_seq:
             return
@@ -230,6 +269,24 @@ class Ring:
         if since < self.gone_seq:
             return None
         return _after(self._by_user.get(user, []), since)
+
+    def moved(self, room: str, since: int) -> list[bytes] | None:
+        """Who came and went in a room after event `since`, the encoded events, oldest
+        first; None as for `missed`.
+        """
+        if since < self.gone_moves_seq:
+            return None
+        found: list[bytes] = []
+        room_bytes = MOVED_BYTES_MAX
+        for seq, encoded in reversed(self._moved.get(room, ())):
+            if seq <= since:
+                break
+            room_bytes -= len(encoded)
+            if room_bytes < 0:
+                return None
+            found.append(encoded)
+        found.reverse()
+        return found
 
     def missed_feed(self, since: int) -> list[Kept] | None:
         """The same for the feed, after number `since`."""

@@ -12,12 +12,14 @@ ones too, so a session's order is kept. Must not know what a command means.
 from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from gateway import metrics
+from gateway.inorder import Line
 from gateway.limits import Limits
+from gateway.pending import Done, Owner, Pending
 from schemas import codec
 from schemas.accounts import Result
 from schemas.budget import as_list, in_messages
@@ -26,74 +28,19 @@ from schemas.refusals import Code, Refusal
 from schemas.rooms import MessageData
 from schemas.trips import Trip
 
-
-class Owner(Protocol):
-    """Whose command it is; `pending` belongs to the courier."""
-
-    pending: int
-
-
-Done = Callable[[Answer], None]
-"""Called exactly once for each command that was taken: answered or refused."""
 Send = Callable[[str, bytes, str], bool]
 """(region, payload, traceparent) → whether it was handed to NATS."""
 Asks = Callable[["Pending", Lookup], None]
 
 
-class Pending:
-    """One command that was taken and not yet answered."""
-
-    __slots__ = (
-        "command",
-        "deadline_s",
-        "done",
-        "encoded",
-        "is_new",
-        "looking_up",
-        "owner",
-        "queued",
-        "region",
-        "sent_s",
-        "size",
-        "started_s",
-        "traceparent",
-    )
-
-    def __init__(
-        self,
-        region: str,
-        command: AnyCommand,
-        owner: Owner,
-        done: Done,
-        *,
-        encoded: bytes,
-        now_s: float,
-        limits: Limits,
-        traceparent: str,
-    ) -> None:
-        self.region = region
-        self.command = command
-        self.owner = owner
-        self.done = done
-        self.started_s = now_s
-        self.sent_s = now_s
-        self.deadline_s = now_s + limits.command_s
-        self.encoded = encoded
-        """The command until it is sent; empty: encode it again."""
-        self.size = len(encoded)
-        self.queued = True
-        self.is_new = True
-        """Never sent: nobody can have decided any of its attempts."""
-        self.looking_up = False
-        self.traceparent = traceparent
-
-
 class _Region:
-    __slots__ = ("away_s", "epoch", "outbox", "pause_s", "pending")
+    __slots__ = ("away_s", "epoch", "lines", "outbox", "pause_s", "pending")
 
     def __init__(self) -> None:
         self.pending: dict[str, Pending] = {}
         self.outbox: list[Pending] = []
+        self.lines: dict[tuple[int, str], Line[Pending]] = {}
+        """By owner's id, and what the line is about."""
         self.epoch = 0
         self.away_s: float | None = None
         """No leader listens: when to try again. None: one does, as far as we know."""
@@ -137,8 +84,12 @@ class Courier:
         now_s: float,
         *,
         traceparent: str = "",
+        line: str = "",
+        alone: bool = False,
     ) -> Refusal | None:
-        """Take one command, or say why not; then `done` is never called."""
+        """Take one command, or say why not; then `done` is never called. Those of one
+        owner and `line` are decided in order (gateway/inorder.py).
+        """
         limits = self._limits
         if owner.pending >= limits.pending_per_connection_max:
             most = limits.pending_per_connection_max
@@ -162,7 +113,8 @@ class Courier:
             traceparent=traceparent,
         )
         state.pending[command.id] = pending
-        state.outbox.append(pending)
+        if not line or self._enter(state, pending, line, alone=alone):
+            state.outbox.append(pending)
         owner.pending += 1
         self.count += 1
         self.bytes += pending.size
@@ -217,7 +169,6 @@ class Courier:
         state = self._regions[pending.region]
         if state.pending.get(pending.command.id) is not pending:
             return
-        pending.looking_up = False
         found: dict[str, Any] = {}
         for field, result, shape in (
             ("archived", trip, Trip),
@@ -234,7 +185,12 @@ class Courier:
         size = len(codec.encode(pending.command))
         self.bytes += size - pending.size
         pending.size = size
-        self._again([pending])
+        pending.is_found = True
+        if pending.line is None:
+            pending.looking_up = False
+            self._again([pending])
+        else:
+            self._advance(state, pending.line)
         self.flush(now_s)
 
     def no_responders(self, region: str, now_s: float) -> None:
@@ -281,13 +237,38 @@ class Courier:
             late = [
                 p
                 for p in state.pending.values()
-                if p.sent_s <= limit_s and not p.looking_up and not p.queued
+                if p.sent_s <= limit_s and _is_out(p) and not p.queued
             ]
             if late:
                 self._again(late)
                 self.flush(now_s)
 
     # ---- inside --------------------------------------------------------------
+
+    def _enter(
+        self, state: _Region, pending: Pending, about: str, *, alone: bool
+    ) -> bool:
+        key = (id(pending.owner), about)
+        line = state.lines.get(key)
+        if line is None:
+            line = state.lines[key] = Line(key)
+        pending.line, pending.alone = line, alone
+        pending.queued = line.enter(pending)
+        pending.waits = not pending.queued
+        return pending.queued
+
+    def _advance(self, state: _Region, line: "Line[Pending]") -> None:
+        """Send on who was held up by what is over, or was found."""
+        back = line.back()
+        for pending in back:
+            pending.looking_up = pending.is_found = False
+        self._again(back)
+        for pending in line.advance():
+            pending.waits, pending.queued = False, True
+            state.outbox.append(pending)
+        self._wake()
+        if line.is_empty:
+            del state.lines[line.key]
 
     def _again(self, pendings: list[Pending]) -> None:
         """Queue them once more, each that was sent before with its next attempt."""
@@ -307,7 +288,7 @@ class Courier:
     def _leader_is_there(self, name: str, state: _Region, now_s: float) -> None:
         state.away_s, state.pause_s = None, 0.0
         state.outbox.clear()
-        waiting = [p for p in state.pending.values() if not p.looking_up]
+        waiting = [p for p in state.pending.values() if _is_out(p)]
         for pending in waiting:
             pending.queued = False
         self._again(waiting)
@@ -316,7 +297,7 @@ class Courier:
 
     def _probe(self, name: str, state: _Region, now_s: float) -> None:
         """Send the oldest alone, so that an outage costs no traffic."""
-        first = next((p for p in state.pending.values() if not p.looking_up), None)
+        first = next(filter(_is_out, state.pending.values()), None)
         state.away_s = None
         if first is None:
             return
@@ -345,7 +326,15 @@ class Courier:
         pending.owner.pending -= 1
         self.count -= 1
         self.bytes -= pending.size
+        if pending.line is not None:
+            pending.line.leave(pending)
+            self._advance(state, pending.line)
         pending.done(answer)
+
+
+def _is_out(pending: Pending) -> bool:
+    """Whether it waits for the leader alone."""
+    return not pending.looking_up and not pending.waits
 
 
 def _taken(pending: Pending, now_s: float) -> bytes:

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from gateway import metrics
 from gateway.admission import Admission
-from gateway.courier import Courier, Done, Pending
+from gateway.courier import Courier
 from gateway.crowd import Crowd
 from gateway.gaps import Clock, Own
 from gateway.holding import Held
@@ -25,6 +25,7 @@ from gateway.intake import READ_BYTES_MAX
 from gateway.issuer import Issuer
 from gateway.limits import Limits
 from gateway.outbox import Outbox
+from gateway.pending import Done, Pending
 from gateway.positions import Positions
 from gateway.session import Now, Shared
 from gateway.socket import Connection

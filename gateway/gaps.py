@@ -201,15 +201,20 @@ class Gaps:
             log.warning("feed gap too old", region=region.name, n=region.feed.n)
             for listener in list(region.drivers.values()):
                 close_all(listener, Close.RESYNC)
+            if not region.drivers:
+                return  # nobody listens any more: the next one's feed begins afresh
         for listener in region.drivers.values():
             if any(seat.later is not None for seat in listener.seats):
                 region.merge(listener, [])
         self._feed_ready(region, region.feed.settle(data))
 
     def _feed_later(self, region: Region) -> None:
+        feed = region.feed
+
         def again() -> None:
-            region.feed.asking = False
-            self.ask_feed(region)
+            feed.asking = False
+            if region.feed is feed:
+                self.ask_feed(region)
 
         at_s = self._clock.mono_s() + self._limits.resync_retry_s
         self._retry.append((at_s, again))

@@ -22,7 +22,7 @@ from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
 from schemas.commands import Answer, EndSession, JoinRoom, LeaveRoom
 from schemas.refusals import Refusal
-from schemas.rooms import MemberPush, RoomPush
+from schemas.rooms import MemberPush, RoomPush, trip_of
 
 Done = Callable[[Answer], None]
 
@@ -66,7 +66,7 @@ class Lobby:
             limits=limits,
             clock=clock,
             regions=regions,
-            join_again=self._join_again,
+            join_again=self._gaps.join_again,
         )
         self.awake: dict[Room, None] = {}
         """Rooms with something to hand on."""
@@ -107,6 +107,7 @@ class Lobby:
             self._drop_if_empty(region, room)
             return refusal
         occupant.asked += 1
+        _note_left(seat, command.room, left=False)
         if seat in room.live:
             room.begin_again(occupant)
         elif seat not in room.joining:
@@ -148,6 +149,8 @@ class Lobby:
             command, session=seat.attendance, gateway=self._gateway
         )
         refusal = self._carry(seat, command, done, traceparent)
+        if refusal is None:
+            _note_left(seat, command.room, left=True)
         room = region.rooms.get(command.room)
         if refusal is None and room is not None:
             self.remove(seat, room)
@@ -159,13 +162,22 @@ class Lobby:
         region, now_s = seat.listener.region.name, self._clock.mono_s()
         owner = seat.connection
         return self._courier.submit(
-            region, command, owner, done, now_s, traceparent=traceparent
+            region,
+            command,
+            owner,
+            done,
+            now_s,
+            traceparent=traceparent,
+            line=command.room,
+            alone=True,
         )
 
     def end(self, seat: Seat) -> None:
         """The connection is over."""
         for room in list(seat.rooms or ()):
             self.remove(seat, room)
+        for known in seat.listener.trip_rooms.values():
+            known.left.discard(seat)
         if not seat.attendance:
             return
         listener = seat.listener
@@ -201,8 +213,7 @@ class Lobby:
         _note(seat, room)
         if is_new:  # NATS may not have heard of the subscription when somebody wrote
             room.hold()
-            room.asking = True
-            self._gaps.ask(region, room, seat)
+            self._gaps.check(region, room, anew=True)
 
     # ---- rooms ---------------------------------------------------------------
 
@@ -211,7 +222,7 @@ class Lobby:
         room = region.rooms.get(name)
         if room is not None:
             return room
-        room = region.rooms[name] = Room(name, n, self._limits.held_max)
+        room = region.rooms[name] = Room(name, n, self._limits.held_max, region)
 
         def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
             self._on_push(region, room, payload)
@@ -255,9 +266,11 @@ class Lobby:
 
     def _left(self, region: Region, room: Room, user: str) -> None:
         """The leader takes none of that user's sessions for present; ours are."""
-        for seat, occupant in room.live.items():
-            if occupant.explicit and seat.listener.recipient.id == user:
-                self._gaps.ask(region, room, seat)
+        listener = region.listeners.get(user)
+        for seat in listener.seats if listener is not None else ():
+            occupant = room.live.get(seat)
+            if occupant is not None and occupant.explicit:
+                self.presence.tell_later(region)
 
     def _check(self, region: Region, room: Room) -> None:
         if room.ready:
@@ -279,13 +292,17 @@ class Lobby:
         self._gaps.resync(region)
         self.presence.tell(region)
 
-    def _join_again(self, region: Region) -> None:
-        for room in region.rooms.values():
-            self._gaps.ask_all(region, room)
-
     def tick(self, now_s: float) -> None:
         self._gaps.tick(now_s)
         self.presence.tick(now_s)
+
+
+def _note_left(seat: Seat, room: str, *, left: bool) -> None:
+    """Whether the trip whose room it is may bring the session back to it."""
+    trip = trip_of(room)
+    known = seat.listener.trip_rooms.get(trip) if trip is not None else None
+    if known is not None:
+        (known.left.add if left else known.left.discard)(seat)
 
 
 def _note(seat: Seat, room: Room) -> None:

@@ -202,12 +202,15 @@ class Region:
         "rooms",
         "seq",
         "steady",
+        "top_seq",
         "unwelcomed",
     )
 
     def __init__(self, name: str, held_max: int) -> None:
         self.name = name
         self.held_max = held_max
+        self.top_seq = 0
+        """The highest of any event that was handed on to anybody."""
         self.seq = 0
         """The leader's, at its last announcement: all events up to it have come, or
         never will."""
@@ -274,6 +277,8 @@ class Region:
                 seat.later = None
             for seq, frame in mine:
                 seat.give(seq, frame, self.held_max)
+        if frames:
+            self.top_seq = max(self.top_seq, frames[-1][0])
         metrics.USER_DELIVERIES.inc(len(frames) * len(listener.seats))
 
     def flush(self) -> None:
@@ -289,6 +294,7 @@ class Region:
             return
         ready, self.ready = self.ready, []
         stamped = [(entry.seq, feed.frame(entry)) for entry in ready]
+        self.top_seq = max(self.top_seq, stamped[-1][0])
         special = set(own)
         for entry in ready:
             for user in entry.exclude:

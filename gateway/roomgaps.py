@@ -26,7 +26,8 @@ log = structlog.get_logger()
 NOT_HERS = frozenset({Code.ROOM_FORBIDDEN, Code.TRIP_NOT_FOUND})
 """Refusals that say that the session has no place in the room."""
 
-_Ask = tuple[Region, Room, Seat]
+_Ask = tuple[Region, Room, Seat | None]
+"""By whom; None: by whoever is in the room then."""
 
 
 class RoomGaps:
@@ -54,16 +55,19 @@ class RoomGaps:
         self._asking = 0
         self._retry: list[tuple[float, _Ask]] = []
 
-    def check(self, region: Region, room: Room) -> None:
-        """Ask, if messages are held and nobody has asked yet."""
-        if room.held is not None and room.n is not None and not room.asking:
-            seat = next(iter(room.live), None) or next(iter(room.joining), None)
-            if seat is not None:
+    def check(self, region: Region, room: Room, *, anew: bool = False) -> None:
+        """Ask, if messages are held and nobody has asked yet; `anew`: the room is only
+        just heard.
+        """
+        if room.held is None or room.asking or room.is_empty:
+            return
+        if room.n is not None or anew:
+            if not anew:
                 log.warning("room gap", room=room.name, n=room.n)
-                room.asking = True
-                self.ask(region, room, seat)
+            self._ask(region, room)
 
-    def ask(self, region: Region, room: Room, seat: Seat) -> None:
+    def _ask(self, region: Region, room: Room, seat: Seat | None = None) -> None:
+        room.asking = True
         self._asks.append((region, room, seat))
         self._ask_on()
 
@@ -74,27 +78,33 @@ class RoomGaps:
     def _send_ask(self, ask: _Ask) -> None:
         """Join once more, as who has joined, or only look (schemas: no session)."""
         region, room, seat = ask
-        occupant = room.live.get(seat) or room.joining.get(seat)
-        if occupant is None:
-            self._unasked(region, room)
+        if region.rooms.get(room.name) is not room:
+            return
+        by = seat or room.speaker()
+        occupant = None
+        if by is not None:
+            occupant = room.live.get(by) or room.joining.get(by)
+        if by is None or occupant is None:
+            room.asking = False
             return
         joined = occupant.explicit
         command = JoinRoom(
             id=next(self._ids),
             deadline_ms=self._clock.deadline_ms(self._limits.command_s),
-            by=seat.listener.claims.user(),
+            by=by.listener.claims.user(),
             room=room.name,
-            session=seat.attendance if joined else "",
+            session=by.attendance if joined else "",
             gateway=self._gateway if joined else "",
             since=room.n,
             repair=True,
+            moved_since=room.seq,
         )
         self._asking += 1
         metrics.SYNCS.labels("room").inc()
 
         def answered(answer: Answer) -> None:
             self._asking -= 1
-            self._told(ask, answer)
+            self._told(ask, by, answer)
             self._ask_on()
 
         now_s = self._clock.mono_s()
@@ -102,15 +112,15 @@ class RoomGaps:
             self._asking -= 1
             self._later(ask)
 
-    def _told(self, ask: _Ask, answer: Answer) -> None:
+    def _told(self, ask: _Ask, by: Seat, answer: Answer) -> None:
         region, room, _ = ask
         if region.rooms.get(room.name) is not room:
             return
         if answer.data is None:
-            self._not_told(ask, answer.refused)
+            self._not_told(ask, by, answer.refused)
             return
         room.asking = False
-        was_whole = room.fill(codec.decode(answer.data, Joined))
+        was_whole = room.fill(codec.decode(answer.data, Joined), answer.seq)
         if not was_whole:
             log.warning("room gap too old", room=room.name)
             for each, occupant in list(room.live.items()):
@@ -118,21 +128,17 @@ class RoomGaps:
                     each.connection.close(Close.RESYNC)
         self._settled(region, room)
 
-    def _not_told(self, ask: _Ask, refused: Refusal | None) -> None:
-        region, room, seat = ask
+    def _not_told(self, ask: _Ask, by: Seat, refused: Refusal | None) -> None:
+        region, room, _ = ask
         if refused is None or refused.code not in NOT_HERS:
             self._later(ask)
             return
-        occupant = room.live.get(seat)
+        occupant = room.live.get(by)
         if occupant is not None and occupant.explicit:
-            seat.connection.close(Close.RESYNC)
+            by.connection.close(Close.RESYNC)
         elif occupant is not None:
-            self._remove(seat, room)
-        self._unasked(region, room)
-
-    def _unasked(self, region: Region, room: Room) -> None:
-        """Whoever was to ask can't: the next one, if a gap is still open."""
-        room.asking = False
+            self._remove(by, room)
+        room.asking = False  # the next one, if the gap is still open
         if region.rooms.get(room.name) is room:
             self._settled(region, room)
 
@@ -147,16 +153,19 @@ class RoomGaps:
                 room.asking = True
 
     def resync(self, region: Region) -> None:
-        """Ask for what may be lost of everything."""
+        """Ask for what may be lost of everything, once a room: who of it is here, the
+        leader is told by gateway/presence.py.
+        """
         self.hold(region)
-        for room in region.rooms.values():
-            self.ask_all(region, room)
+        for room in list(region.rooms.values()):
+            self._ask(region, room)
 
-    def ask_all(self, region: Region, room: Room) -> None:
-        """All who asked to join, or one of those who didn't need to."""
-        explicit = [seat for seat, o in room.live.items() if o.explicit]
-        for seat in explicit or list(room.live)[:1] or list(room.joining)[:1]:
-            self.ask(region, room, seat)
+    def join_again(self, region: Region) -> None:
+        """Have all who asked to join do so once more, for a leader of 0.1."""
+        for room in list(region.rooms.values()):
+            explicit = [seat for seat, o in room.live.items() if o.explicit]
+            for seat in explicit or (None,):
+                self._ask(region, room, seat)
 
     def tick(self, now_s: float) -> None:
         due = [ask for at_s, ask in self._retry if at_s <= now_s]

@@ -7,12 +7,13 @@
 No I/O but for writing to connections; subscribing and asking is gateway/lobby.py's.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway import metrics, wire
-from gateway.region import Seat
+from gateway.region import Region, Seat
 from schemas import codec
 from schemas.closes import Close
 from schemas.rooms import MemberPush, MessageHead, MessagePush
@@ -26,6 +27,9 @@ class Joined(Struct, frozen=True):
     members: list["Id"]
     history: list[Raw]
     recovered: bool
+    moved: list[MemberPush] | UnsetType | None = UNSET
+    """Who came and went since what was asked for; None: not all is known any more;
+    unset: it wasn't asked, or of a leader of 0.1, which doesn't say."""
 
 
 class Id(Struct, frozen=True):
@@ -46,7 +50,8 @@ class Item(NamedTuple):
     n: int
     """The message's; 0: somebody came or went."""
     seq: int
-    """The event's; 0: unknown, since it was fetched again."""
+    """The event's; 0: unknown, since it was fetched again, or a message's that comes
+    after an event with a higher one."""
     frame: bytes
     bare: bytes
     """The same as older clients want it; empty until somebody does."""
@@ -95,6 +100,7 @@ class Room:
 
     __slots__ = (
         "_held_max",
+        "_region",
         "asking",
         "held",
         "joining",
@@ -107,7 +113,11 @@ class Room:
         "tail",
     )
 
-    def __init__(self, name: str, n: int | None, held_max: int) -> None:
+    def __init__(
+        self, name: str, n: int | None, held_max: int, region: Region | None = None
+    ) -> None:
+        """`region`: whose events a session's `seq` must grow with; None: no others."""
+        self._region = region
         self.name = name
         self.n = n
         self.seq = 0
@@ -126,6 +136,13 @@ class Room:
     @property
     def is_empty(self) -> bool:
         return not self.live and not self.joining
+
+    def speaker(self) -> Seat | None:
+        """Who asks for what is lost: one who asked to join, if there is one."""
+        for seat, occupant in self.live.items():
+            if occupant.explicit:
+                return seat
+        return next(iter(self.live), None) or next(iter(self.joining), None)
 
     # ---- who is here ---------------------------------------------------------
 
@@ -150,7 +167,7 @@ class Room:
         """Its join came to nothing: it hears on, and what waited for the answer."""
         self.flush()
         occupant.explicit = bool(occupant.explicit_before)
-        self._give(occupant, self.tail[occupant.mark :])
+        self._give(occupant, map(self._belated, self.tail[occupant.mark :]))
         self._live(occupant)
         self.abandon()
 
@@ -184,6 +201,8 @@ class Room:
             self._learn(covered)
         elif covered > self.n:  # lost, though nothing later has come yet
             self.hold()
+        elif self.held is None:
+            self.seq = max(self.seq, seq)
         self.settle_joining()
 
     def abandon(self) -> None:
@@ -209,7 +228,8 @@ class Room:
             covered = occupant.covered
             if covered is None or covered > self.n or occupant.asked:
                 continue
-            self._give(occupant, _after(self.tail[occupant.mark :], occupant))
+            missed = _after(self.tail[occupant.mark :], occupant)
+            self._give(occupant, map(self._belated, missed))
             self._live(occupant)
 
     # ---- what comes ----------------------------------------------------------
@@ -225,8 +245,7 @@ class Room:
             return
         if type(push) is MemberPush:
             if push.seq > self.seq:
-                self.seq = push.seq
-                self._pass_on(_of_member(push, self.name))
+                self._move(push)
             return
         assert type(push) is MessagePush
         n = codec.decode(push.message, MessageHead).seq
@@ -239,7 +258,24 @@ class Room:
         self.n = n
         self.seq = max(self.seq, push.seq)
         frame = wire.event("chat.message", push.seq, push.message, push.traceparent)
-        self._pass_on(Item(n, push.seq, frame, b"", push.message))
+        item = Item(n, push.seq, frame, b"", push.message)
+        self._pass_on(self._belated(item))
+
+    def _move(self, push: MemberPush) -> None:
+        self.seq = push.seq
+        self._pass_on(self._belated(_of_member(push, self.name)))
+
+    def _belated(self, item: Item) -> Item:
+        """Without a `seq` where it was held up, and events with a higher one went out:
+        the highest that a client saw is its cursor.
+        """
+        if self._region is None or not 0 < item.seq <= self._region.top_seq:
+            return item
+        if item.n:
+            frame = wire.push("chat.message", item.data)
+            return item._replace(seq=0, frame=frame, bare=b"")
+        frame = wire.push("chat.joined" if item.joined else "chat.left", item.data)
+        return item._replace(frame=frame, bare=frame)
 
     def _pass_on(self, item: Item) -> None:
         self.ready.append(item)
@@ -253,12 +289,17 @@ class Room:
         if self.held is None:
             self.held = []
 
-    def fill(self, data: Joined) -> bool:
-        """The answer to a join since `n`; False: it does not reach back that far, and
-        what is lost stays lost.
+    def fill(self, data: Joined, seq: int = 0) -> bool:
+        """The answer to a join since `n` and `seq`, which contains all up to event
+        `seq`; False: it does not reach back that far, and what is lost stays lost.
         """
         if self.held is None:
             return True
+        for push in data.moved or ():
+            if push.seq > self.seq:
+                self._move(push)
+        if data.moved is not UNSET:
+            self.seq = max(self.seq, seq)
         if self.n is not None and data.recovered:
             for message in data.history:
                 n = codec.decode(message, MessageHead).seq
@@ -266,7 +307,7 @@ class Room:
                     self.n = n
                     frame = wire.push("chat.message", message)
                     self._pass_on(Item(n, 0, frame, b"", message))
-        is_whole = self.n is None or data.recovered
+        is_whole = self.n is None or (data.recovered and data.moved is not None)
         self._learn(head_of(data, 0 if self.n is None else self.n))
         self.settle_joining()
         return is_whole
@@ -286,6 +327,9 @@ class Room:
         ready, self.ready = self.ready, []
         if not ready:
             return
+        if self._region is not None:
+            top_seq = max(item.seq for item in ready)
+            self._region.top_seq = max(self._region.top_seq, top_seq)
         plain = b"".join([item.frame for item in ready])
         bare = b""
         for occupant in list(self.live.values()):
@@ -301,7 +345,7 @@ class Room:
                 seat.connection.write(bare)
         metrics.ROOM_DELIVERIES.inc(len(ready) * len(self.live))
 
-    def _give(self, occupant: Occupant, items: list[Item]) -> None:
+    def _give(self, occupant: Occupant, items: Iterable[Item]) -> None:
         """To one that is not like the others."""
         seat = occupant.seat
         for item in items:

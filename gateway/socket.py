@@ -24,7 +24,7 @@ from gateway.session import Now, Session
 from schemas.accounts import Result
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import Answer
+from schemas.commands import Answer, SendMessage
 from schemas.frames import FRAME_BYTES_MAX
 from schemas.refusals import Refusal
 
@@ -212,7 +212,13 @@ class Connection(Opening):
             command, action.traceparent, self._answers(action.ref)
         )
         refusal = edge.courier.submit(
-            claims.region, command, self, done, now.mono_s, traceparent=trace
+            claims.region,
+            command,
+            self,
+            done,
+            now.mono_s,
+            traceparent=trace,
+            line=command.room if type(command) is SendMessage else "",
         )
         if refusal is not None:
             done(Answer(command.id, command.attempt, refused=refusal))

@@ -7,7 +7,7 @@ end, a driver at once on release. Must not know what the rooms carry.
 from gateway.gaps import Clock
 from gateway.limits import Limits
 from gateway.lobby import Lobby
-from gateway.region import Listener
+from gateway.region import Listener, Seat
 from schemas import codec, rooms
 from schemas.commands import SyncData
 from schemas.events import TripHead, TripPush
@@ -23,13 +23,15 @@ _ENDED = frozenset(status.value for status in TERMINAL)
 class TripRoom:
     """`seq`: of the event, or of the state, that made the user a participant."""
 
-    __slots__ = ("ended_s", "seq", "version")
+    __slots__ = ("ended_s", "left", "seq", "version")
 
     def __init__(self, version: int, seq: int) -> None:
         self.version = version
         self.seq = seq
         self.ended_s: float | None = None
         """When the trip ended; None: it goes on."""
+        self.left: set[Seat] = set()
+        """Sessions that asked to leave its room: their trip doesn't bring them back."""
 
 
 class TripRooms:
@@ -81,8 +83,13 @@ class TripRooms:
             if head.status in _DRIVING:
                 self._open(listener, head, data.seq, None)
         for trip in listener.trip_rooms:
-            for seat in listener.seats:
-                self._lobby.admit(seat, rooms.of_trip(trip), None)
+            self._admit(listener, trip, None)
+
+    def _admit(self, listener: Listener, trip: str, n: int | None) -> None:
+        left = listener.trip_rooms[trip].left
+        for seat in listener.seats:
+            if seat not in left:
+                self._lobby.admit(seat, rooms.of_trip(trip), n)
 
     def tick(self, now_s: float) -> None:
         if now_s < self._swept_s + SWEEP_S:
@@ -110,8 +117,7 @@ class TripRooms:
         if head.id not in listener.trip_rooms:
             listener.trip_rooms[head.id] = TripRoom(head.version, seq)
             self._bound(listener)
-        for seat in listener.seats:
-            self._lobby.admit(seat, rooms.of_trip(head.id), n)
+        self._admit(listener, head.id, n)
 
     def _bound(self, listener: Listener) -> None:
         known = listener.trip_rooms

@@ -123,6 +123,8 @@ class JoinRoom(RoomCommand, frozen=True, tag="join"):
     since: int | None = None
     repair: bool = False
     """The gateway's own, for what was lost on the way: no command of the user's."""
+    moved_since: int | None = None
+    """A gateway's own, after a gap: who came and went after that event is told too."""
 
 
 class LeaveRoom(RoomCommand, frozen=True, tag="leave"):

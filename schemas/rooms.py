@@ -119,6 +119,14 @@ class JoinedOut(Struct, frozen=True):
     recovered: bool
 
 
+class RepairedOut(JoinedOut, frozen=True):
+    """The same to a gateway that asks what it missed. `moved`: the `MemberEvent`s after
+    `JoinRoom.moved_since`; None: the leader doesn't hold them all.
+    """
+
+    moved: list[Raw] | None
+
+
 # ---- facts: ledger, `room.<region>.<room>` -----------------------------------
 
 

@@ -68,19 +68,34 @@ async def test_after_a_take_over_everybody_is_where_they_were(whole: Whole) -> N
 async def test_a_full_room_of_long_names_is_joined_and_heard_over_a_gap(
     whole: Whole,
 ) -> None:
-    count = size(420, MEMBERS_MAX - 1)
-    people = await whole.people(count, CYRILLIC)
+    count = size(420, MEMBERS_MAX - 6)
+    await whole.crowd(count, CYRILLIC, "lobby")
+    people = await whole.people(5, CYRILLIC, "p")
     for person in people:
         await join(person, ["lobby"])
     late = await whole.person("late", CYRILLIC)
     [data] = await join(late, ["lobby"])
-    assert data["members_total"] == count + 1
+    assert data["members_total"] == count + 6
     assert data["members"][0]["id"] == "u0"
     assert len(data["members"]) <= MEMBERS_SHOWN_MAX
     async with whole.silent_leader(SILENCE_S + 1):
         pass
     await late.do("chat.send", {"room": "lobby", "text": "heard"})
     for person in (people[0], people[-1], late):
+        await person.expect("chat.message")
+    whole.lives()
+
+
+async def test_a_room_of_which_all_are_here_is_repaired_once(whole: Whole) -> None:
+    """Each of 2,000 once asked for itself, and who was gone by then for the next."""
+    people = await whole.people(size(60, 500))
+    for person in people:
+        await join(person, ["lobby"])
+    async with whole.silent_leader(SILENCE_S + 1):
+        for person in people[: len(people) // 2]:
+            await person.vanish()
+    await people[-1].do("chat.send", {"room": "lobby", "text": "heard"})
+    for person in people[-5:]:
         await person.expect("chat.message")
     whole.lives()
 

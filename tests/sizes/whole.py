@@ -17,8 +17,11 @@ from runtime import streams as runtime_streams
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import codec, streams, subjects
-from schemas.commands import Announcement
-from tests.contract.dispatcher.desk import Process
+from schemas.allowances import UNLIMITED
+from schemas.commands import Announcement, JoinRoom
+from schemas.rooms import Presence
+from schemas.trips import Role, User
+from tests.contract.dispatcher.desk import Gateway, Process, command
 from tests.support.client import Client, welcomed
 from tests.support.nats import NatsServer
 from tests.support.tokens import Tokens
@@ -43,8 +46,12 @@ class Whole:
         self._dispatchers: list[Process] = []
         self._clients: list[Client] = []
         self._drain: Any = None
+        self._observer: bus.Bus | None = None
+        self._beats: asyncio.Task[None] | None = None
 
     async def start(self, observer: bus.Bus) -> None:
+        self._observer = observer
+
         def heard(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
             self.announced.append(codec.decode(payload, Announcement))
 
@@ -59,12 +66,14 @@ class Whole:
             Settings(nats_url=self.nats.url),
             Identity(self.tokens.jwks),
             [listener],
-            Limits(),
+            Limits(users=UNLIMITED),
         )
         self.edge = started.edge
         self._drain = started
 
     async def stop(self) -> None:
+        if self._beats is not None:
+            self._beats.cancel()
         if self._drain is not None:
             self._service.stopping.set()
             await self._drain()
@@ -84,7 +93,8 @@ class Whole:
     def dispatch(self) -> Process:
         """One more dispatcher."""
         number = len(self._dispatchers)
-        process = Process(self.nats.url, self._directory / f"dispatcher-{number}.log")
+        log = self._directory / f"dispatcher-{number}.log"
+        process = Process(self.nats.url, log, CABRANK_USER_COMMANDS_PER_S="0")
         self._dispatchers.append(process)
         return process
 
@@ -123,6 +133,38 @@ class Whole:
         client, _ = await welcomed(self.url, token)
         self._clients.append(client)
         return client
+
+    async def crowd(self, count: int, name: str, room: str) -> None:
+        """So many more members of a room, of another gateway: who hears what isn't a
+        test's business takes no socket.
+        """
+        assert self._observer is not None
+        gateway = Gateway(self._observer, "crowd")
+        await gateway.ready()
+        self._beats = asyncio.create_task(self._beat(self._observer))
+        for first in range(0, count, 100):
+            some = range(first, min(first + 100, count))
+            gateway.send(
+                *(
+                    command(
+                        JoinRoom,
+                        User(f"u{n}", f"u{n}", name, name, Role.RIDER),
+                        room=room,
+                        session=f"crowd{n}",
+                        gateway="crowd",
+                    )
+                    for n in some
+                )
+            )
+            last = some[-1] + 1
+            await until(lambda: len(gateway.answers) == last, "answers", LIMIT_S)  # noqa: B023
+        assert not [a.refused for _, a in gateway.answers if a.refused is not None]
+
+    async def _beat(self, observer: bus.Bus) -> None:
+        while True:
+            said = codec.encode(Presence("crowd"))
+            observer.send(subjects.presence("main"), said)
+            await asyncio.sleep(0.5)
 
     async def people(
         self, count: int, name: str = "N", prefix: str = "u"

@@ -36,6 +36,9 @@ class RoomLeader:
         self.presence: list[Presence] = []
         self.refusals: dict[str, Refusal] = {}
         self.lost = 0
+        self.moves: list[MemberPush] = []
+        self.forgets = False
+        """Who came and went: as after a start from a snapshot."""
         leader.decide = self.decide
 
     async def listen(self) -> None:
@@ -43,7 +46,10 @@ class RoomLeader:
         await self.leader.bus.flush()
 
     def _heard(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-        self.presence.append(codec.decode(payload, Presence))
+        news = codec.decode(payload, Presence)
+        self.presence.append(news)
+        for entry in news.here:
+            self.sessions.setdefault(entry.room, {})[entry.session] = entry.user
 
     def decide(self, command: AnyCommand) -> Answer | None:
         data: Any = {"ok": True}
@@ -84,12 +90,22 @@ class RoomLeader:
             if is_new:
                 self._member(room, person, joined=True)
         members = {person.id: person for person in here.values()}
-        return {
+        more: dict[str, Any] = {}
+        if command.moved_since is not None:
+            since = command.moved_since
+            moved = [m for m in self.moves if m.room == room and m.seq > since]
+            more = {"moved": None if self.forgets else moved}
+        return more | {
             "room": room,
             "members": list(members.values()),
             "history": history,
             "recovered": recovered,
         }
+
+    def enter(self, room: str, session: str, person: Person) -> None:
+        """Somebody joins by another gateway."""
+        self.sessions.setdefault(room, {})[session] = person
+        self._member(room, person, joined=True)
 
     def leave(self, room: str, session: str) -> None:
         here = self.sessions.get(room, {})
@@ -99,7 +115,8 @@ class RoomLeader:
 
     def _member(self, room: str, person: Person, *, joined: bool) -> None:
         self.seq += 1
-        self._publish(room, MemberPush(self.seq, room, raw(person), joined))
+        self.moves.append(MemberPush(self.seq, room, raw(person), joined))
+        self._publish(room, self.moves[-1])
 
     def say(self, room: str, text: str, sender: Person | None = None) -> MessageData:
         known = self.messages.setdefault(room, [])

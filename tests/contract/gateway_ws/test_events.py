@@ -316,3 +316,22 @@ async def test_unreadable_messages_are_let_pass(world: World) -> None:
         world.bus.send(subject, b"{nonsense")
     world.leader.feed(entry(6, 300, trip(1)))
     await client.expect("trip.requested")
+
+
+async def test_a_feed_that_nobody_listens_to_any_more_is_not_filled(
+    world: World,
+) -> None:
+    """The last driver goes with the hole; the next one's feed begins afresh, not where
+    that answer was.
+    """
+    leader = world.leader
+    leader.on_feed = lambda _: FeedData(7, [], complete=False)
+    await world.start()
+    driver = await world.driver()
+    leader.feed(entry(7, 302, trip(3)))
+    assert await driver.closed() == 4003
+    with_state(leader, seq=400, feed=20)
+    driver = await world.driver()
+    leader.feed(entry(21, 401, trip(4)))
+    await driver.expect_trip("trip.requested", trip(4)["id"])
+    assert len(leader.asked(commands.SyncFeed)) == 1

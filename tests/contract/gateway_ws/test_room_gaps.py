@@ -5,7 +5,7 @@ from schemas.accounts import FindBacklog, Result
 from schemas.codec import decode, encode
 from schemas.commands import Answer, Lookup
 from schemas.refusals import Code, Refusal
-from schemas.trips import Role
+from schemas.trips import Person, Role
 from tests.contract.gateway_ws.conftest import OTHER, RIDER, World, member, texts
 from tests.contract.gateway_ws.leader import raw, trip, with_state
 from tests.contract.gateway_ws.roomleader import RoomLeader
@@ -207,3 +207,94 @@ async def test_a_slow_member_is_closed_and_complete_after_coming_back(
         assert heard == list(range(last + 1, sent + 1))
     else:
         assert heard[-1] == sent
+
+
+async def test_who_came_and_left_while_nats_was_away_is_told(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    with_state(world.leader, recovered=True)
+    rooms.enter("lobby", "old", Person("old", "old", "", ""))
+    await client.expect("chat.joined")
+    world.nats.stop()
+    rooms.enter("lobby", "new", Person("new", "new", "", ""))
+    rooms.leave("lobby", "old")
+    world.nats.start()
+    came = await client.expect("chat.joined")
+    went = await client.expect("chat.left")
+    assert (came["data"]["user"]["id"], went["data"]["user"]["id"]) == ("new", "old")
+    assert came["seq"] < went["seq"]
+    rooms.say("lobby", "on")
+    await client.expect("chat.message")
+    assert len(client.seen("chat.joined")) == 2
+
+
+async def test_where_it_is_not_known_who_came_and_left_the_client_comes_back(
+    world: World, rooms: RoomLeader
+) -> None:
+    client = await member(world)
+    with_state(world.leader, recovered=True)
+    rooms.forgets = True
+    world.nats.stop()
+    world.nats.start()
+    assert await client.closed() == 4003
+
+
+async def test_a_room_is_asked_about_once_however_many_are_in_it(
+    world: World, rooms: RoomLeader
+) -> None:
+    clients = [await member(world, user=f"u{number}") for number in range(5)]
+    with_state(world.leader, recovered=True)
+    before = len(world.leader.asked(commands.JoinRoom))
+    world.nats.stop()
+    rooms.say("lobby", "lost")
+    world.nats.start()
+    for client in clients:
+        await client.expect("chat.message")
+    repairs = world.leader.asked(commands.JoinRoom)[before:]
+    assert len({command.id for command in repairs}) == 1
+
+
+async def test_what_is_behind_a_join_waits_for_it(
+    world: World, rooms: RoomLeader
+) -> None:
+    """The leader asks for history first: what was sent in the same breath is not yet a
+    member's.
+    """
+    asked: list[str] = []
+
+    def respond(_: bytes, reply: bytes, _payload: bytes, _h: bytes) -> None:
+        asked.append(reply.decode())
+
+    world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
+    await world.bus.flush()
+
+    def forgetful(command: commands.AnyCommand) -> Answer | None:
+        if isinstance(command, commands.JoinRoom) and command.backlog is None:
+            lookup = Lookup("", 4096, "lobby")
+            return Answer(command.id, command.attempt, lookup=lookup)
+        return rooms.decide(command)
+
+    world.leader.decide = forgetful
+    client, _ = await world.user(world.tokens.issue())
+    frames = [
+        {"type": "chat.join", "ref": "join", "data": {"room": "lobby"}},
+        *(
+            {"type": "chat.send", "ref": t, "data": {"room": "lobby", "text": t}}
+            for t in ("one", "two")
+        ),
+        {"type": "chat.leave", "ref": "leave", "data": {"room": "lobby"}},
+        {"type": "chat.join", "ref": "again", "data": {"room": "lobby"}},
+    ]
+    for frame in frames:
+        await client.send(frame)
+    await until(lambda: asked, "the question")
+    await client.quiet()
+    assert not world.leader.asked(commands.SendMessage)
+    world.bus.send(asked.pop(), encode(Result(data=raw([]))))
+    for ref in ("join", "one", "two", "leave"):
+        assert (await client.answer(ref))["type"] == "reply"
+    await until(lambda: asked, "the next question")
+    world.bus.send(asked.pop(), encode(Result(data=raw([]))))
+    data = (await client.answer("again"))["data"]
+    assert [message["text"] for message in data["history"]] == ["one", "two"]

@@ -92,3 +92,24 @@ async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
     rooms.say(TRIP_ROOM, "now")
     await driver.expect("chat.message", lambda f: f["data"]["seq"] == 4)
     assert [f["data"]["seq"] for f in driver.seen("chat.message")] == [1, 4]
+
+
+async def test_a_session_that_left_its_trips_room_is_not_brought_back_by_another(
+    world: World, rooms: RoomLeader
+) -> None:
+    with_state(world.leader, trips=raw([trip(1, 3, "ARRIVED")]))
+    first = await world.rider()
+    await first.do("chat.join", {"room": TRIP_ROOM})
+    await first.do("chat.leave", {"room": TRIP_ROOM})
+    second = await world.rider()
+    await second.quiet()
+    rooms.say(TRIP_ROOM, "only to one")
+    await second.expect("chat.message")
+    await first.quiet()
+    assert not first.seen("chat.message")
+    await first.do("chat.join", {"room": TRIP_ROOM})
+    third = await world.rider()
+    await third.quiet()
+    rooms.say(TRIP_ROOM, "to all")
+    for client in (first, second, third):
+        await client.expect("chat.message", lambda f: f["data"]["text"] == "to all")

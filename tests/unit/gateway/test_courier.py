@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.courier import Courier, Pending
+from gateway.courier import Courier
 from gateway.limits import Limits
+from gateway.pending import Pending
 from schemas import codec, commands
 from schemas.accounts import Result
 from schemas.budget import MESSAGE_BYTES_MAX
@@ -60,6 +61,7 @@ class Post:
         region: str = "main",
         traceparent: str = "",
         trip: str = "t",
+        **more: Any,
     ) -> Refusal | None:
         def done(answer: Answer) -> None:
             code = answer.refused.code.value if answer.refused else "ok"
@@ -67,7 +69,7 @@ class Post:
 
         command = commands.GetTrip(id=command_id, deadline_ms=0, by=USER, trip=trip)
         return self.courier.submit(
-            region, command, self.owner, done, now_s, traceparent=traceparent
+            region, command, self.owner, done, now_s, traceparent=traceparent, **more
         )
 
     def flush(self, now_s: float = 0) -> None:
@@ -384,3 +386,89 @@ def test_a_lookup_that_comes_after_the_deadline_changes_nothing() -> None:
     post.courier.looked_up(pending, Result(data=raw(TRIP)), 11)
     assert post.ended == [("a", "unavailable")]
     assert len(post.sent) == 1
+
+
+# ---- in a line ---------------------------------------------------------------------
+
+
+def sent(post: Post) -> list[str]:
+    return [command_id for batch in post.trace() for command_id, _ in batch]
+
+
+def lookup(post: Post, command_id: str, attempt: int = 1) -> None:
+    answer = Answer(command_id, attempt, lookup=Lookup("", 1, "lobby"))
+    post.courier.answered("main", Answers(1, [answer]), 0)
+
+
+def found(post: Post, number: int) -> None:
+    pending, _ = post.lookups[number]
+    post.courier.looked_up(pending, None, 0)
+
+
+def test_what_follows_a_join_waits_for_its_answer_and_messages_for_nothing() -> None:
+    post = Post()
+    post.submit("join", line="lobby", alone=True)
+    for name in ("one", "two"):
+        post.submit(name, line="lobby")
+    post.submit("leave", line="lobby", alone=True)
+    post.submit("other", line="attic", alone=True)
+    post.submit("trip")
+    post.flush()
+    assert sent(post) == ["join", "other", "trip"]
+    post.answer("join")
+    post.flush()
+    assert sent(post)[3:] == ["one", "two"]
+    post.answer("one")
+    post.flush()
+    assert sent(post)[5:] == []
+    post.answer("two")
+    post.flush()
+    assert sent(post)[5:] == ["leave"]
+
+
+def test_what_was_looked_up_goes_on_in_order() -> None:
+    post = Post()
+    for name in ("one", "two", "three"):
+        post.submit(name, line="lobby")
+    post.flush()
+    for name in ("one", "two"):
+        lookup(post, name)
+    post.submit("four", line="lobby")
+    post.flush()
+    found(post, 1)
+    assert sent(post) == ["one", "two", "three"]
+    found(post, 0)
+    assert sent(post)[3:] == ["one", "two", "four"]
+
+
+def test_what_waits_in_a_line_is_not_sent_again_and_runs_into_its_deadline() -> None:
+    post = Post(command_s=10, resend_s=1)
+    post.submit("join", 0, line="lobby", alone=True)
+    post.flush(0)
+    post.submit("send", 5, line="lobby")
+    post.courier.announced("main", 7, 6)
+    post.courier.tick(9)
+    assert set(sent(post)) == {"join"}
+    post.courier.tick(10)
+    post.flush(10)
+    assert post.ended == [("join", "unavailable")]
+    assert sent(post)[-1] == "send"
+    post.courier.tick(15)
+    assert post.ended[1:] == [("send", "unavailable")]
+    assert not post.courier._regions["main"].lines
+
+
+def test_a_line_s_end_in_history_lets_the_others_go_on() -> None:
+    post = Post(command_s=10)
+    post.submit("one", line="lobby")
+    post.submit("two", line="lobby")
+    post.flush()
+    for name in ("one", "two"):
+        lookup(post, name)
+    found(post, 1)
+    pending, _ = post.lookups[0]
+    refusal = Refusal(Code.TRIP_NOT_FOUND, "no")
+    post.courier.looked_up(pending, Result(refused=refusal), 0)
+    post.flush()
+    assert post.ended == [("one", "trip_not_found")]
+    assert sent(post) == ["one", "two", "two"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from gateway import wire
 from gateway.rooms import Joined, Occupant, Push, Room
@@ -355,3 +355,68 @@ def test_what_was_fetched_again_stays_behind_what_came_before_it() -> None:
     listener.region.give(listener, [(20, wire.push("trip.started", Raw(b"{}")))])
     assert socket.numbers() == [1, 2, 3]
     assert [frame["type"] for frame in socket.frames][2] == "trip.started"
+
+
+# ---- no `seq` behind a higher one ----------------------------------------------------
+
+
+def test_what_was_held_up_has_no_seq_once_a_higher_one_went_out() -> None:
+    made, socket = seat()
+    region = made.listener.region
+    room = Room("lobby", None, HELD_MAX, region)
+    occupant = Occupant(made, explicit=True)
+    room.begin(occupant)
+    room.answered(occupant, answer(1, 0), None, 5)
+    room.receive(message(1, 10))
+    room.receive(message(3, 30))  # 2 is lost
+    room.receive(member("u3", 40, joined=True))
+    room.flush()
+    made.listener.seats.append(made)
+    region.give(made.listener, [(50, wire.event("trip.started", 50, Raw(b"{}")))])
+    room.fill(answer(2, 2, recovered=True))
+    room.receive(message(4, 60))
+    room.flush()
+    assert socket.numbers() == [1, 2, 3, 4]
+    seqs = [frame["seq"] for frame in socket.frames if "seq" in frame]
+    assert seqs == [10, 50, 60]
+
+
+def test_what_waited_for_a_join_has_no_seq_behind_what_others_heard() -> None:
+    first, _ = seat("u2")
+    region = first.listener.region
+    room = Room("lobby", None, HELD_MAX, region)
+    here = Occupant(first, explicit=True)
+    room.begin(here)
+    room.answered(here, answer(1, 0), None, 5)
+    late, socket = seat("u1")
+    occupant = Occupant(late, explicit=True)
+    room.begin(occupant)
+    room.receive(message(2, 20))  # 1 is lost
+    room.answered(occupant, answer(1, 2), None, 20)
+    room.receive(message(3, 30))
+    region.top_seq = 90
+    room.fill(answer(1, 2, recovered=True))
+    room.flush()
+    assert socket.numbers() == [3]
+    assert "seq" not in socket.frames[0]
+
+
+def test_who_came_and_went_in_a_gap_is_told_once() -> None:
+    room = Room("lobby", None, HELD_MAX)
+    made, socket = seat()
+    occupant = Occupant(made, explicit=True)
+    room.begin(occupant)
+    room.answered(occupant, answer(1, 0), None, 5)
+    room.hold()
+    room.receive(member("u3", 12, joined=True))
+    moved = [member("u2", 11, joined=True), member("u3", 12, joined=True)]
+    data = structs.replace(answer(1, 0, recovered=True), moved=moved)
+    assert room.fill(data, 12)
+    room.receive(member("u2", 13, joined=False))
+    room.flush()
+    told = [(f["type"], f["data"]["user"]["id"], f["seq"]) for f in socket.frames]
+    assert told == [
+        ("chat.joined", "u2", 11),
+        ("chat.joined", "u3", 12),
+        ("chat.left", "u2", 13),
+    ]

@@ -1,0 +1,77 @@
+"""Commands that must be decided in the order in which they were submitted.
+
+A line is what one owner asks about one thing, a session about a room. Messages go side
+by side, since their leader keeps a connection's order; a join or a leave goes `alone`:
+it may wait for history, or find the leader's queue full, and be overtaken. What came
+back from history goes on in order too. Pure.
+"""
+
+from collections import deque
+from typing import Generic, Protocol, TypeVar
+
+
+class Waiting(Protocol):
+    """A command of a line."""
+
+    alone: bool
+    """Nothing of its line is on its way beside it."""
+    looking_up: bool
+    """It waits for history, or behind one that does."""
+    is_found: bool
+    """It has what it waited for."""
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+class Line(Generic[W]):
+    """`ahead`: on their way. `behind`: not sent yet."""
+
+    __slots__ = ("ahead", "behind", "key")
+
+    def __init__(self, key: tuple[int, str]) -> None:
+        self.key = key
+        self.ahead: list[W] = []
+        self.behind: deque[W] = deque()
+
+    def enter(self, one: W) -> bool:
+        """Whether it may go at once; else it waits."""
+        if not self.behind and self._may_go(one):
+            self.ahead.append(one)
+            return True
+        self.behind.append(one)
+        return False
+
+    def leave(self, one: W) -> None:
+        """It is over."""
+        if one in self.ahead:
+            self.ahead.remove(one)
+        else:
+            self.behind.remove(one)
+
+    def advance(self) -> list[W]:
+        """Those that may go now."""
+        gone = []
+        while self.behind and self._may_go(self.behind[0]):
+            self.ahead.append(self.behind.popleft())
+            gone.append(self.ahead[-1])
+        return gone
+
+    def back(self) -> list[W]:
+        """Those that have what they looked up, and none ahead that hasn't."""
+        found = []
+        for one in self.ahead:
+            if one.looking_up:
+                if not one.is_found:
+                    break
+                found.append(one)
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.ahead and not self.behind
+
+    def _may_go(self, one: W) -> bool:
+        if one.alone:
+            return not self.ahead
+        return not any(other.alone or other.looking_up for other in self.ahead)
