@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 from dispatcher import decide as _decide
 from dispatcher import decide_rooms as _rooms
+from dispatcher import lined
 from dispatcher import snapshot as _snapshot
 from dispatcher.apply import apply
 from dispatcher.decide import Decided, Outcome
@@ -22,8 +23,9 @@ from dispatcher.regional import Regional
 from dispatcher.ring import Ring
 from dispatcher.settling import settle, sift
 from dispatcher.shares import Shares
+from dispatcher.snapshot import Snapshot, Thaw
 from dispatcher.state import State
-from schemas.codec import Raw, decoder, encode
+from schemas.codec import CodecError, Raw, decoder, encode
 from schemas.commands import (
     Answer,
     AnyCommand,
@@ -299,24 +301,45 @@ class Engine:
 
     # ---- snapshots -----------------------------------------------------------
 
-    def snapshot(self) -> bytes:
-        """All but the ring and the answers that no event gives again."""
+    def freeze(self) -> Snapshot:
+        """All but the ring and the answers that no event gives again; to be written
+        before the engine goes on.
+        """
         return _snapshot.freeze(self._state, self._ring.marks())
+
+    def snapshot(self) -> bytes:
+        """The same, written."""
+        return b"".join(lined.write(self.freeze()))
+
+    @classmethod
+    def thawed(cls, thaw: Thaw, limits: Limits) -> "Engine":
+        """The inverse of `freeze`. Until the ledger from `ring_floor_seq` to the
+        snapshot has gone through `refill_ring`, `since` and ended trips are not
+        answered from memory.
+        """
+        state = thaw.state
+        engine = cls(state.region, limits)
+        engine._state = state
+        engine._regional = Regional(state, engine._ring, engine._presence, limits)
+        engine._ring.await_refill(thaw.marks, state.head_seq, state.feed)
+        return engine
 
     @classmethod
     def restore(cls, payload: bytes, limits: Limits) -> "Engine":
-        """The inverse. Until the ledger from `ring_floor_seq` to the snapshot has gone
-        through `refill_ring`, `since` and ended trips are not answered from memory.
+        """The inverse of `snapshot`.
 
         Raises:
             SnapshotError: not a snapshot, torn, or of another version.
         """
-        state, marks = _snapshot.thaw(payload, limits)
-        engine = cls(state.region, limits)
-        engine._state = state
-        engine._regional = Regional(state, engine._ring, engine._presence, limits)
-        engine._ring.await_refill(marks, state.head_seq, state.feed)
-        return engine
+        reader, thaw = lined.Reader(Snapshot), Thaw(limits)
+        try:
+            for part in reader.feed(payload):
+                thaw.take(part)
+            thaw.take(reader.end())
+        except CodecError as error:
+            msg = f"{len(payload)} bytes are not a snapshot: {error}"
+            raise SnapshotError(msg) from error
+        return cls.thawed(thaw, limits)
 
     def refill_ring(self, record: Record) -> None:
         """Take a record from before the snapshot, in order; only the ring changes."""

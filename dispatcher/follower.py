@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 BATCH_RECORDS = 1_000
 BATCH_BYTES_MAX = 8 * 1024 * 1024
+PACE_BYTES = 128 * 1024
+"""Some 10 ms of decoding and applying."""
 TIMEOUT_S = 2.0
 """An outstanding request hangs its whole timeout after a server restart."""
 POLL_S = 0.05
@@ -135,6 +137,7 @@ class Follower:
             LedgerGapError: the ledger no longer has `first`.
             RecordError: one can't be read.
         """
+        pace = Pace()
         while first <= last:
             try:
                 messages = await self.read(first)
@@ -151,6 +154,7 @@ class Follower:
                     return
                 yield message, self.decode(message)
                 first = message.seq + 1
+                await pace.after(message)
             await asyncio.sleep(0)
 
     def decode(self, message: Message) -> Record | None:
@@ -189,6 +193,19 @@ class Follower:
     def _is_own(self, head: RecordHead, seq: int) -> bool:
         """The fence lets a leader write no record but the one of the next number."""
         return head.ledger == self._ledger.id and head.n == seq
+
+
+class Pace:
+    """Of who takes many messages at once, so that other work goes on in between."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    async def after(self, message: Message) -> None:
+        self._taken += len(message.payload)
+        if self._taken > PACE_BYTES:
+            self._taken = 0
+            await asyncio.sleep(0)
 
 
 def _is_numbered(record: Record) -> bool:

@@ -13,12 +13,13 @@ from enum import Enum
 import structlog
 from nats.js import JetStreamContext
 
-from dispatcher import inbox, metrics, snapshots
+from dispatcher import inbox, metrics
 from dispatcher.batch import OVERLOADED, Batch, Batcher, Entry, Writer
 from dispatcher.engine import Engine
 from dispatcher.fence import Fate, Fence
 from dispatcher.ledger import Ledger
 from dispatcher.publisher import Publisher
+from dispatcher.snapshots import Frozen
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
 from schemas import codec, subjects, traceparent
@@ -64,7 +65,8 @@ class Lead:
         *,
         last: int,
         clock: Clock,
-        on_snapshot: Callable[[bytes], None],
+        freeze: Callable[[Engine, int], Frozen | None],
+        on_snapshot: Callable[[Frozen], None],
     ) -> None:
         self._bus = bus
         self._ledger = ledger
@@ -90,7 +92,8 @@ class Lead:
         self._resigning = False
         self._heir: str | None = None
         self._on_snapshot = on_snapshot
-        self._snapshot = b""
+        self._freeze = freeze
+        self._snapshot: Frozen | None = None
         self.wants_snapshot = False
         """Set: the next record is followed by `on_snapshot`, once it is stored."""
         self.last = last
@@ -157,6 +160,8 @@ class Lead:
         if self.ended is not None:
             return
         self.ended = why
+        if self._snapshot is not None:
+            self._snapshot.close()  # what it is of may never be stored
         self._unsubscribe()
         self._fence.close()
         region = self._ledger.region
@@ -262,7 +267,7 @@ class Lead:
         if self.wants_snapshot:
             # Only here is the engine just what a record will make of it.
             self.wants_snapshot = False
-            self._snapshot = snapshots.of(self._engine, self._ledger, batch.n)
+            self._snapshot = self._freeze(self._engine, batch.n)
         self._sent_s = self._loop.time()
         self._fence.append(batch.payload, batch.n, batch.n - 1)
         self._bus.write_now()
@@ -300,9 +305,9 @@ class Lead:
         if batch.events:
             self._recent.append(batch)
         self._measure(batch)
-        if self._snapshot:
+        if self._snapshot is not None:
             self._on_snapshot(self._snapshot)
-            self._snapshot = b""
+            self._snapshot = None
         self._tell_tally()
         self._take_queued()
         self._batcher.expire(self._clock())  # of what is due, a record holds a part

@@ -18,18 +18,18 @@ import structlog
 from nats.js import JetStreamContext
 
 from dispatcher import ledger as ledgers
-from dispatcher import metrics, retention, snapshots, survey
+from dispatcher import metrics, retention, survey
 from dispatcher.batch import Writer
-from dispatcher.engine import Limits
+from dispatcher.engine import Engine, Limits
 from dispatcher.errors import RecordError
 from dispatcher.fence import Fate, Fence
-from dispatcher.follower import POLL_S, Follower
+from dispatcher.follower import POLL_S, Follower, Pace
 from dispatcher.full import Refuser
 from dispatcher.lead import Ended, Lead
 from dispatcher.ledger import UNREACHABLE, Ledger, patiently
 from dispatcher.pinger import BEGINNER_S, HEIR_S, Pinger
 from dispatcher.replica import Replica
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.snapshots import Frozen, SnapshotStore
 from dispatcher.snapshotter import Snapshotter
 from runtime.bus import Bus
 from runtime.lifecycle import Service
@@ -203,23 +203,35 @@ class Region:
                     await asyncio.sleep(POLL_S)
                     continue
                 metrics.lag_records.labels(self.name).set(len(messages))
+                pace = Pace()
                 for message in messages:
                     self._replica.follow(message)
                     if self._replica.epoch == message.seq:
                         pinger.hold_back(BEGINNER_S)
+                    await pace.after(message)
                 if not messages:
                     self.missing = None
                     if await self._snapshotter.is_due(self._replica.n):
-                        await self._save_snapshot()
+                        frozen = self._freeze(self._replica.engine, self._replica.n)
+                        self._save_beside(frozen)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(pinger.gone.wait(), POLL_S)
         finally:
             pinger.close()
 
+    def _freeze(self, engine: Engine, n: int) -> Frozen | None:
+        return self._snapshotter.freeze(engine, self._ledger, n)
+
     async def _save_snapshot(self) -> None:
-        self._snapshotter.begin(self._replica.n)
-        payload = snapshots.of(self._replica.engine, self._ledger, self._replica.n)
-        await self._snapshotter.save(payload)
+        frozen = self._freeze(self._replica.engine, self._replica.n)
+        if frozen is not None:
+            await self._snapshotter.save(frozen)
+
+    def _save_beside(self, frozen: Frozen | None) -> None:
+        """While the region goes on."""
+        if frozen is not None:
+            saving = self._snapshotter.save(frozen)
+            self._service.spawn(f"snapshot of {self.name}", saving, may_end=True)
 
     # ---- taking over ---------------------------------------------------------
 
@@ -317,7 +329,8 @@ class Region:
             writer,
             last=self._replica.n,
             clock=now_ms,
-            on_snapshot=self._on_lead_snapshot,
+            freeze=self._freeze,
+            on_snapshot=self._save_beside,
         )
         if not self._resigned.is_set():
             self.heir = None  # who it was may just have died
@@ -362,11 +375,6 @@ class Region:
             if time.monotonic() - purged_s > retention.INTERVAL_S:
                 purged_s = time.monotonic()
                 await self._purge(self._settings.ledger_kept_s)
-
-    def _on_lead_snapshot(self, payload: bytes) -> None:
-        self._service.spawn(
-            f"snapshot of {self.name}", self._snapshotter.save(payload), may_end=True
-        )
 
     async def _survey(self) -> None:
         try:

@@ -7,7 +7,7 @@ not here either are its rider and driver: the trip itself says so.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -232,37 +232,29 @@ class Rooms:
             began_seq=self.began_seq,
         )
 
-    @classmethod
-    def of(cls, rows: RoomRows, limits: Limits) -> "Rooms":
-        """The inverse of `rows`."""
-        rooms = cls(limits)
-        rooms.heads = dict(rows.heads)
-        rooms._trip_heads = OrderedDict(rows.trip_heads)
-        for shelf, kept in ((rooms._idle, rows.idle), (rooms._lively, rows.lively)):
+    def add_rows(self, rows: RoomRows) -> None:
+        """The inverse of `rows`, of which these are some: keys after messages."""
+        self.heads.update(rows.heads)
+        self._trip_heads.update(rows.trip_heads)
+        for shelf, kept in ((self._idle, rows.idle), (self._lively, rows.lively)):
             for row in kept:
                 shelf[row.room] = Backlog(map(bytes, row.messages), row.seq)
-                rooms.messages += len(row.messages)
-                rooms.bytes += sum(map(len, row.messages))
+                self.messages += len(row.messages)
+                self.bytes += sum(map(len, row.messages))
         for room, here in rows.members.items():
-            rooms.members[room] = {person.id: person for person in here}
-        rooms.forgotten_seq = rows.forgotten_seq
-        rooms._lost = rows.lost
-        rooms.began_seq = rows.began_seq
-        rooms.keys.put_rows(rows.keys, rooms._finder())
-        return rooms
+            self.members[room] = {person.id: person for person in here}
+        self.forgotten_seq = rows.forgotten_seq
+        self._lost = rows.lost
+        self.began_seq = rows.began_seq
+        self.keys.put_rows(rows.keys, self._message)
 
-    def _finder(self) -> Callable[[str, int], bytes | None]:
-        """Message by (room, n), of those held: a room's are the last up to its head."""
-        heads = {room: held.n for room, held in self._trip_heads.items()} | self.heads
-        found = {
-            (room, n): message
-            for shelf in (self._idle, self._lively)
-            for room, backlog in shelf.items()
-            for n, message in enumerate(
-                backlog.messages, heads[room] + 1 - len(backlog.messages)
-            )
-        }
-        return lambda room, n: found.get((room, n))
+    def _message(self, room: str, n: int) -> bytes | None:
+        """Of those held: a room's are the last up to its head."""
+        held = self.backlog(room)
+        trip_head = self._trip_heads.get(room)
+        head = self.heads.get(room, trip_head.n if trip_head else 0)
+        place = n - (head + 1 - len(held))
+        return held[place] if 0 <= place < len(held) else None
 
 
 _NONE: deque[bytes] = deque(maxlen=0)

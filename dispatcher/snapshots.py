@@ -4,7 +4,7 @@ that is slow, or away, tears nothing: it is asked again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -13,15 +13,14 @@ from msgspec import Struct
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from dispatcher import metrics
+from dispatcher import frozen, lined, metrics
 from dispatcher.engine import Engine, Limits
 from dispatcher.errors import SnapshotError
 from dispatcher.ledger import Ledger, extent, patiently
 from dispatcher.objects import Digest, Info, Objects
-from dispatcher.snapshot import SNAPSHOT_VERSION
+from dispatcher.snapshot import SNAPSHOT_VERSION, Snapshot, Thaw
 from runtime import streams as runtime_streams
 from schemas import codec, streams
-from schemas.codec import Raw
 from schemas.events import record_of
 
 log = structlog.get_logger()
@@ -48,16 +47,35 @@ class Head(Struct, frozen=True):
         return self.n, self.replay_from
 
 
-class Snapshot(Head, frozen=True):
-    engine: Raw
+class Stored(Head, frozen=True):
+    engine: Snapshot
 
 
-def of(engine: Engine, ledger: Ledger, n: int) -> bytes:
-    """A snapshot of an engine that has applied records up to `n`."""
+class Frozen:
+    """A snapshot of one moment, that is written out while the engine goes on."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, n: int) -> None:
+        """Of an engine that has applied records up to `n`.
+
+        Raises:
+            OSError: no copy of this process could be made.
+        """
+        self.head = head_of(engine, ledger, n)
+        self._copy = frozen.Frozen(lambda: lined.write(of(engine, ledger, n)))
+        self.parts = self._copy.parts
+        self.close = self._copy.close
+
+
+def head_of(engine: Engine, ledger: Ledger, n: int) -> Head:
     floor = record_of(engine.ring_floor_seq)[0]
     start = min(floor, n + 1) if floor else n + 1
-    payload = Raw(engine.snapshot())
-    return codec.encode(Snapshot(SNAPSHOT_VERSION, ledger.id, n, start, payload))
+    return Head(SNAPSHOT_VERSION, ledger.id, n, start)
+
+
+def of(engine: Engine, ledger: Ledger, n: int) -> Stored:
+    """To be written before the engine, which has applied records up to `n`, goes on."""
+    head = head_of(engine, ledger, n)
+    return Stored(head.v, head.ledger, head.n, head.replay_from, engine.freeze())
 
 
 class SnapshotStore:
@@ -71,21 +89,21 @@ class SnapshotStore:
 
     # ---- saving ----------------------------------------------------------------
 
-    async def save(self, payload: bytes) -> None:
+    async def save(self, head: Head, parts: AsyncIterable[bytes]) -> None:
         """In place of the older one, so that the newest so far stays; nothing is done
         where both are as new. Saved twice it takes both places.
 
         Raises:
             nats.errors.Error, TimeoutError: not saved, those before stay.
+            FrozenError: the same, since `parts` ended too early.
         """
-        head = codec.decode(payload, Head)
         await self.ensure()
         there = await self._there()
         place = min(self._places, key=lambda one: _age(there.get(one)))
         if _age(there.get(place)) >= head.age:
             return  # this process was held up, and others were not
         description = codec.encode(head).decode()
-        size = await self._objects.put(place, description, _whole(payload))
+        size = await self._objects.put(place, description, parts)
         metrics.snapshot_bytes.labels(self._ledger.region).set(size)
         metrics.snapshot_record.labels(self._ledger.region).set(head.n)
         log.info("snapshot saved", region=self._ledger.region, n=head.n, bytes=size)
@@ -140,10 +158,13 @@ class SnapshotStore:
             head = codec.decode(payload, Head)
         except codec.CodecError as error:
             raise SnapshotError(str(error)) from error
+        self._check(head)
+        return head
+
+    def _check(self, head: Head) -> None:
         if head.v != SNAPSHOT_VERSION or head.ledger != self._ledger.id:
             msg = f"it is of version {head.v}, ledger {head.ledger}"
             raise SnapshotError(msg)
-        return head
 
     def _ignore(self, why: str) -> None:
         log.warning("snapshot ignored", region=self._ledger.region, why=why)
@@ -198,13 +219,18 @@ class SnapshotStore:
         Raises:
             SnapshotError: chunks are missing, or aren't what was written.
         """
-        payload = b"".join([data async for data in self._chunks(patience, info)])
-        self._head(payload)
+        reader, thaw = lined.Reader(Stored), Thaw(limits)
         try:
-            raw = codec.decode(payload, Snapshot).engine
+            async for data in self._chunks(patience, info):
+                for part in reader.feed(data):
+                    thaw.take(part.engine)
+                await asyncio.sleep(0)
+            last = reader.end()
         except codec.CodecError as error:
             raise SnapshotError(str(error)) from error
-        return Engine.restore(bytes(raw), limits)
+        self._check(last)
+        thaw.take(last.engine)
+        return Engine.thawed(thaw, limits)
 
     async def _chunks(self, patience: "_Patience", info: Info) -> AsyncIterator[bytes]:
         digest, after_seq = Digest(info), 0
@@ -229,10 +255,6 @@ class _Patience:
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
         async with asyncio.timeout(self._limit_s):
             return await patiently("snapshots", call, self._tell)
-
-
-async def _whole(payload: bytes) -> AsyncIterator[bytes]:
-    yield payload
 
 
 def _age(head: Head | None) -> tuple[int, int]:

@@ -6,9 +6,11 @@ import time
 
 import structlog
 
-from dispatcher.ledger import UNREACHABLE
+from dispatcher.engine import Engine
+from dispatcher.frozen import FrozenError
+from dispatcher.ledger import UNREACHABLE, Ledger
 from dispatcher.retention import SNAPSHOTS
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.snapshots import Frozen, SnapshotStore
 
 log = structlog.get_logger()
 
@@ -28,6 +30,7 @@ class Snapshotter:
         self._n = 0
         """The record of the newest snapshot we know of."""
         self._at_s = 0.0
+        self.is_saving = False
 
     def begin(self, n: int) -> None:
         self._n = n
@@ -41,6 +44,8 @@ class Snapshotter:
         return self._is_due(n, patience)
 
     def _is_due(self, n: int, patience: int) -> bool:
+        if self.is_saving:
+            return False
         made = n - self._n
         waited_s = time.monotonic() - self._at_s
         return made > 0 and (
@@ -64,10 +69,29 @@ class Snapshotter:
             return False
         return len(heads) < SNAPSHOTS or heads[-1].n < n
 
-    async def save(self, payload: bytes) -> None:
+    def freeze(self, engine: Engine, ledger: Ledger, n: int) -> Frozen | None:
+        """A snapshot of an engine that has applied records up to `n`; None: it can't
+        be made, and the next is due a while later.
+        """
+        self.begin(n)
+        try:
+            return Frozen(engine, ledger, n)
+        except OSError as error:
+            self._warn(error)
+            return None
+
+    async def save(self, frozen: Frozen) -> None:
         """Whether it worked or not, the next is due a while later."""
         self._at_s = time.monotonic()
+        self.is_saving = True
         try:
-            await self._store.save(payload)
-        except UNREACHABLE as error:
-            log.warning("snapshot not saved", region=self._region, error=repr(error))
+            await self._store.save(frozen.head, frozen.parts())
+        except (*UNREACHABLE, FrozenError) as error:
+            self._warn(error)
+        finally:
+            self.is_saving = False
+            self._at_s = time.monotonic()
+            frozen.close()
+
+    def _warn(self, error: Exception) -> None:
+        log.warning("snapshot not saved", region=self._region, error=repr(error))

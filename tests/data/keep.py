@@ -14,12 +14,12 @@ from pathlib import Path
 
 from cabrank import target
 from cabrank.ledgers import Reader, connected, find
-from dispatcher import snapshots
 from dispatcher.engine import Engine, Limits
 from dispatcher.ledger import Ledger
 from schemas import codec
 from schemas.ledger import Record
 from tests.support.client import welcomed
+from tests.support.snapshots import written
 from tests.support.stack import Person, Stack
 
 ADDRESSES = {
@@ -79,7 +79,7 @@ def snapshot(lines: list[bytes]) -> bytes:
         record = codec.decode(line, Record)
         engine.apply_record(record)
     ledger = Ledger("main", "LEDGER_main", "ledger.main", record.ledger, 1)
-    return snapshots.of(engine, ledger, record.n)
+    return written(engine, ledger, record.n)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ something is in loop.py, net.py, stream.py and database.py.
 import asyncio
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from random import Random
 from typing import Any
 from unittest import mock
@@ -26,7 +26,9 @@ import gateway.edge
 import gateway.socket
 import persistence.pull
 import persistence.writer
+from dispatcher import lined, snapshots
 from dispatcher.engine import Engine, Limits
+from dispatcher.ledger import Ledger
 from gateway.edge import Edge
 from gateway.limits import Limits as EdgeLimits
 from runtime.lifecycle import Service
@@ -256,6 +258,19 @@ class Secrets:
         return f"{self._count:0{2 * size}x}"
 
 
+class Written:
+    """`Frozen` without a process of its own, of which there is no simulating."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, n: int) -> None:
+        self.head = snapshots.head_of(engine, ledger, n)
+        self._payload = b"".join(lined.write(snapshots.of(engine, ledger, n)))
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        yield self._payload
+
+    def close(self) -> None: ...
+
+
 @contextlib.contextmanager
 def _staged(world: World) -> Iterator[None]:
     """The code reads this world's clocks, and its periods are a schedule's."""
@@ -270,7 +285,12 @@ def _staged(world: World) -> Iterator[None]:
     if plan.purges:
         region["FULL_RETRY_S"] = 0.15
         retention["INTERVAL_S"] = 0.1
-    snapshotter = {"time": clock, "SNAPSHOT_S": snapshot_s, "LEADER_PATIENCE": 2}
+    snapshotter = {
+        "time": clock,
+        "SNAPSHOT_S": snapshot_s,
+        "LEADER_PATIENCE": 2,
+        "Frozen": Written,
+    }
 
     def decide(engine: Engine, command: AnyCommand, seq: int) -> Any:
         return world.poison(engine, command, seq)

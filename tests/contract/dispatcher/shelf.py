@@ -1,6 +1,6 @@
 """Snapshots of a ledger that has been written, and a region that starts from them."""
 
-from dispatcher import snapshots, snapshotter
+from dispatcher import snapshotter
 from dispatcher.engine import Engine, Limits
 from dispatcher.follower import Follower
 from dispatcher.region import Region
@@ -10,6 +10,7 @@ from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from tests.contract.dispatcher.desk import Book
+from tests.support.snapshots import save, written
 
 LIMITS = Limits(request_ttl_ms=300_000)
 
@@ -39,7 +40,7 @@ class Shelf:
 
     async def save(self, n: int) -> None:
         ledger = await self.book.ledger()
-        await self.store.save(snapshots.of(await self.replayed(n), ledger, n))
+        await save(self.store, written(await self.replayed(n), ledger, n))
 
     async def rebuilt(self) -> Region:
         """A region as a start makes it, before it stands by."""

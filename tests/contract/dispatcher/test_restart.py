@@ -8,12 +8,11 @@ import pytest
 from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
-from dispatcher import retention, snapshots, snapshotter
+from dispatcher import retention, snapshotter
 from dispatcher.engine import Engine
 from dispatcher.errors import LedgerGapError, LedgerGoneError
 from dispatcher.ledger import open_ledger
 from dispatcher.snapshot import SNAPSHOT_VERSION
-from dispatcher.snapshots import Snapshot
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings
@@ -32,6 +31,7 @@ from tests.contract.dispatcher.desk import (
 )
 from tests.contract.dispatcher.shelf import LIMITS, Shelf
 from tests.support.nats import NatsServer
+from tests.support.snapshots import Loose, save, written
 from tests.support.waiting import until, until_is, until_true
 
 
@@ -80,7 +80,7 @@ async def test_a_torn_snapshot_is_ignored(shelf: Shelf) -> None:
     last = await shelf.book.last()
     whole = (await shelf.replayed(last)).snapshot()
     ledger = await shelf.book.ledger()
-    payload = snapshots.of(await shelf.replayed(last), ledger, last)
+    payload = written(await shelf.replayed(last), ledger, last)
     bucket = await shelf.book.js.object_store(streams.SNAPSHOTS)
     for torn in (payload[: len(payload) // 2], b"", b"\x00" * 100, b'{"v":1}'):
         await bucket.put("main", torn, meta=ObjectMeta(description="{}"))
@@ -119,9 +119,9 @@ async def test_where_the_newest_snapshot_is_torn_the_one_before_stands_in(
     last = await book.last()
     ledger = await book.ledger()
     for n in (1, last, last - 4):  # who made the last of them was held up
-        payload = snapshots.of(await shelf.replayed(n), ledger, n)
-        ringless = replace(codec.decode(payload, Snapshot), replay_from=n + 1)
-        await shelf.store.save(codec.encode(ringless))
+        payload = written(await shelf.replayed(n), ledger, n)
+        ringless = replace(codec.decode(payload, Loose), replay_from=n + 1)
+        await save(shelf.store, codec.encode(ringless))
     assert [head.n for head in await shelf.store.heads()] == [last, last - 4]
     await book.acknowledge(last)
     whole = await shelf.replayed(last)
@@ -150,9 +150,9 @@ async def test_a_snapshot_of_another_version_leaves_the_one_before(
     last = await shelf.book.last()
     engine = await shelf.replayed(last)
     await shelf.save(last - 1)
-    payload = snapshots.of(engine, await shelf.book.ledger(), last)
-    newer = replace(codec.decode(payload, Snapshot), v=SNAPSHOT_VERSION + 1)
-    await shelf.store.save(codec.encode(newer))
+    payload = written(engine, await shelf.book.ledger(), last)
+    newer = replace(codec.decode(payload, Loose), v=SNAPSHOT_VERSION + 1)
+    await save(shelf.store, codec.encode(newer))
     assert [head.n for head in await shelf.store.heads()] == [last - 1]
     region = await shelf.rebuilt()
     assert region._replica.engine.snapshot() == engine.snapshot()
@@ -166,7 +166,7 @@ async def test_a_snapshot_ahead_of_the_ledger_is_none(shelf: Shelf) -> None:
     engine = await shelf.replayed(last)
     ledger = await shelf.book.ledger()
     await shelf.save(last - 1)
-    await shelf.store.save(snapshots.of(engine, ledger, last + 1))
+    await save(shelf.store, written(engine, ledger, last + 1))
     region = await shelf.rebuilt()
     assert region._replica.engine.snapshot() == engine.snapshot()
     assert [head.n for head in await shelf.store.heads()] == [last - 1]
@@ -182,10 +182,10 @@ async def test_a_snapshot_of_another_ledger_or_of_the_future_is_ignored(
     ledger = await shelf.book.ledger()
     foreign = type(ledger)("main", ledger.stream, ledger.subject, "f" * 32, 1)
     for payload in (
-        snapshots.of(engine, foreign, last),
-        snapshots.of(engine, ledger, last + 1),
+        written(engine, foreign, last),
+        written(engine, ledger, last + 1),
     ):
-        await shelf.store.save(payload)
+        await save(shelf.store, payload)
         assert (await shelf.rebuilt())._replica.engine.snapshot() == engine.snapshot()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher import retention, snapshots
+from dispatcher import retention
 from dispatcher.engine import Engine, Limits
 from dispatcher.follower import Follower
 from dispatcher.ledger import open_ledger
@@ -14,6 +14,7 @@ from schemas.events import DriverEvent, seq_of
 from tests.contract.dispatcher.desk import Book, InProcess
 from tests.contract.dispatcher.test_fence import Pen
 from tests.support.nats import NatsServer
+from tests.support.snapshots import save, written
 from tests.support.waiting import until_true
 
 RECORDS = 10
@@ -45,7 +46,7 @@ class Keeper:
             event = DriverEvent(seq_of(ring_from, 0), 1, "dora", online=True)
             engine.apply(event, codec.encode(event))
         for n in records:
-            await self.store.save(snapshots.of(engine, self.ledger, n))
+            await save(self.store, written(engine, self.ledger, n))
 
     async def first_after_purge(self, kept_s: float = 0, *, ring: bool = True) -> int:
         await retention.purge(

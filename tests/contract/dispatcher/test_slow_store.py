@@ -9,7 +9,7 @@ from nats.js.api import ObjectMeta
 
 from dispatcher import snapshots
 from dispatcher.engine import Engine
-from dispatcher.snapshots import Head, Snapshot, SnapshotStore
+from dispatcher.snapshots import Head, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings
@@ -29,6 +29,7 @@ from tests.contract.dispatcher.shelf import LIMITS, Shelf
 from tests.support import proxy
 from tests.support.nats import NatsServer
 from tests.support.proxy import Proxy
+from tests.support.snapshots import Loose, save, written
 from tests.support.waiting import until
 
 WIDE = "x" * 120
@@ -50,7 +51,7 @@ class Large(Shelf):
         await self.open()
         self.last = await self.book.last()
         self._engine = await self.replayed(self.last)
-        await self.store.save(await self.payload())
+        await save(self.store, await self.payload())
         await self.book.js.purge_stream(self.book.stream, seq=self.last)
         return self
 
@@ -68,10 +69,10 @@ class Large(Shelf):
                 driver=None,
             )
             state.trips[name] = replace(held, trip=trip)
-        payload = snapshots.of(self._engine, await self.book.ledger(), self.last)
+        payload = written(self._engine, await self.book.ledger(), self.last)
         assert len(payload) > 4 * 128 * 1024
         newer = self.last + 1 + more  # needs less
-        ringless = replace(codec.decode(payload, Snapshot), replay_from=newer)
+        ringless = replace(codec.decode(payload, Loose), replay_from=newer)
         return codec.encode(ringless)
 
 
@@ -157,7 +158,7 @@ async def test_a_purged_ledger_waits_for_a_store_that_is_not_there(
     assert not loading.done()
     bucket = await js.create_object_store("OTHER")  # nobody makes an empty one
     assert bucket is not None
-    await shelf.store.save(payload)  # restored
+    await save(shelf.store, payload)  # restored
     await loading
     assert reader.found is not None
 
@@ -170,7 +171,7 @@ async def test_a_dispatcher_says_what_it_waits_for_and_starts_once_it_is_back(
     region = await shelf.region()
     starting = asyncio.create_task(region._rebuild())
     await until(lambda: "stream not found" in str(region.missing))
-    await shelf.store.save(payload)
+    await save(shelf.store, payload)
     await starting
     assert region._replica.n == shelf.last
 
@@ -183,7 +184,7 @@ async def test_a_snapshot_that_is_replaced_while_it_is_read_is_not_torn(
     loading = await reader.begin()
     await until(lambda: line.is_held)
     for more in (1, 2):
-        await shelf.store.save(await shelf.payload(more=more))
+        await save(shelf.store, await shelf.payload(more=more))
     line.release()
     await loading
     assert reader.found is not None
@@ -206,7 +207,7 @@ async def test_what_a_slow_store_is_told_twice_it_keeps_once(
     newer = await shelf.payload(more=1)
     await (await reader.begin())
     line.hold_at(b'{"stream":"OBJ_SNAPSHOTS"')
-    saving = asyncio.create_task(reader.store.save(newer))
+    saving = asyncio.create_task(save(reader.store, newer))
     await until(lambda: line.is_held)
     sent = reader._bus.stats["out_msgs"]
     await until(lambda: reader._bus.stats["out_msgs"] > sent + 1, "a chunk once more")

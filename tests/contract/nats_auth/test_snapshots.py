@@ -2,13 +2,13 @@
 dispatcher, whose permissions decide whether a purged ledger can ever be led again.
 """
 
-from dispatcher import snapshots
 from dispatcher.engine import Engine, Limits
 from dispatcher.ledger import open_ledger
 from dispatcher.snapshots import SnapshotStore
 from schemas.permissions import Service
 from tests.contract.dispatcher.test_fence import Pen
 from tests.contract.nats_auth.conftest import Connect
+from tests.support.snapshots import save, written
 
 LIMITS = Limits(request_ttl_ms=1)
 RECORDS = 3
@@ -30,7 +30,7 @@ async def test_a_dispatcher_may_do_all_that_its_snapshots_need(
     await store.ensure()
     assert await store.load(LIMITS) is None
     for n in range(1, RECORDS + 1):  # the third takes the place of the first
-        await store.save(snapshots.of(Engine("main", LIMITS), ledger, n))
+        await save(store, written(Engine("main", LIMITS), ledger, n))
     assert [head.n for head in await store.heads()] == [3, 2]
     loaded = await store.load(LIMITS)
     assert loaded is not None

@@ -18,6 +18,7 @@ from schemas.events import TripEventType
 from schemas.ledger import RECORD_VERSION, Record
 from schemas.trips import TERMINAL
 from tests.contract.rebuild.conftest import Kept, Rows
+from tests.support.snapshots import save
 
 DATA = Path(__file__).parents[2] / "data"
 FILES = sorted(DATA.glob("ledger-*.jsonl"))
@@ -105,7 +106,7 @@ async def test_its_snapshot_stands_for_what_was_purged_of_it(
     (kept,) = await find(ledger.js)
     store = SnapshotStore(ledger.js, kept, 1)
     await store.ensure()
-    await store.save(payload)
+    await save(store, payload)
     loaded = await store.load(LIMITS)
     assert loaded is not None, "python -m tests.data.keep, and read the older ones"
     engine = Engine("main", LIMITS)

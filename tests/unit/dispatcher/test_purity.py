@@ -19,6 +19,7 @@ PURE = (
     "ids",
     "keys",
     "limits",
+    "lined",
     "message_keys",
     "presence",
     "regional",
