@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from cabrank.embedded import LOOPBACK
 from cabrank.errors import UsageError
@@ -87,7 +88,8 @@ class DataDir:
 
     @property
     def embedded_database_url(self) -> str:
-        return f"sqlite:///{self.database}"
+        # In a URL `?` would end the path, and `%2F` be a slash.
+        return f"sqlite:///{quote(str(self.database))}"
 
     def make(self) -> None:
         """Make it and what is in it, for this user alone (0700).

@@ -5,6 +5,8 @@
 import itertools
 import random
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from cabrank.errors import UsageError
 
@@ -16,8 +18,22 @@ server from ever listening there again."""
 TRIES = 200
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _socket(host: str) -> tuple[socket.socket, Callable[[int], Any]]:
+    """A socket for one of `host`'s addresses, an IPv4 one where it has any, and what
+    makes that address with a port.
+
+    Raises:
+        OSError, UnicodeError: it has none.
+    """
+    found = socket.getaddrinfo(
+        host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, kind, protocol, _, address = min(
+        found, key=lambda each: each[0] is not socket.AF_INET
+    )
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made, lambda port: (address[0], port, *address[2:])
 
 
 def is_free(host: str, port: int) -> bool:
@@ -26,18 +42,16 @@ def is_free(host: str, port: int) -> bool:
     Raises:
         UsageError: `host` is no address of this machine.
     """
-    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe, address = _socket(host)
+        with probe:
+            probe.bind(address(0))
+    except (OSError, UnicodeError):
+        raise UsageError(f"The host {host!r} is no address of this machine.") from None
+    probe, address = _socket(host)
+    with probe:
         try:
-            probe.bind((host, 0))
-        except (OSError, UnicodeError):
-            raise UsageError(
-                f"The host {host!r} is no address of this machine."
-            ) from None
-    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
+            probe.bind(address(port))
             probe.listen(1)
         except OSError:
             return False
@@ -108,12 +122,11 @@ def listeners(
 
 
 def _bound(host: str, port: int, *, reuse: bool) -> socket.socket:
-    bound = socket.socket(_family(host), socket.SOCK_STREAM)
+    bound, address = _socket(host)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((host, port))
+        bound.bind(address(port))
         bound.setblocking(False)
     except OSError:
         bound.close()

@@ -21,6 +21,7 @@ from schemas.permissions import Service
 REPLICAS_MAX = 3
 """One copy may be lost; five on five servers is for who asks (CABRANK_REPLICAS)."""
 OPS_HOST = "127.0.0.1"
+"""Whatever address clients use: metrics are nobody else's business."""
 NSENTER = "/usr/bin/nsenter"
 """nsenter(1), of util-linux; becomes the program it is given (same pid)."""
 FOREIGN_NATS = ("nats_credentials_file", "nats_tls_ca", "nats_tls_cert", "nats_tls_key")
@@ -79,7 +80,8 @@ def environ(plan: Plan, service: Service, **more: str) -> dict[str, str]:
         # The embedded servers' configuration is ours, and durable.
         "nats_monitoring_urls": "",
         "database_url": plan.database_url,
-        "host": plan.host,
+        # Of the ops ports; gateways are given sockets for theirs.
+        "host": OPS_HOST,
         "signing_key_file": str(directory.signing_key),
         "verify_keys_file": str(directory.verify_keys),
         "nats_nkey_seed_file": str(seed_file(directory.nats_auth, service)),
@@ -143,7 +145,7 @@ def gateway(
     listen_fds = ",".join(map(str, fds))
 
     def launch() -> Launch:
-        ops_port = ports.free(plan.host)
+        ops_port = ports.free(OPS_HOST)
         return Launch(
             command("gateway"),
             environ(
@@ -153,9 +155,9 @@ def gateway(
                 listen_fds=listen_fds,
                 ops_port=str(ops_port),
             ),
-            probes.http(ports.connectable(plan.host), ops_port),
+            probes.http(OPS_HOST, ops_port),
             fds,
-            ports.url(ports.connectable(plan.host), ops_port).removeprefix("http://"),
+            f"{OPS_HOST}:{ops_port}",
         )
 
     return launch

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cabrank import embedded, fulldisk, nats_auth, ports, stack
+from cabrank import embedded, fulldisk, logs, nats_auth, ports, stack
 from cabrank.datadir import DataDir, Remembered
 from cabrank.embedded import Home
 from cabrank.errors import StackError, UsageError, sentence
@@ -203,7 +203,9 @@ class Up:
         """What is done while all runs; until cancelled."""
         await asyncio.wait({starting})
         await asyncio.gather(
-            self._rolling.run(starting), fulldisk.watch(self._patients)
+            self._rolling.run(starting),
+            fulldisk.watch(self._patients),
+            logs.watch(self.plan.directory.logs),
         )
 
     def _hung_up(self) -> None:
@@ -246,7 +248,8 @@ class Up:
         foreign = plan.database_url != directory.embedded_database_url
         url = plan.database_url if foreign else ""
         servers = (plan.nats_servers, plan.nats_hosts)
-        directory.remember(Remembered(plan.nats_port, url, plan.url, *servers))
+        here = ports.url(ports.connectable(plan.host), plan.port)
+        directory.remember(Remembered(plan.nats_port, url, here, *servers))
         await asyncio.gather(*(server.ready() for server in nats))
         if directory.new_ledger.exists():
             say("there is no ledger any more: one begins above the database's numbers")

@@ -16,6 +16,7 @@ from gateway import asgi, crowd, peer, refusing, requesthead
 from gateway.errors import InvalidToken
 from gateway.handshake import Rejected
 from gateway.holding import Holding
+from gateway.http import cors
 from gateway.http.metrics import REQUESTS
 from gateway.http.outer import METHODS
 from gateway.incoming import Incoming
@@ -339,7 +340,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         method = self._incoming.method
         label = method if method in METHODS else "other"
         REQUESTS.labels("none", label, str(why.status)).inc()
-        self._transport.write(refusing.rejection(why).serialize())
+        response = refusing.rejection(why)
+        said = cors.headers(self._incoming.headers, self._edge.origins)
+        response.headers.update(said)
+        self._transport.write(response.serialize())
         self._state = State.ENDING
         self._holding.release()
         self._incoming.again()

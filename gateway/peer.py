@@ -25,6 +25,12 @@ def address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> 
     return found
 
 
+def is_loopback(text: str) -> bool:
+    """Whether that is this machine."""
+    ip = _ip(text)
+    return ip is not None and ip.is_loopback
+
+
 def is_trusted(text: str, trusted: Sequence[Network]) -> bool:
     ip = _ip(text)
     return ip is not None and any(

@@ -2,6 +2,7 @@
 sense together. Pure: opens no file and asks no network.
 """
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 Complaint = tuple[str, str]
 """(field, what is wrong with it): `CABRANK_<FIELD> <what>.` is a sentence."""
 
+_ORIGIN = re.compile(
+    r"(?!(?:file|data|javascript|blob|about):)[a-z][a-z0-9+.\-]*://"
+    r"(?:\[[0-9a-f:.]+\]|[a-z0-9._\-]+)(?::[0-9]+)?"
+)
+"""Of the web, and of apps: capacitor, ionic, tauri, chrome-extension and such. The
+schemes left out send the origin "null"."""
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _NATS_SCHEMES = frozenset({"nats", "tls"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ROLES = ("rider", "driver", "operator")
@@ -86,10 +94,26 @@ def _regions(settings: "Settings") -> Complaint | None:
 
 def _origins(settings: "Settings") -> Complaint | None:
     for origin in settings.origin_list():
-        parts = _web(origin)
-        if parts is None or parts.path or parts.query or parts.fragment:
-            return "origins", f"has {origin[:80]!r}: an origin is https://HOST"
+        if not _ORIGIN.fullmatch(origin) or not _has_port(origin):
+            shape = "an origin is https://HOST, or an app's SCHEME://HOST"
+            return "origins", f"has {origin[:80]!r}: {shape}"
     return None
+
+
+def origin(text: str) -> str:
+    """RFC 6454 section 6.2, as browsers send it; what is none stays what it is."""
+    plain = text.lower().rstrip("/")
+    for scheme, port in _DEFAULT_PORTS.items():
+        if plain.startswith(f"{scheme}://"):
+            return plain.removesuffix(port)
+    return plain
+
+
+def _has_port(origin: str) -> bool:
+    try:
+        return urlsplit(origin).port != 0
+    except ValueError:
+        return False
 
 
 def _web_addresses(settings: "Settings") -> Complaint | None:

@@ -52,11 +52,14 @@ class OpsServer(ThreadingMixIn, WSGIServer):
     block_on_close = False
     request_queue_size = WAITING_MAX
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, address: tuple[str, int], *given: Any) -> None:
+        self.address_family = socket.getaddrinfo(
+            *address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0][0]
         self._guard = threading.Lock()
         self._open: dict[socket.socket, None] = {}
         """Oldest first."""
-        super().__init__(*given)
+        super().__init__(address, *given)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._guard:

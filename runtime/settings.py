@@ -63,7 +63,8 @@ class Settings(UserSettings, frozen=True, kw_only=True):
             ge=0,
             le=65535,
             description="port of /healthz, /readyz and /metrics; 0: none. A gateway "
-            "has the first two on its own port as well, /metrics only where this is 0",
+            "has the first two on its own port as well, /metrics only where this is 0, "
+            "and only for this machine",
         ),
     ] = 0
     connections_per_user_max: Annotated[
@@ -116,8 +117,9 @@ class Settings(UserSettings, frozen=True, kw_only=True):
     origins: Annotated[
         str,
         Meta(
-            description="further origins whose pages may open a WebSocket, "
-            "comma-separated, such as https://app.example"
+            description="further origins whose pages may open a WebSocket and call the "
+            "HTTP API (CORS), comma-separated, such as https://app.example or "
+            "capacitor://localhost"
         ),
     ] = ""
     access_ttl_s: Annotated[
@@ -297,10 +299,6 @@ class Settings(UserSettings, frozen=True, kw_only=True):
         Meta(description="least severe level that is logged"),
     ] = "info"
 
-    def serves_metrics_to_all(self) -> bool:
-        """Where an operator chose no ops port: `up`, which hands sockets down, did."""
-        return not self.ops_port or bool(self.listen_fds)
-
     def region_list(self) -> list[str]:
         return contradictions.listed(self.regions)
 
@@ -308,7 +306,10 @@ class Settings(UserSettings, frozen=True, kw_only=True):
         return contradictions.listed(self.nats_monitoring_urls)
 
     def origin_list(self) -> list[str]:
-        return [o.strip().rstrip("/") for o in self.origins.split(",") if o.strip()]
+        """As browsers say them: in lower case, without the port that goes without
+        saying.
+        """
+        return [contradictions.origin(o) for o in contradictions.listed(self.origins)]
 
     def oidc_role_map(self) -> dict[str, str]:
         """Theirs → ours. Raises: ValueError: a part has no `=`."""

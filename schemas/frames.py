@@ -78,13 +78,17 @@ class Empty(Struct):
     pass
 
 
+SPEED_MAX = 150
+"""m/s: a racing car's, so a fix in km/h or by mistake is told."""
+
+
 class LocationData(Struct):
     """`driver.location`; heading in degrees from north, speed in m/s, `at` RFC 3339."""
 
     lat: Latitude
     lon: Longitude
     heading: Annotated[float, Meta(ge=0, le=360)] | None = None
-    speed: Annotated[float, Meta(ge=0)] | None = None
+    speed: Annotated[float, Meta(ge=0, le=SPEED_MAX)] | None = None
     at: str | None = None
 
 

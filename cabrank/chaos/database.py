@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from cabrank import ports
 from cabrank.load import LoadError
@@ -45,7 +46,7 @@ class Sqlite:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file = folder / "cabrank.db"
-        self.url = f"sqlite:///{self._file}"
+        self.url = f"sqlite:///{quote(str(self._file))}"
         self._held: sqlite3.Connection | None = None
 
     def away(self) -> None:

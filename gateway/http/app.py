@@ -6,14 +6,13 @@ from http import HTTPStatus
 
 import structlog
 from litestar import Litestar, Router
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import ASGIApp
 
-from gateway.http import accounts, docs, operations, pages, rooms, trips
+from gateway.http import accounts, cors, docs, operations, pages, rooms, trips
 from gateway.http.asker import Asker
 from gateway.http.operations import Readiness
 from gateway.http.outer import Outer
@@ -44,7 +43,7 @@ def create_app(
         identity: checks access tokens.
         readiness: what /readyz says; called in the event loop.
         settings: `origins` may call from other sites' pages (CORS); with an ops port,
-            /metrics is there alone.
+            /metrics is there alone, else here for this machine.
         desk: carries messages to rooms and notices to users.
         renew_keys: fetches an outside issuer's keys again; None: there is none.
     """
@@ -53,7 +52,7 @@ def create_app(
         "desk": Provide(lambda: desk, sync_to_thread=False),
         "readiness": Provide(lambda: readiness, sync_to_thread=False),
     }
-    described = partial(_described, with_metrics=settings.serves_metrics_to_all())
+    described = partial(_described, with_metrics=not settings.ops_port)
     app = Litestar(
         [*described(), docs.routes(described, dependencies), pages.routes()],
         dependencies=dependencies,
@@ -66,7 +65,7 @@ def create_app(
             HTTPException: _framework,
             Exception: _unexpected,
         },
-        cors_config=_cors(settings),
+        cors_config=cors.config(settings.origin_list()),
         openapi_config=None,
         logging_config=None,
         state=State(
@@ -79,7 +78,7 @@ def create_app(
             }
         ),
     )
-    return Outer(app)
+    return Outer(app, settings.origin_list())
 
 
 def _described(*, with_metrics: bool) -> list[Router]:
@@ -90,18 +89,6 @@ def _described(*, with_metrics: bool) -> list[Router]:
         rooms.routes(),
         operations.routes(with_metrics=with_metrics),
     ]
-
-
-def _cors(settings: Settings) -> CORSConfig | None:
-    origins = settings.origin_list()
-    if not origins:
-        return None
-    return CORSConfig(
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Traceparent"],
-        expose_headers=["Retry-After"],
-    )
 
 
 def _refused(_: object, error: Refused) -> Response[bytes]:

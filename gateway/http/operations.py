@@ -1,14 +1,24 @@
 """/healthz, /readyz and /metrics: what an operator's probes ask."""
 
 from collections.abc import Callable
+from typing import Any
 
 from litestar import MediaType, Router, get
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers.base import BaseRouteHandler
 from litestar.response import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway import peer
 from gateway.http.problems import Refused, specs
 from schemas.refusals import Code
+
+_FORWARDED = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+    *("x-forwarded-server", "x-real-ip", "x-client-ip", "cf-connecting-ip"),
+)
+"""What proxies say of whom they speak for."""
 
 Readiness = Callable[[], str | None]
 """None: ready; else what is missing, in a few words."""
@@ -34,9 +44,24 @@ async def readyz(readiness: NamedDependency[Readiness]) -> str:
     return "ready\n"
 
 
-@get("/metrics", response_description="all metrics", media_type=MediaType.TEXT)
+async def this_machine_only(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
+    """A guard: who asks from elsewhere, or through a proxy, finds no such path."""
+    client = connection.client
+    is_forwarded = any(name in connection.headers for name in _FORWARDED)
+    if is_forwarded or client is None or not peer.is_loopback(client.host):
+        raise Refused(Code.UNKNOWN_TYPE, "there is no such path", 404)
+
+
+@get(
+    "/metrics",
+    response_description="all metrics",
+    media_type=MediaType.TEXT,
+    guards=[this_machine_only],
+)
 async def metrics() -> Response[str]:
-    """Prometheus's text format."""
+    """Prometheus's text format, for this machine; elsewhere there is an ops port."""
     text = generate_latest().decode()
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

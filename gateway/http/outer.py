@@ -3,12 +3,14 @@ security headers, metrics, and the last resort for an exception nobody expected.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from gateway import requesthead
+from gateway.http import cors
 from gateway.http.metrics import REQUEST_SECONDS, REQUESTS
 from gateway.http.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
 from runtime import tracing
@@ -32,10 +34,12 @@ _NO_STORE = (b"cache-control", b"no-store")
 class Outer:
     """An ASGI app around another; passes on what is not HTTP."""
 
-    __slots__ = ("_app",)
+    __slots__ = ("_app", "_origins")
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        """`origins`: whose pages may read what it says."""
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,16 +62,20 @@ class Outer:
                 _measure(inner, scope["method"], status, started)
             await send(message)
 
+        async def refuse(refusal: Refusal, status: int) -> None:
+            said = cors.headers(scope["headers"], self._origins)
+            await _problem(send_on, refusal, status, said)
+
         too_large = _announced_bytes(scope["headers"])
         span = tracing.enter("gateway request", _traceparent(scope["headers"]))
         try:
             if too_large > BODY_BYTES_MAX:
                 detail = f"the body has {too_large} bytes, over {BODY_BYTES_MAX}"
-                await _problem(send_on, Refusal(Code.BAD_FRAME, detail), 413)
+                await refuse(Refusal(Code.BAD_FRAME, detail), 413)
             elif "//" in path or "%2F" in path:
                 # The framework would take two slashes for one; and no name has a slash.
                 detail = "there is no such path"
-                await _problem(send_on, Refusal(Code.UNKNOWN_TYPE, detail), 404)
+                await refuse(Refusal(Code.UNKNOWN_TYPE, detail), 404)
             else:
                 with tracing.request(span):
                     await self._app(inner, receive, send_on)
@@ -77,8 +85,7 @@ class Outer:
             log.exception("request failed", method=scope["method"])
             if status:
                 raise
-            refusal = Refusal(Code.UNAVAILABLE, "internal error")
-            await _problem(send_on, refusal, 500)
+            await refuse(Refusal(Code.UNAVAILABLE, "internal error"), 500)
 
 
 def _traceparent(headers: Any) -> str:
@@ -114,8 +121,11 @@ def _measure(inner: Any, method: str, status: int, started: float) -> None:
     REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
 
 
-async def _problem(send: Send, refusal: Refusal, status: int) -> None:
+async def _problem(
+    send: Send, refusal: Refusal, status: int, said: dict[str, str]
+) -> None:
     body, more = body_and_headers(refusal, status)
+    more = more | said
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),

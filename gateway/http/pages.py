@@ -3,6 +3,7 @@
 Nothing a client names is looked up on the disk.
 """
 
+import re
 from typing import Annotated, Any
 
 from litestar import Request, Router, get
@@ -15,6 +16,8 @@ from schemas import subjects
 from schemas.refusals import Code
 
 NOT_MODIFIED = 304
+_TAG = re.compile(r'"[^"]*"')
+"""Weak or not (W/): they are compared weakly. A comma may be in one."""
 NOT_FOUND = 404
 
 
@@ -49,9 +52,9 @@ async def static(
 
 def _serve(request: Request[Any, Any, Any], asset: web.Asset) -> Response[bytes]:
     # RFC 9110 section 13.1.2: If-None-Match compares weakly, and may list several.
-    known = request.headers.get("if-none-match", "")
-    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-    return _answer(asset, NOT_MODIFIED if asset.etag in tags else 200)
+    known = ",".join(request.headers.getall("if-none-match", []))
+    is_known = known.strip() == "*" or asset.etag in _TAG.findall(known)
+    return _answer(asset, NOT_MODIFIED if is_known else 200)
 
 
 def _answer(asset: web.Asset, status: int) -> Response[bytes]:

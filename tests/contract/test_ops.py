@@ -63,3 +63,17 @@ def test_who_says_nothing_is_not_waited_for(
     monkeypatch.setattr(ops._Handler, "timeout", 0.2)
     with connect(port) as silent:
         assert silent.recv(1) == b""
+
+
+@pytest.mark.parametrize("host", ["::1", "localhost", "127.0.0.1", "::", "0.0.0.0"])
+def test_any_address_of_this_machine_will_do(host: str) -> None:
+    with ops.listen(host, 0, ops.Health()) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            with socket.create_connection(server.server_address[:2], timeout=30) as one:
+                one.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                assert one.recv(20).startswith(b"HTTP/1.0 200 ")
+        finally:
+            server.shutdown()
+            serving.join()

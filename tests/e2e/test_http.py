@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import ADDRESSES, Sockets, Town, bearer, started
 from tests.support.client import Client
+from tests.support.stack import Stack
 from tests.support.waiting import until_is
 
 UNKNOWN = "0192f0c4-0000-7000-8000-000000000000"
@@ -241,10 +242,11 @@ async def test_impossible_page_is_422(
 # ---- the rest ------------------------------------------------------------------
 
 
-async def test_operations_routes(web: httpx.AsyncClient) -> None:
+async def test_operations_routes(web: httpx.AsyncClient, stack: Stack) -> None:
     assert (await web.get("/healthz")).status_code == 200
     assert (await web.get("/readyz")).status_code == 200
-    metrics = await web.get("/metrics")
+    assert (await web.get("/metrics")).status_code == 404
+    metrics = await web.get(stack.metrics_url("gateway-1"))
     assert metrics.headers["content-type"].startswith("text/plain")
     assert "cabrank_gateway_" in metrics.text
 

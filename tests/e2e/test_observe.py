@@ -227,8 +227,7 @@ def test_q_ends_the_live_view_and_leaves_the_terminal_as_it_was(worked: Stack) -
 
 def told(stack: Stack, process: str) -> Sample:
     """What a process's /metrics says now."""
-    (group,) = json.loads((stack.data_dir / "run" / f"{process}.json").read_text())
-    url = f"http://{group['targets'][0]}/metrics"
+    url = stack.metrics_url(process)
     return parse(httpx.get(url, trust_env=False, timeout=30).text, time.monotonic())
 
 

@@ -142,8 +142,8 @@ async def test_the_end_of_its_terminal_ends_up_and_all_it_started(
 
 
 def connections(url: str) -> int:
-    """How many connected to the gateway that answers there, by its metrics."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+    """How many connected to the gateway whose metrics are there."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
         lines = answer.read().decode().splitlines()
     name = 'cabrank_gateway_handshakes_total{status="101"}'
     return next((int(float(x.split()[-1])) for x in lines if x.startswith(name)), 0)
@@ -157,7 +157,7 @@ async def test_all_gateways_take_connections_on_the_first_ones_port(
     for _ in range(100):  # 2 ** -100 for all to meet the same one
         client, _ = await welcomed(stack.url, person.access)
         await client.close()
-        taken = await asyncio.to_thread(connections, stack.gateway(2))
+        taken = await asyncio.to_thread(connections, stack.metrics_url("gateway-2"))
         if taken:
             break
     assert taken, "gateway-2 took no connection on the shared port"

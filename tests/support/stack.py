@@ -135,6 +135,12 @@ class Stack:
     def pid(self, name: str) -> int:
         return int((self.data_dir / "run" / f"{name}.pid").read_text())
 
+    def metrics_url(self, name: str) -> str:
+        """Where a process's metrics are: on its ops port."""
+        path = self.data_dir / "run" / f"{name}.json"
+        (group,) = json.loads(path.read_text())
+        return f"http://{group['targets'][0]}/metrics"
+
     def pids(self) -> dict[str, int]:
         found = {}
         for path in (self.data_dir / "run").glob("*.pid"):

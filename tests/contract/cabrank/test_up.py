@@ -260,3 +260,42 @@ async def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     finally:
         stack.end()
     assert not pid_file.exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.2", "::1", "localhost"])
+def test_clients_address_is_not_the_ops_ports(tmp_path: Path, host: str) -> None:
+    with running(tmp_path / "data", "--host", host) as stack:
+        assert stack.is_ready()
+        for name in ("gateway-1", "dispatcher-1", "persistence-1"):
+            assert stack.metrics_url(name).startswith("http://127.0.0.1:")
+            page = httpx.get(stack.metrics_url(name), trust_env=False, timeout=15)
+            assert page.status_code == 200
+        outside = httpx.get(f"{stack.url}/metrics", trust_env=False, timeout=15)
+        assert outside.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["feature%2Fx", "really?mode=ro", "a #\"$HOME' {é};&b=@c:d\\e"]
+)
+def test_all_of_a_data_directory_lies_in_it_whatever_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    data = tmp_path / "parent" / name
+    with running(data) as stack:
+        body = {"username": "ann", "password": "long enough", "role": "rider"}
+        assert post(stack, "/api/users", body).status_code == 201
+        assert (data / "run" / "gateway-1.pid").exists()
+    made = run(
+        *("user", "add", "bob", "--role", "operator", "--data-dir", str(data)),
+        cwd=tmp_path,
+        text="long enough\n",
+    )
+    assert made.returncode == 0, made.stderr
+    folders = {path.name for path in data.parent.iterdir() if path.is_dir()}
+    assert folders == {name}
+    assert (data / "cabrank.db").stat().st_size > 0
+    assert list(data.glob("nats/jetstream/*/streams/LEDGER_main"))
+    with running(data) as stack:
+        for who in ("ann", "bob"):
+            log_in = {"username": who, "password": "long enough"}
+            assert post(stack, "/api/tokens", log_in).status_code == 200

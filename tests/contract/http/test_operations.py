@@ -5,6 +5,7 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
+from gateway import peer
 from gateway.http.app import create_app
 from gateway.http.asker import Asker
 from gateway.identity import Identity
@@ -104,9 +105,92 @@ async def test_with_an_ops_port_metrics_are_there_alone(connection: Bus) -> None
         assert (await outside.get("/readyz")).status_code == 200
 
 
-async def test_what_up_hands_its_sockets_to_still_has_metrics(connection: Bus) -> None:
+async def test_what_up_hands_its_sockets_to_has_an_ops_port_as_well(
+    connection: Bus,
+) -> None:
     async with web(connection, Settings(ops_port=9000, listen_fds="3")) as outside:
-        assert (await outside.get("/metrics")).status_code == 200
+        assert problem(await outside.get("/metrics"), 404, "unknown_type")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host"],
+)
+async def test_metrics_are_not_for_whom_a_proxy_speaks(site: Site, header: str) -> None:
+    response = await site.client.get("/metrics", headers={header: "127.0.0.1"})
+    assert problem(response, 404, "unknown_type")
+    assert (await site.client.get("/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "is_this_machine"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_which_addresses_are_this_machine_s(
+    host: str, *, is_this_machine: bool
+) -> None:
+    assert peer.is_loopback(host) is is_this_machine
+
+
+# ---- other sites' pages -------------------------------------------------------
+
+
+async def test_a_page_of_an_allowed_origin_may_ask_first(site: Site) -> None:
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
+    }
+    for path in ("/api/trips", "/api/me", f"/api/trips/{TRIP}", "/api/nope"):
+        response = await site.client.options(path, headers=asked)
+        assert response.status_code == 204, path
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        allowed = response.headers["access-control-allow-methods"]
+        assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= {
+            each.strip() for each in allowed.split(",")
+        }
+        names = response.headers["access-control-allow-headers"].lower()
+        for name in ("authorization", "content-type", "idempotency-key"):
+            assert name in names
+
+
+async def test_a_page_of_an_allowed_origin_reads_answers_and_refusals(
+    site: Site,
+) -> None:
+    for path in ("/healthz", "/api/me", "/api/nope", "//api"):
+        url = str(site.client.base_url).rstrip("/") + path
+        response = await site.client.get(url, headers={"Origin": ORIGIN})
+        assert response.headers["access-control-allow-origin"] == ORIGIN, path
+        exposed = response.headers["access-control-expose-headers"].lower()
+        assert "location" in exposed
+        assert "retry-after" in exposed
+        assert "origin" in response.headers["vary"].lower()
+
+
+async def test_a_page_of_another_origin_reads_nothing(site: Site) -> None:
+    for origin in ("https://evil.example", "null", ORIGIN + ".evil.example"):
+        response = await site.client.get("/healthz", headers={"Origin": origin})
+        assert "access-control-allow-origin" not in response.headers
+        response = await site.client.options(
+            "/api/me",
+            headers={"Origin": origin, "Access-Control-Request-Method": "GET"},
+        )
+        assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "tauri://localhost"])
+async def test_an_app_s_origin_is_one_like_others(connection: Bus, origin: str) -> None:
+    async with web(connection, Settings(origins=f"{origin.upper()}/")) as outside:
+        response = await outside.get("/healthz", headers={"Origin": origin})
+        assert response.headers["access-control-allow-origin"] == origin
 
 
 @pytest.mark.parametrize("path", [*GETS, "/api/me", "/api/trips"])

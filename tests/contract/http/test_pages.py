@@ -41,13 +41,17 @@ async def test_all_that_the_page_names_is_there(site: Site) -> None:
 async def test_what_has_not_changed_is_not_sent_again(site: Site) -> None:
     first = await site.client.get("/static/client/cabrank.js")
     etag = first.headers["etag"]
-    for known in (etag, f'"x", W/{etag}'):
+    for known in (etag, f'"x", W/{etag}', f'"a, b",{etag}', "*", f"W/{etag}"):
         headers = {"If-None-Match": known}
         again = await site.client.get("/static/client/cabrank.js", headers=headers)
         assert (again.status_code, again.content) == (304, b"")
-    changed = {"If-None-Match": '"x"'}
-    fresh = await site.client.get("/static/client/cabrank.js", headers=changed)
-    assert fresh.status_code == 200
+    two = [("If-None-Match", '"x"'), ("If-None-Match", etag)]
+    again = await site.client.get("/static/client/cabrank.js", headers=two)
+    assert again.status_code == 304
+    for other in ('"x"', etag.strip('"'), f'"a,{etag.strip(chr(34))}"', '"*"'):
+        headers = {"If-None-Match": other}
+        fresh = await site.client.get("/static/client/cabrank.js", headers=headers)
+        assert fresh.status_code == 200, other
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,8 @@ def test_an_operator_completes_by_the_older_shape_too() -> None:
         {"heading": -1},
         {"heading": 361},
         {"speed": -0.1},
+        {"speed": 150.1},
+        {"speed": 1e308},
         {"at": "yesterday"},
         {"at": "2026-11-21"},
         {"at": "2026-11-21T10:00:00"},
