@@ -67,12 +67,6 @@ async def remember(
     )
 
 
-async def forget(connection: AsyncConnection, now_ms: int) -> None:
-    await connection.execute(
-        delete(DeviceRow).where(_rows.seen_at_ms <= now_ms - KEPT_MS)
-    )
-
-
 def _hash(*parts: str) -> str:
     text = "\0".join(parts)  # ids and cookies have none
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,7 +7,7 @@ from msgspec import Raw
 from sqlalchemy import RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from persistence import retention
+from persistence import log_book, retention
 from persistence.database import reading
 from persistence.models import (
     AuditRow,
@@ -36,7 +36,6 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
         return None
     trip, event, message, audit = TripRow, TripEventRow, MessageRow, AuditRow
     theirs = or_(trip.rider_id == user, trip.driver_id == user)
-    acted = or_(audit.actor == user, audit.subject == user)
     sessions = select(RefreshTokenRow.__table__).where(RefreshTokenRow.user_id == user)
     devices = select(DeviceRow.seen_at_ms).where(DeviceRow.user_id == user)
     outside = select(OutsideUserRow.__table__).where(OutsideUserRow.user_id == user)
@@ -69,7 +68,9 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
             ),
             "audit": await _rows(
                 connection,
-                select(AuditRow.__table__).where(acted).order_by(audit.at_ms),
+                select(AuditRow.__table__)
+                .where(log_book.about(user))
+                .order_by(audit.at_ms),
             ),
         }
 

@@ -9,7 +9,7 @@ import uuid
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
-from sqlalchemy import delete, insert
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.models import AuditRow
@@ -96,6 +96,15 @@ def row_of_move(move: EventRow) -> dict[str, Any] | None:
     return row(Entry(action, move.by, move.trip_id), move.at_ms) | {"id": str(event)}
 
 
+def about(user: str) -> ColumnElement[bool]:
+    """Whether a row is of what that user did, or had done to them. Each by its own
+    index, which an OR would be too vague for.
+    """
+    did = select(AuditRow.id).where(AuditRow.actor == user)
+    had = select(AuditRow.id).where(AuditRow.subject == user)
+    return AuditRow.id.in_(did.union(had))
+
+
 async def write(connection: AsyncConnection, entry: Entry, at_ms: int) -> None:
     await connection.execute(insert(AuditRow), row(entry, at_ms))
 
@@ -104,8 +113,3 @@ async def note(engine: AsyncEngine, entry: Entry) -> None:
     """Write it now, by itself."""
     async with engine.begin() as connection:
         await write(connection, entry, time.time_ns() // 1_000_000)
-
-
-async def forget(connection: AsyncConnection, before_ms: int) -> None:
-    """What is older than the retention."""
-    await connection.execute(delete(AuditRow).where(AuditRow.at_ms < before_ms))

@@ -1,9 +1,10 @@
 """The audit log, read."""
 
 from msgspec import Struct
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence import log_book
 from persistence.database import reading
 from persistence.models import AuditRow
 
@@ -42,7 +43,7 @@ async def read(engine: AsyncEngine, wanted: Wanted) -> list[Line]:
         row.detail,
     ).where(row.at_ms >= wanted.since_ms)
     if wanted.user is not None:
-        asked = asked.where(or_(row.actor == wanted.user, row.subject == wanted.user))
+        asked = asked.where(log_book.about(wanted.user))
     if wanted.action is not None:
         asked = asked.where(row.action == wanted.action)
     newest = asked.order_by(row.at_ms.desc(), row.id.desc()).limit(wanted.limit)

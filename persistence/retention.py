@@ -11,6 +11,8 @@ the same on both databases, and need no time in a primary key that is (ledger, s
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import structlog
@@ -23,7 +25,6 @@ from sqlalchemy import (
     func,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -224,15 +225,17 @@ def _next(rows: Sequence[Any], old: Sequence[Any]) -> int | None:
 def _lasts(
     connection: Connection, ledger: str, rooms: list[tuple[str, str]]
 ) -> dict[tuple[str, str], int]:
-    """Room → the number of its last message in that ledger."""
-    if not rooms:
-        return {}
+    """Room → the number of its last message in that ledger. `rooms`: sorted."""
     row = RoomRow
-    asked = select(row.region, row.name, row.last_n).where(
-        tuple_(row.region, row.name, row.ledger).in_([(*one, ledger) for one in rooms])
-    )
-    found = connection.execute(asked)
-    return {(one.region, one.name): one.last_n for one in found}
+    found: dict[tuple[str, str], int] = {}
+    # Rows of all three columns at once are looked for one by one on SQLite.
+    for region, some in groupby(rooms, key=itemgetter(0)):
+        names = [name for _, name in some]
+        asked = select(row.name, row.last_n).where(
+            row.region == region, row.name.in_(names), row.ledger == ledger
+        )
+        found |= {(region, one.name): one.last_n for one in connection.execute(asked)}
+    return found
 
 
 def _narrow(connection: Connection, ledger: str, rooms: list[tuple[str, str]]) -> None:

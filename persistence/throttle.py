@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -159,8 +159,3 @@ async def give_back(connection: AsyncConnection, taken: Sequence[Bucket]) -> Non
             .where(_rows.key == bucket.key)
             .values(full_at_ms=_rows.full_at_ms - bucket.every_ms)
         )
-
-
-async def forget_full(connection: AsyncConnection, now_ms: int) -> None:
-    """Drop the buckets that are full again, which say nothing."""
-    await connection.execute(delete(ThrottleRow).where(_rows.full_at_ms <= now_ms))

@@ -98,6 +98,8 @@ async def find(engine: AsyncEngine, name: str) -> Whereabouts | None:
     """The user with that id or username; None: there is none."""
     async with reading(engine) as connection:
         user = await connection.run_sync(usernames.id_of, name)
+        if user is None:
+            return None
         asked = select(UserRow.id, UserRow.region).where(UserRow.id == user)
         row = (await connection.execute(asked)).one_or_none()
     return None if row is None else Whereabouts(row.id, row.region)

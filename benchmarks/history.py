@@ -1,0 +1,183 @@
+"""Reads of a filled database, each kind's p50 and p99 in ms, as a gateway asks.
+
+    python -m benchmarks.history sqlite:////tmp/past.db --trips 1000000
+    python -m benchmarks.history postgresql://…          (an empty database)
+    python -m benchmarks.history                         (a PostgreSQL of its own)
+
+Fills it first where it is empty (cabrank/bench/filling.py). Starts a nats-server and a
+history of its own, and asks over NATS, four questions at a time, places and people at
+random (seed 1): busy ones too, with a hundredth or a 25th of all trips. The first kind
+finds nothing: what the rest costs beside it is the database's part.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nats.js.api import AckPolicy
+from sqlalchemy import func, select
+
+from cabrank.bench import filling
+from persistence import database
+from persistence.history import History
+from persistence.models import TripRow
+from runtime import bus as buses
+from runtime.bus import Bus
+from schemas import codec, streams, subjects
+from schemas.accounts import (
+    FindBacklog,
+    FindTrip,
+    GetTripRow,
+    ListMessages,
+    ListTripEvents,
+    ListTrips,
+    Result,
+)
+from schemas.trips import Role, Status
+from tests.support import nats, postgres
+from tests.support.records import Ledger
+
+AT_ONCE = 4
+SAMPLES = 400
+REGION = filling.REGION
+
+Question = Callable[[], tuple[str, Any]]
+
+
+def questions(trips: int, luck: random.Random) -> dict[str, Question]:
+    """Kind → makes (operation, question)."""
+
+    def any_trip() -> int:
+        return luck.randrange(trips)
+
+    def listed(user: str, role: Role, **more: Any) -> tuple[str, Any]:
+        return "trips", ListTrips(user, role, limit=100, region=REGION, **more)
+
+    def of(role: Role, busy: int) -> str:
+        person = filling.rider if role is Role.RIDER else filling.driver
+        number = 0 if busy else any_trip()
+        return person(number, trips).id
+
+    def room(name: str, before: int | None) -> tuple[str, Any]:
+        return "messages", ListMessages("o", Role.OPERATOR, REGION, name, 100, before)
+
+    made: dict[str, Question] = {
+        "a stranger's trips: none": lambda: listed("nobody", Role.RIDER),
+        "all trips, newest": lambda: listed("o", Role.OPERATOR),
+        "all trips, deep": lambda: listed(
+            "o", Role.OPERATOR, before=filling.trip_id(any_trip())
+        ),
+        "a trip": lambda: (
+            "trip",
+            GetTripRow("o", Role.OPERATOR, filling.trip_id(any_trip()), REGION),
+        ),
+        "its audit": lambda: (
+            "trip_events",
+            ListTripEvents("o", Role.OPERATOR, filling.trip_id(any_trip()), REGION),
+        ),
+        "find": lambda: ("find", FindTrip(REGION, filling.trip_id(any_trip()), 0)),
+        "a large room, newest": lambda: room(filling.HALL, None),
+        "a large room, deep": lambda: room(filling.HALL, any_trip() + 2),
+        "a trip's room": lambda: room(f"trip_{filling.trip_id(any_trip())}", None),
+        "backlog": lambda: ("backlog", FindBacklog(REGION, filling.HALL, 0)),
+    }
+    for status in Status:
+        made[f"all {status}"] = lambda status=status: listed(
+            "o", Role.OPERATOR, status=status
+        )
+    for role in (Role.RIDER, Role.DRIVER):
+        for busy in (0, 1):
+            name = f"{'a busy' if busy else 'a'} {role}'s"
+            made[name] = lambda role=role, busy=busy: listed(of(role, busy), role)
+            for status in (Status.COMPLETED, Status.CANCELLED):
+                made[f"{name} {status}"] = lambda role=role, busy=busy, status=status: (
+                    listed(of(role, busy), role, status=status)
+                )
+    return made
+
+
+async def measure(bus: Bus, question: Question) -> list[float]:
+    """Milliseconds of each, sorted."""
+    took: list[float] = []
+
+    async def ask(count: int) -> None:
+        for _ in range(count):
+            operation, about = question()
+            began = time.perf_counter()
+            subject = subjects.history(operation)
+            answer = await bus.request(subject, codec.encode(about), 30)
+            took.append((time.perf_counter() - began) * 1000)
+            result = codec.decode(answer.data, Result)
+            assert result.refused is None, (operation, about, result.refused)
+
+    await asyncio.gather(*(ask(SAMPLES // AT_ONCE) for _ in range(AT_ONCE)))
+    return sorted(took)
+
+
+async def run(url: str, trips: int) -> None:
+    await asyncio.to_thread(prepare, url, trips)
+    engine = database.engine(url, database.ANSWER_S)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        nats.running(Path(folder)) as server,
+    ):
+        bus = await buses.connect(server.url, "bench")
+        ledger = await Ledger(bus).create()
+        name, durable = ledger.stream.name, streams.WRITER_DURABLE
+        await ledger.js.add_consumer(
+            name, durable_name=durable, ack_policy=AckPolicy.EXPLICIT
+        )
+        history = History(engine, bus)
+        history.start()
+        print(f"{'ms':<28}{'p50':>8}{'p99':>8}{'max':>8}")
+        luck = random.Random(1)  # noqa: S311
+        for kind, question in questions(trips, luck).items():
+            await measure(bus, question)  # what is cached then is what a system caches
+            took = await measure(bus, question)
+            p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
+            print(f"{kind:<28}{p50:>8.1f}{p99:>8.1f}{took[-1]:>8.1f}", flush=True)
+        await history.stop()
+        await engine.dispose()
+        await bus.close()
+
+
+def prepare(url: str, trips: int) -> None:
+    database.migrate(url)
+    engine = database.plain_engine(url, database.PATIENT)
+    with engine.connect() as connection:
+        there = connection.scalar(select(func.count()).select_from(TripRow)) or 0
+    began = time.monotonic()
+    if not there:
+        filling.fill(engine, trips, lambda n: told(n, trips))
+        print(f"\nfilled in {time.monotonic() - began:.0f} s")
+    elif there != trips:
+        sys.exit(f"there are {there} trips already: say --trips {there}")
+    engine.dispose()
+
+
+def told(count: int, trips: int) -> None:
+    print(f"\r{count:,} of {trips:,} trips", end="", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", nargs="?")
+    parser.add_argument("--trips", type=int, default=1_000_000)
+    said = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        url = said.url
+        if url is None:
+            cluster = stack.enter_context(postgres.running())
+            url = cluster.url(cluster.create_database())
+        asyncio.run(run(url, said.trips))
+
+
+if __name__ == "__main__":
+    main()
