@@ -5,6 +5,7 @@ import typer
 from cabrank.bench.chat import command as chat
 from cabrank.bench.connections import command as bench_connections
 from cabrank.bench.fanout import command as bench_fanout
+from cabrank.bench.flood import command as bench_flood
 from cabrank.bench.lifecycle import command
 from cabrank.bench.locations import command as bench_locations
 from cabrank.load.lifted import NOTE
@@ -14,6 +15,7 @@ app.command("lifecycle")(command)
 app.command("chat")(chat)
 app.command("fanout")(bench_fanout)
 app.command("connections")(bench_connections)
+app.command("flood")(bench_flood)
 app.command("locations")(bench_locations)
 
 
