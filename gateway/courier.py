@@ -34,7 +34,15 @@ Asks = Callable[["Pending", Lookup], None]
 
 
 class _Region:
-    __slots__ = ("away_s", "epoch", "lines", "outbox", "pause_s", "pending")
+    __slots__ = (
+        "answered_s",
+        "away_s",
+        "epoch",
+        "lines",
+        "outbox",
+        "pause_s",
+        "pending",
+    )
 
     def __init__(self) -> None:
         self.pending: dict[str, Pending] = {}
@@ -45,6 +53,8 @@ class _Region:
         self.away_s: float | None = None
         """No leader listens: when to try again. None: one does, as far as we know."""
         self.pause_s = 0.0
+        self.answered_s = float("-inf")
+        """When its leader last answered."""
 
 
 class Courier:
@@ -121,6 +131,15 @@ class Courier:
         self._wake()
         return None
 
+    def is_busy(self, region: str, now_s: float) -> bool:
+        """Whether that leader is at work, and has much to do."""
+        state = self._regions.get(region)
+        return (
+            state is not None
+            and len(state.pending) > self._limits.busy_at
+            and now_s - state.answered_s < self._limits.busy_s
+        )
+
     def flush(self, now_s: float) -> None:
         """Publish what this tick brought; what can't be stays for a resend."""
         for name, region in list(self._regions.items()):
@@ -141,6 +160,7 @@ class Courier:
         state = self._regions.get(region)
         if state is None:
             return
+        state.answered_s = now_s
         for answer in answers.answers:
             pending = state.pending.get(answer.id)
             if pending is None or pending.looking_up:

@@ -45,6 +45,7 @@ class Intake:
         "_transport",
         "_turns",
         "credit",
+        "is_free",
     )
 
     def __init__(self, transport: asyncio.Transport, turns: Turns, take: Take) -> None:
@@ -59,6 +60,8 @@ class Intake:
         self._is_queued = False
         self._closing_bytes: int | None = None
         self.credit = 0
+        self.is_free = True
+        """What comes may be taken at once, past `read`."""
 
     @property
     def waiting_bytes(self) -> int:
@@ -69,7 +72,9 @@ class Intake:
         if self._closing_bytes is not None:
             self._closing_bytes += len(data)
             if self._closing_bytes > CLOSING_BYTES_MAX:
+                self._data, self._at = b"", 0
                 self.hold()
+                return
         if self._state is not State.FREE:
             self._data = self._data[self._at :] + data
             self._at = 0
@@ -78,7 +83,8 @@ class Intake:
             return
         self._data = data
         turns = self._turns
-        if turns.left > 0:
+        may = turns.left > 0 if self._cutter is not None else turns.heads > 0
+        if may:
             left = self._take_some(QUANTUM)
             turns.spend(QUANTUM - left)
             if left > 0 and not self._data:
@@ -86,8 +92,9 @@ class Intake:
             self.credit = min(left, 0)
         if self._state is State.FREE:
             self._state = State.QUEUED
+            self.is_free = False
             self._transport.pause_reading()
-            self._enter()
+            self._enter(is_first=not may and self._cutter is not None)
 
     def serve(self, credit: int) -> tuple[int, bool]:
         """gateway/turns.py: Served."""
@@ -99,6 +106,7 @@ class Intake:
             return left, True
         self._is_queued = False
         self._state = State.FREE
+        self.is_free = self._closing_bytes is None
         self._transport.resume_reading()
         return left, False
 
@@ -111,6 +119,8 @@ class Intake:
             start, cutter = self._at, self._cutter
             end = (cutter.end if cutter is not None else _head_end)(data, start)
             is_whole = cutter is not None and cutter.is_whole
+            if cutter is None:
+                self._turns.spend_head()
             if end == len(data):
                 self._data, self._at = b"", 0
             else:
@@ -120,10 +130,10 @@ class Intake:
             data = self._data
         return credit
 
-    def _enter(self) -> None:
+    def _enter(self, *, is_first: bool = False) -> None:
         if not self._is_queued:
             self._is_queued = True
-            self._turns.wait(self)
+            self._turns.wait(self, is_first=is_first)
 
     # ---- what the connection decides -----------------------------------------
 
@@ -134,6 +144,7 @@ class Intake:
     def hold(self) -> None:
         """Take nothing, and read nothing, until `release`."""
         self._state = State.HELD
+        self.is_free = False
         self._transport.pause_reading()
 
     def release(self) -> None:
@@ -146,6 +157,7 @@ class Intake:
         """Our close frame is sent; little more is of interest."""
         if self._closing_bytes is None:
             self._closing_bytes = self.waiting_bytes
+            self.is_free = False
             self.release()
 
     def end(self) -> None:

@@ -38,6 +38,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     output_bytes_max: int = 1024 * 1024
     """DESIGN.md "The gateway": what may wait for one connection before 4001."""
     pending_per_connection_max: int = 256
+    pending_while_busy: int = 4
+    """Commands of a connection on their way while their leader is busy: it is read on
+    with an answer."""
+    busy_at: int = 64
+    """Commands on their way to a leader: some 5 ms of its work."""
+    busy_s: float = 1
+    """A leader that answered nothing for so long isn't busy but away."""
     pending_per_region_max: int = 20_000
     pending_max: int = 50_000
     pending_bytes_max: int = 64 * 1024 * 1024

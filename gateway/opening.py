@@ -4,15 +4,14 @@ A trip's room on the path is entered by its participants only, which the region'
 knows; the answer to the upgrade waits for it. Must not know what a session does.
 """
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING
 
 from gateway import crowd, handshake, metrics, peer, refusing, rfc6455
+from gateway.closing import Closing
 from gateway.errors import UnknownKey
-from gateway.intake import Intake
-from gateway.outbox import Outbox
 from schemas import rooms
 from schemas.claims import Claims
 from schemas.refusals import Code, Refusal
@@ -23,14 +22,13 @@ if TYPE_CHECKING:
 _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
-class Opening(Outbox):
+class Opening(Closing):
     """`_place`, `_user`: as whose it is counted; None: it is not."""
 
-    __slots__ = ("_intake", "_place", "_user")
+    __slots__ = ("_place", "_user")
 
     def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
         super().__init__(edge, ws)
-        self._intake: Intake = cast("Intake", None)
         self._place: str | None = None
         self._user: str | None = None
 
@@ -42,20 +40,6 @@ class Opening(Outbox):
     def _begin(self, verdict: handshake.Accepted) -> None:
         """The socket is open: its session starts."""
         raise NotImplementedError
-
-    def _write_control(self) -> None:
-        """Write what websockets wants sent."""
-        raise NotImplementedError
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        return self._edge.read_buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._intake.read(bytes(self._edge.read_buffer[:nbytes]))
-
-    def data_received(self, data: bytes) -> None:
-        """What came with the request, after its head."""
-        self._intake.read(data)
 
     @property
     def place(self) -> str:

@@ -14,12 +14,17 @@ from typing import Protocol
 FRAME_COST = 512
 """What a frame counts beside its bytes: a refused one takes some 10 us, as long as
 half a KiB of JSON (2026-11-29)."""
-QUANTUM = 8 * 1024
-"""Of one socket in one turn: some 15 small frames, or one of any size."""
-TURN_NEW = 256 * 1024
-"""Of all sockets as they bring it; what goes beyond waits."""
-TURN_OLD = 64 * 1024
-"""Of all sockets that wait: 1 to 2 ms of refusals."""
+QUANTUM = 2 * 1024
+"""Of one socket in one turn: some 4 small frames, or one of any size."""
+TURN_NEW = 64 * 1024
+"""Of all sockets as they bring it: 1 to 2 ms of refusals. What goes beyond waits."""
+TURN_OLD = 32 * 1024
+"""Of all sockets that wait: half as much. Others' frames come in and their answers go
+out between two turns, so each pays for two or three of them."""
+HEADS = 2
+"""Handshakes at once; others wait, and each takes from TURN_OLD what follows."""
+HEAD_COST = 16 * 1024
+"""A handshake takes some 0.3 ms."""
 
 
 class Served(Protocol):
@@ -37,23 +42,37 @@ class Served(Protocol):
 
 
 class Turns:
-    __slots__ = ("_asked", "_call_soon", "_waiting", "left")
+    __slots__ = ("_asked", "_call_soon", "_old", "_waiting", "heads", "left")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._waiting: deque[Served] = deque()
         self._asked = False
+        self._old = TURN_OLD
         self.left = TURN_NEW
         """Of this turn, for what sockets bring."""
+        self.heads = HEADS
+        """Of this turn, for sockets that open."""
 
     def spend(self, cost: int) -> None:
         self.left -= cost
         if not self._asked:
             self._ask()
 
-    def wait(self, one: Served) -> None:
-        """Serve it from the next turn on, until nothing of it waits."""
-        self._waiting.append(one)
+    def spend_head(self) -> None:
+        self.heads -= 1
+        self._old -= HEAD_COST
+        if not self._asked:
+            self._ask()
+
+    def wait(self, one: Served, *, is_first: bool = False) -> None:
+        """Serve it from the next turn on, until nothing of it waits. `is_first`: before
+        those that wait already, for it has had nothing yet.
+        """
+        if is_first:
+            self._waiting.appendleft(one)
+        else:
+            self._waiting.append(one)
         if not self._asked:
             self._ask()
 
@@ -64,18 +83,18 @@ class Turns:
     def turn(self) -> None:
         """Begin the next one."""
         self._asked = False
-        self.left = TURN_NEW
-        old = TURN_OLD
+        self.left, self.heads = TURN_NEW, HEADS
+        self._old = TURN_OLD
         waiting = self._waiting
         for _ in range(len(waiting)):
-            if old <= 0:
+            if self._old <= 0:
                 break
             one = waiting.popleft()
             credit = min(one.credit + QUANTUM, QUANTUM)
             more = True
             if credit > 0:
                 left, more = one.serve(credit)
-                old -= credit - left
+                self._old -= credit - left
                 credit = left
             one.credit = credit
             if more:

@@ -41,6 +41,8 @@ async def run(talk: Callable[[Echo, EchoEdge], None], *, opened: bool) -> Line:
         echo.data_received(upgrade(1, "/ws"))
         assert echo._ws.state is OPEN
     talk(echo, edge)
+    while edge.turns._waiting and not line.is_closing():
+        edge.turns.turn()
     edge.end_tick()
     echo.connection_lost(None)
     assert not edge.connections

@@ -472,3 +472,16 @@ def test_a_line_s_end_in_history_lets_the_others_go_on() -> None:
     post.flush()
     assert post.ended == [("one", "trip_not_found")]
     assert sent(post) == ["one", "two", "two"]
+
+
+def test_a_leader_is_busy_with_much_on_its_way_and_answers_coming() -> None:
+    post = Post(busy_at=2, busy_s=1)
+    for name in ("a", "b", "c"):
+        post.submit(name)
+    assert not post.courier.is_busy("main", 0.0)  # nothing was ever answered
+    post.courier.answered("main", Answers(1, []), 5)
+    assert post.courier.is_busy("main", 5.9)
+    assert not post.courier.is_busy("main", 6.0)
+    assert not post.courier.is_busy("elsewhere", 5)
+    post.courier.answered("main", Answers(1, [Answer("a", 1, data=raw({}))]), 5)
+    assert not post.courier.is_busy("main", 5)

@@ -1,0 +1,94 @@
+"""How fast a socket is read: no faster than its rate and its leader allow."""
+
+import json
+
+from schemas import commands
+from schemas.commands import Answer
+from tests.contract.gateway_ws.conftest import World
+from tests.contract.gateway_ws.leader import raw
+from tests.support.client import Client
+from tests.support.waiting import until
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+QUESTION = {"type": "trip.get", "data": {"id": UNKNOWN}}
+
+
+async def ask(client: Client, count: int) -> None:
+    """All at once."""
+    for number in range(count):
+        await client.send(json.dumps({**QUESTION, "ref": f"q{number}"}))
+
+
+async def test_who_asks_a_busy_leader_much_is_read_on_with_an_answer(
+    world: World,
+) -> None:
+    await world.start(busy_at=2, pending_while_busy=2, busy_s=30)
+    slow = await world.rider()
+    swift = await world.driver()
+    mine = swift_ids(world)
+    await ask(slow, 10)
+    await until(lambda: len(world.leader.asked(commands.GetTrip)) == 3)
+    await swift.do("driver.online")  # is read, and answered, meanwhile
+    assert mine == ["GoOnline"]
+    asked = world.leader.asked(commands.GetTrip)
+    assert len(asked) == 3
+    edge = world.edge
+    assert edge is not None
+    for number in range(7):
+        oldest = world.leader.asked(commands.GetTrip)[number]
+        world.leader.answer_late(edge.id, Answer(oldest.id, 1, data=raw({})))
+        await until(lambda n=number: len(world.leader.asked(commands.GetTrip)) == 4 + n)  # type: ignore[misc]
+    for number in range(7):
+        assert (await slow.answer(f"q{number}"))["type"] == "reply"
+    await slow.vanish()
+
+
+def swift_ids(world: World) -> list[str]:
+    """Kinds of what was answered at once: everything but questions about trips."""
+    seen: list[str] = []
+
+    def decide(command: commands.AnyCommand) -> Answer | None:
+        if isinstance(command, commands.GetTrip):
+            return None
+        seen.append(type(command).__name__)
+        return Answer(command.id, command.attempt, data=raw({}))
+
+    world.leader.decide = decide
+    return seen
+
+
+async def test_a_leader_that_says_nothing_is_not_busy_but_away(world: World) -> None:
+    await world.start(
+        busy_at=2, pending_while_busy=2, busy_s=0.3, pending_per_connection_max=10
+    )
+    client = await world.rider()
+    world.leader.decide = lambda _: None
+    await ask(client, 11)
+    assert (await client.answer("q10"))["data"]["code"] == "rate_limited"
+    await client.vanish()
+
+
+async def test_no_pong_is_missed_while_a_socket_is_not_read(world: World) -> None:
+    await world.start(frames_burst=10, frames_per_s=8, ping_s=0.4, pong_s=0.4)
+    client = await world.rider()
+    for _ in range(2):
+        for _ in range(11):
+            await client.send({"type": "x"})
+        over = await client.expect(
+            "refused", lambda f: f["data"]["code"] == "rate_limited"
+        )
+        assert over["data"]["retryable"] is True
+    await client.ask("x")
+
+
+async def test_what_was_sent_beyond_the_rate_is_taken_later_not_lost(
+    world: World,
+) -> None:
+    await world.start(frames_burst=10, frames_per_s=20)
+    client = await world.rider()
+    for number in range(31):
+        await client.send({"type": "x", "ref": str(number)})
+    answers = [await client.answer(str(number)) for number in range(31)]
+    codes = [answer["data"]["code"] for answer in answers]
+    assert codes[:11] == ["unknown_type"] * 10 + ["rate_limited"]
+    assert codes.count("rate_limited") <= 2
