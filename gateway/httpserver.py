@@ -131,7 +131,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._wait_to_read()
 
     def shutdown(self) -> None:
-        """The server stops: idle connections end, others after their answer."""
+        """Idle connections end, others after their answer."""
         if self._cycle is not None:
             self._cycle.keep_alive = False
         elif self._state is not State.WAITING:
@@ -182,12 +182,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             if not self._hold(incoming.held_bytes - before):
                 return
             self._advance()
-        if not len(data):
-            return
-        if self._state is State.OVER:
-            after = cast("Connection", self._transport.get_protocol())
-            after.data_received(bytes(data))
-        elif self._state is not State.ENDING:
+        if len(data) and self._state is not State.ENDING:
             self._keep(data)
 
     def _advance(self) -> None:
@@ -213,7 +208,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._too_many(f"{most} connections from this address are the most")
             return
         if head.wants_websocket:
-            self._upgrade(head)
+            self._wait_for(f"open {self._holding.place or self._peer}", 1)
             return
         self._state = State.BODY
         self._give_s(self._edge.limits.http_body_s)
@@ -221,20 +216,27 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _wait_for_turn(self) -> None:
-        self._edge.wheel.cancel(self)
-        self._state = State.WAITING
         limits, user = self._edge.limits, self._known_user()
         if user is not None:
-            self._key, most = user, limits.http_under_way_per_user_max
-        else:
-            place = self._holding.place or self._peer
-            most = limits.http_under_way_per_address_max
-            is_probe = self._incoming.url in PROBES
-            self._key = f"probe {place}" if is_probe else f"from {place}"
-        self._admission.ask(self._key, self._begin, most)
+            self._wait_for(user, limits.http_under_way_per_user_max)
+            return
+        place = self._holding.place or self._peer
+        is_probe = self._incoming.url in PROBES
+        key = f"probe {place}" if is_probe else f"from {place}"
+        self._wait_for(key, limits.http_under_way_per_address_max)
+
+    def _wait_for(self, key: str, most: int) -> None:
+        self._edge.wheel.cancel(self)
+        self._state = State.WAITING
+        self._key = key
+        self._admission.ask(key, self._begin, most)
 
     def _begin(self) -> None:
         """It is its turn."""
+        head = self._incoming.head
+        if head is not None and head.wants_websocket:
+            self._upgrade(head)
+            return
         if not self._holding.belongs(self._verified_user()):
             most = self._edge.limits.connections_per_user_max
             self._admission.done(self._key)
@@ -307,7 +309,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             return None
 
     def _hold(self, amount: int) -> bool:
-        """Whether its place may hold so many bytes more; if not, it ends."""
+        """Whether its place may hold so many bytes more; else it ends."""
         if self._holding.hold(amount):
             return True
         if self._state in _READS or self._state is State.WAITING:
@@ -361,8 +363,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         limits = self._edge.limits
-        now_s = time.monotonic()
-        at_s = min(now_s + limits.http_linger_s, self._linger_s)
+        at_s = min(time.monotonic() + limits.http_linger_s, self._linger_s)
         self._edge.wheel.schedule(self, at_s)
 
     # ---- upgrades ------------------------------------------------------------
@@ -373,6 +374,8 @@ class HttpConnection(asyncio.BufferedProtocol):
             requesthead.of_handshake(head, self._incoming.headers),
             self._incoming.method,
         )
+        rest, self._rest = self._rest, b""
+        self._state = State.ANSWERING
         self._resume()
         self._leave()
         protocol = Connection(self._edge, self._config, self._server_state)
@@ -380,6 +383,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport.set_protocol(protocol)
         protocol.upgrade(request)
         self._incoming.close()
+        if rest:
+            protocol.data_received(rest)
 
     # ---- time ----------------------------------------------------------------
 

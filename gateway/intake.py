@@ -83,7 +83,7 @@ class Intake:
             return
         self._data = data
         turns = self._turns
-        may = turns.left > 0 if self._cutter is not None else turns.heads > 0
+        may = turns.left > 0
         if may:
             left = self._take_some(QUANTUM)
             turns.spend(QUANTUM - left)
@@ -94,7 +94,7 @@ class Intake:
             self._state = State.QUEUED
             self.is_free = False
             self._transport.pause_reading()
-            self._enter(is_first=not may and self._cutter is not None)
+            self._enter(is_first=not may)
 
     def serve(self, credit: int) -> tuple[int, bool]:
         """gateway/turns.py: Served."""
@@ -119,8 +119,6 @@ class Intake:
             start, cutter = self._at, self._cutter
             end = (cutter.end if cutter is not None else _head_end)(data, start)
             is_whole = cutter is not None and cutter.is_whole
-            if cutter is None:
-                self._turns.spend_head()
             if end == len(data):
                 self._data, self._at = b"", 0
             else:

@@ -21,10 +21,6 @@ TURN_NEW = 64 * 1024
 TURN_OLD = 32 * 1024
 """Of all sockets that wait: half as much. Others' frames come in and their answers go
 out between two turns, so each pays for two or three of them."""
-HEADS = 2
-"""Handshakes at once; others wait, and each takes from TURN_OLD what follows."""
-HEAD_COST = 16 * 1024
-"""A handshake takes some 0.3 ms."""
 
 
 class Served(Protocol):
@@ -42,26 +38,17 @@ class Served(Protocol):
 
 
 class Turns:
-    __slots__ = ("_asked", "_call_soon", "_old", "_waiting", "heads", "left")
+    __slots__ = ("_asked", "_call_soon", "_waiting", "left")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._waiting: deque[Served] = deque()
         self._asked = False
-        self._old = TURN_OLD
         self.left = TURN_NEW
         """Of this turn, for what sockets bring."""
-        self.heads = HEADS
-        """Of this turn, for sockets that open."""
 
     def spend(self, cost: int) -> None:
         self.left -= cost
-        if not self._asked:
-            self._ask()
-
-    def spend_head(self) -> None:
-        self.heads -= 1
-        self._old -= HEAD_COST
         if not self._asked:
             self._ask()
 
@@ -83,18 +70,17 @@ class Turns:
     def turn(self) -> None:
         """Begin the next one."""
         self._asked = False
-        self.left, self.heads = TURN_NEW, HEADS
-        self._old = TURN_OLD
+        self.left, old = TURN_NEW, TURN_OLD
         waiting = self._waiting
         for _ in range(len(waiting)):
-            if self._old <= 0:
+            if old <= 0:
                 break
             one = waiting.popleft()
             credit = min(one.credit + QUANTUM, QUANTUM)
             more = True
             if credit > 0:
                 left, more = one.serve(credit)
-                self._old -= credit - left
+                old -= credit - left
                 credit = left
             one.credit = credit
             if more:

@@ -80,3 +80,25 @@ async def test_chat_is_measured(lifted: Stack) -> None:
     options = ("--rooms", "2", "--members", "5", "--bursts", "2", "--duration", "0.5")
     outcome = await bench(lifted, "chat", *options, "--runs", "1")
     assert outcome["losses"] == 0
+
+
+async def test_others_are_measured_beside_floods(stack: Stack) -> None:
+    options = ("--kind", "ws-unknown", "--kind", "ws-command-in", "--count", "3")
+    options += ("--users", "2", "--sessions", "10", "--rate", "20", "--runs", "1")
+    (sheet,) = await bench(stack, "flood", *options, "--duration", "1")
+    rows = {row["name"]: row["values"] for row in sheet["rows"]}
+    for kind in ("ws-unknown", "ws-command-in"):
+        assert rows[f"{kind}: p99 beside it"][0] > 0
+        assert rows[f"{kind}: chat.left heard"] == [0]
+        assert rows[f"{kind}: sent"][0] > 0
+    # Thrown out after 100 frames, and back; who logged in stays.
+    assert rows["ws-unknown: connections made"][0] > 3
+    assert rows["ws-command-in: connections made"] == [3]
+    assert sheet["losses"] == 0
+
+
+async def test_an_unknown_flood_is_said_in_a_line(stack: Stack) -> None:
+    done = await asyncio.to_thread(cabrank, "bench", "flood", "--kind", "nonsense")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "nonsense" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,12 +4,13 @@ import json
 
 from schemas import commands
 from schemas.commands import Answer
-from tests.contract.gateway_ws.conftest import World
+from tests.contract.gateway_ws.conftest import OTHER, World
 from tests.contract.gateway_ws.leader import raw
 from tests.support.client import Client
 from tests.support.waiting import until
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
+ADDRESSES = {"pick_up_address": "A", "drop_off_address": "B"}
 QUESTION = {"type": "trip.get", "data": {"id": UNKNOWN}}
 
 
@@ -22,14 +23,14 @@ async def ask(client: Client, count: int) -> None:
 async def test_who_asks_a_busy_leader_much_is_read_on_with_an_answer(
     world: World,
 ) -> None:
-    await world.start(busy_at=2, pending_while_busy=2, busy_s=30)
+    await world.start(busy_at=2, pending_while_busy=2, busy_s=30, resend_s=60)
     slow = await world.rider()
-    swift = await world.driver()
-    mine = swift_ids(world)
+    swift, _ = await world.user(world.tokens.issue(OTHER))
+    mine = answered_at_once(world)
     await ask(slow, 10)
     await until(lambda: len(world.leader.asked(commands.GetTrip)) == 3)
-    await swift.do("driver.online")  # is read, and answered, meanwhile
-    assert mine == ["GoOnline"]
+    await swift.do("trip.request", ADDRESSES)  # is read, and answered, meanwhile
+    assert mine == ["RequestTrip"]
     asked = world.leader.asked(commands.GetTrip)
     assert len(asked) == 3
     edge = world.edge
@@ -43,7 +44,7 @@ async def test_who_asks_a_busy_leader_much_is_read_on_with_an_answer(
     await slow.vanish()
 
 
-def swift_ids(world: World) -> list[str]:
+def answered_at_once(world: World) -> list[str]:
     """Kinds of what was answered at once: everything but questions about trips."""
     seen: list[str] = []
 

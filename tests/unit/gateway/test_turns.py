@@ -1,7 +1,6 @@
 """Sockets that bring much take turns; who brings little doesn't wait for them."""
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -12,8 +11,6 @@ from gateway.intake import CLOSING_BYTES_MAX, HELD_BYTES_MAX, READ_BYTES_MAX, In
 from gateway.rfc6455 import Cutter, frame_bytes
 from gateway.turns import (
     FRAME_COST,
-    HEAD_COST,
-    HEADS,
     QUANTUM,
     TURN_NEW,
     TURN_OLD,
@@ -240,27 +237,6 @@ def test_who_comes_when_a_turn_is_spent_is_served_before_those_who_wait(
     assert one.taken == 1
     loop.turn()
     assert one.line.is_reading()
-
-
-def test_of_many_who_open_at_once_some_are_heard_a_turn(
-    loop: Loop, turns: Turns
-) -> None:
-    sockets = []
-    for _ in range(20):
-        one = Socket(turns)
-        one.intake = Intake(cast("Any", one.line), turns, one._take)
-        one.then = lambda _, one=one: one.intake.opened()  # type: ignore[misc]
-        one.intake.read(upgrade(1, "/ws"))
-        sockets.append(one)
-    rounds = [sum(each.taken for each in sockets)]
-    while rounds[-1] < 20:
-        loop.turn()
-        rounds.append(sum(each.taken for each in sockets))
-    most = max(HEADS, TURN_OLD // HEAD_COST + 1)
-    assert max(b - a for a, b in pairwise([0, *rounds])) <= most
-    before = Socket(turns)
-    before.intake.read(SMALL)
-    assert before.taken == 1
 
 
 # ---- where frames end ----------------------------------------------------------------
