@@ -21,6 +21,8 @@ from tests.support import rawsocket
 if TYPE_CHECKING:
     from tests.simulation.world import Machine, World
 
+LONG = "\x01" * 150
+"""As a name may be, and six bytes each in JSON."""
 THINK_S = 0.12
 """The longest pause between two calls of a client."""
 NEXT = {
@@ -195,8 +197,9 @@ class Client:
         self.session = f"{self.id}/{self.sessions}"
         rng = self._world.rng(self.session)
         self._cable = Cable(self, self._rng.choice(gateways), rng)
+        name = LONG if self._world.plan.long_names else "N"
         claims = Claims(
-            self.id, self.id, "F", "L", self.role, "main", self.session, 0, 1e12
+            self.id, self.id, name, name, self.role, "main", self.session, 0, 1e12
         )
         self._cable.open(claims, self._since)
 

@@ -84,6 +84,10 @@ class Plan(Struct, frozen=True):
     """The ledger is purged of what nobody needs several times a second."""
     talks: float = 0.0
     """Share of what clients do that they do in rooms."""
+    rooms: int = 1
+    """Open ones, of the longest names where they are several."""
+    long_names: bool = False
+    """Of people: 150 characters of six bytes each."""
     queue_max: int = QUEUE_MAX
     events_per_record_max: int = EVENTS_PER_RECORD_MAX
 
@@ -150,6 +154,8 @@ def of(seed: int) -> Plan:
         missed_bytes_max=MISSED_BYTES_MAX if roomy else 2000,
         talks=rng.choice((0.0, 0.0, 0.4)),
         purges=rng.random() < 0.5,
+        rooms=rng.choice((1, 1, 12)),
+        long_names=rng.random() < 0.3,
     )
 
 
@@ -189,6 +195,8 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, snapshots=False),
         replace(plan, clustered=False),
         replace(plan, talks=0.0),
+        replace(plan, rooms=1),
+        replace(plan, long_names=False),
         replace(plan, purges=False),
         replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
         replace(plan, queue_max=QUEUE_MAX),

@@ -77,7 +77,10 @@ class Talk:
 
     def act(self, trip: Trip | None) -> None:
         """Enter a room, say something there, or leave it."""
-        rooms = [LOUNGE] if trip is None else [LOUNGE, of_trip(trip.id)]
+        lounge = LOUNGE
+        if self._world.plan.rooms > 1:
+            lounge = f"{LOUNGE}-{self._rng.randrange(self._world.plan.rooms):057}"
+        rooms = [lounge] if trip is None else [lounge, of_trip(trip.id)]
         room = self._rng.choice(rooms)
         if room not in self.rooms:
             self.rooms[room] = False

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cabrank import linear
 from tests.simulation import plan as plans
 from tests.simulation.mutants import TORN, mutated
-from tests.simulation.plan import Fault, Plan
+from tests.simulation.plan import Fault, Kind, Plan
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import Verdict, Watch
 from tests.simulation.world import World, play, run
@@ -64,6 +64,14 @@ def test_regions_handed_over_amid_faults_break_no_promise(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_more_commands_than_a_leader_can_hold_break_no_promise(seed: int) -> None:
     unbroken(plans.crowded(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_longest_names_in_many_rooms_break_no_promise(seed: int) -> None:
+    """Amid changes of leader, of whom each is told who is where in many parts."""
+    kinds: tuple[Kind, ...] = ("kill dispatcher", "cut gateway", "lose client")
+    plan = plans.amid(seed, kinds, rooms=12, long_names=True, talks=0.9)
+    unbroken(replace(plan, dispatchers=2, gateways=2, calls=48))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -23,6 +23,7 @@ import dispatcher.retention
 import dispatcher.ring
 import dispatcher.snapshotter
 import gateway.edge
+import gateway.presence
 import gateway.socket
 import persistence.pull
 import persistence.writer
@@ -285,6 +286,8 @@ def _staged(world: World) -> Iterator[None]:
     if plan.purges:
         region["FULL_RETRY_S"] = 0.15
         retention["INTERVAL_S"] = 0.1
+    # Where there are many rooms, who is where takes many messages, over some ticks.
+    part_bytes_max = 2_500 if plan.rooms > 1 else gateway.presence.PART_BYTES_MAX
     snapshotter = {
         "time": clock,
         "SNAPSHOT_S": snapshot_s,
@@ -304,6 +307,7 @@ def _staged(world: World) -> Iterator[None]:
             (dispatcher.retention, retention),
             (gateway.edge, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
             (gateway.socket, {"time": clock}),
+            (gateway.presence, {"PART_BYTES_MAX": part_bytes_max}),
             (persistence.pull, {"time": clock}),
             (persistence.writer, {"time": clock}),
             (Engine, {"decide": decide}),
