@@ -100,7 +100,7 @@ def test_its_trip_and_welcome_have_the_fields_that_there_are() -> None:
     # `{"id", "username"}` stands for a person.
     plain = re.sub(r"\{(\"\w+\"(?:, \"\w+\")*)\}", r"[\1]", document)
     trip = json.loads(plain)
-    assert list(trip) == list(fields(trips.Trip))
+    assert trip.keys() == fields(trips.Trip).keys()
     assert trip["rider"] == list(fields(trips.Person))
     (status,) = re.findall(r"role is (.*?)\.", section(1))
     assert re.findall(r"`(\w+)`", status) == [role.value for role in trips.Role]
@@ -152,7 +152,7 @@ def test_the_clients_unions_are_the_enums(enum: type[Enum]) -> None:
 def test_the_clients_shapes_have_the_fields_that_there_are(
     name: str, shape: Any
 ) -> None:
-    assert list(interface(name)) == list(fields(shape))
+    assert interface(name).keys() == fields(shape).keys()
     if name == "TripRequest":
         assert interface(name) == fields(shape)
 
