@@ -12,6 +12,9 @@ class Limits(Struct, frozen=True):
     """How long a trip stays REQUESTED after its `updated`."""
     ring_ms: int = 900_000
     ring_events_max: int = 200_000
+    ring_bytes_max: int = 256 * 1024 * 1024
+    """Events of 1.3 KB each, twice what a trip's usually has; of the longest words
+    there are (6 KB) 40,000 fit."""
     remember_ms: int = 60_000
     """How long a command's answer is kept: several times its 10 s deadline."""
     key_ms: int = 86_400_000

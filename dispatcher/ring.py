@@ -55,6 +55,7 @@ class Ring:
         "_all",
         "_awaited",
         "_by_user",
+        "_bytes",
         "_ended",
         "_feed",
         "_limits",
@@ -73,6 +74,7 @@ class Ring:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._all: deque[Kept] = deque()
+        self._bytes = 0
         self._by_user: dict[str, deque[Kept] | list[Kept]] = {}
         self._feed: deque[Kept] = deque()
         self._made: OrderedDict[str, Kept] = OrderedDict()
@@ -116,6 +118,7 @@ class Ring:
             event.seq, event.at_ms, encoded, audience, feed, event.command, ended
         )
         self._all.append(kept)
+        self._bytes += len(encoded)
         for user in audience:
             self._index(user, kept)
         if feed:
@@ -124,7 +127,11 @@ class Ring:
             self._made[kept.command] = kept
         if ended:
             self._ended[ended] = kept
-        if len(self._all) > self._limits.ring_events_max:
+        limits = self._limits
+        while (
+            len(self._all) > limits.ring_events_max
+            or self._bytes > limits.ring_bytes_max
+        ):
             self._drop()
 
     def _say(self, event: MessageEvent | MemberEvent, encoded: bytes) -> None:
@@ -186,6 +193,7 @@ class Ring:
 
     def _drop(self) -> None:
         kept = self._all.popleft()
+        self._bytes -= len(kept.encoded)
         self.gone_seq = kept.seq
         for user in kept.audience:
             mine = self._by_user[user]

@@ -241,3 +241,19 @@ def test_what_is_not_a_snapshot_is_refused() -> None:
     for bad, why in ((torn, "not a snapshot"), (newer, "version 2"), (b"", "0 bytes")):
         with pytest.raises(SnapshotError, match=why):
             Engine.restore(bad, LIMITS)
+
+
+def test_the_ring_is_bounded_in_bytes_and_covers_nothing_that_it_dropped() -> None:
+    limits = Limits(request_ttl_ms=TTL_MS, ring_bytes_max=50_000)
+    world = World(limits)
+    longest = "\x01" * 255
+    for number in range(30):
+        rider = user(Role.RIDER, f"r{number}")
+        world.request(rider, pick_up_address=longest, drop_off_address=longest)
+        kept = [len(one.encoded) for one in world.engine._ring._all]
+        assert sum(kept) <= limits.ring_bytes_max
+    assert 10 < len(kept) < 30
+    gone = len(world.events) - len(kept)
+    assert not world.sync_feed(gone - 1).complete
+    assert len(world.sync_feed(gone).entries) == len(kept)
+    assert world.engine.ring_floor_seq == world.events[gone].seq
