@@ -13,6 +13,7 @@ def apply(state: State, event: Event) -> None:
         f"event {event.seq} after event {state.head_seq} of {state.region}"
     )
     state.head_seq = event.seq
+    state.timeline.note(event.at_ms, event.seq)
     if isinstance(event, TripEvent):
         _apply_trip(state, event)
     elif isinstance(event, DriverEvent):

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.ids import made_id
+from dispatcher.keys import Keys
 from dispatcher.ring import Ring
 from dispatcher.state import Held, State
 from dispatcher.sync import sync_feed, sync_user
@@ -30,6 +31,7 @@ from schemas.commands import (
     Lookup,
     ReleaseTrip,
     RequestTrip,
+    SendMessage,
     SyncFeed,
     SyncUser,
     TripCommand,
@@ -88,10 +90,9 @@ def _request(state: State, ring: Ring, command: RequestTrip, seq: int) -> Outcom
     if by.role is not Role.RIDER:
         return _wrong_role(command)
     if command.key is not None:
-        made = state.keys.trip(by.id, command.key)
-        if made is not None:
-            held = find_trip(state, ring, made, command.archived)
-            return _lookup(ring, made) if held is None else Decided((), held.trip)
+        before = _keyed(state, ring, command, command.key)
+        if before is not None:
+            return before
     if by.id in state.riders:
         active = state.trips[state.riders[by.id]].trip
         return Refusal(
@@ -124,6 +125,21 @@ def _request(state: State, ring: Ring, command: RequestTrip, seq: int) -> Outcom
         key=command.key,
     )
     return Decided((event,), trip)
+
+
+def _keyed(state: State, ring: Ring, command: RequestTrip, key: str) -> Outcome | None:
+    """What comes of a key that was used before; None: it wasn't."""
+    known = state.keys.made(command.by.id, key)
+    if known is not None:
+        made = known[1]
+    elif command.made is not None:
+        made = command.made.id
+    else:
+        asks = ask_for_key(state, state.keys, command)
+        # What has ended since is as history knows it, too.
+        return asks and replace(asks, seq=max(asks.seq, ring.gone_seq))
+    held = find_trip(state, ring, made, command.archived or command.made)
+    return _lookup(ring, made) if held is None else Decided((), held.trip)
 
 
 # ---- a trip moves ------------------------------------------------------------
@@ -267,6 +283,21 @@ def find_trip(
     if held is None and archived is not None and archived.id == trip:
         return Held(archived, ENDED_BY.get(archived.status, ""), None, 0)
     return held
+
+
+def ask_for_key(
+    state: State, keys: Keys[Any], command: RequestTrip | SendMessage
+) -> Lookup | None:
+    """The question what a key made that isn't held; None: nothing, or nobody can ask
+    (then it counts as new, as with gateways from before there was the question).
+    """
+    if command.sought is not False:
+        return None
+    since_ms = state.keys_since_ms()
+    at_ms = keys.doubt(command.by.id, since_ms)
+    if not at_ms:
+        return None
+    return Lookup("", state.seq_by(at_ms), key=True, since_ms=since_ms)
 
 
 def takes_part(by: User, trip: Trip) -> bool:

@@ -11,12 +11,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from dispatcher.decide import Decided, Outcome, find_trip, takes_part
+from dispatcher.decide import (
+    Decided,
+    Outcome,
+    ask_for_key,
+    find_trip,
+    takes_part,
+)
 from dispatcher.ids import made_id
 from dispatcher.limits import (
     HISTORY_BYTES_MAX,
     MEMBERS_MAX,
-    ROOMS_MAX,
     ROOMS_PER_SESSION_MAX,
 )
 from dispatcher.regional import Regional
@@ -147,9 +152,9 @@ def _crowded(region: Regional, command: JoinRoom, room: str) -> Refusal | None:
 def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
     state, by = region.state, command.by
     if command.key is not None:
-        made = state.rooms.keys.message(by.id, command.key)
-        if made is not None:
-            return Decided((), Raw(made))
+        before = _keyed(state, command, command.key)
+        if before is not None:
+            return before
     place = _enter(region, command)
     if not isinstance(place, _Place):
         return place
@@ -166,8 +171,6 @@ def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
     head = _head(state, place, command)
     if head is None:
         return Lookup("", state.rooms.written_seq(), room)
-    if not head and place.held is None and len(state.rooms.heads) >= ROOMS_MAX:
-        return Refusal(Code.OVERLOADED, f"the region has {ROOMS_MAX} rooms, no more")
     message = MessageData(
         room=room,
         seq=head + 1,
@@ -178,6 +181,30 @@ def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
     )
     event = MessageEvent(seq, state.stamp_ms, message, command.id, command.key)
     return Decided((event,), message)
+
+
+def _keyed(state: State, command: SendMessage, key: str) -> Outcome | None:
+    """What comes of a key that was used before; None: it wasn't."""
+    rooms, known = state.rooms, state.rooms.keys.made(command.by.id, key)
+    if known is None:
+        if command.made is not None:
+            return Decided((), command.made)
+        return ask_for_key(state, rooms.keys, command)
+    at_ms, (room, n) = known
+    message = rooms.said(room, n)
+    if message is not None:
+        return Decided((), Raw(message))
+    found = [command.made, *(command.backlog or ())]
+    for one in found:
+        if one is not None and (one.room, one.seq) == (room, n):
+            return Decided((), one)
+    if command.sought or command.backlog is not None:
+        text = f"message {n} of room {room}, which the key made, can't be found"
+        return Refusal(Code.UNAVAILABLE, text)
+    seq = state.seq_by(at_ms)
+    if command.sought is None:
+        return Lookup("", seq, room)
+    return Lookup("", seq, key=True, since_ms=at_ms - 1)
 
 
 def makes_room(events: Iterable[Event]) -> bool:

@@ -163,8 +163,10 @@ class Engine:
         if now_ms > state.stamp_ms:
             state.stamp_ms = now_ms
             self._ring.evict(now_ms)
-            state.keys.evict(now_ms - self._limits.key_ms)
-            state.rooms.keys.evict(now_ms - self._limits.key_ms)
+            until_ms = state.keys_since_ms()
+            state.keys.evict(until_ms)
+            state.rooms.keys.evict(until_ms)
+            state.timeline.evict(until_ms)
             self._forget_answers(now_ms - self._limits.remember_ms)
         return state.stamp_ms
 

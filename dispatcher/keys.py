@@ -1,50 +1,121 @@
-"""Riders' idempotency keys: which trip a key made."""
+"""Idempotency keys of the last 24 h: what each user's made.
+
+Held are the newest, in number by user and in bytes over all; all operations are O(1).
+Of what is held no more it is known that there was something, so that nobody's use makes
+another's key be forgotten: whether a key that isn't held was one of those, history
+tells.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
-from dispatcher.limits import KEYS_MAX, KEYS_PER_RIDER_MAX
+from msgspec import Struct
 
-KeyRow = tuple[int, str, str, str]
-"""(made at, in ms; rider; key; trip)."""
+T = TypeVar("T")
+KEY_BYTES = 480
+"""What one takes beside its own characters: ids, two maps, a list (CPython 3.11)."""
 
 
-class Keys:
-    """The latest keys of each rider, oldest first; all operations O(1)."""
+class Forgotten(Struct, frozen=True):
+    """When the newest was made that is held no more: of users, for having more of their
+    own than may be; and of all together. 0: none.
+    """
 
-    __slots__ = ("_made", "_of_rider")
+    of_users: dict[str, int] = {}
+    of_all: int = 0
 
-    def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, str], tuple[int, str]] = OrderedDict()
-        self._of_rider: dict[str, list[str]] = {}
 
-    def trip(self, rider: str, key: str) -> str | None:
-        made = self._made.get((rider, key))
-        return None if made is None else made[1]
+class Keys(Generic[T]):
+    """`T` says what a key made."""
 
-    def put(self, at_ms: int, rider: str, key: str, trip: str) -> None:
-        """Remember a key that is new to this rider; `at_ms` never falls."""
-        self._made[rider, key] = (at_ms, trip)
-        mine = self._of_rider.setdefault(rider, [])
+    __slots__ = (
+        "_bytes",
+        "_bytes_max",
+        "_forgotten",
+        "_forgotten_of_all",
+        "_made",
+        "_of_user",
+        "_per_user_max",
+    )
+
+    def __init__(self, per_user_max: int, bytes_max: int) -> None:
+        self._per_user_max = per_user_max
+        self._bytes_max = bytes_max
+        self._made: OrderedDict[tuple[str, str], tuple[int, T]] = OrderedDict()
+        """(user, key) → (made at, what), the oldest first."""
+        self._of_user: dict[str, list[str]] = {}
+        """The same order."""
+        self._forgotten: OrderedDict[str, int] = OrderedDict()
+        self._forgotten_of_all = 0
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    @property
+    def bytes(self) -> int:
+        """What they take of memory, about."""
+        return self._bytes
+
+    def made(self, user: str, key: str) -> tuple[int, T] | None:
+        """When, and what; None: it isn't held."""
+        return self._made.get((user, key))
+
+    def doubt(self, user: str, since_ms: int) -> int:
+        """When the newest key after `since_ms` was made that may be of this user and is
+        held no more; 0: all that there are, are held.
+        """
+        at_ms = max(self._forgotten.get(user, 0), self._forgotten_of_all)
+        return at_ms if at_ms > since_ms else 0
+
+    def put(self, at_ms: int, user: str, key: str, what: T) -> None:
+        """Remember a key that is new to this user, or as old as to be so again; `at_ms`
+        never falls.
+        """
+        if (user, key) in self._made:
+            self._drop(user, key)
+        self._made[user, key] = (at_ms, what)
+        mine = self._of_user.setdefault(user, [])
         mine.append(key)
-        if len(mine) > KEYS_PER_RIDER_MAX:
-            del self._made[rider, mine[0]]
-            del mine[0]
-        if len(self._made) > KEYS_MAX:
-            self._forget_oldest()
+        self._bytes += _size(key)
+        if len(mine) > self._per_user_max:
+            self._forgotten[user] = self._drop(user, mine[0])
+            self._forgotten.move_to_end(user)
+        while self._bytes > self._bytes_max:
+            self._forgotten_of_all = self._drop(*next(iter(self._made)))
 
     def evict(self, until_ms: int) -> None:
-        """Forget what was made at `until_ms` or before."""
+        """Let go of what was made at `until_ms` or before."""
         while self._made and next(iter(self._made.values()))[0] <= until_ms:
-            self._forget_oldest()
+            self._drop(*next(iter(self._made)))
+        while self._forgotten and next(iter(self._forgotten.values())) <= until_ms:
+            self._forgotten.popitem(last=False)
 
-    def _forget_oldest(self) -> None:
-        (rider, _), _ = self._made.popitem(last=False)
-        mine = self._of_rider[rider]
-        del mine[0]
+    def _drop(self, user: str, key: str) -> int:
+        at_ms, _ = self._made.pop((user, key))
+        self._bytes -= _size(key)
+        mine = self._of_user[user]
+        mine.remove(key)
         if not mine:
-            del self._of_rider[rider]
+            del self._of_user[user]
+        return at_ms
 
-    def rows(self) -> Iterator[KeyRow]:
-        for (rider, key), (at_ms, trip) in self._made.items():
-            yield at_ms, rider, key, trip
+    # ---- snapshots -----------------------------------------------------------
+
+    def rows(self) -> Iterator[tuple[int, str, str, T]]:
+        """(made at, user, key, what), the oldest first."""
+        for (user, key), (at_ms, what) in self._made.items():
+            yield at_ms, user, key, what
+
+    def forgotten(self) -> Forgotten:
+        return Forgotten(self._forgotten, self._forgotten_of_all)
+
+    def forget(self, known: Forgotten) -> None:
+        """The inverse of `forgotten`."""
+        self._forgotten.update(known.of_users)
+        self._forgotten_of_all = max(self._forgotten_of_all, known.of_all)
+
+
+def _size(key: str) -> int:
+    return KEY_BYTES + len(key.encode("utf-8", "surrogatepass"))

@@ -65,6 +65,7 @@ class Lead:
         *,
         last: int,
         clock: Clock,
+        stamp: Clock,
         freeze: Callable[[Engine, int], Frozen | None],
         on_snapshot: Callable[[Frozen], None],
     ) -> None:
@@ -73,6 +74,8 @@ class Lead:
         self._engine = engine
         self._writer = writer
         self._clock = clock
+        self._stamp = stamp
+        """The region's time in ms, which no wall clock makes leap."""
         self._loop = asyncio.get_running_loop()
         self._publisher = Publisher(bus, ledger.region)
         self._batcher = Batcher(engine, writer, last + 1)
@@ -195,9 +198,9 @@ class Lead:
         region = self._ledger.region
         trace = traceparent.of_block(headers) if headers else ""
         subject, commands = inbox.read(region, reply, payload)
-        now_ms = self._clock()
+        wall_ms, now_ms = self._clock(), self._stamp()
         for command in commands:
-            if command.deadline_ms < now_ms:
+            if command.deadline_ms < wall_ms:
                 metrics.dropped.labels(region, "late").inc()
             elif self._queue or not self._take(subject, command, now_ms, trace):
                 self._enqueue(subject, command, now_ms, trace)
@@ -278,10 +281,10 @@ class Lead:
     def _take_queued(self) -> None:
         if not self._queue:
             return
-        now_ms = self._clock()
+        wall_ms, now_ms = self._clock(), self._stamp()
         while self._queue:
             reply, command, trace = next(iter(self._queue.values()))
-            if command.deadline_ms < now_ms:
+            if command.deadline_ms < wall_ms:
                 metrics.dropped.labels(self._ledger.region, "late").inc()
             elif not self._take(reply, command, now_ms, trace):
                 break
@@ -310,7 +313,7 @@ class Lead:
             self._snapshot = None
         self._tell_tally()
         self._take_queued()
-        self._batcher.expire(self._clock())  # of what is due, a record holds a part
+        self._batcher.expire(self._stamp())  # of what is due, a record holds a part
         if not sent and self._bus.is_connected:
             # NATS takes nothing: whoever leads next publishes these events again.
             self._end(Ended.UNSENT)
@@ -324,7 +327,7 @@ class Lead:
         commit_s = self._loop.time() - self._sent_s
         metrics.commit_seconds.labels(region).observe(commit_s)
         if batch.entries:
-            took_ms = max(0, self._clock() - batch.stamp_ms)
+            took_ms = max(0, self._stamp() - batch.stamp_ms)
             metrics.record_seconds.labels(region).observe(took_ms / 1000)
         end_ns = time.time_ns()
         for trace in batch.traced:
@@ -372,7 +375,7 @@ class Lead:
         if self._loop.time() - self._announced_s >= ANNOUNCE_S:
             self._announce()
         self._sweep()
-        self._batcher.expire(self._clock())
+        self._batcher.expire(self._stamp())
         self._pump_later()
 
     def _sweep(self) -> None:

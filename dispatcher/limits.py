@@ -26,14 +26,18 @@ class Limits(Struct, frozen=True):
     trip_heads_max: int = 200_000
     """Trip rooms whose last number is held: more than TTLs and rides of 500 trips/s
     take; of those forgotten, history knows it."""
+    heads_max: int = 200_000
+    """The same of open rooms: some 0.2 KB each."""
+    keys_per_user_max: int = 256
+    """PROTOCOL.md section 2: of a user's own trip keys, more are history's to know."""
+    message_keys_per_user_max: int = 4_096
+    """The same of message keys."""
+    keys_bytes_max: int = 64 * 1024 * 1024
+    """Of trip keys, and again of message keys: 130,000 each."""
     users: UserLimits = UserLimits()
     """How much one user may ask for."""
 
 
-KEYS_PER_RIDER_MAX = 32
-"""More trips than a rider takes in 24 h; beyond, the oldest key is forgotten first."""
-KEYS_MAX = 1_000_000
-"""Keys in all, some 0.4 KB each; beyond, the oldest is forgotten first."""
 COUNTED_MAX = 100_000
 """Commands known as counted, of two generations 0.15 KB each: of 10 s, their deadline,
 at 10,000 a second; retries of more would count again."""
@@ -55,10 +59,6 @@ OPEN_BYTES_MAX = 512 * 1024
 
 BACKLOGS_BYTES_MAX = 16 * 1024 * 1024
 """Messages held over all rooms, so that a snapshot with them stays below 64 MiB."""
-MESSAGE_KEYS_MAX = 100_000
-"""Message keys held; beyond, the oldest is forgotten first."""
-MESSAGE_KEYS_BYTES_MAX = 32 * 1024 * 1024
-"""What they made: mostly also in a backlog, and then in memory and snapshot once."""
 SAID_BYTES_MAX = 64 * 1024 * 1024
 """Room events kept by command for `remember_ms`: 3,000 messages/s of 350 bytes."""
 MOVES_BYTES_MAX = 16 * 1024 * 1024
@@ -69,8 +69,5 @@ HISTORY_BYTES_MAX = 256 * 1024
 """History in one answer: a quarter of what a gateway buffers for a connection."""
 MEMBERS_MAX = 2_000
 """Members of a room: each join is answered with all of them, some 130 bytes each."""
-ROOMS_MAX = 1_000_000
-"""Open rooms that ever had a message; their last number is kept for ever, some 150
-bytes each."""
 ROOMS_PER_SESSION_MAX = 256
 """Rooms a session may be in: when it ends, all its leaving is one decision."""

@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 from dispatcher import ledger as ledgers
 from dispatcher import metrics, retention, survey
 from dispatcher.batch import Writer
+from dispatcher.clocks import steady_ms, wall_ms
 from dispatcher.engine import Engine, Limits
 from dispatcher.errors import RecordError
 from dispatcher.fence import Fate, Fence
@@ -31,6 +32,7 @@ from dispatcher.pinger import BEGINNER_S, HEIR_S, Pinger
 from dispatcher.replica import Replica
 from dispatcher.snapshots import Frozen, SnapshotStore
 from dispatcher.snapshotter import Snapshotter
+from dispatcher.stamps import Stamps
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -49,10 +51,6 @@ HANDOVER_PAUSE_S = 10.0
 """An heir that hangs is known to be gone by then (roster.py: 3.5 s)."""
 PATIENCE_S = {Ended.RESIGNED: HEIR_S, Ended.DEPOSED: BEGINNER_S}
 """For whoever leads next to answer pings."""
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Region:
@@ -93,6 +91,7 @@ class Region:
         self._ledger: Ledger
         self._store: SnapshotStore
         self._snapshotter: Snapshotter
+        self._stamps = Stamps()
         self._follower: Follower
         self._replica: Replica
 
@@ -117,6 +116,9 @@ class Region:
 
     def _wait_for(self, what: str) -> None:
         self.missing = what
+
+    def _stamp(self) -> int:
+        return self._stamps.now(wall_ms(), steady_ms())
 
     def _limits(self) -> Limits:
         return Limits(
@@ -185,6 +187,7 @@ class Region:
     async def _rebuild(self) -> None:
         self.missing = "replaying the ledger"
         self._snapshotter.begin(await self._replica.rebuild(self._wait_for))
+        self._stamps.begin(self._replica.engine.stamp_ms, wall_ms(), steady_ms())
 
     async def _stand_by(self, patience_s: float) -> None:
         """Follow until nobody leads; believe that only after `patience_s`."""
@@ -209,6 +212,8 @@ class Region:
                     if self._replica.epoch == message.seq:
                         pinger.hold_back(BEGINNER_S)
                     await pace.after(message)
+                if messages:
+                    self._stamps.hear(self._replica.engine.stamp_ms, steady_ms())
                 if not messages:
                     self.missing = None
                     if await self._snapshotter.is_due(self._replica.n):
@@ -252,7 +257,7 @@ class Region:
         if self._filled:  # what did not fit is larger than an epoch record
             await self._make_room(saves=True)
         n = self._replica.n + 1
-        stamp_ms = max(self._replica.engine.stamp_ms, now_ms())
+        stamp_ms = max(self._replica.engine.stamp_ms, self._stamp())
         writer = Writer(self._ledger.id, n, self._instance)
         payload = writer.record(n, stamp_ms, [])
         fate = await self._append(payload, n, 0 if last is None else n - 1)
@@ -328,7 +333,8 @@ class Region:
             self._replica.engine,
             writer,
             last=self._replica.n,
-            clock=now_ms,
+            clock=wall_ms,
+            stamp=self._stamp,
             freeze=self._freeze,
             on_snapshot=self._save_beside,
         )

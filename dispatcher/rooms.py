@@ -7,12 +7,12 @@ not here either are its rider and driver: the trip itself says so.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from dispatcher.keys import Forgotten, Keys
 from dispatcher.limits import BACKLOGS_BYTES_MAX, Limits
-from dispatcher.message_keys import MessageKeyRow, MessageKeys
 from schemas.codec import Raw, encode
 from schemas.rooms import HISTORY_MAX, MemberEvent, MessageEvent, trip_of
 from schemas.trips import Person
@@ -32,6 +32,25 @@ class BacklogRow(Struct, frozen=True, array_like=True):
     messages: list[Raw]
 
 
+ELSEWHERE = Raw(b"0")
+
+Said = tuple[str, int]
+"""A message: its room, and its number there."""
+
+
+class MessageKeyRow(Struct, frozen=True, array_like=True, gc=False):
+    """One key; `message` is 0 where its room holds it. Not read: versions until 0.1
+    answer with it, so it has what is left to be known.
+    """
+
+    at_ms: int
+    user: str
+    key: str
+    room: str
+    n: int
+    message: Raw = ELSEWHERE
+
+
 class RoomRows(Struct, frozen=True):
     """All of it, for a snapshot. Orders are kept: what is forgotten first depends on
     them.
@@ -46,6 +65,8 @@ class RoomRows(Struct, frozen=True):
     forgotten_seq: int = 0
     lost: TripHead = TripHead(0, 0, 0)
     began_seq: int = 0
+    heads_lost: bool = False
+    keys_forgotten: Forgotten = Forgotten()
 
 
 class Backlog:
@@ -71,6 +92,7 @@ class Rooms:
         "bytes",
         "forgotten_seq",
         "heads",
+        "heads_lost",
         "keys",
         "members",
         "messages",
@@ -78,8 +100,11 @@ class Rooms:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.heads: dict[str, int] = {}
-        """Open room → the last number given in it, for ever."""
+        self.heads: OrderedDict[str, int] = OrderedDict()
+        """Open room → the last number given in it; the one longest without a message
+        first."""
+        self.heads_lost = False
+        """Whether one was forgotten: what is in no `heads`, history knows."""
         self._trip_heads: OrderedDict[str, TripHead] = OrderedDict()
         """Trip room → the same; the one longest without a message first."""
         self._lost = TripHead(0, 0, 0)
@@ -90,7 +115,10 @@ class Rooms:
         """Rooms with members, forgotten only when no idle one is left."""
         self.members: dict[str, dict[str, Person]] = {}
         """Room → its members by id, the first to join first; no empty ones."""
-        self.keys = MessageKeys()
+        self.keys: Keys[Said] = Keys(
+            limits.message_keys_per_user_max, limits.keys_bytes_max
+        )
+        """What a user's key made: a message."""
         self.messages = 0
         self.bytes = 0
         """Messages held over all rooms, and their size."""
@@ -115,8 +143,17 @@ class Rooms:
             if known is None and self._lost.n and since_ms <= self._lost.at_ms:
                 return None
         if known is None:
-            return None if self.began_seq else 0
+            is_lost = since_ms is None and self.heads_lost
+            return None if self.began_seq or is_lost else 0
         return known
+
+    def said(self, room: str, n: int) -> bytes | None:
+        """Message `n` of a room, encoded; None: it isn't held."""
+        messages = self.backlog(room)
+        trip_head = self._trip_heads.get(room)
+        head = self.heads.get(room, 0) if trip_head is None else trip_head.n
+        place = n - head - 1  # from the end, which is the head
+        return messages[place] if -len(messages) <= place < 0 else None
 
     def written_seq(self) -> int:
         """All that is forgotten of any room is of no later event than this."""
@@ -143,7 +180,7 @@ class Rooms:
         room = message.room
         encoded = encode(message)
         if trip_of(room) is None:
-            self.heads[room] = message.seq
+            self._add_head(room, message.seq)
         else:
             self._add_trip_head(room, TripHead(message.seq, event.seq, event.at_ms))
         held = self._touch(room)
@@ -161,19 +198,29 @@ class Rooms:
         ):
             self._forget()
         if event.key is not None:
-            row = MessageKeyRow(
-                event.at_ms, message.sender.id, event.key, room, message.seq
-            )
-            self.keys.put(row, encoded)
+            said = (room, message.seq)
+            self.keys.put(event.at_ms, message.sender.id, event.key, said)
+
+    def _add_head(self, room: str, n: int) -> None:
+        self.heads[room] = n
+        self.heads.move_to_end(room)
+        if len(self.heads) > self._limits.heads_max:
+            gone, _ = self.heads.popitem(last=False)
+            self.heads_lost = True
+            self._drop_room(gone)
 
     def _add_trip_head(self, room: str, head: TripHead) -> None:
         self._trip_heads[room] = head
         self._trip_heads.move_to_end(room)
         if len(self._trip_heads) > self._limits.trip_heads_max:
             gone, self._lost = self._trip_heads.popitem(last=False)
-            for shelf in (self._idle, self._lively):
-                if gone in shelf:
-                    self._drop(shelf.pop(gone))
+            self._drop_room(gone)
+
+    def _drop_room(self, room: str) -> None:
+        """No message is held of a room without a head."""
+        for shelf in (self._idle, self._lively):
+            if room in shelf:
+                self._drop(shelf.pop(room))
 
     def add_member(self, event: MemberEvent) -> None:
         """A member who comes or leaves also uses the room."""
@@ -214,23 +261,25 @@ class Rooms:
     # ---- snapshots -----------------------------------------------------------
 
     def rows(self) -> RoomRows:
-        held = {
-            id(message)
-            for shelf in (self._idle, self._lively)
-            for backlog in shelf.values()
-            for message in backlog.messages
-        }
         return RoomRows(
             heads=self.heads,
             trip_heads=self._trip_heads,
             idle=_rows(self._idle),
             lively=_rows(self._lively),
             members={room: tuple(here.values()) for room, here in self.members.items()},
-            keys=tuple(self.keys.rows(held)),
+            keys=tuple(self._key_rows()),
             forgotten_seq=self.forgotten_seq,
             lost=self._lost,
             began_seq=self.began_seq,
+            heads_lost=self.heads_lost,
+            keys_forgotten=self.keys.forgotten(),
         )
+
+    def _key_rows(self) -> Iterator[MessageKeyRow]:
+        for at_ms, user, key, (room, n) in self.keys.rows():
+            is_held = self.said(room, n) is not None
+            left = ELSEWHERE if is_held else Raw(encode({"room": room, "seq": n}))
+            yield MessageKeyRow(at_ms, user, key, room, n, left)
 
     def add_rows(self, rows: RoomRows) -> None:
         """The inverse of `rows`, of which these are some: keys after messages."""
@@ -246,15 +295,10 @@ class Rooms:
         self.forgotten_seq = rows.forgotten_seq
         self._lost = rows.lost
         self.began_seq = rows.began_seq
-        self.keys.put_rows(rows.keys, self._message)
-
-    def _message(self, room: str, n: int) -> bytes | None:
-        """Of those held: a room's are the last up to its head."""
-        held = self.backlog(room)
-        trip_head = self._trip_heads.get(room)
-        head = self.heads.get(room, trip_head.n if trip_head else 0)
-        place = n - (head + 1 - len(held))
-        return held[place] if 0 <= place < len(held) else None
+        self.heads_lost = rows.heads_lost
+        for each in rows.keys:
+            self.keys.put(each.at_ms, each.user, each.key, (each.room, each.n))
+        self.keys.forget(rows.keys_forgotten)
 
 
 _NONE: deque[bytes] = deque(maxlen=0)

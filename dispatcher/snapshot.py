@@ -10,14 +10,18 @@ from typing import Any
 from msgspec import Struct
 
 from dispatcher.errors import SnapshotError
-from dispatcher.keys import KeyRow
+from dispatcher.keys import Forgotten
 from dispatcher.limits import Limits
 from dispatcher.ring import Marks
 from dispatcher.rooms import RoomRows
 from dispatcher.state import Held, State
+from dispatcher.timeline import Point
 from schemas.trips import DRIVING
 
 SNAPSHOT_VERSION = 1
+
+KeyRow = tuple[int, str, str, str]
+"""(made at, in ms; rider; key; trip)."""
 
 
 class Snapshot(Struct, frozen=True):
@@ -34,6 +38,8 @@ class Snapshot(Struct, frozen=True):
     keys: list[KeyRow] = []
     ring: Marks = Marks()
     rooms: RoomRows = RoomRows()
+    keys_forgotten: Forgotten = Forgotten()
+    timeline: list[Point] = []
 
 
 def freeze(state: State, marks: Marks) -> Snapshot:
@@ -51,6 +57,8 @@ def freeze(state: State, marks: Marks) -> Snapshot:
         keys=keys,
         ring=marks,
         rooms=state.rooms.rows(),
+        keys_forgotten=state.keys.forgotten(),
+        timeline=state.timeline.rows(),
     )
 
 
@@ -84,5 +92,7 @@ class Thaw:
         state.offline.update(part.offline)
         for row in part.keys:
             state.keys.put(*row)
+        state.keys.forget(part.keys_forgotten)
+        state.timeline.add_rows(part.timeline)
         state.rooms.add_rows(part.rooms)
         self.marks = part.ring

@@ -13,6 +13,7 @@ from msgspec import Struct
 from dispatcher.keys import Keys
 from dispatcher.limits import ALL_OPEN_TRIPS_MAX, OPEN_BYTES_MAX, Limits
 from dispatcher.rooms import Rooms
+from dispatcher.timeline import Timeline
 from schemas.budget import as_list, in_messages
 from schemas.codec import Raw, encode
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
@@ -44,17 +45,20 @@ class State:
         "feed",
         "head_seq",
         "keys",
+        "limits",
         "offline",
         "open",
         "region",
         "riders",
         "rooms",
         "stamp_ms",
+        "timeline",
         "trips",
     )
 
     def __init__(self, region: str, limits: Limits) -> None:
         self.region = region
+        self.limits = limits
         self.stamp_ms = 0
         self.head_seq = 0
         self.feed = 0
@@ -68,11 +72,22 @@ class State:
         """Driver → their active trip."""
         self.offline: set[str] = set()
         """Drivers; who isn't in it is online."""
-        self.keys = Keys()
+        self.timeline = Timeline()
+        self.keys: Keys[str] = Keys(limits.keys_per_user_max, limits.keys_bytes_max)
+        """What a rider's key made: a trip."""
         self.rooms = Rooms(limits)
         self._text_of = -1
         self._text = ""
         self._open_encoded: Raw | None = None
+
+    def keys_since_ms(self) -> int:
+        """The stamp up to which keys no longer hold."""
+        return self.stamp_ms - self.limits.key_ms
+
+    def seq_by(self, at_ms: int) -> int:
+        """No event at `at_ms` or before has a greater number."""
+        known = self.timeline.covers(at_ms)
+        return self.head_seq if known is None else known
 
     def stamp_text(self) -> str:
         """The stamp in RFC 3339."""

@@ -23,7 +23,7 @@ from gateway.pending import Done, Owner, Pending
 from schemas import codec
 from schemas.accounts import Result
 from schemas.budget import as_list, in_messages
-from schemas.commands import Answer, Answers, AnyCommand, Lookup
+from schemas.commands import MADE, Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
 from schemas.rooms import MessageData
 from schemas.trips import Trip
@@ -182,6 +182,7 @@ class Courier:
         trip: Result | None,
         now_s: float,
         backlog: Result | None = None,
+        made: Result | None = None,
     ) -> None:
         """What history said (None: wasn't asked); a command past its deadline no
         longer cares.
@@ -193,6 +194,7 @@ class Courier:
         for field, result, shape in (
             ("archived", trip, Trip),
             ("backlog", backlog, tuple[MessageData, ...]),
+            ("made", made, MADE.get(type(pending.command))),
         ):
             if result is None:
                 continue
@@ -201,6 +203,8 @@ class Courier:
                 self._finish(state, pending, _refusal(pending, what))
                 return
             found[field] = what
+        if made is not None:
+            found["sought"] = True
         pending.command = msgspec.structs.replace(pending.command, **found)
         size = len(codec.encode(pending.command))
         self.bytes += size - pending.size

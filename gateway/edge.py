@@ -36,7 +36,7 @@ from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Network
 from schemas import codec, subjects, traceparent
-from schemas.accounts import FindBacklog, FindTrip, LogIn, Result, Revocation
+from schemas.accounts import FindBacklog, FindMade, FindTrip, LogIn, Result, Revocation
 from schemas.allowances import Allowances, cost_of, share_of
 from schemas.claims import Claims
 from schemas.commands import Answer, AnyCommand, JoinRoom, Lookup, SendMessage
@@ -210,14 +210,16 @@ class Edge:
         self._service.spawn("history.find", work, may_end=True)
 
     async def _find(self, pending: Pending, lookup: Lookup) -> None:
-        trip = backlog = None
+        trip = backlog = made = None
         if lookup.trip:
             question = FindTrip(pending.region, lookup.trip, lookup.seq)
             trip = await self._insist(pending, "find", question)
         if lookup.room:
             about = FindBacklog(pending.region, lookup.room, lookup.seq)
             backlog = await self._insist(pending, "backlog", about)
-        self.courier.looked_up(pending, trip, time.monotonic(), backlog)
+        if lookup.key:
+            made = await self._insist(pending, "made", _key_of(pending, lookup))
+        self.courier.looked_up(pending, trip, time.monotonic(), backlog, made)
 
     async def _insist(self, pending: Pending, operation: str, about: Struct) -> Result:
         """Ask until history is far enough, or the command's deadline has passed."""
@@ -294,6 +296,7 @@ class Edge:
             room=room,
             text=text,
             key=key,
+            sought=None if key is None else False,
             outside=True,
         )
         answered: asyncio.Future[Answer] = self._loop.create_future()
@@ -328,3 +331,13 @@ class Edge:
         until_s = time.monotonic() + limit_s
         while self.courier.count and time.monotonic() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+def _key_of(pending: Pending, lookup: Lookup) -> FindMade:
+    """The question what a command's key made."""
+    command = pending.command
+    key = getattr(command, "key", None) or ""
+    kind = str(command.__struct_config__.tag)
+    return FindMade(
+        pending.region, command.by.id, key, kind, lookup.since_ms, lookup.seq
+    )

@@ -79,6 +79,7 @@ def _request(data: frames.RequestTripData, ask: Asking) -> Request:
         pick_up=data.pick_up,
         drop_off=data.drop_off,
         key=data.idempotency_key,
+        sought=None if data.idempotency_key is None else False,
     )
 
 
@@ -182,6 +183,7 @@ def _send(data: rooms.SendMessageData, ask: Asking) -> Request:
         room=rooms.canonical(data.room),
         text=data.text,
         key=data.idempotency_key,
+        sought=None if data.idempotency_key is None else False,
     )
 
 

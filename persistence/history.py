@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from persistence import database, rooms
 from persistence.freshness import Freshness
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
-from persistence.responder import Responder, refused
+from persistence.responder import Responder, answered, refused
 from persistence.rooms import PAGE_BYTES_MAX
 from runtime.bus import Bus
 from schemas import codec, subjects
 from schemas.accounts import (
     AuditRow,
     FindBacklog,
+    FindMade,
     FindTrip,
     GetTripRow,
     ListMessages,
@@ -65,6 +66,7 @@ class History:
         )
         self._responder.add(subjects.history("messages"), ListMessages, self.messages)
         self._responder.add(subjects.history("backlog"), FindBacklog, self.backlog)
+        self._responder.add(subjects.history("made"), FindMade, self.made)
 
     def start(self) -> None:
         self._responder.start()
@@ -186,6 +188,45 @@ class History:
             return refused(Code.UNAVAILABLE, message)
         page = await self._page(question.region, question.room, HISTORY_MAX, None)
         return _list(rooms.within(page, rooms.BACKLOG_BYTES_MAX)[::-1])
+
+    async def made(self, question: FindMade) -> Result:
+        """What an idempotency key made that the leader no longer holds."""
+        record = record_of(question.seq)[0]
+        if not await self._fresh.reached(question.region, record, CATCH_UP_S):
+            message = f"history has not reached record {record} yet"
+            return refused(Code.UNAVAILABLE, message)
+        if "\0" in question.user + question.key:
+            return answered(None)
+        if question.kind == "send":
+            return await self._said_by(question)
+        row = TripEventRow
+        asked = (
+            select(row.trip_id)
+            .where(row.by == question.user, row.key == question.key)
+            .where(row.at_ms > question.since_ms)
+            .order_by(row.at_ms.desc())
+            .limit(1)
+        )
+        async with database.reading(self._engine) as connection:
+            trip = (await connection.execute(asked)).scalar()
+        found = None if trip is None else await self._row(trip)
+        if found is None or found.region != question.region:
+            return answered(None)
+        return Result(data=Raw(found.data.encode()))
+
+    async def _said_by(self, question: FindMade) -> Result:
+        row = MessageRow
+        asked = (
+            select(row.__table__)
+            .where(row.sender_id == question.user, row.key == question.key)
+            .where(row.region == question.region)
+            .where(row.sent_at_ms > question.since_ms)
+            .order_by(row.sent_at_ms.desc())
+            .limit(1)
+        )
+        async with database.reading(self._engine) as connection:
+            found = (await connection.execute(asked)).one_or_none()
+        return answered(None if found is None else rooms.message_of(found))
 
     async def _page(
         self, region: str, room: str, limit: int, before: int | None

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -128,6 +129,14 @@ class TripEventRow(Base):
         Index(None, "trip_id", "version"),
         # What a user did, for `user export` and `user erase`.
         Index(None, "by"),
+        # What their idempotency keys made: the few events that have one.
+        Index(
+            None,
+            "by",
+            "key",
+            sqlite_where=text("key IS NOT NULL"),
+            postgresql_where=text("key IS NOT NULL"),
+        ),
     )
 
     ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
@@ -141,6 +150,8 @@ class TripEventRow(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     data: Mapped[str] = mapped_column(Text)
     """The whole `Trip` as JSON, as it was then."""
+    key: Mapped[str | None] = mapped_column(Text)
+    """The idempotency key of who did it."""
     traceparent: Mapped[str | None] = mapped_column(String(TRACE_CHARS))
     """Of the command that caused it; None: it had none."""
 

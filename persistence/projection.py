@@ -59,6 +59,7 @@ class TripFact(Struct, frozen=True, tag_field="kind", tag="trip"):
     trip: Raw
     by: str = ""
     reason: str | None = None
+    key: str | None = None
     traceparent: str = ""
     restored: bool = False
 
@@ -115,6 +116,7 @@ class EventRow(Struct, frozen=True):
     """What `seq` should be, by where the event lies."""
     record: bytes
     stream: str
+    key: str | None = None
     traceparent: str | None = None
 
 
@@ -229,6 +231,7 @@ def _event_row(
         place,
         record,
         stream,
+        fact.key,
         fact.traceparent or None,
     )
 
@@ -245,6 +248,7 @@ def event_values(row: EventRow) -> dict[str, Any]:
         "by": row.by,
         "reason": row.reason,
         "data": row.data,
+        "key": row.key,
         "traceparent": row.traceparent,
     }
 

@@ -252,6 +252,20 @@ class FindBacklog(Struct):
     seq: int
 
 
+class FindMade(Struct):
+    """`history.made` → what that user's idempotency key made after `since_ms`, as it is
+    now: a MessageData (kind `send`: the command's tag) or a Trip; null: nothing. Or
+    `unavailable` where persistence has not yet written the ledger up to `seq`.
+    """
+
+    region: str
+    user: str
+    key: str
+    kind: str
+    since_ms: int
+    seq: int
+
+
 class FindUser(Struct):
     """`accounts.whereabouts` → Whereabouts of the user with that id or username; 404
     `invalid_data` for an unknown one.

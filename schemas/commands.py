@@ -5,6 +5,8 @@ brought); one on the reply subject is an `Answers`. A command is a request, not 
 fact: it may come twice (same id, next attempt) and is decided once.
 """
 
+from typing import Any
+
 from msgspec import Raw, Struct
 
 from schemas.codec import OptionalRaw
@@ -33,8 +35,12 @@ class RequestTrip(Command, frozen=True, tag="request"):
     pick_up: Position | None = None
     drop_off: Position | None = None
     key: str | None = None
+    sought: bool | None = None
+    """Whether history was asked what the key made: False: not yet; True: what it knows
+    is in `made`. None: there is no key, or a gateway that can't ask."""
+    made: Trip | None = None
     archived: Trip | None = None
-    """What the key made, fetched from history after a `Lookup` answer."""
+    """The trip the key made, fetched from history after a `Lookup` answer."""
 
 
 class TripCommand(Command, frozen=True):
@@ -134,6 +140,9 @@ class LeaveRoom(RoomCommand, frozen=True, tag="leave"):
 class SendMessage(RoomCommand, frozen=True, kw_only=True, tag="send"):
     text: str
     key: str | None = None
+    sought: bool | None = None
+    """As in `RequestTrip`."""
+    made: MessageData | None = None
     outside: bool = False
     """From the server side (HTTP, command line): nobody need have joined."""
 
@@ -166,16 +175,26 @@ AnyCommand = (
 )
 
 
+MADE: dict[type[Command], Any] = {
+    RequestTrip: Trip | None,
+    SendMessage: MessageData | None,
+}
+"""What a command's idempotency key can have made; None: nothing."""
+
+
 class Lookup(Struct, frozen=True, omit_defaults=True):
     """The leader no longer holds what the command needs: ask history, which must have
     seen the ledger up to `seq`, and send the command again with it. `trip`, if set:
     that trip, as `archived`; where history knows no such trip, it is
-    `trip_not_found`. `room`, if set: its last messages, as `backlog`.
+    `trip_not_found`. `room`, if set: its last messages, as `backlog`. `key`: what the
+    command's key made after `since_ms`, as `made`, and `sought`.
     """
 
     trip: str
     seq: int
     room: str = ""
+    key: bool = False
+    since_ms: int = 0
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

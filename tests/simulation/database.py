@@ -19,7 +19,7 @@ from persistence.projection import (
     trip_values,
 )
 from persistence.rooms import MessageRow
-from schemas.accounts import AuditRow, FindBacklog, FindTrip, Result
+from schemas.accounts import AuditRow, FindBacklog, FindMade, FindTrip, Result
 from schemas.codec import encode
 from schemas.events import record_of
 from schemas.refusals import Code, Refusal
@@ -32,6 +32,7 @@ class Database:
         self.events: dict[tuple[str, int], dict[str, Any]] = {}
         self.trips: dict[str, dict[str, Any]] = {}
         self.messages: dict[int, MessageData] = {}
+        self.message_keys: dict[tuple[str, str], MessageData] = {}
         self.letters: list[Unreadable] = []
         self.is_away = False
 
@@ -46,6 +47,8 @@ class Database:
         for said in rows:
             if isinstance(said, MessageRow):
                 self.messages.setdefault(said.seq, said.message)
+                if said.key is not None:
+                    self.message_keys[said.message.sender.id, said.key] = said.message
         for row in newest(moves):
             known = self.trips.get(row.trip_id)
             if known is None or known["version"] < row.trip.version:
@@ -75,8 +78,8 @@ class Database:
         found = [said for said in self.messages.values() if said.room == room]
         return sorted(found, key=lambda said: said.seq)
 
-    def find(self, question: FindTrip | FindBacklog, floor: int) -> Result:
-        """What `history.find` and `history.backlog` answer; `floor`: the last record
+    def find(self, question: FindTrip | FindBacklog | FindMade, floor: int) -> Result:
+        """What `history.find`, `.backlog` and `.made` answer; `floor`: the last record
         known as written.
         """
         if record_of(question.seq)[0] > floor:
@@ -84,7 +87,19 @@ class Database:
         if isinstance(question, FindBacklog):
             said = self.said_in(question.room)[-HISTORY_MAX:]
             return Result(data=Raw(encode(said)))
+        if isinstance(question, FindMade):
+            return Result(data=Raw(encode(self._made(question))))
         found = self.trips.get(question.trip)
         if found is None:
             return Result(refused=Refusal(Code.TRIP_NOT_FOUND, "no such trip"))
         return Result(data=Raw(found["data"].encode()))
+
+    def _made(self, question: FindMade) -> Raw | MessageData | None:
+        """A schedule lasts no 24 h: all keys hold."""
+        if question.kind == "send":
+            return self.message_keys.get((question.user, question.key))
+        mine = (question.user, question.key)
+        for row in self.events.values():
+            if (row["by"], row["key"]) == mine:
+                return Raw(self.trips[row["trip_id"]]["data"].encode())
+        return None

@@ -18,13 +18,16 @@ from dispatcher.batch import OVERLOADED, Batch, Batcher, Entry, Writer
 from dispatcher.engine import Engine, Limits
 from dispatcher.fence import Fate, Fence
 from dispatcher.full import FULL, Refuser
+from dispatcher.keys import Keys
 from dispatcher.lead import Lead, _refused
 from dispatcher.publisher import Publisher
 from dispatcher.region import Region
 from dispatcher.replica import Replica
 from dispatcher.ring import Kept, Ring
 from dispatcher.snapshots import Head, SnapshotStore
+from dispatcher.stamps import Stamps
 from persistence.pull import Delivery
+from schemas.allowances import Allowances
 from schemas.codec import decode
 from schemas.commands import Answer, AnyCommand
 from schemas.events import Event, TripEvent
@@ -207,6 +210,18 @@ def _refuses_what_was_done(lead: Lead) -> None:
     lead._publisher.answers(lead.epoch, entries)
 
 
+def _no_limit(*_: Any) -> None:
+    return None
+
+
+def _no_doubt(_: Keys[Any], __: str, ___: int) -> int:
+    return 0
+
+
+def _leaps_too(_: Stamps, wall_ms: int, __: float) -> int:
+    return wall_ms
+
+
 async def _newest_only(store: SnapshotStore) -> list[Head]:
     return (await _heads(store))[:1]
 
@@ -238,12 +253,16 @@ MUTANTS: dict[str, list[Patch]] = {
     "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
     "full: refuses what was done": [(Lead, {"_refuse_all": _refuses_what_was_done})],
     "full queue: refuses what waits": [(dispatcher.region, {"Lead": Curt})],
+    "stamps go with the wall clock": [(Stamps, {"now": _leaps_too})],
+    "no limit of a user": [(Allowances, {"take": _no_limit})],
+    "a key held no more is new": [(Keys, {"doubt": _no_doubt})],
     "two records in flight": [
         (dispatcher.region, {"Lead": TwoAtOnce}),
         (dispatcher.lead, {"Fence": Pipelined}),
     ],
 }
 
+KILLED: tuple[Kind, ...] = ("kill dispatcher", "lose client") * 3
 TORN: tuple[Kind, ...] = ("tear snapshot", "kill dispatcher") * 2
 DRAWN: dict[str, Callable[[int], Plan]] = {
     "full: refuses at once": plans.full,
@@ -254,6 +273,11 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
     ),
     "purges what the older snapshot needs": functools.partial(
         plans.amid, kinds=TORN, snapshots=True, purges=True
+    ),
+    "stamps go with the wall clock": plans.leaping,
+    "no limit of a user": plans.limited,
+    "a key held no more is new": functools.partial(
+        plans.amid, kinds=KILLED, talks=0.8, held_max=1
     ),
     "two records in flight": functools.partial(
         plans.amid,

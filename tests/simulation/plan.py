@@ -43,6 +43,7 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 WEIGHTS = [5, 5, 4, 2, 2, 1, 3, 2, 1, 1, 2, 3, 2, 1, 1, 2, 1, 1, 4, 1, 1, 1, 3, 3]
+HELD_MAX = 256
 FULL: tuple[Kind, ...] = (
     "ledger full",
     "ledger full",
@@ -88,6 +89,12 @@ class Plan(Struct, frozen=True):
     """Open ones, of the longest names where they are several."""
     long_names: bool = False
     """Of people: 150 characters of six bytes each."""
+    held_max: int = HELD_MAX
+    """Of a user's keys, and of open rooms' heads: of more, history is asked."""
+    allowance: int = 0
+    """Commands that a user may send at once, and again in two seconds; 0: any."""
+    steady: bool = False
+    """No dispatcher begins with a clock that is off: no stamp may leap."""
     queue_max: int = QUEUE_MAX
     events_per_record_max: int = EVENTS_PER_RECORD_MAX
 
@@ -129,6 +136,37 @@ def amid(seed: int, kinds: tuple[Kind, ...], **given: Any) -> Plan:
     return replace(plan, faults=tuple(faults), calls=32, **given)
 
 
+def limited(seed: int) -> Plan:
+    """The seed's plan with users who ask for more than they may, at two gateways."""
+    rng = Random(f"limited {seed}")
+    losses = tuple(
+        Fault(round(0.2 + 0.2 * n, 4), "lose client", rng.randrange(6), 0.1)
+        for n in range(8)
+    )
+    return replace(
+        of(seed),
+        riders=1,
+        drivers=1,
+        operators=0,
+        gateways=2,
+        calls=64,
+        faults=losses,
+        talks=0.4,
+        allowance=rng.choice((4, 8)),
+    )
+
+
+def leaping(seed: int) -> Plan:
+    """The seed's plan with two dispatchers that live on, and whose clocks leap."""
+    made = amid(seed, ("leap clock",) * 6 + ("cut dispatcher", "hang dispatcher"))
+    faults = tuple(
+        replace(fault, at_s=0.3 + fault.at_s)
+        for fault in made.faults
+        if fault.kind not in {"kill dispatcher", "resign dispatcher", "hand over"}
+    )
+    return replace(made, dispatchers=2, faults=faults, steady=True)
+
+
 def full(seed: int) -> Plan:
     """The seed's plan with a ledger that is full twice, amid losses."""
     return amid(seed, FULL)
@@ -156,6 +194,7 @@ def of(seed: int) -> Plan:
         purges=rng.random() < 0.5,
         rooms=rng.choice((1, 1, 12)),
         long_names=rng.random() < 0.3,
+        held_max=rng.choice((HELD_MAX, 1)),
     )
 
 
@@ -199,6 +238,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, long_names=False),
         replace(plan, purges=False),
         replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
+        replace(plan, held_max=HELD_MAX),
         replace(plan, queue_max=QUEUE_MAX),
         replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),
     ):

@@ -84,6 +84,16 @@ def test_a_full_ledger_amid_losses_breaks_no_promise(seed: int) -> None:
     unbroken(plans.full(seed))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_users_who_ask_for_more_than_they_may_break_no_promise(seed: int) -> None:
+    unbroken(plans.limited(seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clocks_that_leap_take_no_region_s_time_with_them(seed: int) -> None:
+    unbroken(plans.leaping(seed))
+
+
 def test_a_quiet_schedule_answers_and_stores_what_it_was_asked() -> None:
     verdict = unbroken(QUIET)
     assert verdict.calls == QUIET.calls

@@ -1,22 +1,28 @@
 """What is to be true when a schedule is over: for clients, ledger and database."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cabrank.conversations import Conversations
-from cabrank.history import History
+from cabrank.history import Call, History
 from cabrank.invariants import Checker
 from schemas.codec import decode
 from schemas.events import DriverEvent, Event, TripEvent, seq_of
 from schemas.ledger import Record
 from schemas.rooms import MessageEvent
 from schemas.trips import Role, Status, Trip
+from tests.simulation.loop import WALL_S
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+AHEAD_MAX_MS = 20_000
+"""Of a wall clock that only jumps, and half a second that all may be off."""
 
 
 class Verdict(Struct):
@@ -96,6 +102,8 @@ class Watch:
             text = f"{self.history.undecided} searches for an order were given up"
             violations.append(f"some order explains it: {text}")
         violations += _open_lists(world)
+        violations += _shares(world, records)
+        violations += _leaps(world, records)
         return Verdict(
             violations=violations,
             trace=_trace(world, violations),
@@ -140,6 +148,40 @@ def _database(world: "World", records: list[Record], violations: list[str]) -> N
             violations.append(f"ledger = database: event {seq} differs")
     violations += [f"ledger = database: row {seq} is no event" for seq in rows | said]
     violations += [f"dead letter: {let.error}" for let in world.database.letters]
+
+
+def _leaps(world: "World", records: list[Record]) -> list[str]:
+    """Stamps that went with a wall clock that leapt."""
+    if not world.plan.steady:
+        return []
+    now_ms = (WALL_S + world.loop.time()) * 1000
+    return [
+        f"stamps: record {record.n} is {(record.at_ms - now_ms) / 1000:.0f} s ahead"
+        for record in records
+        if record.at_ms > now_ms + AHEAD_MAX_MS
+    ][:1]
+
+
+def _shares(world: "World", records: list[Record]) -> list[str]:
+    """Who had more than their share of what all leaders together allow: each begins
+    with nobody having asked for anything.
+    """
+    rate = world.plan.allowance
+    if not rate:
+        return []
+    leads = len({record.epoch for record in records})
+    taken = Counter(call.user for call in world.watch.history.calls if _counts(call))
+    most = leads * rate + world.loop.time() * rate / 2
+    return [
+        f"one user's share: {user} had {count} of {most:.0f}"
+        for user, count in taken.items()
+        if count > most
+    ]
+
+
+def _counts(call: Call) -> bool:
+    """Whether a leader certainly decided it."""
+    return call.answer is not None or call.code not in {None, "rate_limited"}
 
 
 def _events(world: "World") -> Iterator[Event]:

@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 import structlog
+from msgspec.structs import replace
 
 import dispatcher.batch
 import dispatcher.lead
@@ -34,7 +35,8 @@ from gateway.edge import Edge
 from gateway.limits import Limits as EdgeLimits
 from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas.accounts import FindBacklog, FindTrip, Result
+from schemas.accounts import FindBacklog, FindMade, FindTrip, Result
+from schemas.allowances import UNLIMITED, Rate
 from schemas.commands import AnyCommand
 from schemas.trips import Role
 from tests.simulation import faults
@@ -71,7 +73,7 @@ class Asker:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def ask(self, _: str, question: FindTrip | FindBacklog) -> Result:
+    async def ask(self, _: str, question: FindTrip | FindBacklog | FindMade) -> Result:
         await asyncio.sleep(0.001)
         floor = self._world.server.stream.consumer.floor
         return self._world.database.find(question, floor)
@@ -87,6 +89,8 @@ class World:
         self.server.is_clustered = plan.clustered
         self.database = Database()
         self.watch = Watch(self.loop.time)
+        few = Rate(plan.allowance / 2, plan.allowance)
+        self.users = replace(UNLIMITED, commands=few)
         self.poisoned = 0
         """So many decisions to come raise."""
         self._made = 0
@@ -148,7 +152,9 @@ class World:
                 asker=Asker(self),  # type: ignore[arg-type]
                 service=machine.service,
                 origins=[],
-                limits=EdgeLimits(command_s=COMMAND_S, ping_s=1e6, resend_s=0.5),
+                limits=EdgeLimits(
+                    command_s=COMMAND_S, ping_s=1e6, resend_s=0.5, users=self.users
+                ),
             )
             machine.link.on_disconnect = edge.nats_is_away
             machine.link.on_reconnect = edge.nats_is_back
@@ -278,10 +284,23 @@ def _staged(world: World) -> Iterator[None]:
     plan, clock = world.plan, Clock(world.loop)
 
     def limits(**given: Any) -> Limits:
-        return Limits(**given, ring_events_max=plan.ring_events_max)
+        of_schedule: dict[str, Any] = {
+            "ring_events_max": plan.ring_events_max,
+            "keys_per_user_max": plan.held_max,
+            "message_keys_per_user_max": plan.held_max,
+            "heads_max": plan.held_max,
+            "users": world.users,
+        }
+        return Limits(**given | of_schedule)
 
     snapshot_s = 0.3 if plan.snapshots else 1e9
-    region: dict[str, Any] = {"time": clock, "Limits": limits, "POLL_S": 0.2}
+    region: dict[str, Any] = {
+        "time": clock,
+        "wall_ms": lambda: clock.time_ns() // 1_000_000,
+        "steady_ms": lambda: world.loop.time() * 1000,
+        "Limits": limits,
+        "POLL_S": 0.2,
+    }
     retention: dict[str, Any] = {"time": clock}
     if plan.purges:
         region["FULL_RETRY_S"] = 0.15

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from cabrank.load.lifted import LIFTED
 from gateway import edge, main, webserver
 from gateway.identity import Identity
 from gateway.limits import Limits
@@ -94,7 +95,7 @@ class Whole:
         """One more dispatcher."""
         number = len(self._dispatchers)
         log = self._directory / f"dispatcher-{number}.log"
-        process = Process(self.nats.url, log, CABRANK_USER_COMMANDS_PER_S="0")
+        process = Process(self.nats.url, log, **LIFTED)
         self._dispatchers.append(process)
         return process
 

@@ -35,6 +35,7 @@ COUNTS_SINCE = {
     "0004": IDENTITY,
     "0005": IDENTITY,
     "0006": IDENTITY | {"devices": 2} | DROPPED,
+    "0007": IDENTITY | {"devices": 2} | DROPPED,
 }
 REVISION = {path: path.stem.partition("-")[2] for path in KEPT}
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from dispatcher.engine import Decided, Engine, Limits, Lookup, Outcome, feed_entry
 from schemas.codec import decode, encode
 from schemas.commands import (
@@ -40,6 +42,9 @@ LIMITS = Limits(
     trip_room_ttl_ms=1_000,
     messages_max=3,
     trip_heads_max=2,
+    heads_max=1,
+    keys_per_user_max=1,
+    message_keys_per_user_max=1,
 )
 RIDERS = [user(Role.RIDER, f"r{n}") for n in range(3)]
 DRIVERS = [user(Role.DRIVER, f"d{n}") for n in range(3)]
@@ -73,15 +78,29 @@ class Shift:
         """Session → its (room, user)s, as its gateway knows them."""
         self.sessions: dict[tuple[str, int], str] = {}
         self.hung_up = 0
-        self.keys: dict[tuple[str, str], tuple[int, str]] = {}
+        self.keys: dict[tuple[str, str], tuple[int, Any]] = {}
+        """(sender, key) → (stamp, message); the same of trips, by their ids."""
+        self.trip_keys: dict[tuple[str, str], tuple[int, str]] = {}
 
     # ---- what may come -------------------------------------------------------
 
     def request(self, by: User, key: str | None) -> None:
-        envelope = self.world.envelope(by)
-        self.do(
-            RequestTrip(pick_up_address="A", drop_off_address="B", key=key, **envelope)
+        asked = RequestTrip(
+            pick_up_address="A",
+            drop_off_address="B",
+            key=key,
+            sought=False,
+            **self.world.envelope(by),
         )
+        outcome = self.do(asked)
+        if isinstance(outcome, Lookup) and outcome.key:
+            at_ms, made = self.trip_keys.get((by.id, str(key)), (0, ""))
+            found = self.trips[made] if at_ms > outcome.since_ms else None
+            asked = replace(asked, sought=True, made=found)
+            outcome = self.do(asked)
+        if isinstance(outcome, Lookup):
+            outcome = self.do(replace(asked, archived=self.trips[outcome.trip]))
+            assert isinstance(outcome, Decided)
 
     def ask(self, by: User, verb: str, back: int) -> None:
         """About the trip that is `back` trips older than the newest."""
@@ -158,8 +177,14 @@ class Shift:
             "text": "hi",
             "key": key,
             "outside": outside,
+            "sought": False,
         }
         outcome = self.do(SendMessage(**more, **envelope))
+        if isinstance(outcome, Lookup) and outcome.key:
+            at_ms, made = self.keys.get((by.id, str(key)), (0, None))
+            more |= {"sought": True}
+            more |= {"made": made if at_ms > outcome.since_ms else None}
+            outcome = self.do(SendMessage(**more, **envelope))
         if isinstance(outcome, Lookup):
             found = self.looked_up(room)
             if outcome.trip and found["archived"] is None:
@@ -273,6 +298,11 @@ class Shift:
                 self.feed += 1
                 assert entry.n == self.feed
             self.trips[event.trip.id] = event.trip
+            if event.key is not None:
+                mine = (event.by, event.key)
+                made_ms = self.trip_keys.get(mine, (-(10**9), ""))[0]
+                assert event.at_ms - made_ms >= LIMITS.key_ms
+                self.trip_keys[mine] = (event.at_ms, event.trip.id)
 
     def happened_in_a_room(self, event: Event) -> None:
         if isinstance(event, MemberEvent):
@@ -288,7 +318,7 @@ class Shift:
                 made = (message.sender.id, event.key)
                 before_ms = self.keys.get(made, (-(10**9), ""))[0]
                 assert event.at_ms - before_ms >= LIMITS.key_ms
-                self.keys[made] = (event.at_ms, message.id)
+                self.keys[made] = (event.at_ms, message)
 
     def check(self) -> None:
         active = [t for t in self.trips.values() if t.status not in TERMINAL]

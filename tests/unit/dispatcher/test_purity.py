@@ -20,7 +20,6 @@ PURE = (
     "keys",
     "limits",
     "lined",
-    "message_keys",
     "presence",
     "regional",
     "ring",
@@ -28,8 +27,10 @@ PURE = (
     "settling",
     "shares",
     "snapshot",
+    "stamps",
     "state",
     "sync",
+    "timeline",
     "transitions",
 )
 PACKAGE = Path(str(dispatcher.__file__)).parent

@@ -1,15 +1,17 @@
 """How a trip begins: its request, its id, its idempotency key."""
 
+from typing import Any
 from uuid import UUID
 
-from dispatcher.engine import Decided, Limits, Lookup
+from msgspec.structs import replace
+
+from dispatcher.engine import Decided, Engine, Limits, Lookup
 from dispatcher.ids import made_id
-from dispatcher.keys import Keys
-from dispatcher.limits import KEYS_PER_RIDER_MAX
+from dispatcher.keys import Forgotten, Keys
 from schemas.commands import RequestTrip
 from schemas.refusals import Code
 from schemas.times import rfc3339
-from schemas.trips import Position, Role, Status
+from schemas.trips import Position, Role, Status, Trip, User
 from tests.unit.dispatcher.world import (
     DORA,
     LIMITS,
@@ -26,12 +28,12 @@ from tests.unit.dispatcher.world import (
 DAY_MS = 86_400_000
 
 
-def keyed(world: World, key: str, **more: object) -> RequestTrip:
+def keyed(world: World, key: str, rider: User = RITA, **more: object) -> RequestTrip:
     return RequestTrip(
         pick_up_address="A",
         drop_off_address="B",
         key=key,
-        **world.envelope(RITA),
+        **world.envelope(rider),
         **more,  # type: ignore[arg-type]
     )
 
@@ -147,24 +149,134 @@ def test_a_trip_of_a_key_that_is_no_longer_held_comes_from_history() -> None:
     assert outcome == Decided((), trip)
 
 
-def test_a_rider_with_very_many_keys_loses_the_oldest() -> None:
-    keys = Keys()
-    for n in range(KEYS_PER_RIDER_MAX + 1):
-        keys.put(n, "rita", f"k{n}", f"t{n}")
-    assert keys.trip("rita", "k0") is None
-    assert keys.trip("rita", "k1") == "t1"
-    assert len(list(keys.rows())) == KEYS_PER_RIDER_MAX
+# ---- keys that are held no more -------------------------------------------------
+
+FEW = replace(LIMITS, keys_per_user_max=2)
+
+
+def ended(world: World, key: str, rider: User = RITA, **more: Any) -> Trip:
+    """A trip of that key, over at once."""
+    trip = trip_of(world.do(keyed(world, key, rider, **{"sought": False} | more)))
+    return world.moves("cancel", rider, trip)
+
+
+def used(world: World, count: int, rider: User = RITA) -> list[Trip]:
+    """Trips of keys k0, k1, …; history knows of no other."""
+    return [
+        ended(world, f"k{n}", rider, **({"sought": True} if n > 2 else {}))
+        for n in range(count)
+    ]
+
+
+def test_a_rider_s_key_holds_for_24_h_however_many_more_they_use() -> None:
+    world = World()
+    first, *_ = used(world, 61)
+    assert trip_of(world.do(keyed(world, "k0", sought=False))) == first
+    assert LIMITS.keys_per_user_max == 256
+    assert LIMITS.message_keys_per_user_max == 4_096
+
+
+def test_a_user_s_own_oldest_keys_are_asked_of_history() -> None:
+    world = World(FEW)
+    first, second, _ = used(world, 3)
+    since_ms = world.now_ms - DAY_MS
+    again = keyed(world, "k0", sought=False)
+    outcome = world.do(again)
+    assert outcome == Lookup("", world.last.seq, key=True, since_ms=since_ms)
+    found = replace(again, sought=True, made=first)
+    assert world.do(found) == Decided((), first)
+    assert trip_of(world.do(keyed(world, "k1", sought=False))) == second
+    new = keyed(world, "k9", sought=False)
+    assert isinstance(world.do(new), Lookup)
+    assert trip_of(world.do(replace(new, sought=True))).id != first.id
+
+
+def test_another_s_use_asks_nothing_of_history() -> None:
+    world = World(FEW)
+    used(world, 3)
+    assert isinstance(world.do(keyed(world, "k0", RON, sought=False)), Decided)
+
+
+def test_a_gateway_that_cannot_ask_has_a_forgotten_key_taken_for_a_new_one() -> None:
+    world = World(FEW)
+    used(world, 3)
+    assert trip_of(world.do(keyed(world, "k0"))).status is Status.REQUESTED
+
+
+def test_history_is_asked_for_no_key_once_those_forgotten_are_a_day_old() -> None:
+    world = World(FEW)
+    used(world, 3)
+    world.now_ms += DAY_MS
+    assert isinstance(world.do(keyed(world, "k0", sought=False)), Decided)
+
+
+def test_history_need_not_know_of_what_came_long_after_a_key() -> None:
+    world = World(replace(FEW, ring_ms=1))
+    ended(world, "k0")
+    world.now_ms += 120_000
+    old_seq = ended(world, "k1").version and world.last.seq
+    world.now_ms += 120_000
+    ended(world, "k2")
+    world.now_ms += 1
+    world.do(keyed(world, "x", RON))
+    outcome = world.do(keyed(world, "k0", sought=False))
+    assert isinstance(outcome, Lookup)
+    assert outcome.seq < world.last.seq
+    assert world.engine._state.seq_by(NOON_MS) < old_seq
+
+
+def test_keys_beyond_their_bytes_are_asked_of_history_whosever_they_are() -> None:
+    world = World(replace(LIMITS, keys_bytes_max=2_000))
+    first, *_ = used(world, 3)
+    ended(world, "r", RON)
+    ended(world, "é" * 64, RON)
+    again = keyed(world, "k0", sought=False)
+    assert isinstance(world.do(again), Lookup)
+    assert world.do(replace(again, sought=True, made=first)) == Decided((), first)
+
+
+def test_the_largest_keys_stay_within_their_bytes() -> None:
+    keys: Keys[str] = Keys(256, 100_000)
+    for n in range(1_000):
+        keys.put(n, f"u{n // 10}", "😀" * 60 + str(n), "t")
+    assert 90_000 < keys.bytes <= 100_000
+    assert keys.doubt("u0", 0) == 1_000 - len(keys) - 1
+
+
+def test_keys_of_a_restored_engine_and_what_it_has_forgotten_are_the_same() -> None:
+    limits = replace(FEW, keys_bytes_max=3_000)
+    world = World(limits)
+    used(world, 3)
+    for n in range(5):
+        ended(world, f"r{n}", RON, sought=True)
+    payload = world.engine.snapshot()
+    restored = Engine.restore(payload, limits)
+    assert restored.snapshot() == payload
+    for rider, key in ((RITA, "k0"), (RITA, "k9"), (RON, "r0"), (DORA, "x")):
+        asked = keyed(world, key, rider, sought=False)
+        assert restored.decide(asked, 10**9) == world.engine.decide(asked, 10**9)
 
 
 def test_evicted_keys_leave_nothing_behind() -> None:
-    keys = Keys()
+    keys: Keys[str] = Keys(2, 10_000)
     for n in range(10):
         keys.put(n, f"r{n % 3}", f"k{n}", f"t{n}")
     keys.evict(8)
     assert list(keys.rows()) == [(9, "r0", "k9", "t9")]
     keys.evict(9)
+    assert keys.bytes == 0
     keys.put(20, "r0", "k", "t")
     assert list(keys.rows()) == [(20, "r0", "k", "t")]
+    assert keys.forgotten() == Forgotten()
+
+
+def test_a_key_that_comes_to_be_new_again_is_held_once() -> None:
+    keys: Keys[str] = Keys(3, 10_000)
+    for n in (1, 2):
+        keys.put(n, "u", "k", f"t{n}")
+    assert list(keys.rows()) == [(2, "u", "k", "t2")]
+    keys.evict(2)
+    assert (len(keys), keys.bytes) == (0, 0)
 
 
 def test_the_limits_are_those_of_the_protocol() -> None:

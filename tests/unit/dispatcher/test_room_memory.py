@@ -5,9 +5,9 @@ import pytest
 from msgspec import Struct
 
 from dispatcher.engine import Decided, Engine, Limits, Lookup
-from dispatcher.message_keys import MessageKeyRow, MessageKeys
 from schemas.codec import decode, encode
 from schemas.commands import JoinRoom
+from schemas.refusals import Code, Refusal
 from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.trips import Trip
 from tests.unit.dispatcher.world import (
@@ -113,19 +113,79 @@ def test_messages_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert world.engine.rooms == (0, 0, 2)
 
 
-def test_message_keys_are_bounded_and_the_oldest_go_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("dispatcher.message_keys.MESSAGE_KEYS_MAX", 3)
-    monkeypatch.setattr("dispatcher.message_keys.MESSAGE_KEYS_BYTES_MAX", 100)
-    keys = MessageKeys()
-    for n in range(4):
-        keys.put(MessageKeyRow(n, "u", f"k{n}", "a", n), b"x" * 10)
-    known = [keys.message("u", f"k{n}") is not None for n in range(4)]
-    assert known == [False, True, True, True]
-    keys.put(MessageKeyRow(4, "u", "k4", "a", 4), b"x" * 85)
-    assert keys.message("u", "k3") == b"x" * 10
-    assert keys.message("u", "k2") is None
+def test_a_user_s_own_oldest_message_keys_are_asked_of_history() -> None:
+    world = World(msgspec.structs.replace(LIMITS, message_keys_per_user_max=2))
+    first, *_ = [world.said(RITA, "a", key=f"k{n}", sought=True) for n in range(3)]
+    asked = world.send(RITA, "a", key="k0", sought=False, outside=True)
+    assert isinstance(asked, Lookup)
+    assert (asked.key, asked.room) == (True, "")
+    again = world.send(RITA, "b", key="k0", sought=True, made=first, outside=True)
+    assert again == Decided((), first)
+    assert isinstance(world.send(RITA, "a", key="x", sought=False), Lookup)
+    assert world.said(RITA, "a", key="x", sought=True).seq == 4
+    assert world.said(RON, "a", key="k0", sought=False).seq == 5
+
+
+def test_what_a_key_made_is_asked_of_history_once_its_room_holds_it_no_more() -> None:
+    world = World(SMALL)
+    first = world.said(RITA, "a", "first", key="k")
+    first_seq = world.events[-1].seq
+    chat(world, "b", 10)
+    world.now_ms += 60_000
+    chat(world, "b", 1)
+    asked = world.send(RITA, "a", key="k", sought=False)
+    assert isinstance(asked, Lookup)
+    assert asked.key
+    assert first_seq <= asked.seq <= world.events[-1].seq
+    again = world.send(RITA, "a", key="k", sought=True, made=first)
+    assert again == Decided((), first)
+    gone = world.send(RITA, "a", key="k", sought=True)
+    assert isinstance(gone, Refusal)
+    assert gone.code is Code.UNAVAILABLE
+
+
+def test_a_gateway_that_cannot_ask_for_a_key_is_sent_for_its_room_s_messages() -> None:
+    world = World(SMALL)
+    first = world.said(RITA, "a", "first", key="k")
+    chat(world, "b", 10)
+    asked = world.send(RITA, "x", key="k")
+    assert isinstance(asked, Lookup)
+    assert (asked.key, asked.room) == (False, "a")
+    again = world.send(RITA, "x", key="k", backlog=told(world, "a"))
+    assert again == Decided((), first)
+    assert isinstance(world.send(RITA, "x", key="k", backlog=()), Refusal)
+
+
+def test_open_rooms_longest_without_a_message_are_asked_of_history() -> None:
+    world = World(msgspec.structs.replace(LIMITS, heads_max=2))
+    for room in ("a", "b"):
+        chat(world, room, 3)
+    world.said(RITA, "a", "a4")
+    assert world.said(RITA, "c", "c1").seq == 1
+    asked = world.send(RITA, "b", outside=True)
+    assert isinstance(asked, Lookup)
+    assert (asked.trip, asked.room) == ("", "b")
+    assert asked.seq >= max(
+        event.seq
+        for event in world.events
+        if isinstance(event, MessageEvent) and event.message.room == "b"
+    )
+    assert world.said(RITA, "b", backlog=told(world, "b")).seq == 4
+    assert isinstance(world.join(RON, "new"), Lookup)
+    assert joined(world.join(RON, "new", backlog=())).history == []
+    assert world.said(RITA, "new", backlog=()).seq == 1
+
+
+def test_a_million_names_keep_nobody_from_making_a_room() -> None:
+    world = World(msgspec.structs.replace(LIMITS, heads_max=3))
+    for number in range(20):
+        world.said(RITA, f"flood-{number}", backlog=())
+    assert world.said(RON, "mine", backlog=()).seq == 1
+    assert len(world.engine._state.rooms.heads) == 3
+    restored = Engine.restore(world.engine.snapshot(), LIMITS)
+    assert restored.snapshot() == world.engine.snapshot()
+    world.engine = restored
+    assert isinstance(world.send(RITA, "flood-0", outside=True), Lookup)
 
 
 def test_a_ledger_that_begins_late_asks_history_before_it_gives_a_number() -> None:
@@ -194,8 +254,11 @@ def test_a_key_whose_message_left_the_backlog_survives_a_restart() -> None:
     world = World(SMALL)
     first = world.said(RITA, "a", "first", key="k")
     chat(world, "b", 10)
-    world.engine = restart(world.engine.snapshot(), world.records, SMALL)
-    again = world.send(RITA, "a", "again", key="k")
+    payload = world.engine.snapshot()
+    world.engine = restart(payload, world.records, SMALL)
+    assert world.engine.snapshot() == payload
+    assert isinstance(world.send(RITA, "a", key="k", sought=False), Lookup)
+    again = world.send(RITA, "a", "again", key="k", sought=True, made=first)
     assert encode(again.data) == encode(first)  # type: ignore[union-attr]
 
 

@@ -210,8 +210,10 @@ def test_a_key_holds_for_24_h_even_when_its_message_is_no_longer_held() -> None:
     for _ in range(HISTORY_MAX + 1):
         world.said(RON, "lobby")
     world.now_ms += DAY_MS - 1
-    again = world.send(RITA, "lobby", key="k")
-    assert again == Decided((), Raw(encode(first)))
+    asked = world.send(RITA, "lobby", key="k", sought=False)
+    assert isinstance(asked, Lookup)
+    again = world.send(RITA, "lobby", key="k", sought=True, made=first)
+    assert again == Decided((), first)
     world.now_ms += 1
     assert world.said(RITA, "lobby", key="k").seq == HISTORY_MAX + 3
 

@@ -1,0 +1,15 @@
+"""The machine's clocks, in milliseconds. Shell."""
+
+import time
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def wall_ms() -> int:
+    """Since 1970; leaps when it is set."""
+    return time.time_ns() // 1_000_000
+
+
+def steady_ms() -> float:
+    """Only ever grows; on Linux while the machine sleeps, too (clock_gettime(2))."""
+    return time.clock_gettime(_STEADY) * 1000
