@@ -72,7 +72,7 @@ class Settings(UserSettings, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=CONNECTIONS_MAX,
-            description="WebSockets of one user on one gateway",
+            description="WebSockets of one user on one gateway, and HTTP connections",
         ),
     ] = 1_000
     connections_per_address_max: Annotated[
@@ -80,8 +80,8 @@ class Settings(UserSettings, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=CONNECTIONS_MAX,
-            description="WebSockets from one address on one gateway (behind a proxy "
-            "all come from the proxy's)",
+            description="WebSockets from one address on one gateway, and HTTP "
+            "connections (behind a proxy all come from the proxy's)",
         ),
     ] = 20_000
     sign_ups_per_address_max: Annotated[
