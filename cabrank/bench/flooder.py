@@ -36,8 +36,6 @@ class Flooder:
         self._kind = KINDS[flood.kind]
         self._ends_s = time.monotonic() + flood.seconds
         self._tokens = cycle(flood.tokens or [""])
-        times = max(1, CHUNK_BYTES // len(self._kind.piece))
-        self._chunk = self._kind.piece * times
         self.done = Flooded(0, 0, {})
         self._ends: Counter[str] = Counter()
 
@@ -71,12 +69,14 @@ class Flooder:
                 if b" 101 " not in head.partition(b"\r\n")[0]:
                     self._ends[head[9:12].decode(errors="replace")] += 1
                     return
+            piece = self._kind.sent_by(token)
+            chunk = piece * max(1, CHUNK_BYTES // len(piece))
             writer.write(self._kind.first)
             over = asyncio.ensure_future(self._read(reader))
             try:
                 while not over.done():
-                    writer.write(self._chunk)
-                    self.done.sent_bytes += len(self._chunk)
+                    writer.write(chunk)
+                    self.done.sent_bytes += len(chunk)
                     drained = asyncio.ensure_future(writer.drain())
                     await asyncio.wait(
                         {over, drained}, return_when=asyncio.FIRST_COMPLETED

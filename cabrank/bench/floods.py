@@ -25,15 +25,22 @@ class Flooded(Struct):
     ends: dict[str, int]
 
 
+TOKEN = b"{token}"
+
+
 class Kind(Struct, frozen=True):
     """`piece`: what is sent again and again, after `first`. `upgrades`: it is a
-    WebSocket. `logs_in`: the token is in the first request's head.
+    WebSocket. `logs_in`: the token is in the first request's head, of HTTP in each
+    `piece` where TOKEN stands.
     """
 
     piece: bytes
     first: bytes = b""
     upgrades: bool = True
     logs_in: bool = False
+
+    def sent_by(self, token: str) -> bytes:
+        return self.piece.replace(TOKEN, token.encode())
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
@@ -58,7 +65,30 @@ _SOCKETS = {
     "empty": Kind(frame(_TEXT)),
     "close": Kind(frame(_CLOSE, b"\x03\xe8")),
 }
+_GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+_LOGGED_IN = b"Host: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+_POST = b"POST /api/tokens HTTP/1.1\r\nHost: x\r\n"
+_NOBODY = b'{"username":"nobody","password":"nothing"}'
+_CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
+_REQUESTS = {
+    "pipelined": Kind(_GET + b"\r\n"),
+    "pages": Kind(b"GET /asyncapi.json HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "reads-in": Kind(b"GET /api/trips HTTP/1.1\r\n" + _LOGGED_IN, logs_in=True),
+    "log-ins": Kind(_POST + b"Content-Length: %d\r\n\r\n" % len(_NOBODY) + _NOBODY),
+    "large-head": Kind(b"X: " + b"y" * 1000 + b"\r\n", _GET),
+    "lines": Kind(b"a:\r\n", _GET),
+    "large-body": Kind(b" " * 1000, _POST + b"Content-Length: 1000000000\r\n\r\n"),
+    "chunks": Kind(b"1\r\n \r\n", _CHUNKED),
+    "trailers": Kind(b"a: b\r\n", _CHUNKED + b"0\r\n"),
+    "garbage": Kind(b"\x00\x01\r\n\r\n"),
+}
 KINDS: dict[str, Kind] = {
+    **{
+        f"http-{name}": Kind(
+            kind.piece, kind.first, upgrades=False, logs_in=kind.logs_in
+        )
+        for name, kind in _REQUESTS.items()
+    },
     **{f"ws-{name}": kind for name, kind in _SOCKETS.items()},
     **{
         f"ws-{name}-in": Kind(kind.piece, kind.first, logs_in=True)

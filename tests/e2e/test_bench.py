@@ -97,6 +97,22 @@ async def test_others_are_measured_beside_floods(stack: Stack) -> None:
     assert sheet["losses"] == 0
 
 
+async def test_others_are_measured_beside_floods_of_requests(stack: Stack) -> None:
+    kinds = ("http-pipelined", "http-reads-in", "http-garbage")
+    options = [word for kind in kinds for word in ("--kind", kind)]
+    options += ["--count", "3", "--users", "2", "--sessions", "10", "--rate", "20"]
+    (sheet,) = await bench(stack, "flood", *options, "--runs", "1", "--duration", "1")
+    rows = {row["name"]: row["values"] for row in sheet["rows"]}
+    for kind in kinds:
+        assert rows[f"{kind}: p99 beside it"][0] > 0
+        assert rows[f"{kind}: chat.left heard"] == [0]
+        assert rows[f"{kind}: sent"][0] > 0
+    # Who sends what is no request is thrown out, and back.
+    assert rows["http-pipelined: connections made"] == [3]
+    assert rows["http-garbage: connections made"][0] > 3
+    assert sheet["losses"] == 0
+
+
 async def test_an_unknown_flood_is_said_in_a_line(stack: Stack) -> None:
     done = await asyncio.to_thread(cabrank, "bench", "flood", "--kind", "nonsense")
     assert done.returncode == 2, done.stdout + done.stderr
