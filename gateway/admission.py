@@ -14,9 +14,9 @@ from gateway.lines import Lines
 
 log = structlog.get_logger()
 
-A_TICK_MAX = 4
-"""Of 0.4 ms each or so (a GET through the framework, 2026-11-29): sessions' frames
-wait 2 ms at most for those who flood this port."""
+A_TICK_MAX = 2
+"""Of 0.4 ms each or so (a GET through the framework, 2026-11-29). A frame and its
+answer come in and go out between two ticks: who floods costs them 2 ms."""
 QUIET_S = 60
 """Requests that can't be read are in a row if there are no more than these between."""
 

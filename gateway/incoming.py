@@ -23,6 +23,8 @@ HEADER_LINE_BYTES = 128
 
 _BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 """Where a head, trailers, or a chunked body may end, and a message with them."""
+_LINES_MAX = HEADER_LINES_MAX + 16
+"""With the first line, the blank one, and blank ones before."""
 _LINE_END = re.compile(rb"\n")
 _NO_VERSION = frozenset({"0.0", "0.9"})
 """llhttp's, of a first line that is all (HTTP/0.9)."""
@@ -49,6 +51,8 @@ class Incoming:
         """The fault is that it isn't HTTP."""
         self.held_bytes = 0
         """What is kept of it, about."""
+        self.pieces = 0
+        """So often was the parser called."""
         self._has_head = False
         self._loose_bytes = 0
         """Of the head, or of trailers and chunk extensions since the last body data."""
@@ -95,7 +99,11 @@ class Incoming:
 
     def _take(self, part: memoryview) -> None:
         self._loose_bytes += len(part)
+        self.pieces += 1
         lines = len(self.headers)
+        if not self._has_head and lines + bytes(part).count(b"\n") > _LINES_MAX:
+            self._too_large()  # before an object is made of each
+            return
         other_protocol = False
         try:
             self._parser.feed_data(part)
