@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from websockets.http11 import Request
 
 from gateway import asgi, crowd, peer, refusing, requesthead
-from gateway.errors import InvalidToken
 from gateway.handshake import Rejected
 from gateway.holding import Holding
 from gateway.http import cors
@@ -232,8 +231,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         if head.expects_continue and not self._incoming.is_whole:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    @property
+    def _token(self) -> str:
+        return requesthead.bearer(self._incoming.headers)
+
     def _wait_for_turn(self) -> None:
-        limits, user = self._edge.limits, self._known_user()
+        limits, user = self._edge.limits, self._edge.identity.known(self._token)
         if user is not None:
             self._wait_for(user, limits.http_under_way_per_user_max)
             return
@@ -254,7 +257,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         if head is not None and head.wants_websocket:
             self._upgrade(head)
             return
-        if not self._holding.belongs(self._verified_user()):
+        if not self._holding.belongs(
+            self._edge.identity.whose(self._token, time.time())
+        ):
             most = self._edge.limits.connections_per_user_max
             self._admission.done(self._key)
             self._too_many(f"{most} connections of one user are the most")
@@ -309,21 +314,6 @@ class HttpConnection(asyncio.BufferedProtocol):
             if name == b"x-forwarded-for"
         ]
         return crowd.place(peer.address(self._peer, forwarded, self._edge.proxies))
-
-    def _known_user(self) -> str | None:
-        """Whose token it is, where that costs nothing to tell."""
-        token = requesthead.bearer(self._incoming.headers)
-        claims = None if token is None else self._edge.identity.known(token)
-        return None if claims is None else claims.sub
-
-    def _verified_user(self) -> str | None:
-        token = requesthead.bearer(self._incoming.headers)
-        if token is None:
-            return None
-        try:
-            return self._edge.identity.verify(token, time.time()).sub
-        except InvalidToken:
-            return None
 
     def _hold(self, amount: int) -> bool:
         """Whether its place may hold so many bytes more; else it ends."""

@@ -125,11 +125,19 @@ class Identity:
             raise RevokedToken("the token has been revoked")
         return verified
 
-    def known(self, token: str) -> Claims | None:
-        """What a token says that was verified before, and isn't now: no more than a
-        hint as to whose it is, for 1 us. None: it is new, or none.
+    def known(self, token: str) -> str | None:
+        """The user of a token that was verified before, and isn't now: no more than a
+        hint, for 1 us. None: it is new, or none.
         """
-        return self._verified.get(_digest(token)) if token.isascii() else None
+        known = self._verified.get(_digest(token)) if token.isascii() else None
+        return None if known is None else known.sub
+
+    def whose(self, token: str, now_s: float) -> str | None:
+        """The user of a good token; None: it is none."""
+        try:
+            return self.verify(token, now_s).sub if token else None
+        except InvalidToken:
+            return None
 
     def revoke(self, revocation: Revocation) -> None:
         """Refuse what it covers from now on. Idempotent; any order."""

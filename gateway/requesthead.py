@@ -76,13 +76,13 @@ def tokens(headers: list[Header], name: bytes) -> list[bytes]:
     ]
 
 
-def bearer(headers: list[Header]) -> str | None:
-    """The token of `Authorization: Bearer` (RFC 6750); None: there is none."""
+def bearer(headers: list[Header]) -> str:
+    """The token of `Authorization: Bearer` (RFC 6750); empty: there is none."""
     for name, value in headers:
         if name == b"authorization":
             match = _BEARER.fullmatch(value.strip())
-            return None if match is None else match[1].decode("latin-1")
-    return None
+            return "" if match is None else match[1].decode("latin-1")
+    return ""
 
 
 def of_handshake(head: Head, headers: list[Header]) -> Headers:
