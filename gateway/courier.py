@@ -169,6 +169,8 @@ class Courier:
                 continue  # of an earlier attempt: what it knew may be outdated
             if answer.lookup is not None:
                 pending.looking_up = True
+                if pending.line is not None:
+                    pending.line.looking += 1
                 self._look_up(pending, answer.lookup)
                 continue
             metrics.COMMAND_SECONDS.observe(now_s - pending.started_s)
@@ -350,9 +352,13 @@ class Courier:
         pending.owner.pending -= 1
         self.count -= 1
         self.bytes -= pending.size
-        if pending.line is not None:
-            pending.line.leave(pending)
-            self._advance(state, pending.line)
+        line = pending.line
+        if line is not None:
+            line.leave(pending)
+            if line.behind or line.looking:
+                self._advance(state, line)
+            elif not line.ahead:
+                del state.lines[line.key]
         pending.done(answer)
 
 

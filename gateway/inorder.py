@@ -25,53 +25,69 @@ W = TypeVar("W", bound=Waiting)
 
 
 class Line(Generic[W]):
-    """`ahead`: on their way. `behind`: not sent yet."""
+    """`ahead`: on their way. `behind`: not sent yet. `looking`: how many of those ahead
+    wait for history.
+    """
 
-    __slots__ = ("ahead", "behind", "key")
+    __slots__ = ("_alone", "ahead", "behind", "key", "looking")
 
     def __init__(self, key: tuple[int, str]) -> None:
         self.key = key
-        self.ahead: list[W] = []
-        self.behind: deque[W] = deque()
+        self.ahead: dict[W, None] = {}
+        self.behind: deque[W] | None = None
+        self.looking = 0
+        self._alone = False
 
     def enter(self, one: W) -> bool:
         """Whether it may go at once; else it waits."""
         if not self.behind and self._may_go(one):
-            self.ahead.append(one)
+            self._go(one)
             return True
+        if self.behind is None:
+            self.behind = deque()
         self.behind.append(one)
         return False
 
     def leave(self, one: W) -> None:
         """It is over."""
         if one in self.ahead:
-            self.ahead.remove(one)
-        else:
+            del self.ahead[one]
+            self.looking -= one.looking_up
+            self._alone = self._alone and not one.alone
+        elif self.behind:
             self.behind.remove(one)
 
     def advance(self) -> list[W]:
         """Those that may go now."""
         gone = []
         while self.behind and self._may_go(self.behind[0]):
-            self.ahead.append(self.behind.popleft())
-            gone.append(self.ahead[-1])
+            gone.append(self.behind.popleft())
+            self._go(gone[-1])
         return gone
 
     def back(self) -> list[W]:
-        """Those that have what they looked up, and none ahead that hasn't."""
-        found = []
-        for one in self.ahead:
-            if one.looking_up:
-                if not one.is_found:
-                    break
-                found.append(one)
+        """Those that have what they looked up, and none ahead that hasn't; they look no
+        longer.
+        """
+        found: list[W] = []
+        if self.looking:
+            for one in self.ahead:
+                if one.looking_up:
+                    if not one.is_found:
+                        break
+                    found.append(one)
+            self.looking -= len(found)
         return found
 
     @property
     def is_empty(self) -> bool:
         return not self.ahead and not self.behind
 
+    def _go(self, one: W) -> None:
+        self.ahead[one] = None
+        self._alone = one.alone
+
     def _may_go(self, one: W) -> bool:
         if one.alone:
             return not self.ahead
-        return not any(other.alone or other.looking_up for other in self.ahead)
+        return not self._alone and not self.looking
