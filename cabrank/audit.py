@@ -18,6 +18,7 @@ from schemas.times import from_rfc3339, rfc3339
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 NOBODY = "-"
+HEADING = ("AT", "WHO", "DID", "TO", "OUTCOME", "FROM", "DETAIL")
 
 
 async def show(
@@ -50,8 +51,8 @@ async def show(
         # Who was erased is still to be found by their id.
         user_id = await find_id(engine, user) or user if user else None
         lines = await read(engine, Wanted(user_id, action, since_ms, limit))
-    for line in lines:
-        print(_json(line) if as_json else _text(line))
+    for text in map(_json, lines) if as_json else _table(lines):
+        print(text)
     sys.stdout.flush()
 
 
@@ -78,7 +79,25 @@ def _json(line: Line) -> str:
     return codec.encode({"at": at, **said}).decode()
 
 
-def _text(line: Line) -> str:
-    parts = (line.actor, line.action, line.subject, line.outcome, line.address)
-    shown = [part or NOBODY for part in parts]
-    return "  ".join([rfc3339(line.at_ms), *shown, line.detail]).rstrip()
+def _table(lines: list[Line]) -> list[str]:
+    """Columns two spaces apart under their names, users by theirs."""
+    rows = [HEADING, *(_cells(line) for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    return (
+        rfc3339(line.at_ms),
+        line.actor_name or line.actor or NOBODY,
+        line.action,
+        line.subject_name or line.subject or NOBODY,
+        line.outcome or NOBODY,
+        line.address or NOBODY,
+        line.detail,
+    )

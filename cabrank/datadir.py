@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+
 from cabrank.embedded import LOOPBACK
 from cabrank.errors import UsageError
 from schemas.streams import LEDGER_PREFIX
@@ -198,11 +200,12 @@ class DataDir:
         return 0
 
     def recall(self) -> Remembered:
-        """What the last start remembered; empty where there was none."""
+        """What the last start remembered; empty where there was none, or what it wrote
+        can't be read. What a newer version remembers besides is passed over.
+        """
         try:
-            stored = json.loads(self.state_file.read_text())
-            return Remembered(**stored)
-        except (OSError, ValueError, TypeError):
+            return msgspec.json.decode(self.state_file.read_bytes(), type=Remembered)
+        except (OSError, msgspec.DecodeError, UnicodeError):
             return Remembered()
 
     def remember(self, state: Remembered) -> None:

@@ -2,7 +2,7 @@
 
 CabrankError
 ├── UsageError        wrong option, setting or input: exit status 2
-├── UnreachableError  nothing to compare with answers: exit status 2
+├── UnreachableError  a server, a database or a gateway doesn't answer: exit status 2
 └── StackError        `up` can't go on: exit status 1
 """
 
@@ -18,7 +18,7 @@ class UsageError(CabrankError):
 
 
 class UnreachableError(CabrankError):
-    """Of commands whose exit status 1 is a verdict."""
+    """Somebody who should answer doesn't."""
 
     exit_code = 2
 
@@ -27,6 +27,15 @@ def sentence(error: Exception) -> str:
     """What another package's exception says, as a sentence."""
     text = str(error).strip().rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def reason(error: BaseException) -> str:
+    """Why nobody could be reached, without numbers of the system's: `<urlopen error
+    [Errno 111] Connection refused>` → `connection refused`.
+    """
+    inner = getattr(error, "reason", None) or error
+    text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    return f"{text[:1].lower()}{text[1:]}".rstrip(".")
 
 
 class StackError(CabrankError):

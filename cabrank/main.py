@@ -10,7 +10,9 @@ import typer
 from typer.exceptions import TyperException
 
 from cabrank.commands import care, deployment, keys, people, speaking, system
+from cabrank.commands.helping import Group
 from cabrank.errors import CabrankError, UsageError
+from runtime import settings
 
 INTERRUPTED = 130  # what shells give for a Ctrl-C
 PRIVATE = 0o077
@@ -36,10 +38,13 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "verify": care.verify,
     "rebuild": care.rebuild,
 }
-"""In the order in which the help lists them."""
+"""Those without commands of their own; the help groups them (commands/helping.py)."""
+LOGGING = {"gateway", "dispatcher", "persistence"}
+"""Standard error is their log, in JSON."""
 
 app = typer.Typer(
     name="cabrank",
+    cls=Group,
     help="A dispatch backend: one winner per trip, nothing answered is lost.",
     add_completion=False,
     rich_markup_mode=None,
@@ -101,6 +106,9 @@ def run() -> int:
     """
     arguments = sys.argv[1:]
     before = os.umask(PRIVATE)
+    if LOGGING.isdisjoint(arguments[:1]):
+        for said in settings.unheard_of():
+            print(said, file=sys.stderr)
     try:
         _add_load_commands(arguments)
         status = app(arguments, prog_name="cabrank", standalone_mode=False)
@@ -113,12 +121,8 @@ def run() -> int:
     except BrokenPipeError:  # `cabrank settings | head`
         sys.stderr.close()
         return 1
-    except ValueError as error:
-        from runtime.settings import SettingsError
-
-        if isinstance(error, SettingsError):
-            return _refuse(str(error), UsageError.exit_code)
-        raise
+    except settings.SettingsError as error:
+        return _refuse(str(error), UsageError.exit_code)
     finally:
         os.umask(before)
     return status if isinstance(status, int) else 0
@@ -127,5 +131,7 @@ def run() -> int:
 def _refuse(message: str, status: int) -> int:
     if status == UsageError.exit_code:
         message = " ".join(message.split())
+        if message[-1:] not in {".", "?", "!"}:
+            message += "."
     print(message, file=sys.stderr)
     return status

@@ -4,7 +4,7 @@ import sys
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cabrank.errors import CabrankError, UsageError
+from cabrank.errors import UnreachableError, UsageError
 from persistence import database
 from runtime import settings
 
@@ -19,7 +19,7 @@ def run() -> None:
 
     Raises:
         SettingsError, UsageError: the URL can't be used.
-        CabrankError: the database can't be reached or refuses.
+        UnreachableError: the database can't be reached or refuses.
     """
     url = settings.load().database_url
     try:
@@ -29,7 +29,7 @@ def run() -> None:
         raise UsageError(f"{name} can't be used: {error}.") from None
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise CabrankError(f"The database can't be migrated: {why}.") from None
+        raise UnreachableError(f"The database can't be migrated: {why}.") from None
     except OSError as error:
         raise UsageError(
             f"The database's folder can't be made: {error.strerror}."

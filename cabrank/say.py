@@ -16,8 +16,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from cabrank import target
-from cabrank.datadir import DEFAULT, DataDir
-from cabrank.errors import CabrankError, UsageError, sentence
+from cabrank.errors import UnreachableError, UsageError, reason, sentence
 from cabrank.load.wire import base_url
 from persistence.errors import PersistenceError
 from persistence.keys import Signer
@@ -55,7 +54,7 @@ class Door:
 
     def __init__(self, data_dir: Path | None, url: str | None) -> None:
         """Raises UsageError: no URL and nothing was started, or no key to sign with."""
-        self._base = base_url(url or _url(data_dir))
+        self._base = base_url(target.url(data_dir) if url is None else url)
         # Direct, as the load clients: a proxy for the web is none for this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self._token = settings.read(TOKEN) or _sign(data_dir)
@@ -65,7 +64,7 @@ class Door:
 
         Raises:
             UsageError: it was refused; the message says why.
-            CabrankError: nobody answered.
+            UnreachableError: nobody answered.
         """
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
@@ -78,9 +77,9 @@ class Door:
                         raise UsageError(_why(error.code, error.read())) from None
             except (OSError, http.client.HTTPException) as error:
                 if attempt == ATTEMPTS:
-                    why = getattr(error, "reason", None) or error
-                    text = f"{self._base} can't be reached: {why}"
-                    raise CabrankError(sentence(Exception(text))) from None
+                    raise UnreachableError(
+                        f"Nobody answers at {self._base}: {reason(error)}."
+                    ) from None
         raise AssertionError
 
     def _post(self, path: str, body: Any) -> bytes:
@@ -101,7 +100,7 @@ def say(room: str, text: str, data_dir: Path | None, url: str | None) -> int:
 
     Raises:
         UsageError: the room or the text can't be, or it was refused.
-        CabrankError: nobody answered.
+        UnreachableError: nobody answered.
     """
     try:
         name = rooms.canonical(room)
@@ -120,7 +119,7 @@ def notify(user: str, data: str, data_dir: Path | None, url: str | None) -> None
 
     Raises:
         UsageError: the JSON is none, or it was refused.
-        CabrankError: nobody answered.
+        UnreachableError: nobody answered.
     """
     try:
         body = decode(data.encode(), dict[str, Any])
@@ -128,16 +127,6 @@ def notify(user: str, data: str, data_dir: Path | None, url: str | None) -> None
         raise UsageError(f"The notice is not a JSON object: {error}.") from None
     path = f"/api/users/{quote(user, safe='')}/notices"
     Door(data_dir, url).post(path, {"data": body})
-
-
-def _url(data_dir: Path | None) -> str:
-    url = DataDir(data_dir or DEFAULT).recall().url
-    if not url:
-        raise UsageError(
-            f"Nothing was started in {data_dir or DEFAULT} yet: run `cabrank up` on it "
-            "first, name another with --data-dir, or a gateway with --url."
-        )
-    return url
 
 
 def _sign(data_dir: Path | None) -> str:

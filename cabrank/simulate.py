@@ -17,6 +17,8 @@ import typer
 import uvloop
 from msgspec import Struct
 
+from cabrank import target
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.invariants import Violation
 from cabrank.load import report
 from cabrank.load.agents import Agent, Driver, Habits, Rider
@@ -313,16 +315,22 @@ async def _simulate(plan: Plan, say: Callable[[str], None]) -> Result:
 
 
 def command(  # noqa: PLR0917 (typer reads options, not positions)
-    riders: Annotated[int, typer.Option(min=1, help="Riders.")] = 20,
-    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 10,
-    duration: Annotated[float, typer.Option(min=0.1, help="Seconds.")] = 30,
+    riders: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Riders.")] = 20,
+    drivers: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Drivers.")] = 10,
+    duration: Annotated[
+        float, typer.Option(min=0.1, max=SECONDS_MAX, help="Seconds.")
+    ] = 30,
     url: Annotated[
         list[str] | None,
-        typer.Option(help="Base URL; once for each gateway, where there are several."),
+        typer.Option(
+            help="Base URL, once for each gateway; by default the data directory's."
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Make users there by `cabrank tokens`, not by signing up."),
+        typer.Option(
+            help="Of the system; users are made there, without it they sign up."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the random choices.")] = None,
 ) -> None:
@@ -331,7 +339,8 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     who ask for more than CABRANK_USER_REQUESTS_PER_MIN are refused, and ask again.
     """
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
-    bases = [answering(text) for text in url or ["http://127.0.0.1:8000"]]
+    urls = url or [target.url(data_dir)]
+    bases = [answering(text) for text in urls]
     plan = Plan(riders, drivers, duration, bases, data_dir, chosen)
     with (
         report.progress() as say,

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cabrank.datadir import DEFAULT, DataDir
-from cabrank.errors import CabrankError, UsageError
+from cabrank.errors import UnreachableError, UsageError
 from persistence import database
 from runtime import nats_login, settings
 from runtime.nats_login import Login, seed_file
@@ -76,6 +76,22 @@ def find(data_dir: Path | None) -> Target:
     )
 
 
+def url(data_dir: Path | None) -> str:
+    """Where the `up` of a data directory (None: `.cabrank`) was told to listen last.
+
+    Raises:
+        UsageError: nothing was ever started there.
+    """
+    directory = data_dir or DEFAULT
+    found = DataDir(directory).recall().url
+    if not found:
+        raise UsageError(
+            f"Nothing was started in {directory} yet: run `cabrank up` on it first, "
+            "name another with --data-dir, or a gateway with --url."
+        )
+    return found
+
+
 def key_files(data_dir: Path | None) -> Target:
     """As `find`, for what works on the key files alone: settings that name these are
     enough, and `database_url` is empty where none is set.
@@ -96,7 +112,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 
     Raises:
         UsageError: the URL can't be used, or the revision is another.
-        CabrankError: it can't be reached, or refuses what is done with it.
+        UnreachableError: it can't be reached, or refuses what is done with it.
     """
     try:
         database.check(url)
@@ -113,6 +129,6 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
         yield made
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise CabrankError(f"The database can't be reached: {why}.") from None
+        raise UnreachableError(f"The database can't be reached: {why}.") from None
     finally:
         await made.dispose()

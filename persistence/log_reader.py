@@ -1,12 +1,13 @@
 """The audit log, read."""
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import aliased
 
 from persistence import log_book
 from persistence.database import reading
-from persistence.models import AuditRow
+from persistence.models import AuditRow, UserRow
 
 
 class Wanted(Struct, frozen=True):
@@ -19,7 +20,9 @@ class Wanted(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """A row of `audit_log`, but for its id."""
+    """A row of `audit_log`, but for its id. Actor and subject are ids of users, of
+    trips and keys, or words; names are those of the users, empty of anything else.
+    """
 
     at_ms: int
     actor: str
@@ -28,11 +31,13 @@ class Line(Struct, frozen=True):
     outcome: str
     address: str
     detail: str
+    actor_name: str = ""
+    subject_name: str = ""
 
 
 async def read(engine: AsyncEngine, wanted: Wanted) -> list[Line]:
     """The newest `limit`, oldest first."""
-    row = AuditRow
+    row, by, whom = AuditRow, aliased(UserRow), aliased(UserRow)
     asked = select(
         row.at_ms,
         row.actor,
@@ -41,7 +46,12 @@ async def read(engine: AsyncEngine, wanted: Wanted) -> list[Line]:
         row.outcome,
         row.address,
         row.detail,
-    ).where(row.at_ms >= wanted.since_ms)
+        func.coalesce(by.username, ""),
+        func.coalesce(whom.username, ""),
+    )
+    asked = asked.outerjoin(by, by.id == row.actor)
+    asked = asked.outerjoin(whom, whom.id == row.subject)
+    asked = asked.where(row.at_ms >= wanted.since_ms)
     if wanted.user is not None:
         asked = asked.where(log_book.about(wanted.user))
     if wanted.action is not None:

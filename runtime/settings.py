@@ -4,6 +4,7 @@ Any of them may come from a file instead, so that secrets stay out of the enviro
 `CABRANK_DATABASE_URL_FILE` names a file that holds what `CABRANK_DATABASE_URL` would.
 """
 
+import difflib
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -18,6 +19,19 @@ from runtime.user_limits import UserSettings
 
 PREFIX = "CABRANK_"
 FILE = "_FILE"
+ELSEWHERE = frozenset(
+    PREFIX + name
+    for name in (
+        # The command line's token, and what ties a child to its parent (cabrank/).
+        *("TOKEN", "TOKEN_FILE", "TETHER", "DOCTOR"),
+        # compose.yaml's and the image's; a test holds these against them.
+        *("IMAGE", "PYTHON_IMAGE", "NATS_IMAGE", "POSTGRES_IMAGE", "HAPROXY_IMAGE"),
+        *("OTEL_IMAGE", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE", "HTTP_PORT", "HTTPS_PORT"),
+        *("PROMETHEUS_PORT", "GRAFANA_PORT", "PROMETHEUS_URL", "TRACES_ENDPOINT"),
+        *("SECRETS", "FILES", "UID", "DATABASE_INSIDE", "CONTAINERS"),
+    )
+)
+"""Variables of ours that are no settings."""
 SECRET_BYTES_MAX = 64 * 1024
 """Far above any key or URL; who names a device or a log by mistake is told so."""
 
@@ -363,6 +377,26 @@ def read(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     except ValueError as error:  # a zero byte in the path, or no UTF-8 in the file
         why = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
     raise SettingsError(f"{name}{FILE} is {path!r}: {why}.")
+
+
+def unheard_of(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence on each `CABRANK_*` that means nothing, with the name that is nearest
+    to it. They are let pass, since other versions may share the environment.
+    """
+    environ = os.environ if environ is None else environ
+    own = [variable(field) for field in Settings.__struct_fields__]
+    known = {*own, *(name + FILE for name in own if not name.endswith(FILE))}
+    said = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in known | ELSEWHERE:
+            continue
+        # Without what all begin with, which would make everything alike.
+        names = [one.removeprefix(PREFIX) for one in sorted(known)]
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), names, 1, cutoff=0)
+        said.append(
+            f"{name} is no setting and means nothing; the nearest is {PREFIX}{near[0]}."
+        )
+    return said
 
 
 def is_set(field: str, environ: Mapping[str, str] | None = None) -> bool:

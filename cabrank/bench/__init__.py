@@ -8,9 +8,10 @@ from cabrank.bench.fanout import command as bench_fanout
 from cabrank.bench.flood import command as bench_flood
 from cabrank.bench.lifecycle import command
 from cabrank.bench.locations import command as bench_locations
+from cabrank.commands.helping import Group
 from cabrank.load.lifted import NOTE
 
-app = typer.Typer(help=f"Measure this system. {NOTE}", no_args_is_help=True)
+app = typer.Typer(cls=Group, help=f"Measure this system. {NOTE}", no_args_is_help=True)
 app.command("lifecycle")(command)
 app.command("chat")(chat)
 app.command("fanout")(bench_fanout)

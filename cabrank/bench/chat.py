@@ -16,12 +16,13 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from cabrank.bench import system, windows
+from cabrank.bench import output, system, windows
 from cabrank.bench.chat_orders import Order, Summary, Window
 from cabrank.bench.orders import Member
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.load import report
 from cabrank.load.users import Account, from_data_dir, sign_up
-from cabrank.load.web import Web, answering
+from cabrank.load.web import Web
 from schemas.codec import decode, encode
 from schemas.trips import Role
 
@@ -80,27 +81,34 @@ def _run(window: Window, used_s: dict[str, float]) -> Run:
 
 
 def command(  # noqa: PLR0917 (typer reads options, not positions)
-    rooms: Annotated[int, typer.Option(min=1, help="Rooms.")] = 20,
-    members: Annotated[int, typer.Option(min=1, help="Members of each.")] = 50,
-    burst: Annotated[int, typer.Option(min=1, help="Messages at once, a room.")] = 20,
-    bursts: Annotated[int, typer.Option(min=1, help="Bursts of a run.")] = 25,
-    rate: Annotated[float, typer.Option(min=1, help="Steady: messages/s.")] = 200,
-    duration: Annotated[float, typer.Option(min=0, help="Steady: seconds.")] = 10,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each kind.")] = 3,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Start the system there, or with --url: where it runs."),
-    ] = None,
-    url: Annotated[
-        str | None, typer.Option(help="Measure a running system, don't start one.")
-    ] = None,
+    rooms: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Rooms.")] = 20,
+    members: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Members of each.")
+    ] = 50,
+    burst: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Messages at once, a room.")
+    ] = 20,
+    bursts: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Bursts of a run.")
+    ] = 25,
+    rate: Annotated[
+        float, typer.Option(min=1, max=SECONDS_MAX, help="Steady: messages/s.")
+    ] = 200,
+    duration: Annotated[
+        float, typer.Option(min=0, max=SECONDS_MAX, help="Steady: seconds.")
+    ] = 10,
+    runs: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Runs of each kind.")
+    ] = 3,
+    data_dir: output.DataDir = None,
+    url: output.Url = None,
     database_url: Annotated[
         str | None, typer.Option(help="Database of the system to start.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Deliveries per CPU-second in full rooms, and how soon all have heard."""
-    base = None if url is None else answering(url)
+    base, data_dir = system.chosen(url, data_dir, database_url)
     with contextlib.ExitStack() as stack, report.progress() as say:
         if base is None:
             if data_dir is None:

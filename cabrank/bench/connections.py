@@ -16,6 +16,7 @@ from cabrank.bench.orders import Member, Order
 from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
 from cabrank.bench.tasks import Count, Open
+from cabrank.commands.options import SECONDS_MAX
 from cabrank.load import report
 from cabrank.load.users import from_data_dir
 from schemas.trips import Role
@@ -124,12 +125,15 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     count: Annotated[
         int, typer.Option(min=1, max=COUNT_MAX, help="Connections.")
     ] = 5000,
-    runs: Annotated[int, typer.Option(min=1, help="Runs.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Runs.")] = 1,
     hold: Annotated[
-        float, typer.Option(min=0, help="Seconds that all must then stay up.")
+        float,
+        typer.Option(
+            min=0, max=SECONDS_MAX, help="Seconds that all must then stay up."
+        ),
     ] = 0,
     pairs: Annotated[
-        int, typer.Option(min=0, help="Pairs that make trips meanwhile.")
+        int, typer.Option(min=0, max=COUNT_MAX, help="Pairs that make trips meanwhile.")
     ] = 0,
     data_dir: output.DataDir = None,
     url: output.Url = None,

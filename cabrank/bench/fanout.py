@@ -19,6 +19,7 @@ from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
 from cabrank.bench.tasks import Ask, Clear, Done, Open
 from cabrank.bench.worker import Worker
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.load import report
 from cabrank.load.figures import percentile
 from schemas.trips import Role
@@ -228,20 +229,35 @@ def measure(
 
 
 def command(  # noqa: PLR0917 (typer reads options, not positions)
-    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 1000,
-    runs: Annotated[int, typer.Option(min=1, help="Runs.")] = 5,
+    drivers: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Drivers.")] = 1000,
+    runs: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Runs.")] = 5,
     singles: Annotated[
-        int, typer.Option(min=1, help="Requests of a run, one at a time.")
+        int,
+        typer.Option(min=1, max=COUNT_MAX, help="Requests of a run, one at a time."),
     ] = 300,
-    bursts: Annotated[int, typer.Option(min=1, help="Bursts of a run.")] = 30,
-    burst: Annotated[int, typer.Option(min=1, help="Requests of a burst.")] = 20,
-    rate: Annotated[float, typer.Option(min=0.1, help="Steady: requests/s.")] = 10,
-    duration: Annotated[float, typer.Option(min=0, help="Steady: seconds.")] = 10,
+    bursts: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Bursts of a run.")
+    ] = 30,
+    burst: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Requests of a burst.")
+    ] = 20,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=SECONDS_MAX, help="Steady: requests/s.")
+    ] = 10,
+    duration: Annotated[
+        float, typer.Option(min=0, max=SECONDS_MAX, help="Steady: seconds.")
+    ] = 10,
     stalled: Annotated[
-        int, typer.Option(min=0, help="Steady once more, beside drivers that stall.")
+        int,
+        typer.Option(
+            min=0, max=COUNT_MAX, help="Steady once more, beside drivers that stall."
+        ),
     ] = 0,
     fill: Annotated[
-        int, typer.Option(min=1, help="KiB that each of those is sent before.")
+        int,
+        typer.Option(
+            min=1, max=COUNT_MAX, help="KiB that each of those is sent before."
+        ),
     ] = stalling.FILL_BYTES // 1024,
     data_dir: output.DataDir = None,
     url: output.Url = None,

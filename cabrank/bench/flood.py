@@ -17,6 +17,7 @@ from cabrank.bench.floods import KINDS, Beat, Come, Flood, Flooded, Heard
 from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, subject
 from cabrank.bench.worker import Worker
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.load import LoadError, report
 from cabrank.load.figures import percentile
 from schemas.codec import decode, encode
@@ -147,16 +148,25 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
         list[str] | None,
         typer.Option(help=f"Of {', '.join(KINDS)}; all of them unless said."),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Connections that flood.")] = 50,
-    users: Annotated[
-        int, typer.Option(min=1, help="Users they log in as, where they do.")
+    count: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Connections that flood.")
     ] = 50,
-    sessions: Annotated[int, typer.Option(min=1, help="Others' sessions.")] = 200,
-    rate: Annotated[float, typer.Option(min=1, help="All of those ask, a second.")] = (
-        200
-    ),
-    duration: Annotated[float, typer.Option(min=0.1, help="Seconds of each.")] = 10,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each kind.")] = 3,
+    users: Annotated[
+        int,
+        typer.Option(min=1, max=COUNT_MAX, help="Users they log in as, where they do."),
+    ] = 50,
+    sessions: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Others' sessions.")
+    ] = 200,
+    rate: Annotated[
+        float, typer.Option(min=1, max=SECONDS_MAX, help="All of those ask, a second.")
+    ] = (200),
+    duration: Annotated[
+        float, typer.Option(min=0.1, max=SECONDS_MAX, help="Seconds of each.")
+    ] = 10,
+    runs: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Runs of each kind.")
+    ] = 3,
     data_dir: output.DataDir = None,
     url: output.Url = None,
     as_json: output.AsJson = False,

@@ -19,9 +19,10 @@ from cabrank.bench.orders import Member, Order, Summary, Window
 from cabrank.bench.pair import STEPS
 from cabrank.bench.rows import Sheet, middle
 from cabrank.bench.subject import GATEWAY
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.load import report
 from cabrank.load.users import Account, from_data_dir, sign_up
-from cabrank.load.web import Web, answering
+from cabrank.load.web import Web
 from schemas.accounts import PAGE_MAX
 from schemas.codec import decode, encode
 from schemas.trips import Role, Status, Trip
@@ -185,18 +186,21 @@ def _bench(
 def command(  # noqa: PLR0917 (typer reads options, not positions)
     pairs: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Riders, each with a driver; default: 64, then 1."),
+        typer.Option(
+            min=1,
+            max=COUNT_MAX,
+            help="Riders, each with a driver; default: 64, then 1.",
+        ),
     ] = None,
-    duration: Annotated[float, typer.Option(min=0.1, help="Seconds of a run.")] = 10,
-    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before them.")] = 3,
-    runs: Annotated[int, typer.Option(min=1, help="Runs.")] = 3,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Start the system there, or with --url: where it runs."),
-    ] = None,
-    url: Annotated[
-        str | None, typer.Option(help="Measure a running system, don't start one.")
-    ] = None,
+    duration: Annotated[
+        float, typer.Option(min=0.1, max=SECONDS_MAX, help="Seconds of a run.")
+    ] = 10,
+    warm_up: Annotated[
+        float, typer.Option(min=0, max=SECONDS_MAX, help="Seconds before them.")
+    ] = 3,
+    runs: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Runs.")] = 3,
+    data_dir: output.DataDir = None,
+    url: output.Url = None,
     database_url: Annotated[
         str | None, typer.Option(help="Database of the system to start.")
     ] = None,
@@ -205,7 +209,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
 ) -> None:
     """Trips a second with everything durable, and what one costs."""
     job = Job(pairs or [64, 1], duration, warm_up, runs)
-    base = None if url is None else answering(url)
+    base, data_dir = system.chosen(url, data_dir, database_url)
     outcomes = _bench(job, base, data_dir, database_url)
     if as_json:
         print(msgspec.json.format(encode(outcomes)).decode())

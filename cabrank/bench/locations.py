@@ -15,6 +15,7 @@ from cabrank.bench.fanout import CROWD
 from cabrank.bench.rows import Sheet
 from cabrank.bench.subject import GATEWAY, Subject, per_cpu_s, subject
 from cabrank.bench.tasks import Locate, Open
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.load import report
 from schemas.trips import Role
 
@@ -52,10 +53,14 @@ def measure(subject: Subject, job: Job) -> Sheet:
 
 
 def command(  # noqa: PLR0917 (typer reads options, not positions)
-    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 1000,
-    runs: Annotated[int, typer.Option(min=1, help="Runs.")] = 5,
-    frames: Annotated[int, typer.Option(min=1, help="Frames of each, a run.")] = 100,
-    rate: Annotated[float, typer.Option(min=0.1, help="Each, a second.")] = 20,
+    drivers: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Drivers.")] = 1000,
+    runs: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Runs.")] = 5,
+    frames: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Frames of each, a run.")
+    ] = 100,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=SECONDS_MAX, help="Each, a second.")
+    ] = 20,
     data_dir: output.DataDir = None,
     url: output.Url = None,
     as_json: output.AsJson = False,

@@ -7,20 +7,27 @@ import msgspec
 import typer
 
 from cabrank.bench.rows import Row, Sheet
+from cabrank.commands.options import writable
+from cabrank.errors import reason
 from cabrank.load import LoadError, report
 from schemas.codec import encode
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="Start the system there, or with --url: where it runs."),
+    typer.Option(
+        help="Where it runs, if one does; else one is started there, or elsewhere."
+    ),
 ]
 Url = Annotated[
-    str | None, typer.Option(help="Measure a running system, don't start one.")
+    str | None,
+    typer.Option(help="Of the system to measure; by default the data directory's."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Plot = Annotated[
     Path | None,
-    typer.Option(help="Write a PNG there too (needs the extra `bench`)."),
+    typer.Option(
+        help="Write a PNG there too (needs the extra `bench`).", callback=writable
+    ),
 ]
 
 
@@ -54,7 +61,7 @@ def draw(sheets: list[Sheet], path: Path) -> None:
     """Bars of the medians with their spread, a panel for each unit.
 
     Raises:
-        LoadError: matplotlib is not there.
+        LoadError: matplotlib is not there, or can't write that.
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 (optional extra)
@@ -77,7 +84,10 @@ def draw(sheets: list[Sheet], path: Path) -> None:
         axis.invert_yaxis()
         axis.set_xlabel(unit)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    try:
+        figure.savefig(path, dpi=120, format="png")
+    except OSError as error:
+        raise LoadError(f"{path} can't be written: {reason(error)}.") from None
 
 
 def _panels(sheets: list[Sheet]) -> dict[str, list[tuple[str, Row]]]:

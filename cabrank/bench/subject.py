@@ -14,7 +14,6 @@ from cabrank.bench.rows import Sheet
 from cabrank.bench.tasks import Done, Task
 from cabrank.load import LoadError
 from cabrank.load.users import from_data_dir
-from cabrank.load.web import answering
 from schemas.trips import Role
 
 GATEWAY = "gateway"
@@ -65,7 +64,7 @@ def tokens(data_dir: Path, role: Role, count: int) -> list[str]:
 def subject(
     url: str | None, data_dir: Path | None, say: Callable[[str], None]
 ) -> Iterator[Subject]:
-    """A system of the bench's own, or with `url` the one that runs in `data_dir`.
+    """A system of the bench's own, or the one that runs in `data_dir`, at `url`.
 
     Raises:
         LoadError: `url` without `data_dir`, or the system doesn't start.
@@ -73,13 +72,12 @@ def subject(
     with contextlib.ExitStack() as stack:
         if url is not None and data_dir is None:
             raise LoadError("With --url, --data-dir must say where that system runs.")
+        base, data_dir = system.chosen(url, data_dir)
         if data_dir is None:
             data_dir = Path(stack.enter_context(system.temporary())) / "data"
-        if url is None:
+        if base is None:
             say(f"starting a system in {data_dir} ({system.file_system(data_dir)})")
             base = stack.enter_context(system.running(data_dir, None))
-        else:
-            base = answering(url)
         where = data_dir
         yield Subject(base, where, lambda role, count: tokens(where, role, count))
 

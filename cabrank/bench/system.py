@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cabrank import tether
+from cabrank.datadir import DEFAULT, DataDir
 from cabrank.load import LoadError
 from cabrank.load.lifted import LIFTED
+from cabrank.load.web import answering
 
 READY = "cabrank ready on "
 STOP_MAX_S = 40
@@ -56,6 +58,24 @@ def running(
             _stop(process)
             os.close(pipe)
             os.close(held)
+
+
+def chosen(
+    url: str | None, data_dir: Path | None, database_url: str | None = None
+) -> tuple[str | None, Path | None]:
+    """Which running system to measure, and where it runs: the one at `url`, else the
+    one of `data_dir` (None: `.cabrank`). No URL: one is to be started.
+
+    Raises:
+        UsageError: nobody answers there.
+    """
+    if url is not None:
+        return answering(url), data_dir
+    directory = DataDir(data_dir or DEFAULT)
+    if database_url is not None or not directory.owner():
+        return None, data_dir
+    print(f"measuring the system that runs in {directory.root}", file=sys.stderr)
+    return answering(directory.recall().url), directory.root
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

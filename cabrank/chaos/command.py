@@ -21,6 +21,7 @@ from cabrank.chaos.database import Database, Postgres, Sqlite, has_account, prog
 from cabrank.chaos.network import Network
 from cabrank.chaos.plan import CLUSTER_KINDS, FULL_KINDS, Kind
 from cabrank.chaos.run import Chaos, Order, Outcome
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
 from cabrank.errors import UsageError
 from cabrank.load import LoadError
 from cabrank.load.agents import Habits
@@ -136,36 +137,54 @@ async def _chaos(chaos: Chaos) -> Outcome:
 
 def command(  # noqa: PLR0917 (typer reads options, not positions)
     duration: Annotated[
-        float, typer.Option(min=0, help="Seconds in which faults begin.")
+        float,
+        typer.Option(min=0, max=SECONDS_MAX, help="Seconds in which faults begin."),
     ] = 60,
     count: Annotated[
-        int | None, typer.Option(min=1, help="So many faults, however long.")
+        int | None,
+        typer.Option(min=1, max=COUNT_MAX, help="So many faults, however long."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of faults and load.")] = None,
     only: Annotated[
-        list[Kind] | None, typer.Option(help="Faults of this kind; may be repeated.")
+        list[Kind] | None,
+        typer.Option(
+            metavar="KIND", help=f"Of this kind; several times. {', '.join(Kind)}."
+        ),
     ] = None,
     hold: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Seconds for which a fault lasts that can last."),
+        typer.Option(
+            min=0.1,
+            max=SECONDS_MAX,
+            help="Seconds for which a fault lasts that can last.",
+        ),
     ] = None,
     pause: Annotated[
-        float | None, typer.Option(min=0, help="Seconds of peace before each fault.")
+        float | None,
+        typer.Option(
+            min=0, max=SECONDS_MAX, help="Seconds of peace before each fault."
+        ),
     ] = None,
     pairs: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Share of faults that another comes on top of"),
     ] = None,
-    riders: Annotated[int, typer.Option(min=1, help="Riders.")] = 40,
-    drivers: Annotated[int, typer.Option(min=1, help="Drivers.")] = 16,
+    riders: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Riders.")] = 40,
+    drivers: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="Drivers.")] = 16,
     think: Annotated[
-        float, typer.Option(min=0.001, help="Mean seconds between a rider's trips.")
+        float,
+        typer.Option(
+            min=0.001, max=SECONDS_MAX, help="Mean seconds between a rider's trips."
+        ),
     ] = 0.5,
     step: Annotated[
-        float, typer.Option(min=0.001, help="Longest step of a driver, in seconds.")
+        float,
+        typer.Option(
+            min=0.001, max=SECONDS_MAX, help="Longest step of a driver, in seconds."
+        ),
     ] = 0.4,
     nats_servers: Annotated[
-        int, typer.Option(help="Of `cabrank up`: 1, or a cluster of 3 or 5.")
+        int, typer.Option(min=1, max=5, help="Of `up`: 1, or a cluster of 3 or 5.")
     ] = 1,
     database: Annotated[
         Choice, typer.Option(help="auto: PostgreSQL where it is installed.")

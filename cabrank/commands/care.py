@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cabrank.commands.options import DataDirOption
+from cabrank.commands.options import DataDirOption, writable
 
 
 def doctor(
@@ -41,7 +41,8 @@ def top(
         bool, typer.Option("--json", help="A line of JSON a frame.")
     ] = False,
     svg: Annotated[
-        Path | None, typer.Option(help="Draw one frame into this file.")
+        Path | None,
+        typer.Option(help="Draw one frame into this file.", callback=writable),
     ] = None,
 ) -> int:
     """Show regions, leaders, rates and lags, live; q ends."""

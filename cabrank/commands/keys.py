@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
+from cabrank.commands.helping import Group
 from cabrank.commands.options import DataDirOption
 
-app = typer.Typer(help="Keys that sign access tokens.", rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group, help="Keys that sign access tokens.", rich_markup_mode=None
+)
 
 
 @app.command("list")
@@ -52,6 +55,9 @@ def retire(
     """Take away keys whose tokens have all expired."""
     from cabrank import keys
 
-    for gone in keys.retire(data_dir, kid, force=force):
+    retired = keys.retire(data_dir, kid, force=force)
+    for gone in retired:
         print(f"{gone} retired")
+    if not retired:
+        print("Nothing to retire: each key signs, or good tokens need it.")
     return 0

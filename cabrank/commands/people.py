@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
+from cabrank.commands.helping import Group
 from cabrank.commands.options import DataDirOption, RoleOption
 
-app = typer.Typer(help="Make, export and erase users.", rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group, help="Make, export and erase users.", rich_markup_mode=None
+)
 
 
 @app.callback()

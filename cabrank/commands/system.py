@@ -37,7 +37,9 @@ def up(
     ] = False,
     nats_servers: Annotated[
         int | None,
-        typer.Option(help="1, or a cluster of 3 or 5, any of which may die."),
+        typer.Option(
+            min=1, max=5, help="1, or a cluster of 3 or 5, any of which may die."
+        ),
     ] = None,
     nats_home: Annotated[
         list[str] | None,
@@ -79,8 +81,13 @@ def restart(
 
 
 def _service(name: str) -> int:
-    from runtime import settings
+    import structlog
 
+    from runtime import log, settings
+
+    log.configure(name)
+    for said in settings.unheard_of():
+        structlog.get_logger().warning("a variable that means nothing", what=said)
     values = settings.load()
     status: int = importlib.import_module(f"{name}.main").run(values)
     return status

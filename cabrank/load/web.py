@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from cabrank.errors import reason
 from cabrank.load import LoadError
 from cabrank.load.wire import base_url
 from schemas.codec import encode
@@ -67,7 +68,7 @@ class Web:
             return Response(answer.status, answer.read(), wait_s)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            return Response(0, str(error).encode())
+            return Response(0, reason(error).encode())
 
     def _connection(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._secure else None

@@ -20,8 +20,13 @@ STATUSES = (
 )
 
 
+EPOCH = "epoch: how often the region has got a leader, this one included"
+
+
 def render(frame: Frame, *, help_line: bool = False) -> RenderableType:
     parts: list[RenderableType] = [_head(frame), _regions(frame), _processes(frame)]
+    if frame.regions:
+        parts.append(Text(EPOCH, style="dim"))
     if help_line:
         parts.append(Text("q or Ctrl-C ends", style="dim"))
     return Group(*parts)

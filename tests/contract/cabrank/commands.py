@@ -1,5 +1,6 @@
 """Running the command line as a user does: a process, its output, its exit status."""
 
+import io
 import os
 import subprocess
 import sys
@@ -45,6 +46,10 @@ class Shell:
     def set(self, **environ: str) -> None:
         for name, value in environ.items():
             self._monkeypatch.setenv(name, value)
+
+    def type(self, text: str) -> None:
+        """On standard input, of what runs next."""
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(text))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         self._monkeypatch.setattr(sys, "argv", ["cabrank", *arguments])

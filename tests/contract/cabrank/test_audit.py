@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from cabrank.audit import HEADING
 from persistence import database
 from persistence.log_book import Entry, write
 from tests.contract.cabrank.commands import Shell, assert_refused
@@ -36,7 +38,9 @@ def told(tmp_path: Path, shell: Shell) -> Shell:
 
 def test_rows_are_chosen_and_told_oldest_first(told: Shell) -> None:
     def rows(*arguments: str) -> list[str]:
-        return told.said("audit", *arguments).splitlines()
+        heading, *lines = told.said("audit", *arguments).splitlines()
+        assert tuple(heading.split()) == HEADING
+        return [re.sub("  +", "  ", line) for line in lines]
 
     assert len(rows()) == 5
     last = "2026-11-21T10:05:00.000Z  olga  revoke  anna  ok  -  by hand"
@@ -45,7 +49,7 @@ def test_rows_are_chosen_and_told_oldest_first(told: Shell) -> None:
     assert rows("--action", "revoke") == [last]
     assert len(rows("--since", "2026-11-21T10:02:00Z")) == 3
     assert rows("--since", "1s", "--user", "nobody") == []
-    (line,) = rows("--json", "--limit", "1")
+    (line,) = told.said("audit", "--json", "--limit", "1").splitlines()
     assert json.loads(line) == {
         "at": "2026-11-21T10:05:00.000Z",
         "actor": "olga",
@@ -54,7 +58,22 @@ def test_rows_are_chosen_and_told_oldest_first(told: Shell) -> None:
         "outcome": "ok",
         "address": "",
         "detail": "by hand",
+        "actor_name": "",
+        "subject_name": "",
     }
+
+
+def test_users_are_told_by_their_names_in_columns(told: Shell) -> None:
+    add = ("user", "add", "olga.the-operator", "--role", "operator")
+    told.type("long enough\n")
+    made = told.said(*add).split()[-1]
+    heading, line = told.said("audit", "--action", "user_add").splitlines()
+    assert made not in line
+    assert line[heading.index("TO") :].startswith("olga.the-operator  ")
+    assert line[heading.index("WHO") :].startswith("command line  ")
+    (row,) = told.said("audit", "--action", "user_add", "--json").splitlines()
+    said = json.loads(row)
+    assert (said["subject"], said["subject_name"]) == (made, "olga.the-operator")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`cabrank keys`: on key files, whatever runs or doesn't."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_a_key_is_made_listed_and_retired(files: dict[str, str], shell: Shell) -
     assert f"{first}  verifies, for 30.0 days more" in said("list")
     third = said("rotate").split()[0]
     assert f"{third}  signs from 2" in said("list")
-    assert said("retire") == ""
+    assert said("retire").startswith("Nothing to retire")
     for kid, saying in (
         (first, "still needed"),
         (second, "rotate` first"),
@@ -51,8 +52,8 @@ def test_a_key_is_made_listed_and_retired(files: dict[str, str], shell: Shell) -
     jwks = Path(files["CABRANK_VERIFY_KEYS_FILE"]).read_text()
     assert first not in jwks
     assert second in jwks
-    told = shell.said("audit").splitlines()
-    assert [line.split("  ")[1:5] for line in told] == [
+    _, *told = shell.said("audit").splitlines()
+    assert [re.split("  +", line)[1:5] for line in told] == [
         ["command line", "keys_rotate", second, "ok"],
         ["command line", "keys_rotate", third, "ok"],
         ["command line", "keys_retire", first, "ok"],
