@@ -47,6 +47,7 @@ from schemas import codec, streams, subjects
 from schemas.accounts import (
     Erasure,
     FindBacklog,
+    FindMade,
     FindTrip,
     GetTripRow,
     ListMessages,
@@ -226,6 +227,8 @@ async def the_past(bus: Bus, url: str) -> None:
         ("messages", ListMessages("o", Role.OPERATOR, "main", "hall")),
         ("messages", ListMessages("o", Role.OPERATOR, "main", room, before=2)),
         ("backlog", FindBacklog("main", "hall", 0)),
+        ("made", FindMade("main", "rider-0", "key-1", "request", 0, 0)),
+        ("made", FindMade("main", "rider-0", "key-6", "send", 0, 0)),
     ):
         result = await ask(bus, subjects.history(operation), question)
         assert result.refused is None, (operation, result)
