@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-FRAME_COST = 512
-"""What a frame counts beside its bytes: a refused one takes some 10 us, as long as
-half a KiB of JSON (2026-11-29)."""
-QUANTUM = 2 * 1024
+FRAME_COST = 1024
+"""What a frame counts beside its bytes: a refused one takes 12 us, a ping 20, as long
+as a KiB of JSON (2026-11-29)."""
+QUANTUM = 4 * 1024
 """Of one socket in one turn: some 4 small frames, or one of any size."""
 TURN_NEW = 64 * 1024
-"""Of all sockets as they bring it: 1 to 2 ms of refusals. What goes beyond waits."""
+"""Of all sockets as they bring it: about 1 ms of refusals. What goes beyond waits."""
 TURN_OLD = 32 * 1024
 """Of all sockets that wait: half as much. Others' frames come in and their answers go
 out between two turns, so each pays for two or three of them."""

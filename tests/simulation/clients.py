@@ -4,7 +4,7 @@ connection, come back. They tell the watch all they did and saw.
 
 from collections import deque
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.protocol import OPEN
 
@@ -42,10 +42,18 @@ ANYTHING = (
 )
 
 
+class Far(Protocol):
+    """The client's end of a cable."""
+
+    def receive(self, cable: "Cable", data: bytes) -> None: ...
+
+    def lost(self, cable: "Cable") -> None: ...
+
+
 class Cable:
     """A socket's transport: bytes reach the client later, in order, or not at all."""
 
-    def __init__(self, client: "Client", machine: "Machine", rng: Random) -> None:
+    def __init__(self, client: "Far", machine: "Machine", rng: Random) -> None:
         self.machine = machine
         self.connection: Any = None
         self._client = client
@@ -97,7 +105,7 @@ class Cable:
 
     # ---- what the client calls -------------------------------------------------
 
-    def open(self, claims: Claims, since: int | None) -> None:
+    def open(self, claims: Claims | None, since: int | None) -> None:
         def begin() -> None:
             edge = self.machine.held
             if self.is_cut or edge is None:

@@ -97,6 +97,8 @@ class Plan(Struct, frozen=True):
     """No dispatcher begins with a clock that is off: no stamp may leap."""
     queue_max: int = QUEUE_MAX
     events_per_record_max: int = EVENTS_PER_RECORD_MAX
+    floods: int = 0
+    """Connections that send without end what nobody asked for."""
 
 
 def crowded(seed: int) -> Plan:
@@ -236,6 +238,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, talks=0.0),
         replace(plan, rooms=1),
         replace(plan, long_names=False),
+        replace(plan, floods=0),
         replace(plan, purges=False),
         replace(plan, missed_bytes_max=MISSED_BYTES_MAX),
         replace(plan, held_max=HELD_MAX),

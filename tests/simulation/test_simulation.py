@@ -94,6 +94,21 @@ def test_clocks_that_leap_take_no_region_s_time_with_them(seed: int) -> None:
     unbroken(plans.leaping(seed))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_floods_break_no_promise_to_others(seed: int) -> None:
+    unbroken(replace(plans.of(seed), floods=4))
+
+
+def test_who_floods_is_slowed_or_thrown_out_and_others_are_answered() -> None:
+    world = World(replace(QUIET, floods=4))
+    verdict = play(world)
+    assert not verdict.violations
+    assert verdict.calls == QUIET.calls
+    known, strangers = world.flooders[::2], world.flooders[1::2]
+    assert all(each.codes["rate_limited"] for each in known)
+    assert all(each.codes["4501"] for each in strangers)
+
+
 def test_a_quiet_schedule_answers_and_stores_what_it_was_asked() -> None:
     verdict = unbroken(QUIET)
     assert verdict.calls == QUIET.calls

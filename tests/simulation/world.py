@@ -42,6 +42,7 @@ from schemas.trips import Role
 from tests.simulation import faults
 from tests.simulation.clients import Client
 from tests.simulation.database import Database
+from tests.simulation.floods import Flooder
 from tests.simulation.jet import Jet
 from tests.simulation.loop import Clock, Loop, Process
 from tests.simulation.net import Link, Server
@@ -101,6 +102,7 @@ class World:
         self.writers: list[Machine] = []
         self.machines: list[Machine] = []
         self.clients: list[Client] = []
+        self.flooders: list[Flooder] = []
 
     def rng(self, name: str) -> Random:
         """A source of its own for each, so that nobody's order is another's."""
@@ -186,7 +188,7 @@ class World:
         machine.link.cut(at_once=self._work.random() < 0.5)
         if machine in self.gateways:
             self.gateways.remove(machine)
-            for client in self.clients:
+            for client in (*self.clients, *self.flooders):
                 client.gateway_died(machine)
 
     # ---- a run ---------------------------------------------------------------
@@ -207,6 +209,10 @@ class World:
                 client = Client(self, f"{role.value}-{number}", role)
                 self.clients.append(client)
                 client.start()
+        for number in range(plan.floods):
+            flooder = Flooder(self, number)
+            self.flooders.append(flooder)
+            flooder.start()
         for fault in plan.faults:
             self.loop.call_at(0.2 + fault.at_s, faults.strike, self, fault)
         await asyncio.sleep(0.2 + LENGTH_S)
