@@ -1,0 +1,45 @@
+"""The largest of each thing that clients can make, as it is written. Pure."""
+
+from msgspec.structs import replace
+
+from schemas.codec import encode
+from schemas.rooms import MessageData
+from schemas.trips import Person, Position, Status, Trip
+from tests.sizes.constants import value_of as at
+
+WIDEST = "\x01"
+"""JSON writes it in six bytes, an emoji's four are four."""
+ID = "f" * 8 + "-ffff" * 3 + "-" + "f" * 12
+NAME_CHARS, ADDRESS_CHARS, KEY_CHARS, ROOM_CHARS = 150, 255, 64, 64
+AT = "2026-11-29T00:00:00.000Z"
+PERSON = Person(ID, "a" * NAME_CHARS, WIDEST * NAME_CHARS, WIDEST * NAME_CHARS)
+HERE = Position(-89.12345678901234, -179.1234567890123)
+TRIP = Trip(
+    id=ID,
+    region="r" * 32,
+    status=Status.IN_PROGRESS,
+    version=10**6,
+    pick_up_address=WIDEST * ADDRESS_CHARS,
+    drop_off_address=WIDEST * ADDRESS_CHARS,
+    pick_up=HERE,
+    drop_off=HERE,
+    rider=PERSON,
+    driver=PERSON,
+    created=AT,
+    updated=AT,
+)
+MESSAGE = MessageData(
+    room="r" * ROOM_CHARS,
+    seq=2**53,
+    id=ID,
+    sender=PERSON,
+    text=WIDEST * at("schemas.rooms:TEXT_CHARS_MAX"),
+    at=AT,
+)
+PERSON_BYTES = len(encode(PERSON))
+TRIP_BYTES = len(encode(TRIP))
+OPEN_TRIP_BYTES = len(encode(replace(TRIP, driver=None)))
+MESSAGE_BYTES = len(encode(MESSAGE))
+HEAD_BYTES = 400
+"""A counted entry of a dict in CPython with its key, two numbers and a struct."""
+KEY_BYTES = at("dispatcher.keys:KEY_BYTES")
