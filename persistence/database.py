@@ -301,7 +301,8 @@ def migrate(
 ) -> None:
     """Bring the database to `revision`, up or down ("base": empty), in one
     transaction, one runner at a time; then make the indexes that the newest one wants,
-    each by itself, `tell`ing of each: broken off, the next call goes on with them.
+    each by itself, `tell`ing of each, but on a new database, which has no rows yet:
+    broken off, the next call goes on with them.
     Makes the directory of an SQLite file.
 
     Raises:
@@ -327,10 +328,11 @@ def migrate(
             with connection.begin():
                 if not is_sqlite(parsed):
                     _lock(connection)
+                was = _current(connection)
                 _move(connection, revision)
             if _current(connection) == head():
                 connection.rollback()
-                indexing.bring(connection, tell)
+                indexing.bring(connection, str if was is None else tell)
     finally:
         made.dispose()
 

@@ -20,6 +20,7 @@ NEW = {
     "ix_trips_rider_id_status_created_at_ms_id",
     "ix_trips_driver_id_status_created_at_ms_id",
     "ix_trip_events_by",
+    "ix_trip_events_by_key",
     "ix_messages_sender_id_key",
     "ix_users_username_key",
     "ix_devices_seen_at_ms",
@@ -69,6 +70,12 @@ def test_a_migration_makes_what_the_models_name_and_tells(before_url: str) -> No
     assert len(told) == len(NEW)
     database.migrate(before_url, "0004")
     assert indexes(before_url) == ALL - NEW
+
+
+def test_a_new_database_has_its_indexes_without_a_word(blank_database_url: str) -> None:
+    told: list[str] = []
+    database.migrate(blank_database_url, tell=told.append)
+    assert (indexes(blank_database_url), told) == (ALL, [])
 
 
 def test_an_index_that_is_missing_is_made_by_the_next_call(before_url: str) -> None:
