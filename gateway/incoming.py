@@ -54,6 +54,9 @@ class Incoming:
         self.pieces = 0
         """So often was the parser called."""
         self._has_head = False
+        self._line_end = b""
+        """Of the first line, as far as it has come: the protocol's name."""
+        self._has_line = False
         self._loose_bytes = 0
         """Of the head, or of trailers and chunk extensions since the last body data."""
 
@@ -112,6 +115,8 @@ class Incoming:
         except httptools.HttpParserError as error:
             self._garbled(str(error) or "no HTTP")
             return
+        if not self._has_line:
+            self._note_line(bytes(part))
         lines = len(self.headers) - lines
         self.held_bytes += len(part) + lines * HEADER_LINE_BYTES
         if self._loose_bytes > HEAD_BYTES_MAX or len(self.headers) > HEADER_LINES_MAX:
@@ -123,7 +128,17 @@ class Incoming:
         elif len(self.body) > BODY_BYTES_MAX:
             self._reject(413, f"the body has over {BODY_BYTES_MAX} bytes")
 
+    def _note_line(self, part: bytes) -> None:
+        if not self._line_end:
+            part = part.lstrip(b"\r\n")  # blank lines before it
+        line, newline, _ = part.partition(b"\n")
+        self._line_end = (self._line_end + line)[-16:]
+        self._has_line = bool(newline)
+
     def _look_at_head(self, *, other_protocol: bool) -> None:
+        if b" HTTP/" not in self._line_end:
+            self._garbled("only HTTP is spoken here")  # llhttp reads RTSP and ICE too
+            return
         head = requesthead.read(self.method, self.url, self.version, self.headers)
         if isinstance(head, str):
             self._garbled(head)

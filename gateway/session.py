@@ -118,7 +118,7 @@ class Session:
         self._shared = shared
         self._bucket = TokenBucket(limits.frames_per_s, limits.frames_burst, now.mono_s)
         self._abuse = Window(limits.bad_frames_max, limits.bad_frames_s)
-        self._early: list[frames.ClientFrame] = []
+        self._early: list[tuple[frames.ClientFrame, bool]] = []
         self._early_bytes = 0
         self._login: tuple[str | None, Any] | None = None
         self._strange_bytes = self._strange_frames = 0
@@ -158,11 +158,10 @@ class Session:
         if self.state is State.ANONYMOUS and kind != requests.LOGIN:
             text = "the first frame must be session.login"
             return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
-        if requests.has_nul(payload):
-            return [_refuse(frame.ref, Code.INVALID_DATA, "U+0000 is not taken")]
+        has_nul = requests.has_nul(payload)
         if self.state is State.CHECKING:
-            return self._keep(frame, len(payload))
-        return self._take(frame, now)
+            return self._keep(frame, len(payload), has_nul=has_nul)
+        return self._take(frame, now, has_nul=has_nul)
 
     def weigh(self, size: int) -> list[Action]:
         """So many bytes came: before the log-in, they are counted."""
@@ -202,15 +201,20 @@ class Session:
         data = codec.encode({"room": self.room, "text": bare.message})
         return frames.ClientFrame(requests.SEND, bare.ref, Raw(data))
 
-    def _take(self, frame: frames.ClientFrame, now: Now) -> list[Action]:
-        if frame.type == requests.LOGIN:
-            return self._log_in(frame, now)
+    def _take(
+        self, frame: frames.ClientFrame, now: Now, *, has_nul: bool
+    ) -> list[Action]:
         user = self.user
-        if user is None:
-            return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, "log in first")]
-        over = self._over_allowance(user, frame.type, now)
-        if over is not None:
-            return [Send(wire.refused(frame.ref, over), over.code)]
+        if frame.type != requests.LOGIN:
+            if user is None:
+                return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, "log in first")]
+            over = self._over_allowance(user, frame.type, now)
+            if over is not None:
+                return [Send(wire.refused(frame.ref, over), over.code)]
+        if has_nul:
+            return [_refuse(frame.ref, Code.INVALID_DATA, "U+0000 is not taken")]
+        if user is None or frame.type == requests.LOGIN:
+            return self._log_in(frame, now)
         if frame.type == requests.REFRESH:
             return [*self._refresh(frame, now)]
         request = requests.read(frame.type, frame.data, self._asking(user, now))
@@ -245,7 +249,9 @@ class Session:
             Visit(None, requests.join(self.room, None, self._asking(self.user, now)))
         ]
 
-    def _keep(self, frame: frames.ClientFrame, size: int) -> list[Action]:
+    def _keep(
+        self, frame: frames.ClientFrame, size: int, *, has_nul: bool
+    ) -> list[Action]:
         """Wait for the log-in that is on its way: frames are taken in order."""
         limits = self._shared.limits
         self._early_bytes += size
@@ -253,7 +259,7 @@ class Session:
         if full or self._early_bytes > limits.early_bytes_max:
             return [self._rate_limited(frame.ref)]
         # The frame's Raw shares the message's bytes.
-        self._early.append(frame)
+        self._early.append((frame, has_nul))
         return []
 
     # ---- identity ------------------------------------------------------------
@@ -304,15 +310,18 @@ class Session:
         self.state = State.ANONYMOUS
         actions = self._checked(result, ref, since, now)
         early, self._early, self._early_bytes = self._early, [], 0
-        for frame in early:
+        ends = self.check(now)
+        if ends:  # nor is a log-in among them tried
+            return actions + ends
+        for frame, has_nul in early:
             if self.state is State.ANONYMOUS and frame.type != requests.LOGIN:
                 text = "the log-in before this frame was refused"
                 actions.append(_refuse(frame.ref, Code.NOT_AUTHENTICATED, text))
             elif self.state is State.CHECKING:  # another log-in was among them
-                self._early.append(frame)
+                self._early.append((frame, has_nul))
             else:
-                actions.extend(self._take(frame, now))
-        return actions + self.check(now)
+                actions.extend(self._take(frame, now, has_nul=has_nul))
+        return actions
 
     def _checked(
         self, result: accounts.Result, ref: str | None, since: Any, now: Now

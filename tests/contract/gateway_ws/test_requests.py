@@ -196,6 +196,7 @@ async def test_a_user_s_parallel_handshakes_are_counted(world: World) -> None:
         b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n",
         b"GET /healthz HTTP/1.9\r\nHost: x\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /healthz RTSP/1.0\r\nHost: x\r\n\r\n",
         b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"garbage\r\n\r\n",

@@ -61,6 +61,25 @@ def test_nul_is_refused_wherever_it_stands_but_not_its_spelling() -> None:
     assert isinstance(submit, Submit)
 
 
+def test_a_frame_with_nul_counts_as_its_user_s_and_waits_as_others_do() -> None:
+    made = session()
+    nul = frame("trip.get", {"id": "\0"})
+    for _ in range(200):
+        assert refused(made, nul) == ("invalid_data", "r")
+    assert refused(made, nul) == ("rate_limited", "r")
+    assert refused(made, frame("trip.get", {"id": "x"})) == ("rate_limited", "r")
+    nobody = session(None)
+    login = {"username": "a", "password": "b"}
+    assert refused(nobody, frame("session.login", {**login, "\0": 1}))[0] == (
+        "invalid_data"
+    )
+    nobody.receive(frame("session.login", login), NOW)
+    assert nobody.receive(nul, NOW) == []
+    no = Result(refused=Refusal(Code.BAD_CREDENTIALS, "no"))
+    _, waited = nobody.logged_in(no, NOW)
+    assert refusal([waited]) == ("not_authenticated", "r")
+
+
 def test_text_that_is_not_utf_8_ends_the_session() -> None:
     made = session()
     assert made.receive(b'{"type":"\xff"}', NOW) == [Shut(Close.INVALID_TEXT)]

@@ -78,6 +78,13 @@ def test_any_bytes_never_raise(data: bytes, cuts: list[int]) -> None:
         (b"GET / HTTP/0.9\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"GET / RTSP/1.0\r\nHost: x\r\n\r\n", 400),
+        (b"\r\nGET /?q=HTTP/1.1 RTSP/1.0\r\nHost: x\r\n\r\n", 400),
+        (b"SOURCE / ICE/1.0\r\nHost: x\r\n\r\n", 400),
+        (
+            b"GET / RTSP/1.0\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+            400,
+        ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
@@ -100,6 +107,21 @@ def test_what_is_wrong_with_a_request_is_told(request_: bytes, status: int) -> N
     feed(incoming, request_)
     assert incoming.fault is not None
     assert incoming.fault.status == status
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_protocol_is_read_however_the_first_line_is_cut(
+    size: int, before: bytes
+) -> None:
+    for protocol, is_fine in ((b"HTTP", True), (b"RTSP", False)):
+        incoming = Incoming()
+        request_ = before + GET.replace(b"HTTP", protocol).replace(b"/1.1", b"/1.0")
+        for at in range(0, len(request_), size):
+            if incoming.fault is None:
+                feed(incoming, request_[at : at + size])
+        assert incoming.is_whole
+        assert (incoming.fault is None) is is_fine
 
 
 def test_a_head_of_64_kib_and_as_many_lines_as_may_be_are_taken() -> None:

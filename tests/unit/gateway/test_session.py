@@ -108,6 +108,19 @@ def test_a_password_checked_too_late_ends_the_session() -> None:
     assert made.logged_in(no, late)[-1] == Shut(Close.NOT_AUTHENTICATED)
 
 
+def test_no_further_password_is_tried_once_the_time_to_log_in_is_over() -> None:
+    made = session(None)
+    login = frame("session.login", {"username": "a", "password": "b"})
+    for _ in range(3):
+        made.receive(login, NOW)
+    no = Result(refused=Refusal(Code.BAD_CREDENTIALS, "no"))
+    _, ask = made.logged_in(no, Now(1009, NOW.wall_ms))
+    assert isinstance(ask, AskLogIn)
+    refusal_, end = made.logged_in(no, Now(1010, NOW.wall_ms))
+    assert refusal([refusal_]) == ("bad_credentials", "r")
+    assert end == Shut(Close.NOT_AUTHENTICATED)
+
+
 def test_a_token_runs_out_unless_refreshed() -> None:
     made = session()
     assert made.due_s(NOW) == 1900
