@@ -15,10 +15,11 @@ from gateway.http.problems import Refused, specs
 from schemas.refusals import Code
 
 _FORWARDED = (
-    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
-    *("x-forwarded-server", "x-real-ip", "x-client-ip", "cf-connecting-ip"),
+    *("forwarded", "x-forwarded", "x-original-forwarded", "via", "x-real-ip"),
+    *("x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"),
+    *("fastly-client-ip", "x-envoy-external-address"),
 )
-"""What proxies say of whom they speak for."""
+"""How the headers begin in which proxies say whom they speak for."""
 
 Readiness = Callable[[], str | None]
 """None: ready; else what is missing, in a few words."""
@@ -49,7 +50,7 @@ async def this_machine_only(
 ) -> None:
     """A guard: who asks from elsewhere, or through a proxy, finds no such path."""
     client = connection.client
-    is_forwarded = any(name in connection.headers for name in _FORWARDED)
+    is_forwarded = any(name.startswith(_FORWARDED) for name in connection.headers)
     if is_forwarded or client is None or not peer.is_loopback(client.host):
         raise Refused(Code.UNKNOWN_TYPE, "there is no such path", 404)
 

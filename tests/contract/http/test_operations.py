@@ -114,7 +114,11 @@ async def test_what_up_hands_its_sockets_to_has_an_ops_port_as_well(
 
 @pytest.mark.parametrize(
     "header",
-    ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host"],
+    [
+        *("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host"),
+        *("X-Forwarded-Port", "X-Forwarded", "X-Original-Forwarded-For"),
+        *("True-Client-IP", "X-Cluster-Client-IP"),
+    ],
 )
 async def test_metrics_are_not_for_whom_a_proxy_speaks(site: Site, header: str) -> None:
     response = await site.client.get("/metrics", headers={header: "127.0.0.1"})

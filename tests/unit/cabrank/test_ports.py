@@ -9,7 +9,7 @@ from cabrank.errors import UsageError
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    port = ports.free()
+    port = ports.free(count=2) + 1  # the one before it is free
     with socket.create_server(("127.0.0.1", port)):
         yield port
 
