@@ -5,10 +5,11 @@ import sys
 import time
 from pathlib import Path
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from cabrank import target
 from cabrank.errors import UsageError
+from cabrank.say import ITSELF
 from persistence.log_book import ACTIONS
 from persistence.log_reader import Line, Wanted, read
 from persistence.users import find_id
@@ -50,7 +51,8 @@ async def show(
     async with target.engine(found.database_url) as engine:
         # Who was erased is still to be found by their id.
         user_id = await find_id(engine, user) or user if user else None
-        lines = await read(engine, Wanted(user_id, action, since_ms, limit))
+        wanted = Wanted(user_id, action, since_ms, limit)
+        lines = [_named(line) for line in await read(engine, wanted)]
     for text in map(_json, lines) if as_json else _table(lines):
         print(text)
     sys.stdout.flush()
@@ -71,6 +73,12 @@ def _since_ms(text: str) -> int:
 
 def _listed() -> str:
     return ", ".join(ACTIONS)
+
+
+def _named(line: Line) -> Line:
+    """With the name of who has no account: `cabrank notify` from a shell."""
+    by_itself = line.actor == ITSELF.id
+    return replace(line, actor_name=ITSELF.username) if by_itself else line
 
 
 def _json(line: Line) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from cabrank.audit import HEADING
+from cabrank.say import ITSELF
 from persistence import database
 from persistence.log_book import Entry, write
 from tests.contract.cabrank.commands import Shell, assert_refused
@@ -74,6 +76,22 @@ def test_users_are_told_by_their_names_in_columns(told: Shell) -> None:
     (row,) = told.said("audit", "--action", "user_add", "--json").splitlines()
     said = json.loads(row)
     assert (said["subject"], said["subject_name"]) == (made, "olga.the-operator")
+
+
+def test_what_a_shell_did_over_http_is_told_by_a_name_too(told: Shell) -> None:
+    async def notify() -> None:
+        engine = database.engine(os.environ["CABRANK_DATABASE_URL"])
+        async with engine.begin() as connection:
+            entry = Entry("notify", ITSELF.id, "anna", "ok", "127.0.0.1")
+            await write(connection, entry, T0_MS + 400_000)
+        await engine.dispose()
+
+    asyncio.run(notify())
+    heading, line = told.said("audit", "--action", "notify").splitlines()
+    assert line[heading.index("WHO") :].startswith("cabrank  ")
+    (row,) = told.said("audit", "--action", "notify", "--json").splitlines()
+    said = json.loads(row)
+    assert (said["actor"], said["actor_name"]) == (ITSELF.id, "cabrank")
 
 
 @pytest.mark.parametrize(
