@@ -22,7 +22,7 @@ from gateway.opening import Opening
 from gateway.reading import NEVER
 from gateway.rfc6455 import Protocol
 from gateway.session import Now, Session
-from gateway.turns import FRAME_COST
+from gateway.turns import FRAME_COST, SINGLE_FLOOR
 from schemas.accounts import Result
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -89,16 +89,17 @@ class Connection(Opening):
             self._server_state.connections.discard(cast("Any", self))
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._edge.read_buffer[:nbytes])
-        turns = self._edge.turns
-        if self._intake.is_free and turns.left > 0 and self._seat is not None:
+        edge = self._edge
+        data, turns = bytes(edge.read_buffer[:nbytes]), edge.turns
+        intake = self._intake
+        if intake.is_free and turns.left > SINGLE_FLOOR and self._seat is not None:
             # What most reads bring, past the intake: 1 of 7 us (2026-11-29).
             text = self._ws.whole_text(data)
             if text is not None:
                 turns.spend(FRAME_COST + nbytes)
                 self._text(text)
                 return
-        self._intake.read(data)
+        intake.read(data)
 
     def _take(self, piece: bytes, is_whole: bool) -> None:
         """One frame, or a part of one (gateway/intake.py)."""

@@ -18,6 +18,13 @@ QUANTUM = 4 * 1024
 """Of one socket in one turn: some 4 small frames, or one of any size."""
 TURN_NEW = 64 * 1024
 """Of all sockets as they bring it: about 1 ms of refusals. What goes beyond waits."""
+TURN_SINGLE = 512 * 1024
+"""The same with single frames of who has logged in: some 450. A room that all write to
+at once is one turn's work; in turns of 56 frames it took the gateway twice the CPU, for
+every member is written to after each. What one user makes of it, the limits of users
+and of their connections bound."""
+SINGLE_FLOOR = TURN_NEW - TURN_SINGLE
+"""Such frames are taken at once as long as more than this is `left`."""
 TURN_OLD = 32 * 1024
 """Of all sockets that wait: half as much. Others' frames come in and their answers go
 out between two turns, so each pays for two or three of them."""

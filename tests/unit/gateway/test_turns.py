@@ -1,21 +1,26 @@
 """Sockets that bring much take turns; who brings little doesn't wait for them."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.protocol import OPEN
 
 from gateway.intake import CLOSING_BYTES_MAX, HELD_BYTES_MAX, READ_BYTES_MAX, Intake
+from gateway.limits import Limits
 from gateway.rfc6455 import Cutter, frame_bytes
 from gateway.turns import (
     FRAME_COST,
     QUANTUM,
     TURN_NEW,
     TURN_OLD,
+    TURN_SINGLE,
     Turns,
 )
+from tests.conformance.echo import Echo, EchoEdge
 from tests.conformance.wire import Line
 from tests.support.rawsocket import frame, upgrade
 
@@ -279,3 +284,50 @@ def test_frames_are_found_however_they_are_cut(
     assert all(each in stream for each in whole)
     if len(cuts) == 1 and cuts[0] > len(data):
         assert whole == stream
+
+
+class Heard(Echo):
+    """One that has logged in: counts its messages."""
+
+    taken = 0
+
+    def __init__(self, edge: EchoEdge) -> None:
+        super().__init__(edge)
+        self.connection_made(cast("Any", Line()))
+        self.data_received(upgrade(1, "/ws"))
+        self._seat = cast("Any", object())
+
+    def _text(self, payload: bytes) -> None:
+        self.taken += 1
+
+    def bring(self, data: bytes) -> None:
+        self._edge.read_buffer[: len(data)] = data
+        self.buffer_updated(len(data))
+
+
+async def in_touch(edge: EchoEdge, count: int) -> list[Heard]:
+    """So many whose handshakes, which take turns too, are over."""
+    made = [Heard(edge) for _ in range(count)]
+    while not all(each._intake.is_free and each._ws.state is OPEN for each in made):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return made
+
+
+async def test_a_room_that_writes_at_once_is_one_turn_s_work() -> None:
+    edge = EchoEdge(Limits())
+    room = await in_touch(edge, 400)
+    for each in room:
+        each.bring(SMALL)
+    assert [each.taken for each in room] == [1] * 400
+
+
+async def test_single_frames_wait_for_the_next_turn_beyond_a_bound() -> None:
+    edge = EchoEdge(Limits())
+    crowd = await in_touch(edge, 600)
+    for each in crowd:
+        each.bring(SMALL)
+    at_once = sum(each.taken for each in crowd)
+    assert at_once == -(-TURN_SINGLE // COST)
+    await asyncio.sleep(0)
+    assert sum(each.taken for each in crowd) > at_once
