@@ -290,14 +290,16 @@ def ask_for_key(
 ) -> Lookup | None:
     """The question what a key made that isn't held; None: nothing, or nobody can ask
     (then it counts as new, as with gateways from before there was the question).
+    Asked again of what was made, and forgotten, since history was asked.
     """
-    if command.sought is not False:
-        return None
     since_ms = state.keys_since_ms()
     at_ms = keys.doubt(command.by.id, since_ms)
-    if not at_ms:
+    if command.sought is None or not at_ms:
         return None
-    return Lookup("", state.seq_by(at_ms), key=True, since_ms=since_ms)
+    if command.sought and not 0 < command.sought_ms <= at_ms:
+        return None
+    seq, now_ms = state.seq_by(at_ms), state.stamp_ms
+    return Lookup("", seq, key=True, since_ms=since_ms, asked_ms=now_ms)
 
 
 def takes_part(by: User, trip: Trip) -> bool:

@@ -185,6 +185,8 @@ class Courier:
         now_s: float,
         backlog: Result | None = None,
         made: Result | None = None,
+        *,
+        asked_ms: int = 0,
     ) -> None:
         """What history said (None: wasn't asked); a command past its deadline no
         longer cares.
@@ -206,7 +208,7 @@ class Courier:
                 return
             found[field] = what
         if made is not None:
-            found["sought"] = True
+            found |= {"sought": True, "sought_ms": asked_ms}
         pending.command = msgspec.structs.replace(pending.command, **found)
         size = len(codec.encode(pending.command))
         self.bytes += size - pending.size

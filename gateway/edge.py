@@ -219,7 +219,8 @@ class Edge:
             backlog = await self._insist(pending, "backlog", about)
         if lookup.key:
             made = await self._insist(pending, "made", _key_of(pending, lookup))
-        self.courier.looked_up(pending, trip, time.monotonic(), backlog, made)
+        found = trip, time.monotonic(), backlog, made
+        self.courier.looked_up(pending, *found, asked_ms=lookup.asked_ms)
 
     async def _insist(self, pending: Pending, operation: str, about: Struct) -> Result:
         """Ask until history is far enough, or the command's deadline has passed."""

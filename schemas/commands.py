@@ -38,6 +38,9 @@ class RequestTrip(Command, frozen=True, tag="request"):
     sought: bool | None = None
     """Whether history was asked what the key made: False: not yet; True: what it knows
     is in `made`. None: there is no key, or a gateway that can't ask."""
+    sought_ms: int = 0
+    """The leader's stamp when it wanted that asked: what a key made later, history
+    may not know. 0: a gateway of 0.1 doesn't say."""
     made: Trip | None = None
     archived: Trip | None = None
     """The trip the key made, fetched from history after a `Lookup` answer."""
@@ -142,6 +145,7 @@ class SendMessage(RoomCommand, frozen=True, kw_only=True, tag="send"):
     key: str | None = None
     sought: bool | None = None
     """As in `RequestTrip`."""
+    sought_ms: int = 0
     made: MessageData | None = None
     outside: bool = False
     """From the server side (HTTP, command line): nobody need have joined."""
@@ -187,7 +191,8 @@ class Lookup(Struct, frozen=True, omit_defaults=True):
     seen the ledger up to `seq`, and send the command again with it. `trip`, if set:
     that trip, as `archived`; where history knows no such trip, it is
     `trip_not_found`. `room`, if set: its last messages, as `backlog`. `key`: what the
-    command's key made after `since_ms`, as `made`, and `sought`.
+    command's key made after `since_ms`, as `made`, and `sought`; and `asked_ms`, the
+    stamp, as `sought_ms`.
     """
 
     trip: str
@@ -195,6 +200,7 @@ class Lookup(Struct, frozen=True, omit_defaults=True):
     room: str = ""
     key: bool = False
     since_ms: int = 0
+    asked_ms: int = 0
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

@@ -20,6 +20,7 @@ from dispatcher.fence import Fate, Fence
 from dispatcher.full import FULL, Refuser
 from dispatcher.keys import Keys
 from dispatcher.lead import Lead, _refused
+from dispatcher.presence import Attending
 from dispatcher.publisher import Publisher
 from dispatcher.region import Region
 from dispatcher.replica import Replica
@@ -222,6 +223,10 @@ def _leaps_too(_: Stamps, wall_ms: int, __: float) -> int:
     return wall_ms
 
 
+def _never_ends(_: Attending, __: str, ___: str) -> None:
+    return None
+
+
 async def _newest_only(store: SnapshotStore) -> list[Head]:
     return (await _heads(store))[:1]
 
@@ -254,6 +259,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "full: refuses what was done": [(Lead, {"_refuse_all": _refuses_what_was_done})],
     "full queue: refuses what waits": [(dispatcher.region, {"Lead": Curt})],
     "stamps go with the wall clock": [(Stamps, {"now": _leaps_too})],
+    "a session's end takes nobody out": [(Attending, {"end": _never_ends})],
     "no limit of a user": [(Allowances, {"take": _no_limit})],
     "a key held no more is new": [(Keys, {"doubt": _no_doubt})],
     "two records in flight": [
@@ -275,6 +281,9 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
         plans.amid, kinds=TORN, snapshots=True, purges=True
     ),
     "stamps go with the wall clock": plans.leaping,
+    "a session's end takes nobody out": functools.partial(
+        plans.amid, kinds=("lose client",) * 3, talks=0.8
+    ),
     "no limit of a user": plans.limited,
     "a key held no more is new": functools.partial(
         plans.amid, kinds=KILLED, talks=0.8, held_max=1

@@ -13,7 +13,7 @@ from cabrank.invariants import Checker
 from schemas.codec import decode
 from schemas.events import DriverEvent, Event, TripEvent, seq_of
 from schemas.ledger import Record
-from schemas.rooms import MessageEvent
+from schemas.rooms import MemberEvent, MessageEvent, trip_of
 from schemas.trips import Role, Status, Trip
 from tests.simulation.loop import WALL_S
 
@@ -71,7 +71,9 @@ class Watch:
                 self.conversations.stored(event.message)
         if self.conversations.unheard():
             return False
-        return not self.checker.unseen() and not _open_lists(world)
+        if self.checker.unseen() or _open_lists(world):
+            return False
+        return not _members(world)
 
     def judge(self, world: "World") -> Verdict:
         violations = list(self._strange)
@@ -102,6 +104,7 @@ class Watch:
             text = f"{self.history.undecided} searches for an order were given up"
             violations.append(f"some order explains it: {text}")
         violations += _open_lists(world)
+        violations += _members(world)
         violations += _shares(world, records)
         violations += _leaps(world, records)
         return Verdict(
@@ -217,6 +220,26 @@ def _open_lists(world: "World") -> list[str]:
         if missed:
             wrong.append(f"feed: {client.id} doesn't know of {missed}")
     return wrong
+
+
+def _members(world: "World") -> list[str]:
+    """Who is a member of an open room for ever, and who never became one again."""
+    told: dict[tuple[str, str], None] = {}
+    for event in _events(world):
+        if isinstance(event, MemberEvent) and trip_of(event.room) is None:
+            seat = (event.room, event.user.id)
+            told.pop(seat, None)
+            if event.joined:
+                told[seat] = None
+    here = {
+        (room, client.id): None
+        for client in world.clients
+        for room, is_in in client.talk.rooms.items()
+        if is_in and trip_of(room) is None
+    }
+    left = [f"members: {user} never leaves {room}" for room, user in told.keys() - here]
+    lost = [f"members: {user} is lost to {room}" for room, user in here.keys() - told]
+    return sorted(left + lost)
 
 
 def _trace(world: "World", violations: list[str]) -> str:

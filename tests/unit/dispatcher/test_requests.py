@@ -182,7 +182,8 @@ def test_a_user_s_own_oldest_keys_are_asked_of_history() -> None:
     since_ms = world.now_ms - DAY_MS
     again = keyed(world, "k0", sought=False)
     outcome = world.do(again)
-    assert outcome == Lookup("", world.last.seq, key=True, since_ms=since_ms)
+    asked_ms = world.now_ms
+    assert outcome == Lookup("", world.last.seq, "", True, since_ms, asked_ms)
     found = replace(again, sought=True, made=first)
     assert world.do(found) == Decided((), first)
     assert trip_of(world.do(keyed(world, "k1", sought=False))) == second

@@ -1,5 +1,7 @@
 """What of the rooms is kept, for how long, and across restarts and take-overs."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec import Struct
@@ -124,6 +126,25 @@ def test_a_user_s_own_oldest_message_keys_are_asked_of_history() -> None:
     assert isinstance(world.send(RITA, "a", key="x", sought=False), Lookup)
     assert world.said(RITA, "a", key="x", sought=True).seq == 4
     assert world.said(RON, "a", key="k0", sought=False).seq == 5
+
+
+def test_a_key_used_while_history_was_asked_for_it_is_asked_for_again() -> None:
+    """And forgotten by then: who asked before could not know."""
+    world = World(msgspec.structs.replace(LIMITS, message_keys_per_user_max=1))
+    for key in ("before", "held"):
+        world.said(RITA, "a", key=key, sought=True)
+    world.now_ms += 1
+    asked = world.send(RITA, "a", key="k", sought=False, outside=True)
+    assert isinstance(asked, Lookup)
+    found: dict[str, Any] = {"sought": True, "sought_ms": asked.asked_ms}
+    made = world.said(RITA, "a", key="k", **found)
+    world.said(RITA, "a", key="next", sought=True)
+    again = world.send(RITA, "a", key="k", outside=True, **found)
+    assert isinstance(again, Lookup)
+    assert again.key
+    found |= {"made": made}
+    answer = world.send(RITA, "a", key="k", outside=True, **found)
+    assert answer == Decided((), made)
 
 
 def test_what_a_key_made_is_asked_of_history_once_its_room_holds_it_no_more() -> None:

@@ -49,6 +49,23 @@ def test_who_follows_goes_on_where_the_leader_was_whatever_its_own_clock_says() 
     assert made.now(NOON_MS + HOUR_MS + 7_000, 7_000) == NOON_MS + 7_200
 
 
+def test_a_record_that_comes_late_turns_no_follower_s_time_back() -> None:
+    """Who was cut off for an hour reads then what was stamped when it began."""
+    made = begun()
+    made.hear(NOON_MS + 5_000, 5_000)
+    made.hear(NOON_MS + 6_000, HOUR_MS)
+    late_ms = NOON_MS + HOUR_MS - made.now(NOON_MS + HOUR_MS, HOUR_MS)
+    assert 0 <= late_ms <= HOUR_MS / 10
+
+
+def test_who_follows_a_leader_whose_time_is_slowed_down_stays_with_it() -> None:
+    made = begun()
+    for second in range(1, 3_600):
+        made.hear(NOON_MS + 900 * second, 1_000 * second)
+    told_ms = made.now(NOON_MS + 3_600_000, 3_600_000)
+    assert told_ms <= NOON_MS + 900 * 3_600 + 500
+
+
 def test_who_knows_only_the_ledger_begins_with_the_wall_clock_and_not_before_it() -> (
     None
 ):
