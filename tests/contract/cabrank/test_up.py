@@ -262,7 +262,7 @@ async def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     assert not pid_file.exists()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.2", "::1", "localhost"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.2", "::", "::1", "localhost"])
 def test_clients_address_is_not_the_ops_ports(tmp_path: Path, host: str) -> None:
     with running(tmp_path / "data", "--host", host) as stack:
         assert stack.is_ready()
