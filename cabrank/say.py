@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -23,9 +23,12 @@ from persistence.keys import Signer
 from runtime import settings
 from schemas import rooms
 from schemas.codec import CodecError, decode, encode
+from schemas.events import Heard
 from schemas.rooms import MessageData
 from schemas.subjects import SubjectError
 from schemas.trips import Role, User
+
+T = TypeVar("T")
 
 TOKEN = "CABRANK_TOKEN"  # noqa: S105 (the variable's name)
 TOKEN_TTL_S = 60.0
@@ -111,11 +114,14 @@ def say(room: str, text: str, data_dir: Path | None, url: str | None) -> int:
     # The same key in every attempt, so that it is never said twice.
     body = {"text": text, "idempotency_key": str(uuid.uuid4())}
     answer = Door(data_dir, url).post(f"/api/rooms/{name}/messages", body)
-    return decode(answer, MessageData).seq
+    return _read(answer, MessageData).seq
 
 
-def notify(user: str, data: str, data_dir: Path | None, url: str | None) -> None:
+def notify(user: str, data: str, data_dir: Path | None, url: str | None) -> int | None:
     """Send a notice, a JSON object, to a user's live sessions.
+
+    Returns:
+        How many got it; None: a gateway of 0.1 doesn't say.
 
     Raises:
         UsageError: the JSON is none, or it was refused.
@@ -125,8 +131,18 @@ def notify(user: str, data: str, data_dir: Path | None, url: str | None) -> None
         body = decode(data.encode(), dict[str, Any])
     except (CodecError, UnicodeEncodeError) as error:
         raise UsageError(f"The notice is not a JSON object: {error}.") from None
-    path = f"/api/users/{quote(user, safe='')}/notices"
-    Door(data_dir, url).post(path, {"data": body})
+    path = f"/api/users/{quote(user, safe='')}/notices?count=true"
+    answer = Door(data_dir, url).post(path, {"data": body})
+    return _read(answer, Heard).sessions if answer else None
+
+
+def _read(answer: bytes, kind: type[T]) -> T:
+    try:
+        return decode(answer, kind)
+    except CodecError as error:
+        raise UnreachableError(
+            f"It was taken, but what answers is no cabrank: {error}."
+        ) from None
 
 
 def _sign(data_dir: Path | None) -> str:

@@ -5,9 +5,11 @@ socket goes out in one write each. One periodic task drives every deadline.
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import structlog
 from msgspec import Raw, Struct
@@ -32,7 +34,7 @@ from gateway.socket import Connection
 from gateway.turns import Turns
 from gateway.wheel import Wheel
 from runtime import tracing
-from runtime.bus import Bus
+from runtime.bus import Bus, is_no_responders
 from runtime.lifecycle import Service
 from runtime.settings import Network
 from schemas import codec, subjects, traceparent
@@ -40,7 +42,7 @@ from schemas.accounts import FindBacklog, FindMade, FindTrip, LogIn, Result, Rev
 from schemas.allowances import Allowances, cost_of, share_of
 from schemas.claims import Claims
 from schemas.commands import Answer, AnyCommand, JoinRoom, Lookup, SendMessage
-from schemas.events import Notice
+from schemas.events import Heard, Notice
 from schemas.refusals import Code, Refusal
 
 log = structlog.get_logger()
@@ -49,6 +51,9 @@ TICK_S = 0.05
 """Courier's shortest pause, and how often positions are sent on."""
 LOOKUPS_MAX = 64
 """Questions to history at once."""
+HEARD_S = 0.3
+"""How long gateways have to say that a notice was heard. One that is asked answers in
+a millisecond; how many there are to answer, a gateway doesn't know."""
 
 
 class Edge:
@@ -112,6 +117,7 @@ class Edge:
         self.admission = Admission(self._loop)
         self._woken = False
         self._reply: dict[str, str] = {}
+        self._counts = count(1)
 
     def now(self) -> Now:
         return Now(time.monotonic(), int(time.time() * 1000))
@@ -315,12 +321,44 @@ class Edge:
             ended(Answer(command.id, command.attempt, refused=refusal))
         return await answered
 
-    def notify(self, region: str, user: str, data: bytes) -> bool:
+    def notify(self, region: str, user: str, data: bytes, reply: str = "") -> bool:
         """Send a notice to a user's live sessions, on whatever gateway; `data` is a
-        JSON object. False: NATS is away.
+        JSON object. Gateways that have such sessions say at `reply` how many. False:
+        NATS is away.
         """
         notice = codec.encode(Notice(Raw(data)))
-        return self.bus.send(subjects.notice(region, user), notice)
+        return self.bus.send(subjects.notice(region, user), notice, reply)
+
+    async def notify_and_count(self, region: str, user: str, data: bytes) -> int | None:
+        """`notify`, and wait a moment for what the region's gateways say.
+
+        Returns:
+            Sessions that got it, of the gateways that answered within `HEARD_S` (those
+            of 0.1 don't); None: NATS is away.
+        """
+        sessions = 0
+        over = asyncio.Event()
+
+        def heard(_: bytes, _r: bytes, payload: bytes, headers: bytes) -> None:
+            nonlocal sessions
+            if is_no_responders(headers):
+                over.set()
+                return
+            try:
+                sessions += codec.decode(payload, Heard).sessions
+            except codec.CodecError as error:
+                log.error("unreadable message", error=str(error))  # noqa: TRY400
+
+        reply = subjects.heard(self.id, next(self._counts))
+        subscription = self.bus.subscribe_raw(reply, heard)
+        try:
+            if not self.notify(region, user, data, reply):
+                return None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), HEARD_S)
+        finally:
+            subscription.cancel()
+        return sessions
 
     def _deadline_ms(self) -> int:
         return int((time.time() + self.limits.command_s) * 1000)

@@ -25,7 +25,7 @@ from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.codec import Raw
 from schemas.commands import Announcement, Answer, Answers, SyncData
-from schemas.events import FeedEntry, Moved, Notice, TripPush, UserPush
+from schemas.events import FeedEntry, Heard, Moved, Notice, TripPush, UserPush
 from schemas.trips import Role
 
 log = structlog.get_logger()
@@ -144,11 +144,14 @@ class Hub:
             def announced(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
                 self._on_announcement(region, payload)
 
-            def told(subject: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+            def told(subject: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
                 user = subjects.user_of_notice(subject.decode())
                 listener = region.listeners.get(user)
                 if listener is not None:
                     self._on_push(listener, payload)
+                    if reply:
+                        heard = codec.encode(Heard(len(listener.seats)))
+                        self._bus.send(reply.decode(), heard)
 
             self._bus.subscribe_raw(subjects.leader(name), self._safe(announced))
             # All of the region's: one subscription, since they are rare.

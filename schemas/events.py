@@ -109,6 +109,13 @@ class Notice(Struct, frozen=True, tag_field="kind", tag="notice"):
     data: Raw
 
 
+class Heard(Struct, frozen=True):
+    """What a gateway answers to a `Notice` that asks, where a session got it."""
+
+    sessions: int
+    """Live sessions of the user that this gateway gave it to."""
+
+
 UserPush = TripPush | DriverPush | Moved | Notice
 """What a gateway reads from `user.<region>.<id>` (one message, one push)."""
 

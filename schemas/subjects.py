@@ -68,6 +68,13 @@ def all_notices(region: str) -> str:
     return f"notice.{token(region)}.*"
 
 
+def heard(gateway: str, number: int) -> str:
+    """Where a gateway asks the others to say how many sessions got one notice. Of
+    `notice`'s shape, so that gateways may by permissions made for an older release.
+    """
+    return f"notice.{token(f'heard-{gateway}')}.{number}"
+
+
 def user_of_notice(subject: str) -> str:
     """The user of a `notice` subject."""
     return token(subject.rpartition(".")[2])

@@ -27,8 +27,19 @@ def notify(
     data_dir: DataDirOption = None,
     url: UrlOption = None,
 ) -> int:
-    """Send a notice to all live sessions of a user, as an operator."""
+    """Send a notice to all live sessions of a user, as an operator; says how many."""
     from cabrank import say as speaking
 
-    speaking.notify(user, data, data_dir, url)
+    print(_told(speaking.notify(user, data, data_dir, url)))
     return 0
+
+
+def _told(sessions: int | None) -> str:
+    match sessions:
+        case None:
+            return "Sent; this gateway is of a release that doesn't say who heard it."
+        case 0:
+            return "Sent; no session heard it."
+        case 1:
+            return "Heard by 1 session."
+    return f"Heard by {sessions} sessions."

@@ -34,6 +34,7 @@ from schemas.accounts import (
 from schemas.claims import Claims
 from schemas.codec import decode, encode
 from schemas.commands import Answer
+from schemas.events import Heard
 from schemas.frames import Key
 from schemas.refusals import Code
 from schemas.rooms import MessageData
@@ -80,6 +81,10 @@ class Desk(Protocol):
 
     def notify(self, region: str, user: str, data: bytes) -> bool:
         """Tell all live sessions of a user; False: not told, NATS is away."""
+        ...
+
+    async def notify_and_count(self, region: str, user: str, data: bytes) -> int | None:
+        """Tell them, and wait a moment; how many got it. None: not told."""
         ...
 
 
@@ -139,7 +144,8 @@ async def say(
 @post(
     "/api/users/{user_id:str}/notices",
     status_code=202,
-    response_description="on its way to the sessions that are live now",
+    response_description="on its way to the sessions that are live now; with `count`, "
+    "how many got it, else no body",
     responses=specs(*_BODY, Code.WRONG_ROLE, *_ASKED, invalid_data=404, bad_frame=413),
     guards=[operators_only],
 )
@@ -151,10 +157,18 @@ async def notify(
     data: JSONBody[NoticeBody],
     asker: NamedDependency[Asker],
     desk: NamedDependency[Desk],
-) -> Response[None]:
+    *,
+    count: Annotated[
+        bool,
+        QueryParameter(
+            description="wait some tenths of a second and say how many sessions got it"
+        ),
+    ] = False,
+) -> Response[Heard | None]:
     """Tell a user something, on all their live sessions; operators only.
 
-    Who isn't connected doesn't learn of it. 404: no such user.
+    Who isn't connected doesn't learn of it. Counted are sessions whose gateway says so
+    in time, which those of 0.1 don't. 404: no such user.
     """
     if len(user_id) > USER_CHARS_MAX or not user_id.isprintable():
         raise Refused(Code.INVALID_DATA, "there is no such user", 404)
@@ -162,9 +176,13 @@ async def notify(
         uuid_or_none(user_id) or user_id, request.auth.sub, address(request)
     )
     found = decode(data_of(await asker.ask(_WHEREABOUTS, question)), Whereabouts)
-    if not desk.notify(found.region, found.id, encode(data.data)):
+    about = (found.region, found.id, encode(data.data))
+    sessions = await desk.notify_and_count(*about) if count else None
+    if sessions is None and (count or not desk.notify(*about)):
         raise Refused(Code.UNAVAILABLE, "NATS is not connected")
-    return Response(None, status_code=202, media_type="text/plain")
+    if sessions is None:
+        return Response(None, status_code=202, media_type="text/plain")
+    return _json(encode(Heard(sessions)), 202)
 
 
 def _name(room: str) -> str:

@@ -193,7 +193,11 @@ async def test_notices_and_messages_come_from_a_shell(
     tabs = [await sockets.open(ada) for _ in range(2)]
     at = ("--data-dir", str(town.stack.data_dir))
     done = cabrank("notify", ada.user["username"], '{"text": "closed"}', *at)
-    assert (done.returncode, done.stderr) == (0, "")
+    heard_by = (done.returncode, done.stdout, done.stderr)
+    assert heard_by == (0, "Heard by 2 sessions.\n", "")
+    away = town.rider().user["username"]
+    done = cabrank("notify", away, "{}", *at)
+    assert (done.returncode, done.stdout) == (0, "Sent; no session heard it.\n")
     by_id = await web.post(
         f"/api/users/{ada.id}/notices",
         json={"data": {"text": "open"}},

@@ -48,6 +48,10 @@ class World:
         """Start the gateway, with some limits changed."""
         self.limits = msgspec.structs.replace(self.limits, **limits)
         await self.leader.listen()
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Start the gateway alone; another world's leader leads."""
         listener = webserver.bind("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         started = await main.start(

@@ -77,6 +77,7 @@ class FakeDesk:
         self.told: list[tuple[str, str, bytes]] = []
         self.answer = CommandAnswer("c", 1, data=msgspec.Raw(b"{}"))
         self.is_connected = True
+        self.heard_by = 0
 
     async def send_message(
         self, claims: Claims, room: str, text: str, key: str | None
@@ -88,6 +89,9 @@ class FakeDesk:
         if self.is_connected:
             self.told.append((region, user, data))
         return self.is_connected
+
+    async def notify_and_count(self, region: str, user: str, data: bytes) -> int | None:
+        return self.heard_by if self.notify(region, user, data) else None
 
 
 class Site:

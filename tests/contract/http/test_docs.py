@@ -103,6 +103,14 @@ async def test_openapi_has_the_shapes_of_schemas(site: Site) -> None:
     assert {"Trip", "Tokens", "User", "AuditRow"} <= set(shapes)
 
 
+async def test_openapi_tells_how_a_notice_is_counted(site: Site) -> None:
+    document = await openapi(site)
+    notices = document["paths"]["/api/users/{user_id}/notices"]["post"]
+    (count,) = (p for p in notices["parameters"] if p["in"] == "query")
+    assert (count["name"], count["schema"]["default"]) == ("count", False)
+    assert set(document["components"]["schemas"]["Heard"]["properties"]) == {"sessions"}
+
+
 async def test_asyncapi_is_served(site: Site) -> None:
     document = (await site.client.get("/asyncapi.json")).json()
     assert document["asyncapi"] == "3.0.0"

@@ -136,6 +136,28 @@ async def test_a_notice_goes_to_the_region_its_user_is_of(site: Site) -> None:
     assert site.persistence.asked == [("accounts.whereabouts", asked)]
 
 
+async def test_a_notice_that_is_counted_says_how_many_sessions_heard_it(
+    site: Site,
+) -> None:
+    site.answers("accounts.whereabouts", data({"id": RIDER, "region": "north"}))
+    path = f"/api/users/{RIDER}/notices?count=true"
+    for site.desk.heard_by in (0, 3):
+        response = await site.client.post(
+            path, json={"data": {}}, headers=site.operator
+        )
+        sessions = {"sessions": site.desk.heard_by}
+        assert (response.status_code, response.json()) == (202, sessions)
+        assert response.headers["content-type"] == "application/json"
+    assert site.desk.told == [("north", RIDER, b"{}")] * 2
+
+
+async def test_what_is_no_yes_or_no_is_no_count(site: Site) -> None:
+    path = f"/api/users/{RIDER}/notices?count=maybe"
+    response = await site.client.post(path, json={"data": {}}, headers=site.operator)
+    problem(response, 422, "invalid_data")
+    assert not site.desk.told
+
+
 async def test_a_notice_may_name_its_user(site: Site) -> None:
     site.answers("accounts.whereabouts", data({"id": RIDER, "region": "main"}))
     path = "/api/users/ada@example.com/notices"
@@ -172,6 +194,9 @@ async def test_a_notice_to_nobody_is_404(site: Site, user: str) -> None:
 async def test_a_notice_without_nats_is_unavailable(site: Site) -> None:
     site.answers("accounts.whereabouts", data({"id": RIDER, "region": "main"}))
     site.desk.is_connected = False
-    path = f"/api/users/{RIDER}/notices"
-    response = await site.client.post(path, json={"data": {}}, headers=site.operator)
-    problem(response, 503, "unavailable")
+    for query in ("", "?count=true"):
+        path = f"/api/users/{RIDER}/notices{query}"
+        response = await site.client.post(
+            path, json={"data": {}}, headers=site.operator
+        )
+        problem(response, 503, "unavailable")

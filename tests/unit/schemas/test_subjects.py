@@ -37,7 +37,7 @@ GOOD = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 ATTACKS = ["*", ">", ".", "a.b", "a.>", "a b", "a\tb", "a\r\nPUB x 0", "\x00", "", "é"]
 
 
-def refuses(build: Callable[..., Any], *tokens: str) -> None:
+def refuses(build: Callable[..., Any], *tokens: Any) -> None:
     with pytest.raises(subjects.SubjectError):
         build(*tokens)
 
@@ -71,6 +71,13 @@ def test_a_built_subject_has_just_its_tokens(first: str, second: str) -> None:
 def test_a_reply_subject_tells_its_region(gateway: str, region: str) -> None:
     built = subjects.replies(gateway, region)
     assert subjects.region_of_reply(built) == region
+
+
+def test_the_place_to_count_a_notice_is_of_the_shape_of_notices() -> None:
+    built = subjects.heard("0123456789abcdef", 7)
+    assert re.fullmatch(subjects.ALL_NOTICES.replace("*", r"[\w-]+"), built)
+    for attack in ATTACKS[:-2]:
+        refuses(subjects.heard, attack, 1)
 
 
 @given(GOOD, st.integers(0, 2**53))
