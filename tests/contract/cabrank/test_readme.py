@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,14 @@ README = Path(__file__).parents[3] / "README.md"
 ADDRESS = "127.0.0.1:8000"
 
 
-def test_the_example_of_the_readme_takes_a_rider_to_the_end(tmp_path: Path) -> None:
+def test_the_examples_of_the_readme_work_in_their_order(tmp_path: Path) -> None:
     text = README.read_text()
     bodies = re.findall(r"-d '(\{.*?\})'", text)
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(bodies) == 2
-    with running(tmp_path / "data") as stack:
+    commands = re.findall(r"^\.venv/bin/cabrank (.+)$", text, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["say", "notify"]
+    with running(tmp_path / ".cabrank") as stack:
         for body in bodies:
             made = httpx.post(
                 f"{stack.url}/api/users", json=json.loads(body), trust_env=False
@@ -35,4 +38,14 @@ def test_the_example_of_the_readme_takes_a_rider_to_the_end(tmp_path: Path) -> N
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith("\nbob took ann\n")
+        for command in commands:
+            said = subprocess.run(
+                [sys.executable, "-m", "cabrank", *shlex.split(command)],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (said.returncode, said.stderr) == (0, ""), command
         assert stack.stop() == 0
