@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from gateway.http.openapi import ecma
 from gateway.http.problems import TITLES
+from schemas import forms
 from schemas.closes import REASONS
 from schemas.refusals import HTTP_STATUS, RETRYABLE
 
@@ -195,9 +197,10 @@ _LIMITS = {
     "maxLength": "max. {} characters",
     "minimum": "≥ {}",
     "maximum": "≤ {}",
-    "pattern": "<code>{}</code>",
     "default": "default <code>{}</code>",
 }
+_FORMS = {ecma({"pattern": p})["pattern"]: w for p, w in forms.WORDS.items()}
+"""By pattern, as the documents have it: how it is told."""
 
 
 def _shape(schema: dict[str, Any]) -> str:
@@ -221,6 +224,8 @@ def _shape(schema: dict[str, Any]) -> str:
         for key, text in _LIMITS.items()
         if schema.get(key) not in {None, ""}
     ]
+    if pattern := schema.get("pattern"):
+        limits.append(_FORMS.get(pattern) or f"<code>{escape(pattern)}</code>")
     return ", ".join([words, *limits])
 
 

@@ -18,9 +18,9 @@ import structlog
 
 from cabrank import nats_auth
 from runtime import bus as buses
-from runtime import nats_login
+from runtime import nats_events, nats_login
 from runtime.lifecycle import cancel
-from runtime.nats_trouble import ConnectError
+from runtime.nats_trouble import REFUSED, UNREACHABLE, ConnectError
 from runtime.settings import Settings
 from schemas.permissions import Service
 from tests.contract.nats_auth.conftest import Locked
@@ -50,7 +50,7 @@ def serving(
         server.kill()
 
 
-SLOW = f"{buses.UNREACHABLE}: TimeoutError"
+SLOW = f"{UNREACHABLE}: TimeoutError"
 """A machine too busy to answer within nats-py's 2 s."""
 ATTEMPTS = 5
 
@@ -156,13 +156,13 @@ async def test_a_server_may_ask_for_our_certificate(
 async def test_a_refused_authorization_and_an_absent_server_are_said(
     locked: Locked, tmp_path: Path
 ) -> None:
-    assert await attempt(Settings(nats_url=locked.url)) == buses.REFUSED
+    assert await attempt(Settings(nats_url=locked.url)) == REFUSED
     nats_auth.run(tmp_path / "elsewhere", [], [])
     unknown = str(nats_auth.seed_file(tmp_path / "elsewhere", Service.GATEWAY))
     settings = Settings(nats_url=locked.url, nats_nkey_seed_file=unknown)
-    assert await attempt(settings) == buses.REFUSED
+    assert await attempt(settings) == REFUSED
     nobody = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
-    assert (await attempt(nobody)).startswith(buses.UNREACHABLE)
+    assert (await attempt(nobody)).startswith(UNREACHABLE)
 
 
 @contextmanager
@@ -195,8 +195,8 @@ async def test_a_service_that_waits_logs_what_for(
     old = authority.issue("old", days=-1)
     with serving(tmp_path / "tls", old) as expired:
         cases = {
-            "absent": ({"CABRANK_NATS_URL": absent}, buses.UNREACHABLE),
-            "refused": ({"CABRANK_NATS_URL": locked.url}, buses.REFUSED),
+            "absent": ({"CABRANK_NATS_URL": absent}, UNREACHABLE),
+            "refused": ({"CABRANK_NATS_URL": locked.url}, REFUSED),
             "expired": (
                 {
                     "CABRANK_NATS_URL": expired.url,
@@ -231,10 +231,12 @@ async def test_what_goes_on_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> N
     # Of its own: a command that ran in this process may have configured and cached it.
     said = structlog.testing.LogCapture()
     everything = structlog.make_filtering_bound_logger("debug")
-    monkeypatch.setattr(buses, "log", structlog.wrap_logger(None, [said], everything))
+    monkeypatch.setattr(
+        nats_events, "log", structlog.wrap_logger(None, [said], everything)
+    )
     trying = asyncio.create_task(buses.connect(f"nats://127.0.0.1:{port}", "test"))
     await until(lambda: tries >= 5, "five tries", 30)
     await cancel([trying])
     server.close()
     events = [each["event"] for each in said.entries]
-    assert events.count(buses.REFUSED) == 1, events
+    assert events.count(REFUSED) == 1, events
