@@ -47,8 +47,17 @@ class Flooder:
         self._is_known = number % 2 == 0
         self._cable: Cable | None = None
         self._times = 0
+        self.sent = 0
+        """Frames, read or not."""
         self.codes: Counter[str] = Counter()
         """Refusals and closes that it was told of."""
+
+    @property
+    def is_slowed(self) -> bool:
+        """Refused by the rate; or paced, so that most is not even read: three of four
+        kinds are answered with a code.
+        """
+        return bool(self.codes["rate_limited"]) or self.codes.total() < self.sent / 2
 
     def start(self) -> None:
         self._loop.call_soon(self._flood)
@@ -62,7 +71,9 @@ class Flooder:
             self._come(self._rng.choice(self._world.gateways))
         if self._cable is not None:
             piece = self._rng.choice(KNOWN if self._is_known else ANY)
-            self._cable.bring(piece * self._rng.randrange(BURST))
+            count = self._rng.randrange(BURST)
+            self.sent += count
+            self._cable.bring(piece * count)
         self._loop.call_later(self._rng.random() * PAUSE_S, self._flood)
 
     def _come(self, machine: "Machine") -> None:
