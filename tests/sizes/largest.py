@@ -43,3 +43,7 @@ MESSAGE_BYTES = len(encode(MESSAGE))
 HEAD_BYTES = 400
 """A counted entry of a dict in CPython with its key, two numbers and a struct."""
 KEY_BYTES = at("dispatcher.keys:KEY_BYTES")
+SEEN_BYTES = 200
+"""An id with an instant in a dict of CPython."""
+FIX_BYTES = 1_000
+"""A driver's fix as an object."""

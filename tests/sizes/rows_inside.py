@@ -3,7 +3,15 @@ limits that are no sizes.
 """
 
 from tests.sizes.constants import value_of as at
-from tests.sizes.largest import HEAD_BYTES, KEY_BYTES, PERSON_BYTES, ROOM_CHARS
+from tests.sizes.largest import (
+    FIX_BYTES,
+    HEAD_BYTES,
+    KEY_BYTES,
+    PERSON_BYTES,
+    ROOM_CHARS,
+    SEEN_BYTES,
+    TRIP_BYTES,
+)
 from tests.sizes.rows import Row, held
 
 _ENGINE = "dispatcher.limits:"
@@ -112,6 +120,43 @@ DISPATCHER = (
         "`overloaded`",
     ),
     Row(
+        "active trips: one of a rider, one of a driver; 20,000 of the longest",
+        (),
+        20_000 * TRIP_BYTES,
+        "region; one a user",
+        "nobody has a second one: `rider_busy`, `driver_busy`",
+    ),
+    Row(
+        "drivers who went offline: an id each, 100,000 of them",
+        (),
+        100_000 * SEEN_BYTES,
+        "region; one a driver there is",
+        "accounts are throttled as they are made",
+    ),
+    Row(
+        "positions of one flush, 20 a second: one a connected driver, of 20,000",
+        (),
+        20_000 * FIX_BYTES,
+        "gateway; one a driver",
+        "the latest counts",
+    ),
+    Row(
+        "sessions whose rooms are known, and who asked or ended within 60 s",
+        (),
+        20_000 * at("dispatcher.limits:ROOMS_PER_SESSION_MAX") // 20 * SEEN_BYTES
+        + 60 * 10_000 * SEEN_BYTES,
+        "region; 1,024 places a user (CABRANK_USER_SEATS_MAX), 50 commands a second",
+        "`overloaded`, `rate_limited`",
+    ),
+    Row(
+        "users with keys that only history knows, of 24 h: an id and an instant each, "
+        "100,000 of them",
+        (),
+        100_000 * SEEN_BYTES,
+        "region; one a user",
+        "forgotten after 24 h",
+    ),
+    Row(
         "records that a standby reads at once, and between two pauses",
         ("dispatcher.follower:BATCH_BYTES_MAX", "dispatcher.follower:PACE_BYTES"),
         at("dispatcher.follower:BATCH_BYTES_MAX"),
@@ -163,6 +208,20 @@ PERSISTENCE = (
         at("persistence.rooms:BACKLOG_BYTES_MAX"),
         "command",
         "the latest messages",
+    ),
+    Row(
+        "a trip's audit trail over HTTP: streamed, a page at a time",
+        (),
+        at("persistence.rooms:PAGE_BYTES_MAX"),
+        "answer",
+        "the next page, until all of it is told",
+    ),
+    Row(
+        "revocations and erasures that gateways and leaders are told again",
+        (),
+        20_000 * SEEN_BYTES,
+        "user; one each, for as long as a token lives",
+        "forgotten with the last token",
     ),
     Row(
         "why a record was not understood",

@@ -30,7 +30,8 @@ a budget in bytes, and is tried at its largest (`tests/sizes/`; `make sizes` at 
 size). Made from the constants by `python -m tests.sizes.table`; a test holds page and
 code to each other. Characters count six bytes, as JSON writes a control character. What
 one user may ask for is in [PROTOCOL.md](PROTOCOL.md) (Limits of a user); what all of it
-takes in memory, measured, in [OPERATING.md](OPERATING.md).
+takes in memory, measured, in [OPERATING.md](OPERATING.md). What grows with the people
+there are, and with nothing that one of them does, says for how many it is computed.
 """
 
 
