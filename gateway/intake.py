@@ -18,6 +18,8 @@ HELD_BYTES_MAX = 64 * 1024
 """What a transport may deliver though it was told to pause; more ends it."""
 CLOSING_BYTES_MAX = 64 * 1024
 """Looked at after our close frame, for the peer's may be among it."""
+DISCARDED_BYTES_MAX = 16 * 1024 * 1024
+"""Thrown away unread after it: who is still sending gets to read why it was closed."""
 _HEAD_END = b"\r\n\r\n"
 
 Take = Callable[[bytes, bool], None]
@@ -73,7 +75,8 @@ class Intake:
             self._closing_bytes += len(data)
             if self._closing_bytes > CLOSING_BYTES_MAX:
                 self._data, self._at = b"", 0
-                self.hold()
+                if self._closing_bytes > DISCARDED_BYTES_MAX:
+                    self.hold()
                 return
         if self._state is not State.FREE:
             self._data = self._data[self._at :] + data

@@ -217,6 +217,8 @@ _COSTS: dict[str, tuple[Budget, ...]] = {
     "create.trip": (Budget.COMMANDS, Budget.REQUESTS),
     SEND: (Budget.COMMANDS, Budget.MESSAGES),
     LOCATION: (),
+    # No command: it goes no further than the gateway, and the connection's rate holds.
+    REFRESH: (),
 }
 
 

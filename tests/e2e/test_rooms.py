@@ -238,7 +238,7 @@ def test_what_a_shell_gets_wrong_is_one_sentence(
 
 @pytest.mark.parametrize(
     ("url", "status"),
-    [("http://127.0.0.1:1", 1), ("nonsense", 2), ("file:///etc/hostname", 2)],
+    [("http://127.0.0.1:1", 2), ("nonsense", 2), ("file:///etc/hostname", 2)],
 )
 def test_an_address_that_does_not_answer_is_told(
     stack: Stack, url: str, status: int

@@ -133,6 +133,7 @@ GATEWAY = (
             "gateway.intake:READ_BYTES_MAX",
             "gateway.intake:HELD_BYTES_MAX",
             "gateway.intake:CLOSING_BYTES_MAX",
+            "gateway.intake:DISCARDED_BYTES_MAX",
         ),
         at("gateway.intake:HELD_BYTES_MAX"),
         "connection",

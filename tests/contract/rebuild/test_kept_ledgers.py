@@ -116,7 +116,11 @@ async def test_its_snapshot_stands_for_what_was_purged_of_it(
         if record.n >= head.replay_from:
             loaded[1].refill_ring(record)
     assert loaded[0].n == record.n
-    assert loaded[1].snapshot() == engine.snapshot()
+    known, whole = (codec.decode(each.snapshot(), dict) for each in (loaded[1], engine))
+    # 0.1 noted no stamps of its records; ages go by those that follow.
+    assert whole.pop("timeline")
+    known.pop("timeline")
+    assert known == whole
 
 
 def test_the_projection_makes_a_row_of_every_move_and_message(

@@ -92,6 +92,8 @@ WHOLE = {
     ("messages", "ORDER BY messages.ledger LIMIT"): "the same",
     ("dead_letters", "ORDER BY dead_letters.ledger LIMIT"): "the same",
     ("outside_users", "username_key IS NULL"): "as users",
+    ("users", "ORDER BY audit_log.at_ms DESC"): "names of the rows that are shown; an"
+    " operator's command, and the planner's choice beside few users",
     ("erased_users", "LIMIT"): "who is erased is kept in memory while they are few",
     ("erased_users", "done"): "at a start: who is erased, and who not wholly",
     ("erased_users", "SELECT erased_users.user_id, erased_users.at_ms"): "the same",

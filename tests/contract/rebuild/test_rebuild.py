@@ -59,7 +59,9 @@ async def test_a_restored_database_gets_what_it_lacks(
 
 async def test_users_are_not_touched(projected: Kept, rows: Rows) -> None:
     rows.run(
-        "INSERT INTO users VALUES ('u', 'ann', NULL, 'Ann', '', 'rider', 'main', 5)"
+        "INSERT INTO users (id, username, password_hash, first_name, last_name, role,"
+        " region, created_at_ms)"
+        " VALUES ('u', 'ann', NULL, 'Ann', '', 'rider', 'main', 5)"
     )
     await rebuild(None)
     assert rows.run("UPDATE users SET created_at_ms = 5 WHERE username = 'ann'") == 1
