@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from cabrank import target
+from cabrank.load.lifted import LIFTED
 from runtime import bus as buses
 from schemas import traceparent
 from tests.e2e.conftest import ADDRESSES, bearer
@@ -39,6 +40,7 @@ def traced(
         "CABRANK_OTEL_ENDPOINT": collector.url,
         "CABRANK_OTEL_RATIO": "0",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
+        **LIFTED,  # one rider asks for twenty trips at once
     }
     directory = tmp_path_factory.mktemp("traced") / "data"
     with running(directory, settings=settings) as stack:

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.protocol import OPEN
 
-from gateway.intake import CLOSING_BYTES_MAX, HELD_BYTES_MAX, READ_BYTES_MAX, Intake
+from gateway.intake import (
+    CLOSING_BYTES_MAX,
+    DISCARDED_BYTES_MAX,
+    HELD_BYTES_MAX,
+    READ_BYTES_MAX,
+    Intake,
+)
 from gateway.limits import Limits
 from gateway.rfc6455 import Cutter, frame_bytes
 from gateway.turns import (
@@ -174,7 +180,7 @@ def test_a_transport_that_goes_on_delivering_is_ended(turns: Turns) -> None:
     assert one.line.is_closing()
 
 
-def test_after_a_close_a_little_is_looked_at_and_no_more_is_read(
+def test_after_a_close_a_little_is_looked_at_and_a_bound_is_thrown_away(
     loop: Loop, turns: Turns
 ) -> None:
     one = Socket(turns)
@@ -185,7 +191,8 @@ def test_after_a_close_a_little_is_looked_at_and_no_more_is_read(
             one.intake.read(SMALL * 500)
             brought += 500 * len(SMALL)
         loop.turn()
-    assert brought <= CLOSING_BYTES_MAX + 2 * 500 * len(SMALL)
+    assert one.taken * len(SMALL) <= CLOSING_BYTES_MAX + 2 * 500 * len(SMALL)
+    assert brought <= DISCARDED_BYTES_MAX + 2 * 500 * len(SMALL)
 
 
 def test_what_waits_of_a_socket_that_is_gone_is_taken_no_more(
