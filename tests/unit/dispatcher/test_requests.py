@@ -227,7 +227,7 @@ def test_history_need_not_know_of_what_came_long_after_a_key() -> None:
 
 
 def test_keys_beyond_their_bytes_are_asked_of_history_whosever_they_are() -> None:
-    world = World(replace(LIMITS, keys_bytes_max=2_000))
+    world = World(replace(LIMITS, keys_bytes_max=2_500))
     first, *_ = used(world, 3)
     ended(world, "r", RON)
     ended(world, "é" * 64, RON)
