@@ -3,8 +3,10 @@
     python -m benchmarks.history sqlite:////tmp/past.db --trips 1000000
     python -m benchmarks.history postgresql://…          (an empty database)
     python -m benchmarks.history                         (a PostgreSQL of its own)
+    python -m benchmarks.history --keep /tmp/past        (the same, there for the next)
 
-Fills it first where it is empty (cabrank/bench/filling.py). Starts a nats-server and a
+Fills it first where it is empty (cabrank/bench/filling.py); `--fill` does no more, so
+that it may run beside other things, niced. Starts a nats-server and a
 history of its own, and asks over NATS, four questions at a time, places and people at
 random (seed 1): busy ones too, with a hundredth or a 25th of all trips. The first kind
 finds nothing: what the rest costs beside it is the database's part.
@@ -17,7 +19,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,9 @@ from tests.support.records import Ledger
 AT_ONCE = 4
 SAMPLES = 400
 REGION = filling.REGION
+DATABASE = "past"
+BUFFERS_MB = 512
+"""Of 24 GiB: a small machine's share; the rest is the kernel's to cache."""
 
 Question = Callable[[], tuple[str, Any]]
 
@@ -166,17 +171,39 @@ def told(count: int, trips: int) -> None:
     print(f"\r{count:,} of {trips:,} trips", end="", file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def cluster_url(kept: Path | None) -> Iterator[str]:
+    """The database of a PostgreSQL that runs meanwhile: a new one, or what an earlier
+    run left in `kept`.
+    """
+    with contextlib.ExitStack() as stack:
+        if kept is None:
+            made = tempfile.TemporaryDirectory(prefix="cabrank-past-")
+            kept = Path(stack.enter_context(made))
+        kept.mkdir(parents=True, exist_ok=True)
+        cluster = postgres.Cluster(kept, BUFFERS_MB)
+        cluster.start()
+        stack.callback(cluster.stop)
+        if not cluster.has_database(DATABASE):
+            cluster.execute(f"CREATE DATABASE {DATABASE}")
+        yield cluster.url(DATABASE)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("url", nargs="?")
     parser.add_argument("--trips", type=int, default=1_000_000)
+    parser.add_argument("--keep", type=Path, metavar="DIR")
+    parser.add_argument("--fill", action="store_true")
     said = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        url = said.url
-        if url is None:
-            cluster = stack.enter_context(postgres.running())
-            url = cluster.url(cluster.create_database())
-        asyncio.run(run(url, said.trips))
+    where = contextlib.nullcontext(said.url) if said.url else cluster_url(said.keep)
+    with where as url:
+        if said.fill:
+            prepare(url, said.trips)
+        else:
+            asyncio.run(run(url, said.trips))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ def apply(state: State, event: Event) -> None:
 
 def _apply_driver(state: State, event: DriverEvent) -> None:
     if event.online:
-        state.offline.discard(event.driver)
+        state.go_online(event.driver)
     else:
-        state.offline.add(event.driver)
+        state.go_offline(event.driver)
 
 
 def _apply_trip(state: State, event: TripEvent) -> None:

@@ -34,6 +34,9 @@ class Limits(Struct, frozen=True):
     """The same of message keys."""
     keys_bytes_max: int = 64 * 1024 * 1024
     """Of trip keys, and again of message keys: 130,000 each."""
+    offline_max: int = 100_000
+    """Drivers known to be offline, 0.2 KB each: five times as many as a region's
+    connections (docs/OPERATING.md)."""
     users: UserLimits = UserLimits()
     """How much one user may ask for."""
 

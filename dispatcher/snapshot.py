@@ -35,6 +35,7 @@ class Snapshot(Struct, frozen=True):
     trips: list[Held] = []
     open: list[str] = []
     offline: list[str] = []
+    """As State.offline has them; up to 0.1 by name."""
     keys: list[KeyRow] = []
     ring: Marks = Marks()
     rooms: RoomRows = RoomRows()
@@ -53,7 +54,7 @@ def freeze(state: State, marks: Marks) -> Snapshot:
         feed=state.feed,
         trips=list(state.trips.values()),
         open=list(state.open),
-        offline=sorted(state.offline),
+        offline=list(state.offline),
         keys=keys,
         ring=marks,
         rooms=state.rooms.rows(),
@@ -89,7 +90,8 @@ class Thaw:
                 state.drivers[trip.driver.id] = trip.id
         for open_trip in part.open:
             state.open[open_trip] = None
-        state.offline.update(part.offline)
+        for driver in part.offline:
+            state.go_offline(driver)
         for row in part.keys:
             state.keys.put(*row)
         state.keys.forget(part.keys_forgotten)

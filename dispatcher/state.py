@@ -70,8 +70,8 @@ class State:
         """Rider → their active trip."""
         self.drivers: dict[str, str] = {}
         """Driver → their active trip."""
-        self.offline: set[str] = set()
-        """Drivers; who isn't in it is online."""
+        self.offline: OrderedDict[str, None] = OrderedDict()
+        """Drivers, who has been so for the longest first; who isn't in it is online."""
         self.timeline = Timeline()
         self.keys: Keys[str] = Keys(limits.keys_per_user_max, limits.keys_bytes_max)
         """What a rider's key made: a trip."""
@@ -100,6 +100,18 @@ class State:
         """Active trips the user rides or drives."""
         found = (self.riders.get(user), self.drivers.get(user))
         return [self.trips[trip].trip for trip in found if trip is not None]
+
+    def go_offline(self, driver: str) -> None:
+        """Beyond the limit whoever has been offline for the longest is forgotten: they
+        are online again, as a driver who is new is.
+        """
+        self.offline[driver] = None
+        self.offline.move_to_end(driver)
+        if len(self.offline) > self.limits.offline_max:
+            self.offline.popitem(last=False)
+
+    def go_online(self, driver: str) -> None:
+        self.offline.pop(driver, None)
 
     def open_trips(self) -> Raw:
         """The newest REQUESTED trips as a JSON list of `OpenTrip`, as many as fit; kept

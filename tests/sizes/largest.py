@@ -11,12 +11,13 @@ WIDEST = "\x01"
 """JSON writes it in six bytes, an emoji's four are four."""
 ID = "f" * 8 + "-ffff" * 3 + "-" + "f" * 12
 NAME_CHARS, ADDRESS_CHARS, KEY_CHARS, ROOM_CHARS = 150, 255, 64, 64
+REGION_CHARS = 32
 AT = "2026-11-29T00:00:00.000Z"
 PERSON = Person(ID, "a" * NAME_CHARS, WIDEST * NAME_CHARS, WIDEST * NAME_CHARS)
 HERE = Position(-89.12345678901234, -179.1234567890123)
 TRIP = Trip(
     id=ID,
-    region="r" * 32,
+    region="r" * REGION_CHARS,
     status=Status.IN_PROGRESS,
     version=10**6,
     pick_up_address=WIDEST * ADDRESS_CHARS,

@@ -8,6 +8,7 @@ from tests.sizes.largest import (
     HEAD_BYTES,
     KEY_BYTES,
     PERSON_BYTES,
+    REGION_CHARS,
     ROOM_CHARS,
     SEEN_BYTES,
     TRIP_BYTES,
@@ -128,10 +129,10 @@ DISPATCHER = (
     ),
     Row(
         "drivers who went offline: an id each, 100,000 of them",
-        (),
-        100_000 * SEEN_BYTES,
-        "region; one a driver there is",
-        "accounts are throttled as they are made",
+        (f"{_ENGINE}Limits.offline_max",),
+        held(f"{_ENGINE}Limits.offline_max", SEEN_BYTES),
+        "region; one a driver",
+        "who has been offline for the longest is online, as a new driver is",
     ),
     Row(
         "positions of one flush, 20 a second: one a connected driver, of 20,000",
@@ -155,6 +156,14 @@ DISPATCHER = (
         100_000 * SEEN_BYTES,
         "region; one a user",
         "forgotten after 24 h",
+    ),
+    Row(
+        "dispatchers that are there, by their heartbeats on `dispatchers`: 20 that "
+        "serve 1,000 regions each, and are ready in all",
+        (),
+        20 * 2 * 1_000 * (REGION_CHARS + 50),
+        "process; one a dispatcher",
+        "forgotten after 3.5 s of silence; who may send them is NATS's to say",
     ),
     Row(
         "records that a standby reads at once, and between two pauses",

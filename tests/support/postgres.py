@@ -42,13 +42,15 @@ class Cluster:
     No fsync: a test's database needs not outlive the machine.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, buffers_mb: int = 32) -> None:
+        """What `directory` holds already goes on; it is the server's own from now."""
         binaries = _binaries()
         if binaries is None:
             pytest.fail(MISSING, pytrace=False)
         self._binaries = binaries
         self._data = directory / "data"
         self._log = directory / "log"
+        self._buffers_mb = buffers_mb
         self._numbers = itertools.count(1)
         self._who: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -61,7 +63,8 @@ class Cluster:
                 "cwd": directory,
             }
         self.port = free_port()
-        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-N")
+        if not self._data.exists():
+            self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-N")
         self._process: subprocess.Popen[bytes] | None = None
 
     def _run(self, program: str, *arguments: object) -> None:
@@ -79,7 +82,7 @@ class Cluster:
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off "
             f"-c unix_socket_directories= -c synchronous_commit=off "
-            f"-c max_connections=50 -c shared_buffers=32MB"
+            f"-c max_connections=50 -c shared_buffers={self._buffers_mb}MB"
         )
         self._run(
             "pg_ctl",
@@ -102,6 +105,11 @@ class Cluster:
 
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def has_database(self, name: str) -> bool:
+        with psycopg.connect(self.url("postgres")) as connection:
+            asked = "SELECT 1 FROM pg_database WHERE datname = %s"
+            return connection.execute(asked, (name,)).fetchone() is not None
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -5,10 +5,10 @@ import pytest
 from dispatcher.engine import Engine, Limits, Lookup, SnapshotError
 from dispatcher.limits import ANSWERS_MAX
 from schemas.codec import decode, encode
-from schemas.commands import AcceptTrip, Answer, GoOffline, RequestTrip
+from schemas.commands import AcceptTrip, Answer, GoOffline, GoOnline, RequestTrip
 from schemas.events import seq_of
 from schemas.refusals import Code, Refusal
-from schemas.trips import Role, Trip
+from schemas.trips import Role, Trip, User
 from tests.unit.dispatcher.world import (
     DAN,
     DORA,
@@ -232,6 +232,25 @@ def test_keys_and_offline_drivers_survive_a_restart() -> None:
     )
     assert trip_of(world.do(command)) == made
     assert not world.sync(DAN).online
+
+
+def test_who_has_been_offline_for_the_longest_is_forgotten_first() -> None:
+    limits = Limits(request_ttl_ms=TTL_MS, offline_max=3)
+    world = World(limits)
+    drivers = [user(Role.DRIVER, name) for name in ("zoe", "yan", "xia", "wim")]
+    zoe, yan, xia, wim = drivers
+
+    def offline() -> list[User]:
+        return [one for one in drivers if not world.sync(one).online]
+
+    for driver in (zoe, yan, xia):
+        world.do(GoOffline(**world.envelope(driver)))
+    world.do(GoOnline(**world.envelope(zoe)))
+    world.do(GoOffline(**world.envelope(zoe)))
+    assert offline() == [zoe, yan, xia]
+    world.engine = restart(world.engine.snapshot(), world.records, limits)
+    world.do(GoOffline(**world.envelope(wim)))
+    assert offline() == [zoe, xia, wim]
 
 
 def test_what_is_not_a_snapshot_is_refused() -> None:
