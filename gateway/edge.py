@@ -245,7 +245,12 @@ class Edge:
 
         async def ask() -> None:
             subject = subjects.accounts("log_in")
-            question = LogIn(request.username, request.password, connection.place)
+            question = LogIn(
+                request.username,
+                request.password,
+                connection.place,
+                connection.device,
+            )
             result: Result = await self._asker.ask(subject, question)
             connection.logged_in(result)
 

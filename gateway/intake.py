@@ -1,8 +1,9 @@
 """What one socket brought and nobody took yet: cut where frames end, taken in turns.
 
-Nothing more is read while something waits, while the session holds its reading, nor
-once enough came after a close: the kernel's buffers fill, and the sender waits. Must
-not know what a frame says.
+Nothing more is read while something waits, nor while the session holds its reading: the
+kernel's buffers fill, and the sender waits. After a close 64 KiB are looked at, for the
+peer's own, and what comes then, up to 16 MiB, is read and thrown away, unseen, so that
+who is still sending gets to read why. Must not know what a frame says.
 """
 
 import asyncio

@@ -33,6 +33,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     stranger_frames_max: int = 100
     """Messages and control frames before the log-in."""
     stranger_bytes_max: int = 256 * 1024
+    """Of messages before the log-in; frames' heads beside them."""
     bad_frames_max: int = 100
     bad_frames_s: float = 10
     output_bytes_max: int = 1024 * 1024

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING
 
-from gateway import crowd, handshake, metrics, peer, refusing, rfc6455
+from gateway import crowd, device, handshake, metrics, peer, refusing, rfc6455
 from gateway.closing import Closing
 from gateway.errors import UnknownKey
 from schemas import rooms
@@ -23,14 +23,17 @@ _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
 class Opening(Closing):
-    """`_place`, `_user`: as whose it is counted; None: it is not."""
+    """`_place`, `_user`: as whose it is counted; None: it is not. `device`: what the
+    client's device is called (gateway/device.py), where a password may follow.
+    """
 
-    __slots__ = ("_place", "_user")
+    __slots__ = ("_place", "_user", "device")
 
     def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
         super().__init__(edge, ws)
         self._place: str | None = None
         self._user: str | None = None
+        self.device = ""
 
     def upgrade(self, request: Request) -> None:
         """The HTTP server has read a request for a WebSocket; only frames follow."""
@@ -145,6 +148,8 @@ class Opening(Closing):
         if verdict.subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
         metrics.HANDSHAKES.labels("101").inc()
+        if verdict.claims is None:
+            self.device = device.named(request.headers.get_all("Cookie"))
         self._ws.send_response(response)
         # websockets' parser holds on to the request as long as the socket lives: 2 KiB.
         request.headers.clear()

@@ -217,8 +217,6 @@ _COSTS: dict[str, tuple[Budget, ...]] = {
     "create.trip": (Budget.COMMANDS, Budget.REQUESTS),
     SEND: (Budget.COMMANDS, Budget.MESSAGES),
     LOCATION: (),
-    # No command: it goes no further than the gateway, and the connection's rate holds.
-    REFRESH: (),
 }
 
 

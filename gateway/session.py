@@ -97,6 +97,7 @@ class Session:
         "_shared",
         "_strange_bytes",
         "_strange_frames",
+        "_strange_text_bytes",
         "claims",
         "required",
         "room",
@@ -121,7 +122,7 @@ class Session:
         self._early: list[tuple[frames.ClientFrame, bool]] = []
         self._early_bytes = 0
         self._login: tuple[str | None, Any] | None = None
-        self._strange_bytes = self._strange_frames = 0
+        self._strange_bytes = self._strange_text_bytes = self._strange_frames = 0
         self.required = required
         self.room = room
         self.since = since
@@ -136,8 +137,12 @@ class Session:
         """One text message, at most 64 KiB, whatever bytes it holds."""
         if self.state is State.OVER:
             return []
-        if self.state is State.ANONYMOUS and self._is_too_strange():
-            return [self._over(Close.NOT_AUTHENTICATED)]
+        limits = self._shared.limits
+        if self.claims is None:
+            self._strange_text_bytes += len(payload)
+            is_many = self.state is State.ANONYMOUS and self._is_too_strange()
+            if is_many or self._strange_text_bytes > limits.stranger_bytes_max:
+                return [self._over(Close.NOT_AUTHENTICATED)]
         if not self._bucket.take(now.mono_s):
             return self._too_fast(payload, now)
         if not payload.isascii():
@@ -164,11 +169,15 @@ class Session:
         return self._take(frame, now, has_nul=has_nul)
 
     def weigh(self, size: int) -> list[Action]:
-        """So many bytes came: before the log-in, they are counted."""
+        """So many bytes came: before the log-in they are counted, parts of messages and
+        control frames too. Frames' heads are not what PROTOCOL.md's 256 KiB are of.
+        """
         if self.claims is not None or self.state is State.OVER:
             return []
         self._strange_bytes += size
-        if self._strange_bytes <= self._shared.limits.stranger_bytes_max:
+        limits = self._shared.limits
+        heads_bytes = limits.stranger_frames_max * _HEAD_BYTES_MAX
+        if self._strange_bytes <= limits.stranger_bytes_max + heads_bytes:
             return []
         return [self._over(Close.NOT_AUTHENTICATED)]
 
@@ -400,6 +409,8 @@ class Session:
 
 
 _VISITS = frozenset({JoinRoom, LeaveRoom})
+_HEAD_BYTES_MAX = 14
+"""Of one frame, RFC 6455 section 5.2."""
 _OWN = frozenset({requests.LOGIN, requests.REFRESH})
 
 

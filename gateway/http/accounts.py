@@ -1,6 +1,5 @@
 """Users and tokens. What is right is persistence's to say (`accounts.…`)."""
 
-import re
 import secrets
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from litestar.response import Response
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from gateway import device
 from gateway.http.asker import Asker
 from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
@@ -40,13 +40,6 @@ from schemas.trips import User
 
 KEYS_MAX_AGE_S = 60
 """Below the lead that `cabrank keys rotate` gives a new key."""
-
-DEVICE = "cabrank_device"
-"""The cookie by which a device is known that logged in before: it lets nobody in, but
-somebody else's guesses don't use up its own (persistence/devices.py)."""
-DEVICE_MAX_AGE_S = 90 * 86_400
-"""As long as it is remembered."""
-_DEVICE = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)
 
 _BODY = (Code.BAD_FRAME, Code.INVALID_DATA)
 _TOO_LARGE = {"bad_frame": 413}
@@ -81,10 +74,10 @@ async def sign_up(
     Operators are made by `cabrank user add`. 409: the username is taken. 429: too many
     came from this address.
     """
-    device = _device(request)
-    question = SignUp(**asdict(data), address=address(request), device=device)
+    called = _device(request)
+    question = SignUp(**asdict(data), address=address(request), device=called)
     answer = data_of(await asker.ask(_SIGN_UP, question))
-    return _tokens(answer, 201, _cookie(request, device))
+    return _tokens(answer, 201, _cookie(request, called))
 
 
 @post(
@@ -106,10 +99,10 @@ async def log_in(
     the tokens is worth keeping: who sends it with the next log-in doesn't wait for what
     others tried.
     """
-    device = _device(request)
-    question = LogIn(data.username, data.password, address(request), device)
+    called = _device(request)
+    question = LogIn(data.username, data.password, address(request), called)
     answer = data_of(await asker.ask(_LOG_IN, question))
-    return _tokens(answer, 200, _cookie(request, device))
+    return _tokens(answer, 200, _cookie(request, called))
 
 
 @post(
@@ -194,16 +187,16 @@ async def jwks(state: State) -> Response[KeySet]:
 
 def _device(request: Request[Any, Any, State]) -> str:
     """What the device has been called, or is to be."""
-    said = request.cookies.get(DEVICE, "")
-    return said if _DEVICE.fullmatch(said) else secrets.token_urlsafe(16)
+    said = device.named(request.headers.getall("cookie", []))
+    return said or secrets.token_urlsafe(16)
 
 
-def _cookie(request: Request[Any, Any, State], device: str) -> Cookie:
+def _cookie(request: Request[Any, Any, State], value: str) -> Cookie:
     return Cookie(
-        DEVICE,
-        value=device,
-        path="/api",
-        max_age=DEVICE_MAX_AGE_S,
+        device.NAME,
+        value=value,
+        path="/",  # a handshake has it too
+        max_age=device.MAX_AGE_S,
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",

@@ -266,6 +266,7 @@ NO_SIZE = {
     "gateway.limits:Limits.trip_rooms_max": "subscriptions of one user",
     "gateway.requests:SINCE_MAX": "a number's range",
     "gateway.rfc6455:_LENGTH_BYTES_MAX": "a frame's head",
+    "gateway.session:_HEAD_BYTES_MAX": "a frame's head",
     "gateway.wire:_BYTE_LENGTH_MAX": "RFC 6455's lengths",
     "gateway.wire:_SHORT_LENGTH_MAX": "RFC 6455's lengths",
     "persistence.audit:IDS_MAX": "ids of one query",

@@ -100,12 +100,14 @@ async def test_a_token_as_first_frame_identifies(world: World) -> None:
     assert world.leader.commands[0].since == 33  # type: ignore[union-attr]
 
 
-async def accounts_answer(world: World, result: accounts.Result) -> list[str]:
-    """In persistence's place; returns the list of names that will be asked about."""
-    asked: list[str] = []
+async def accounts_answer(
+    world: World, result: accounts.Result
+) -> list[accounts.LogIn]:
+    """In persistence's place; returns the list of what will be asked."""
+    asked: list[accounts.LogIn] = []
 
     def log_in(_: bytes, reply: bytes, payload: bytes, _headers: bytes) -> None:
-        asked.append(decode(payload, accounts.LogIn).username)
+        asked.append(decode(payload, accounts.LogIn))
         world.bus.send(reply.decode(), encode(result))
 
     world.bus.subscribe_raw(subjects.accounts("log_in"), log_in, "accounts")
@@ -137,7 +139,28 @@ async def test_a_password_as_first_frame_identifies_and_later_frames_wait(
     await client.send({"type": "trip.get", "ref": "2", "data": {"id": RIDER}})
     assert (await client.answer("2"))["type"] == "reply"
     assert client.frames[0]["type"] == "welcome"
-    assert asked == ["ada"]
+    assert [question.username for question in asked] == ["ada"]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "device"),
+    [
+        (f"theme=dark; cabrank_device={'d' * 22}", "d" * 22),
+        (f"cabrank_device={'d' * 65}", ""),
+        (None, ""),
+    ],
+)
+async def test_a_device_is_known_by_the_handshakes_cookie_where_it_logs_in_by_frame(
+    world: World, cookie: str | None, device: str
+) -> None:
+    await world.start()
+    refusal = Refusal(Code.BAD_CREDENTIALS, "wrong username or password")
+    asked = await accounts_answer(world, accounts.Result(refused=refusal))
+    headers = None if cookie is None else {"Cookie": cookie}
+    client = await world.anyone(None, headers=headers)
+    login = {"username": "ada", "password": "wrong-wrong"}
+    assert await client.refusal("session.login", login) == "bad_credentials"
+    assert [question.device for question in asked] == [device]
 
 
 async def test_a_wrong_password_is_refused_and_may_be_tried_again(

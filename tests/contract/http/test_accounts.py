@@ -3,7 +3,7 @@ import jwt
 import msgspec
 import pytest
 
-from gateway.http.accounts import DEVICE
+from gateway.device import NAME as DEVICE
 from schemas.accounts import Tokens
 from schemas.refusals import Code
 from schemas.trips import Role, User
@@ -147,7 +147,7 @@ async def test_a_device_gets_a_cookie_and_is_known_by_it_from_then_on(
     first = await site.client.post("/api/users", json=SIGN_UP)
     cookie = first.headers["set-cookie"]
     device = site.client.cookies[DEVICE]
-    for part in (f"{DEVICE}={device}", "HttpOnly", "Path=/api", "SameSite=strict"):
+    for part in (f"{DEVICE}={device}", "HttpOnly", "Path=/", "SameSite=strict"):
         assert part.lower() in cookie.lower()
     assert "Max-Age=7776000" in cookie
     assert len(device) == 22

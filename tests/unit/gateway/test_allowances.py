@@ -73,6 +73,17 @@ def test_too_much_is_said_before_what_else_is_wrong() -> None:
     assert kinds(made, frame("nonsense")) == "unknown_type"
 
 
+def test_a_new_token_costs_a_command() -> None:
+    (made,) = sessions(1)
+    fresh = frame("session.refresh", {"token": "rider"})
+    for _ in range(3):
+        *_, answer = made.receive(fresh, NOW)
+        assert isinstance(answer, Send)
+        assert answer.code is None
+    assert kinds(made, fresh) == "rate_limited"
+    assert kinds(made, GET) == "rate_limited"
+
+
 def test_positions_cost_nothing() -> None:
     (made,) = sessions(1, "driver")
     fix = frame("driver.location", {"lat": 1, "lon": 2})

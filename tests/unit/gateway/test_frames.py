@@ -14,6 +14,7 @@ from gateway.session import Now
 from schemas import commands
 from schemas.accounts import Result
 from schemas.closes import Close
+from schemas.frames import FRAME_BYTES_MAX
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role
 from tests.unit.gateway.sessions import (
@@ -131,6 +132,8 @@ def test_who_may_never_send_100_at_once_waits_for_the_whole_burst() -> None:
     assert made.receive(frame("no.such"), NOW)[1] == Hold(NOW.mono_s + 10)
 
 
+LOGIN = {"username": "a", "password": "b"}
+NOT_IN = Shut(Close.NOT_AUTHENTICATED)
 STRANGE = [b"{", b"[]", b'{"type":"x"}', frame("trip.get", {"id": TRIP})]
 
 
@@ -150,11 +153,25 @@ def test_control_frames_before_the_log_in_count_as_frames() -> None:
 
 
 def test_over_256_kib_before_the_log_in_end_it_and_after_it_do_not() -> None:
-    made = session(None)
-    assert made.weigh(256 * 1024) == []
-    assert made.weigh(1) == [Shut(Close.NOT_AUTHENTICATED)]
+    for text in (b"{" * FRAME_BYTES_MAX, frame("session.login", LOGIN)):
+        made = session(None)
+        made.receive(text, NOW)  # the second is being checked
+        left = 256 * 1024 - len(text)
+        while left:
+            size = min(left, FRAME_BYTES_MAX)
+            assert made.weigh(14 + size) == []
+            assert made.receive(b"{" * size, NOW)[-1:] != [NOT_IN]
+            left -= size
+        assert made.receive(b"", NOW) != [NOT_IN]
+        assert made.receive(b"{", NOW) == [NOT_IN]
     known = session()
     assert known.weigh(1 << 30) == []
+
+
+def test_what_is_no_message_yet_counts_before_the_log_in_too() -> None:
+    made = session(None)
+    assert made.weigh(256 * 1024 + 100 * 14) == []
+    assert made.weigh(1) == [NOT_IN]
 
 
 def test_the_100_before_the_log_in_are_not_taken_from_those_after_it() -> None:
