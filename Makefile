@@ -31,6 +31,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/schemas/test_kinds.py
 
 .PHONY: containers audit sbom
 

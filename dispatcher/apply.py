@@ -2,9 +2,13 @@
 (dispatcher/decide.py) before it was written.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from dispatcher.state import Held, State
 from schemas.events import DriverEvent, Event, TripEvent
-from schemas.rooms import MessageEvent
+from schemas.kinds import ByKind, by_fact
+from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import DRIVING, TERMINAL, Status
 
 
@@ -14,24 +18,17 @@ def apply(state: State, event: Event) -> None:
     )
     state.head_seq = event.seq
     state.timeline.note(event.at_ms, event.seq)
-    if isinstance(event, TripEvent):
-        _apply_trip(state, event)
-    elif isinstance(event, DriverEvent):
-        _apply_driver(state, event)
-    elif isinstance(event, MessageEvent):
-        state.rooms.add_message(event)
-    else:
-        state.rooms.add_member(event)
+    _CHANGES[type(event)](state, event)
 
 
-def _apply_driver(state: State, event: DriverEvent) -> None:
+def _driver(state: State, event: DriverEvent) -> None:
     if event.online:
         state.go_online(event.driver)
     else:
         state.go_offline(event.driver)
 
 
-def _apply_trip(state: State, event: TripEvent) -> None:
+def _trip(state: State, event: TripEvent) -> None:
     trip = event.trip
     status = trip.status
     before = state.trips.get(trip.id)
@@ -58,3 +55,18 @@ def _apply_trip(state: State, event: TripEvent) -> None:
         state.feed = event.feed
     if event.key is not None:
         state.keys.put(event.at_ms, trip.rider.id, event.key, trip.id)
+
+
+def _message(state: State, event: MessageEvent) -> None:
+    state.rooms.add_message(event)
+
+
+def _member(state: State, event: MemberEvent) -> None:
+    state.rooms.add_member(event)
+
+
+_Change = Callable[[State, Any], None]
+_HANDLERS: ByKind[_Change] = ByKind(
+    trip=_trip, driver=_driver, message=_message, member=_member
+)
+_CHANGES = by_fact(_HANDLERS)

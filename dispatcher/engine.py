@@ -9,9 +9,9 @@ missed them.
 
 from collections import OrderedDict
 
+from dispatcher import answers, lined
 from dispatcher import decide as _decide
 from dispatcher import decide_rooms as _rooms
-from dispatcher import lined
 from dispatcher import snapshot as _snapshot
 from dispatcher.apply import apply
 from dispatcher.decide import Decided, Outcome
@@ -25,26 +25,21 @@ from dispatcher.settling import settle, sift
 from dispatcher.shares import Shares
 from dispatcher.snapshot import Snapshot, Thaw
 from dispatcher.state import State
-from schemas.codec import CodecError, Raw, decoder, encode
+from schemas.codec import CodecError, encode
 from schemas.commands import (
     Answer,
     AnyCommand,
     EndSession,
+    Fix,
     JoinRoom,
     LeaveRoom,
     Lookup,
     SendMessage,
 )
-from schemas.events import DriverPush, Event, TripEvent, TripPush, seq_of
+from schemas.events import Event, Moved, TripEvent, seq_of
 from schemas.ledger import Record
 from schemas.refusals import Refusal as Refused
-from schemas.rooms import (
-    MemberEvent,
-    MemberPush,
-    MessagePush,
-    Presence,
-    canonical,
-)
+from schemas.rooms import MemberEvent, Presence, canonical
 from schemas.trips import TERMINAL, Status, Trip
 
 __all__ = [
@@ -57,8 +52,6 @@ __all__ = [
     "SnapshotError",
     "feed_entry",
 ]
-
-_push = decoder(TripPush | DriverPush | MessagePush | MemberPush)
 
 
 class Engine:
@@ -138,6 +131,14 @@ class Engine:
         """The active trip of a driver."""
         trip = self._state.drivers.get(driver)
         return None if trip is None else self._state.trips[trip].trip
+
+    def moved(self, fix: Fix) -> tuple[str, Moved] | None:
+        """Who is told of a driver's position, and what: the rider of their trip."""
+        trip = self.driving(fix.driver)
+        if trip is None:
+            return None
+        moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at)
+        return trip.rider.id, moved
 
     # ---- who may ask: the leader's own memory ----------------------------------
 
@@ -286,16 +287,8 @@ class Engine:
         if encoded is None:
             kept = self._answers.get(command_id)
             return None if kept is None else kept[1]
-        push = _push.decode(encoded)
-        if isinstance(push, TripPush):
-            return Answer(command_id, 1, data=push.trip)
-        if isinstance(push, MessagePush):
-            return Answer(command_id, 1, data=push.message)
-        if isinstance(push, MemberPush):
-            if push.joined:
-                return None
-            return Answer(command_id, 1, data=Raw(encode({"room": push.room})))
-        return Answer(command_id, 1, data=Raw(encode({"online": push.online})))
+        data = answers.of_made(encoded)
+        return None if data is None else Answer(command_id, 1, data=data)
 
     def _forget_answers(self, until_ms: int) -> None:
         while self._answers and next(iter(self._answers.values()))[0] <= until_ms:

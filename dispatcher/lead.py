@@ -24,7 +24,6 @@ from runtime import tracing
 from runtime.bus import Bus, RawSubscription
 from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand
-from schemas.events import Moved
 from schemas.members import HandOver
 from schemas.refusals import Refusal
 from schemas.rooms import PRESENCE_INTERVAL_S
@@ -234,11 +233,10 @@ class Lead:
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         region = self._ledger.region
         for fix in inbox.read_fixes(region, payload):
-            trip = self._engine.driving(fix.driver)
-            if trip is not None:
-                moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at)
-                subject = subjects.user(region, trip.rider.id)
-                self._bus.send(subject, codec.encode(moved))
+            told = self._engine.moved(fix)
+            if told is not None:
+                user, moved = told
+                self._bus.send(subjects.user(region, user), codec.encode(moved))
 
     def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         news = inbox.read_presence(self._ledger.region, payload)

@@ -4,7 +4,8 @@ Order is the contract (ARCHITECTURE.md): events of a record, then its answers, a
 the connection that writes the ledger, before the next record. Decides nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 
@@ -17,6 +18,7 @@ from schemas.budget import as_list, in_messages
 from schemas.codec import encode
 from schemas.commands import Announcement, Answer
 from schemas.events import DriverEvent, Event, FeedEntry, TripEvent
+from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
 
 log = structlog.get_logger()
@@ -54,19 +56,10 @@ class Publisher:
         return self._feed(feed) and sent
 
     def _event(self, event: Event, payload: bytes) -> bool:
-        region = self._region
-        send = self._bus.send
-        if type(event) is MessageEvent:
-            return send(subjects.room(region, event.message.room), payload)
-        if type(event) is MemberEvent:
-            return send(subjects.room(region, event.room), payload)
-        if type(event) is DriverEvent:
-            return send(subjects.user(region, event.driver), payload)
-        assert type(event) is TripEvent
         sent = True
-        for user in event.audience:
-            sent = send(subjects.user(region, user), payload) and sent
-        return send(subjects.trip(region, event.trip.id), payload) and sent
+        for subject in _TELLS[type(event)](self._region, event):
+            sent = self._bus.send(subject, payload) and sent
+        return sent
 
     def _feed(self, feed: list[FeedEntry]) -> bool:
         sent = True
@@ -94,3 +87,29 @@ class Publisher:
             self._region, epoch, instance, seq, feed, takes_parts=True
         )
         return self._bus.send(subjects.leader(self._region), encode(announcement))
+
+
+# ---- who is told: the subjects of an event -------------------------------------
+
+
+def _trip(region: str, event: TripEvent) -> list[str]:
+    told = [subjects.user(region, user) for user in event.audience]
+    return [*told, subjects.trip(region, event.trip.id)]
+
+
+def _driver(region: str, event: DriverEvent) -> list[str]:
+    return [subjects.user(region, event.driver)]
+
+
+def _message(region: str, event: MessageEvent) -> list[str]:
+    return [subjects.room(region, event.message.room)]
+
+
+def _member(region: str, event: MemberEvent) -> list[str]:
+    return [subjects.room(region, event.room)]
+
+
+_HANDLERS: ByKind[Callable[[str, Any], list[str]]] = ByKind(
+    trip=_trip, driver=_driver, message=_message, member=_member
+)
+_TELLS = by_fact(_HANDLERS)

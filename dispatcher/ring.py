@@ -7,6 +7,8 @@ their command: what a room's member missed, a join tells. Never decides anything
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
 
 from msgspec import Struct
 
@@ -20,6 +22,7 @@ from dispatcher.limits import (
 from dispatcher.state import Held
 from schemas.codec import decode
 from schemas.events import DriverEvent, Event, TripEvent
+from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import TERMINAL
 
@@ -105,28 +108,40 @@ class Ring:
 
     def _push(self, event: Event, encoded: bytes) -> None:
         self._top_seq = event.seq
-        if isinstance(event, TripEvent):
-            trip = event.trip
-            ended = trip.id if trip.status in TERMINAL else ""
-            audience, feed = event.audience, event.feed
-        elif isinstance(event, DriverEvent):
-            ended, audience, feed = "", (), 0
-        else:
-            self._say(event, encoded)
-            return
-        kept = Kept(
-            event.seq, event.at_ms, encoded, audience, feed, event.command, ended
+        _KEEPS[type(event)](self, event, encoded)
+
+    def _trip(self, event: TripEvent, encoded: bytes) -> None:
+        ended = event.trip.id if event.trip.status in TERMINAL else ""
+        self._keep(
+            Kept(
+                event.seq,
+                event.at_ms,
+                encoded,
+                event.audience,
+                event.feed,
+                event.command,
+                ended,
+            )
         )
+
+    def _driver(self, event: DriverEvent, encoded: bytes) -> None:
+        self._keep(Kept(event.seq, event.at_ms, encoded, (), 0, event.command, ""))
+
+    def _member(self, event: MemberEvent, encoded: bytes) -> None:
+        self._move(event, encoded)
+        self._say(event, encoded)
+
+    def _keep(self, kept: Kept) -> None:
         self._all.append(kept)
-        self._bytes += len(encoded)
-        for user in audience:
+        self._bytes += len(kept.encoded)
+        for user in kept.audience:
             self._index(user, kept)
-        if feed:
+        if kept.feed:
             self._feed.append(kept)
         if kept.command:
             self._made[kept.command] = kept
-        if ended:
-            self._ended[ended] = kept
+        if kept.ended:
+            self._ended[kept.ended] = kept
         limits = self._limits
         while (
             len(self._all) > limits.ring_events_max
@@ -135,8 +150,6 @@ class Ring:
             self._drop()
 
     def _say(self, event: MessageEvent | MemberEvent, encoded: bytes) -> None:
-        if isinstance(event, MemberEvent):
-            self._move(event, encoded)
         if not event.command:
             return
         said = self._said
@@ -301,6 +314,13 @@ class Ring:
         if since < self.gone_feed:
             return None
         return _after(self._feed, since, by_feed=True)
+
+    HANDLERS: "ByKind[Callable[[Ring, Any, bytes], None]]" = ByKind(
+        trip=_trip, driver=_driver, message=_say, member=_member
+    )
+
+
+_KEEPS = by_fact(Ring.HANDLERS)
 
 
 def _after(

@@ -4,12 +4,16 @@ Pure. What is lost between the leader and this gateway shows as a hole in a trip
 versions; then everything is held until a sync has filled it. Must not know sockets.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from msgspec import Raw, Struct
 
 from gateway import wire
 from schemas import codec
 from schemas.commands import SyncData
 from schemas.events import DriverPush, TripHead, TripPush
+from schemas.kinds import ToUsers, by_push
 from schemas.trips import TERMINAL, Role, Status
 
 Stamped = tuple[int, bytes]
@@ -57,11 +61,13 @@ class Recipient:
             return None
         if push.seq <= self.seq:
             return None
-        if type(push) is DriverPush:
-            self.seq = push.seq
-            self.online = push.online
-            return None
-        assert type(push) is TripPush
+        return _RECEIVES[type(push)](self, push)
+
+    def _driver(self, push: DriverPush) -> None:
+        self.seq = push.seq
+        self.online = push.online
+
+    def _trip(self, push: TripPush) -> bytes | None:
         head = codec.decode(push.trip, TripHead)
         known = self.trips.get(head.id)
         if not self._follows(head, known):
@@ -132,6 +138,13 @@ class Recipient:
             self.trips.pop(head.id, None)
         else:
             self.trips[head.id] = head.version
+
+    HANDLERS: "ToUsers[Callable[[Recipient, Any], bytes | None]]" = ToUsers(
+        trip=_trip, driver=_driver
+    )
+
+
+_RECEIVES = by_push(Recipient.HANDLERS)
 
 
 def missed(data: SyncData) -> list[Stamped]:

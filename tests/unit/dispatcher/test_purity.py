@@ -8,6 +8,7 @@ import pytest
 import dispatcher
 
 PURE = (
+    "answers",
     "apply",
     "batch",
     "churn",
