@@ -57,6 +57,9 @@ ALL_OPEN_TRIPS_MAX = 1_000
 many as a welcome shows: as long as 100 of them are open it needn't ask again."""
 OPEN_BYTES_MAX = 512 * 1024
 """Their size in that answer: twice what a welcome shows."""
+POSITIONS_BYTES_MAX = 64 * 1024 * 1024
+"""Drivers' positions, 1 KiB each: two and a half times the 25,000 drivers of
+DISPATCH.md's goal. Beyond it who was unheard for longest is forgotten."""
 
 # ---- rooms -------------------------------------------------------------------
 

@@ -135,6 +135,13 @@ DISPATCHER = (
         "who has been offline for the longest is online, as a new driver is",
     ),
     Row(
+        "drivers' positions, of 15 min, in leader and standbys",
+        (f"{_ENGINE}POSITIONS_BYTES_MAX", "dispatcher.positions:SPOT_BYTES"),
+        at(f"{_ENGINE}POSITIONS_BYTES_MAX"),
+        "region; one a driver",
+        "who was unheard for longest is forgotten",
+    ),
+    Row(
         "positions of one flush, 20 a second: one a connected driver, of 20,000",
         (),
         20_000 * FIX_BYTES,

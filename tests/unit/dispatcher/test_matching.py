@@ -1,0 +1,135 @@
+"""Which driver is proposed for which trip: PROTOCOL.md section 7."""
+
+import pytest
+
+from dispatcher.matching import Proposal, Rules, Unmatched, due_ms, propose, round_of
+from dispatcher.positions import Positions, Standing
+from dispatcher.travel import GreatCircle, point
+from schemas.commands import Fix
+from schemas.times import rfc3339
+from tests.unit.dispatcher import situations
+from tests.unit.dispatcher.situations import NOW_MS, situation
+
+TRAVEL = GreatCircle(situations.DETOUR, situations.SPEED_KMH)
+SITUATIONS = 10_000
+PARTS = 10
+M = 1 / 111_195.08
+"""Degrees of latitude in a metre."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_pairs_are_those_of_a_brute_force_reading_of_the_contract(part: int) -> None:
+    for seed in range(part, SITUATIONS, PARTS):
+        now = situation(seed)
+        found = proposed(
+            [one.unmatched() for one in now.trips], now.positions(), now.rules
+        )
+        wanted = [
+            (one.trip, one.driver, one.cost_s, one.eta_s, one.distance_m)
+            for one in situations.pairs(now)
+        ]
+        assert [told(one) for one in found] == wanted, f"seed {seed}"
+
+
+def told(one: Proposal) -> tuple[str, str, int, int, int]:
+    why = one.evidence
+    return one.trip, one.driver, why.cost_s, why.pick_up_eta_s, why.pick_up_distance_m
+
+
+def proposed(
+    trips: list[Unmatched], positions: Positions, rules: Rules | None = None
+) -> list[Proposal]:
+    return propose(trips, positions.free, TRAVEL, rules or Rules(), NOW_MS)
+
+
+def drivers(*metres: float, idle_s: tuple[float, ...] = ()) -> Positions:
+    """`d0`, `d1`, … so far north of (0, 0)."""
+    made = Positions(60_000)
+    for number, far in enumerate(metres):
+        put(made, f"d{number}", far, (*idle_s, *([0] * 99))[number])
+    return made
+
+
+def put(positions: Positions, driver: str, far_m: float, idle_s: float = 0) -> None:
+    fix = Fix(driver, far_m * M, 0, None, None, rfc3339(NOW_MS))
+    positions.hear(fix, NOW_MS)
+    since_ms = NOW_MS - round(idle_s * 1000)
+    positions.stand(driver, Standing(offers=True, idle_since_ms=since_ms))
+
+
+def trip(name: str = "t", far_m: float = 0, open_s: float = 0) -> Unmatched:
+    return Unmatched(name, point(far_m * M, 0), NOW_MS - round(open_s * 1000))
+
+
+def test_the_older_trip_doesnt_take_the_newer_ones_driver() -> None:
+    """Trip by trip, `old` would get d0, and `new` a driver 3 km away."""
+    now = drivers(1_000, -2_000)
+    found = proposed([trip("old", 0), trip("new", 1_100)], now)
+    assert [(one.trip, one.driver) for one in found] == [("new", "d0"), ("old", "d1")]
+
+
+def test_who_is_as_cheap_goes_by_trip_then_by_driver() -> None:
+    now = drivers(500, 500)
+    found = proposed([trip("b"), trip("a")], now)
+    assert [(one.trip, one.driver) for one in found] == [("a", "d0"), ("b", "d1")]
+
+
+def test_an_idle_driver_farther_away_comes_first() -> None:
+    now = drivers(500, 1_000, idle_s=(0, 600))
+    assert proposed([trip()], now)[0].driver == "d1"
+    assert proposed([trip()], now, Rules(idle_credit=0))[0].driver == "d0"
+
+
+def test_evidence_tells_distance_eta_cost_age_and_a_rounded_place() -> None:
+    now = Positions(60_000)
+    now.stand("d", Standing(offers=True, idle_since_ms=NOW_MS - 100_000))
+    fix = Fix("d", 0.0123456, -0.0123456, None, None, rfc3339(NOW_MS - 7_000))
+    now.hear(fix, NOW_MS - 7_000)
+    [only] = proposed([trip()], now)
+    why = only.evidence
+    assert (why.pick_up_distance_m, why.pick_up_eta_s) == (1_941, 363)
+    assert (why.cost_s, why.position_age_s) == (343, 7)
+    assert why.position is not None
+    assert (why.position.lat, why.position.lon) == (0.0123, -0.0123)
+
+
+def test_the_cap_is_doubled_once_the_trip_has_been_open_45_s() -> None:
+    now = drivers(4_000)
+    assert proposed([trip(open_s=44.9)], now) == []
+    assert proposed([trip(open_s=45)], now)[0].evidence.pick_up_eta_s == 749
+
+
+def test_a_round_in_small_steps_pairs_the_same() -> None:
+    now = situation(40)
+    free = now.positions().free
+    trips = [one.unmatched() for one in now.trips]
+    steps = list(round_of(trips, free, TRAVEL, now.rules, NOW_MS))
+    assert steps.count(None) >= len(trips)
+    found = [one for one in steps if one is not None]
+    assert found == propose(trips, free, TRAVEL, now.rules, NOW_MS)
+
+
+def test_who_is_busy_by_the_next_step_is_not_proposed() -> None:
+    now = drivers(100, 200)
+    steps = round_of([trip()], now.free, TRAVEL, Rules(), NOW_MS)
+    assert next(steps) is None
+    now.stand("d0", Standing(offers=True, busy=True))
+    assert [one.driver for one in steps if one is not None] == ["d1"]
+
+
+def test_who_has_moved_by_the_next_step_is_ranked_where_they_are() -> None:
+    now = drivers(100, 200)
+    steps = round_of([trip()], now.free, TRAVEL, Rules(), NOW_MS)
+    assert next(steps) is None
+    put(now, "d0", 900)
+    assert [one.driver for one in steps if one is not None] == ["d1"]
+
+
+@pytest.mark.parametrize(
+    ("window_ms", "asked_ms", "due"),
+    [(0, 1234, 1234), (2000, 1234, 2000), (2000, 2000, 2000), (500, 2001, 2500)],
+)
+def test_rounds_take_place_at_the_windows_ends(
+    window_ms: int, asked_ms: int, due: int
+) -> None:
+    assert due_ms(asked_ms, Rules(window_ms=window_ms)) == due
