@@ -5,8 +5,8 @@
     python -m benchmarks.history                         (a PostgreSQL of its own)
     python -m benchmarks.history --keep /tmp/past        (the same, there for the next)
 
-Fills it first where it is empty (cabrank/bench/filling.py); `--fill` does no more, so
-that it may run beside other things, niced. Starts a nats-server and a
+Fills it first where it is empty (cabrank/trial/bench/filling.py); `--fill` does no
+more, so that it may run beside other things, niced. Starts a nats-server and a
 history of its own, and asks over NATS, four questions at a time, places and people at
 random (seed 1): busy ones too, with a hundredth or a 25th of all trips. The first kind
 finds nothing: what the rest costs beside it is the database's part.
@@ -26,9 +26,9 @@ from typing import Any
 from nats.js.api import AckPolicy
 from sqlalchemy import func, select
 
-from cabrank.bench import filling
+from cabrank.trial.bench import filling
 from persistence import database
-from persistence.history import History
+from persistence.history.history import History
 from persistence.models import TripRow
 from runtime import bus as buses
 from runtime.bus import Bus

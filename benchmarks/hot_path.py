@@ -45,14 +45,15 @@ def accounts(users: dict[str, Any]) -> list[Any]:
 
 def measure() -> float:  # noqa: PLR0915 - one way through all services
     """Least CPU-µs a command of `REPEATS` tries."""
-    from dispatcher.batch import Batcher, Writer  # noqa: PLC0415 - the tree's own
-    from dispatcher.engine import Engine, Limits  # noqa: PLC0415
-    from dispatcher.feed import feed_entry  # noqa: PLC0415
-    from dispatcher.inbox import read  # noqa: PLC0415
-    from gateway import feed, wire  # noqa: PLC0415
+    from dispatcher.engine.batch import Batcher, Writer  # noqa: PLC0415 - the tree's own
+    from dispatcher.engine.engine import Engine, Limits  # noqa: PLC0415
+    from dispatcher.engine.feed import feed_entry  # noqa: PLC0415
+    from dispatcher.region.inbox import read  # noqa: PLC0415
+    from gateway import framing  # noqa: PLC0415
+    from gateway.fanout import channel  # noqa: PLC0415
     from gateway.limits import Limits as Bounds  # noqa: PLC0415
-    from gateway.session import Now, Session, Shared  # noqa: PLC0415
-    from persistence.projection import event_values, read_record  # noqa: PLC0415
+    from gateway.session.machine import Now, Session, Shared  # noqa: PLC0415
+    from persistence.projected.projection import event_values, read_record  # noqa: PLC0415
     from schemas import codec  # noqa: PLC0415
     from schemas.claims import Claims  # noqa: PLC0415
     from schemas.events import TripPush  # noqa: PLC0415
@@ -94,13 +95,13 @@ def measure() -> float:  # noqa: PLR0915 - one way through all services
                 batch = batcher.close()
                 (event,) = batch.events
                 push = codec.decode(batch.encoded[0], TripPush)
-                wire.event(push.type, push.seq, push.trip)
+                framing.event(push.type, push.seq, push.trip)
                 entry = feed_entry(event)
                 if entry is not None:
-                    feed.frame(codec.decode(codec.encode(entry), type(entry)))
+                    channel.frame(codec.decode(codec.encode(entry), type(entry)))
                 (row,), _ = read_record("LEDGER_main", batch.n, batch.payload)
                 event_values(row)
-                wire.reply("1", batch.entries[0].answer.data)
+                framing.reply("1", batch.entries[0].answer.data)
                 batcher.delivered(batch)
                 trip = event.trip.id.encode()
         return (time.process_time() - started) / TRIPS / 4 * 1e6

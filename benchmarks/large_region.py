@@ -25,12 +25,13 @@ import msgspec
 import uvloop
 from nats.js import JetStreamContext
 
-from dispatcher import lined, snapshots, snapshotter
 from dispatcher import main as dispatcher_main
-from dispatcher.batch import Writer
-from dispatcher.ledger import open_ledger
-from dispatcher.placement import Placement
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.commit.ledger import open_ledger
+from dispatcher.engine import lined
+from dispatcher.engine.batch import Writer
+from dispatcher.placement.placement import Placement
+from dispatcher.region import snapshots, snapshotter
+from dispatcher.region.snapshots import SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.lifecycle import Service

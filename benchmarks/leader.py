@@ -22,8 +22,8 @@ from pathlib import Path
 
 import uvloop
 
-from cabrank import embedded, ports
-from cabrank.load.lifted import LIFTED
+from cabrank.stack import embedded, ports
+from cabrank.trial.load.lifted import LIFTED
 from runtime import bus as buses
 from runtime.bus import Bus
 from schemas import codec, subjects

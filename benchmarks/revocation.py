@@ -12,11 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from cabrank.bench import system
-from cabrank.load.figures import percentile
-from cabrank.load.link import connect
-from cabrank.load.users import Account, from_data_dir
-from cabrank.load.web import Web
+from cabrank.trial.bench import system
+from cabrank.trial.load.figures import percentile
+from cabrank.trial.load.link import connect
+from cabrank.trial.load.users import Account, from_data_dir
+from cabrank.trial.load.web import Web
 from schemas.closes import Close
 from schemas.trips import Role
 

@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from cabrank.bench import system
+from cabrank.trial.bench import system
 
 SERVICES = ("gateway", "dispatcher", "persistence")
 

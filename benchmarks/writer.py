@@ -16,8 +16,8 @@ from pathlib import Path
 import uvloop
 
 from persistence import database
-from persistence.store import Store
-from persistence.writer import Writer
+from persistence.projected.store import Store
+from persistence.projected.writer import Writer
 from runtime import bus as buses
 from schemas import streams
 from tests.support import nats

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from cabrank import tether
+from cabrank.stack import tether
 
 if __name__ == "__main__":
     # Before anything slow is imported: a child whose `up` died meanwhile is no use.

@@ -84,15 +84,15 @@ def _add_load_commands(arguments: list[str]) -> None:
     first = next((a for a in arguments if not a.startswith("-")), None)
     listed = first is None and bool({"--help", "-h"} & set(arguments))
     if listed or first == "simulate":
-        from cabrank.simulate import command as simulate
+        from cabrank.trial.simulate import command as simulate
 
         app.command("simulate")(simulate)
     if listed or first == "chaos":
-        from cabrank.chaos.command import command as chaos
+        from cabrank.trial.chaos.command import command as chaos
 
         app.command("chaos")(chaos)
     if listed or first == "bench":
-        from cabrank.bench import app as bench
+        from cabrank.trial.bench import app as bench
 
         app.add_typer(bench, name="bench", no_args_is_help=False)
 

@@ -4,8 +4,8 @@ import gc
 import secrets
 from collections.abc import Awaitable, Callable
 
-from dispatcher.durability import Watch
-from dispatcher.placement import Placement
+from dispatcher.commit.durability import Watch
+from dispatcher.placement.placement import Placement
 from runtime import bus as buses
 from runtime import lifecycle, log, nats_login, ops, tracing
 from runtime.lifecycle import Service

@@ -9,7 +9,7 @@ IdentityError
 
 
 class IdentityError(Exception):
-    """Root of what gateway/identity.py and gateway/outside.py raise."""
+    """Root of what gateway/identity/tokens.py and gateway/identity/oidc.py raise."""
 
 
 class InvalidToken(IdentityError):  # noqa: N818 - the contract's word

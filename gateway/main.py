@@ -8,17 +8,17 @@ from collections.abc import Sequence
 
 import structlog
 
-from gateway import drain, webserver
-from gateway.edge import Edge
+from gateway.bootstrap import Edge
 from gateway.http.app import create_app
-from gateway.http.asker import Asker
-from gateway.identity import Identity, IdentityError
-from gateway.issuer import Issuer
-from gateway.issuer import rules as outside_rules
-from gateway.keyset import follow_keys
+from gateway.identity.keyfile import follow_keys
+from gateway.identity.oidc import Outside
+from gateway.identity.oidc_keys import Issuer
+from gateway.identity.oidc_keys import rules as outside_rules
+from gateway.identity.revocation_stream import follow
+from gateway.identity.tokens import Identity, IdentityError
+from gateway.leader.lookups import Asker
 from gateway.limits import Limits
-from gateway.outside import Outside
-from gateway.revocations import follow
+from gateway.sockets import drain, webserver
 from runtime import bus as nats
 from runtime import lifecycle, nats_login, ops, tracing
 from runtime import log as logs

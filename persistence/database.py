@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from persistence import indexing
+from persistence.checks import indexing
 from persistence.errors import DatabaseError
 
 __all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "reading"]
@@ -29,7 +29,7 @@ __all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "readi
 STATEMENT_S = 30
 """What a service asks takes milliseconds; what takes this long is stuck."""
 ANSWER_S = 5
-"""So long a gateway waits for an answer (gateway/http/asker.py): history works no
+"""So long a gateway waits for an answer (gateway/leader/lookups.py): history works no
 longer for nobody."""
 PATIENT = 0
 """No limit: what looks at every row takes as long as there are rows."""

@@ -11,13 +11,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database, janitor, retention
-from persistence.accounts import Accounts
+from persistence import database
 from persistence.errors import DatabaseError, PersistenceError
-from persistence.history import History
-from persistence.keys import Signer
-from persistence.store import Store
-from persistence.writer import Writer
+from persistence.history import retention
+from persistence.history.history import History
+from persistence.identity import cleanup
+from persistence.identity.accounts import Accounts
+from persistence.identity.keyfiles import Signer
+from persistence.projected.store import Store
+from persistence.projected.writer import Writer
 from runtime import bus, lifecycle, nats_login, ops, tracing
 from runtime import log as logs
 from runtime.settings import Settings, SettingsError, variable
@@ -117,7 +119,7 @@ async def start(
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
-    service.spawn("janitor", janitor.run(engine, settings.audit_ttl_s))
+    service.spawn("janitor", cleanup.run(engine, settings.audit_ttl_s))
     retaining = retention.run(engine, settings.history_kept_days)
     service.spawn("retention", retaining, may_end=True)
 

@@ -52,7 +52,7 @@ class UserRow(Base):
     username: Mapped[str] = mapped_column(String(150))
     username_key: Mapped[str | None] = mapped_column(Text)
     """What names are compared by, or `!` and the id of who is found by the exact name
-    alone (persistence/usernames.py); None: of a version that had no keys."""
+    alone (persistence/identity/usernames.py); None: of a version that had no keys."""
     password_hash: Mapped[str | None] = mapped_column(Text)
     """argon2's encoded form; None: this user can't log in with a password."""
     first_name: Mapped[str] = mapped_column(String(150))
@@ -224,7 +224,9 @@ class DeadLetterRow(Base):
 
 
 class DroppedRow(Base):
-    """What of the past was let go of (persistence/retention.py): no row, nothing."""
+    """What of the past was let go of (persistence/history/retention.py): no row,
+    nothing.
+    """
 
     __tablename__ = "dropped_history"
 
@@ -253,7 +255,7 @@ class AuditRow(Base):
     actor: Mapped[str] = mapped_column(String(ID_CHARS))
     """A user's id; `command line`; empty: unknown, or nobody."""
     action: Mapped[str] = mapped_column(String(32))
-    """Of `persistence.log_book.ACTIONS`."""
+    """Of `persistence.identity.audit_log.ACTIONS`."""
     subject: Mapped[str] = mapped_column(String(ID_CHARS))
     """Whom or what it was done to: an id; empty: nobody that is known."""
     outcome: Mapped[str] = mapped_column(String(32))
@@ -264,7 +266,9 @@ class AuditRow(Base):
 
 
 class ThrottleRow(Base):
-    """A bucket of log-ins or sign-ups, not full yet; see persistence/throttle.py."""
+    """A bucket of log-ins or sign-ups, not full yet; see
+    persistence/identity/throttle.py.
+    """
 
     __tablename__ = "log_in_throttle"
     __table_args__ = (Index(None, "full_at_ms"),)
@@ -278,7 +282,7 @@ class ThrottleRow(Base):
 
 
 class DeviceRow(Base):
-    """Something that a user logged in with; see persistence/devices.py."""
+    """Something that a user logged in with; see persistence/identity/devices.py."""
 
     __tablename__ = "devices"
     __table_args__ = (
@@ -308,7 +312,7 @@ class OutsideUserRow(Base):
 
 
 class ErasedUserRow(Base):
-    """A user whose data is not to come back; see persistence/erasure.py."""
+    """A user whose data is not to come back; see persistence/erasure/erasure.py."""
 
     __tablename__ = "erased_users"
 

@@ -15,7 +15,7 @@ class Role(StrEnum):
 
 
 class Status(StrEnum):
-    """A trip's status; the moves between them are dispatcher/transitions.py."""
+    """A trip's status; the moves between them are dispatcher/engine/transitions.py."""
 
     REQUESTED = "REQUESTED"
     STARTED = "STARTED"

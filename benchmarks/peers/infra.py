@@ -1,7 +1,7 @@
 """What the peers stand on: a virtual environment, Redis, PostgreSQL, the servers.
 
 Each in a directory of its own, on free ports, stopped with the block. `run/<name>.pid`
-tells cabrank.bench.cpu whose CPU to read.
+tells cabrank.trial.bench.cpu whose CPU to read.
 """
 
 import contextlib

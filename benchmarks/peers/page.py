@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from cabrank import embedded
-from cabrank.bench.rows import Row, Sheet
+from cabrank.stack import embedded
+from cabrank.trial.bench.rows import Row, Sheet
 
 HERE = Path(__file__).resolve().parent
 NOTES = HERE / "NOTES.md"

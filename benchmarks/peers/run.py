@@ -1,8 +1,8 @@
 """The same jobs on this system and on its peers, one after the other on one machine.
 
 `python benchmarks/peers/run.py` (or `make peers`) writes docs/BENCHMARKS.md. The
-clients are cabrank.bench's for all; the jobs are smaller than `cabrank bench`'s own, so
-that the slowest peer ends within a minute or two.
+clients are cabrank.trial.bench's for all; the jobs are smaller than `cabrank bench`'s
+own, so that the slowest peer ends within a minute or two.
 """
 
 import argparse
@@ -22,12 +22,12 @@ import plot
 from peers import PEERS, Peer
 from taxi.frames import SECRET
 
-from cabrank.bench import connections, fanout, lifecycle, locations
-from cabrank.bench.orders import Member, Order
-from cabrank.bench.rows import Sheet
-from cabrank.bench.subject import Subject, subject
-from cabrank.load import LoadError
-from cabrank.load.users import Account, from_data_dir
+from cabrank.trial.bench import connections, fanout, lifecycle, locations
+from cabrank.trial.bench.orders import Member, Order
+from cabrank.trial.bench.rows import Sheet
+from cabrank.trial.bench.subject import Subject, subject
+from cabrank.trial.load import LoadError
+from cabrank.trial.load.users import Account, from_data_dir
 from schemas.codec import decode, encode
 from schemas.trips import Role, User
 

@@ -1,20 +1,22 @@
 """The load generator's connection to Socket.IO: this project's frames as its events.
 
-`python socketio_link.py crowd|generator` runs cabrank.bench's process of that name with
-it. Engine.IO 4 and Socket.IO 5: `0` open, `2` ping, `3` pong, `40` connect, `42` event.
+`python socketio_link.py crowd|generator` runs cabrank.trial.bench's process of that
+name with it. Engine.IO 4 and Socket.IO 5: `0` open, `2` ping, `3` pong, `40` connect,
+`42` event.
 """
 
 import asyncio
 import sys
 from collections.abc import Callable
 
-from cabrank.bench import crowd, generator
-from cabrank.load import link as plain
+from cabrank.trial.bench import crowd, generator
+from cabrank.trial.load import link as plain
 from schemas.codec import encode
 
 HEAD = b'42["frame",'
 PATH = "/socket.io/?EIO=4&transport=websocket&then="
-"""`cabrank.load` appends its own path, which lands in a parameter nobody reads."""
+"""`cabrank.trial.load` appends its own path, which lands in a parameter nobody reads.
+"""
 
 
 class SocketIo(plain.Link):

@@ -18,7 +18,7 @@ def doctor(
     """Check what the system depends on, and say what to do."""
     import asyncio
 
-    from cabrank.doctor import Level, examine
+    from cabrank.operate.doctor import Level, examine
 
     findings = asyncio.run(examine(data_dir, nats_monitor))
     for finding in findings:
@@ -46,7 +46,7 @@ def top(
     ] = None,
 ) -> int:
     """Show regions, leaders, rates and lags, live; q ends."""
-    from cabrank.top.app import run as show
+    from cabrank.operate.top.app import run as show
 
     return show(
         data_dir,
@@ -65,7 +65,7 @@ def verify(
     ] = True,
 ) -> int:
     """Compare ledger and database row by row: 0 equal, 1 different, 2 unknown."""
-    from cabrank import verify as verifying
+    from cabrank.operate import verify as verifying
 
     return verifying.run(data_dir, wait=wait)
 
@@ -78,6 +78,6 @@ def rebuild(
     ] = False,
 ) -> int:
     """Replay the ledger into the database; what is there already stays."""
-    from cabrank import rebuild as rebuilding
+    from cabrank.operate import rebuild as rebuilding
 
     return rebuilding.run(data_dir, new_ledger=new_ledger)

@@ -22,7 +22,7 @@ def nats_auth(
     ] = None,
 ) -> int:
     """Make an nkey for each service and nats-server's permissions for them."""
-    from cabrank import nats_auth as authorizing
+    from cabrank.operate import nats_auth as authorizing
 
     for line in authorizing.run(directory, rotate or [], retire or []):
         print(line)
@@ -39,7 +39,7 @@ def secrets(
     ] = None,
 ) -> int:
     """Make what compose.yaml's containers must know, where it is missing."""
-    from cabrank import secrets as making
+    from cabrank.operate import secrets as making
 
     for line in making.run(directory, name or ["localhost", "127.0.0.1", "::1"]):
         print(line)
@@ -52,7 +52,7 @@ def settings(
     """List every setting with its default."""
     import json
 
-    from cabrank import listing
+    from cabrank.operate import listing
 
     print(json.dumps(listing.rows(), indent=1) if as_json else listing.table())
     return 0

@@ -15,7 +15,7 @@ app = typer.Typer(
 @app.command("list")
 def list_(data_dir: DataDirOption = None) -> int:
     """List the keys, the latest first, and what each is for."""
-    from cabrank import keys
+    from cabrank.operate import keys
 
     for line in keys.listing(data_dir):
         print(line)
@@ -35,7 +35,7 @@ def rotate(
     data_dir: DataDirOption = None,
 ) -> int:
     """Make a new key that takes over signing; nobody is logged out."""
-    from cabrank import keys
+    from cabrank.operate import keys
 
     print(keys.rotate(data_dir, lead))
     return 0
@@ -53,7 +53,7 @@ def retire(
     data_dir: DataDirOption = None,
 ) -> int:
     """Take away keys whose tokens have all expired."""
-    from cabrank import keys
+    from cabrank.operate import keys
 
     retired = keys.retire(data_dir, kid, force=force)
     for gone in retired:

@@ -28,7 +28,7 @@ def add(
     """Make a user of any role; the password comes from standard input."""
     import asyncio
 
-    from cabrank import users
+    from cabrank.operate import users
 
     password = users.read_password()
     user = asyncio.run(
@@ -53,7 +53,7 @@ def export(
     """Print all that is stored about a user, as JSON."""
     import asyncio
 
-    from cabrank import personal
+    from cabrank.operate import personal
 
     asyncio.run(personal.export(user, data_dir))
     return 0
@@ -68,7 +68,7 @@ def erase(
     """Erase a user for good: names, messages, places, sessions; trips stay."""
     import asyncio
 
-    from cabrank import personal
+    from cabrank.operate import personal
 
     personal.confirm(user, yes=yes)
     print(asyncio.run(personal.erase(user, data_dir)))
@@ -84,7 +84,7 @@ def tokens(
     """Make users for load tests; a line of JSON each, with a token for 24 h."""
     import asyncio
 
-    from cabrank import users
+    from cabrank.operate import users
 
     asyncio.run(users.print_tokens(role, count, prefix or role.value, data_dir))
     return 0
@@ -112,7 +112,7 @@ def audit(
     """Show log-ins, refusals and what operators did, oldest first."""
     import asyncio
 
-    from cabrank import audit as auditing
+    from cabrank.operate import audit_log as auditing
 
     asyncio.run(
         auditing.show(

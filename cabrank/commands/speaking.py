@@ -14,7 +14,7 @@ def say(
     url: UrlOption = None,
 ) -> int:
     """Send a message to a room, as an operator."""
-    from cabrank import say as speaking
+    from cabrank.operate import say as speaking
 
     seq = speaking.say(room, text, data_dir, url)
     print(f"message {seq} in {room}")
@@ -28,7 +28,7 @@ def notify(
     url: UrlOption = None,
 ) -> int:
     """Send a notice to all live sessions of a user, as an operator; says how many."""
-    from cabrank import say as speaking
+    from cabrank.operate import say as speaking
 
     print(_told(speaking.notify(user, data, data_dir, url)))
     return 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cabrank.datadir import DEFAULT
+from cabrank.stack.datadir import DEFAULT
 
 
 def up(
@@ -48,8 +48,8 @@ def up(
     ] = None,
 ) -> int:
     """Start everything on this machine and keep it running."""
-    from cabrank.embedded import Home
-    from cabrank.up import Options, run
+    from cabrank.stack.embedded import Home
+    from cabrank.stack.up import Options, run
 
     return run(
         Options(
@@ -73,7 +73,7 @@ def restart(
     ] = DEFAULT,
 ) -> int:
     """Restart the services of a running `up` one after another, without an outage."""
-    from cabrank.rolling import restart as roll
+    from cabrank.stack.rolling import restart as roll
 
     for name in roll(data_dir):
         print(f"{name} restarted", flush=True)
@@ -110,7 +110,7 @@ def persistence() -> int:
 
 def migrate() -> int:
     """Bring the database of CABRANK_DATABASE_URL to the newest revision."""
-    from cabrank.migrate import run
+    from cabrank.operate.migrate import run
 
     run()
     return 0

@@ -6,7 +6,7 @@ import sysconfig
 
 for name in ("gateway", "dispatcher", "persistence", "cabrank"):
     importlib.import_module(f"{name}.main")
-for name in ("gateway.http.app", "cabrank.migrate", "cabrank.users"):
+for name in ("gateway.http.app", "cabrank.operate.migrate", "cabrank.operate.users"):
     importlib.import_module(name)
 library = sysconfig.get_path("stdlib") + "/"
 files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))

@@ -12,14 +12,16 @@ from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import ASGIApp
 
-from gateway.http import accounts, cors, docs, operations, pages, rooms, trips
-from gateway.http.asker import Asker
-from gateway.http.operations import Readiness
+from gateway.http import cors
+from gateway.http.docs import routes as docs
 from gateway.http.outer import Outer
 from gateway.http.problems import BODY_BYTES_MAX, Refused, of_framework, response
 from gateway.http.requests import ApiRequest, ClientGone, read_body
-from gateway.http.rooms import Desk
-from gateway.identity import Identity
+from gateway.http.routes import accounts, operations, pages, rooms, trips
+from gateway.http.routes.operations import Readiness
+from gateway.http.routes.rooms import Desk
+from gateway.identity.tokens import Identity
+from gateway.leader.lookups import Asker
 from runtime.settings import Settings
 from schemas.allowances import Allowances
 from schemas.refusals import Code, Refusal

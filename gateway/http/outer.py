@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
-from gateway import requesthead
 from gateway.http import cors
 from gateway.http.metrics import REQUEST_SECONDS, REQUESTS
 from gateway.http.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
+from gateway.sockets import requesthead
 from runtime import tracing
 from schemas import traceparent
 from schemas.refusals import Code, Refusal

@@ -11,12 +11,12 @@ from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 from litestar.handlers.base import BaseRouteHandler
 
-from gateway import peer
-from gateway.crowd import place
 from gateway.errors import InvalidToken, UnknownKey
-from gateway.http.asker import Asker
 from gateway.http.problems import Refused
-from gateway.identity import Identity
+from gateway.identity.tokens import Identity
+from gateway.leader.lookups import Asker
+from gateway.sockets import address as peer
+from gateway.sockets.quota import place
 from schemas import subjects, wording
 from schemas.accounts import Denied
 from schemas.allowances import Budget, share_of

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from cabrank.chaos.cable import Cable
+from cabrank.trial.chaos.cable import Cable
 from tests.support.fake_chat import FakeChat
 from tests.support.waiting import until
 

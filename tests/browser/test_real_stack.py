@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from cabrank.chaos.cable import Cable
+from cabrank.trial.chaos.cable import Cable
 from tests.browser.conftest import NewTab
 from tests.browser.site import Site
 from tests.support.stack import Stack, running

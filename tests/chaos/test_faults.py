@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from cabrank.chaos import disk
-from cabrank.chaos.plan import CLUSTER_KINDS, Kind
+from cabrank.trial.chaos import disk
+from cabrank.trial.chaos.plan import CLUSTER_KINDS, Kind
 from tests.support.stack import cabrank
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
@@ -73,7 +73,7 @@ def test_a_cluster_that_loses_its_ledger_s_leader_loses_nothing() -> None:
 
 def no_network() -> str | None:
     """Why none may be laid; in a process of its own, which would move into it."""
-    lay = "from cabrank.chaos import network; network.lay(1)"
+    lay = "from cabrank.trial.chaos import network; network.lay(1)"
     argv = [sys.executable, "-c", lay]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     return done.stderr.strip().splitlines()[-1] if done.returncode else None

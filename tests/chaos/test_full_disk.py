@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cabrank import fulldisk
-from cabrank.fulldisk import Patient
-from cabrank.supervisor import Supervised
+from cabrank.stack import fulldisk
+from cabrank.stack.fulldisk import Patient
+from cabrank.stack.supervisor import Supervised
 from tests.support.stack import Stack
 from tests.support.waiting import until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nats.js.api import DiscardPolicy, StreamConfig
 
-from cabrank.chaos import disk
+from cabrank.trial.chaos import disk
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings

@@ -3,8 +3,8 @@
 What differs from production: no session (a message, binary ones too, goes back instead
 of to one, after the same UTF-8 check), hence no limit on frames a second; no limit on a
 message's size, for the Autobahn suite sends up to 16 MiB; no uvicorn before it. What is
-the same: all of gateway/socket.py, opening.py and outbox.py otherwise: framing,
-fragments, control frames, closing, one write a tick.
+the same: all of gateway/sockets/websocket.py, opening.py and outbox.py otherwise:
+framing, fragments, control frames, closing, one write a tick.
 """
 
 import argparse
@@ -15,22 +15,22 @@ from typing import Any, cast
 import uvloop
 from websockets.frames import Frame, Opcode
 
-from gateway import handshake
-from gateway.crowd import Crowd
-from gateway.intake import READ_BYTES_MAX
 from gateway.limits import Limits
-from gateway.outbox import Outbox
-from gateway.session import Now
-from gateway.socket import Connection
-from gateway.turns import Turns
-from gateway.wheel import Wheel
+from gateway.session.machine import Now
+from gateway.sockets import handshake
+from gateway.sockets.intake import READ_BYTES_MAX
+from gateway.sockets.quota import Crowd
+from gateway.sockets.timers import Wheel
+from gateway.sockets.turns import Turns
+from gateway.sockets.websocket import Connection
+from gateway.sockets.writer import Outbox
 from schemas.closes import Close
 
 TICK_S = 0.05
 
 
 class EchoEdge:
-    """What a connection needs of gateway/edge.py, without NATS."""
+    """What a connection needs of gateway/bootstrap.py, without NATS."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

@@ -12,7 +12,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from gateway.limits import Limits
-from gateway.rfc6455 import Protocol
+from gateway.sockets.rfc6455 import Protocol
 from schemas.frames import FRAME_BYTES_MAX
 from tests.conformance.echo import Echo, EchoEdge
 from tests.conformance.wire import Line

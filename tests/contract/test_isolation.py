@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.datadir import DEFAULT
-from persistence import keys
+from cabrank.stack.datadir import DEFAULT
+from persistence.identity import keyfiles
 from runtime import settings
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_defaults_look_into_an_empty_folder() -> None:
 def test_a_system_run_in_the_same_folder_changes_no_test(tmp_path: Path) -> None:
     held = tmp_path / ".cabrank"
     (held / "keys").mkdir(parents=True)
-    keys.ensure(held / "keys" / "signing.pem", held / "keys" / "jwks.json")
+    keyfiles.ensure(held / "keys" / "signing.pem", held / "keys" / "jwks.json")
     state = {"nats_port": 1, "database_url": "", "url": "http://127.0.0.1:1"}
     (held / "stack.json").write_text(json.dumps(state))
     done = subprocess.run(

@@ -12,10 +12,11 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from cabrank import target
 from cabrank.ledgers import Reader, connected, find
-from dispatcher.engine import Engine, Limits
 from dispatcher.ledger import Ledger
+
+from cabrank import target
+from dispatcher.engine import Engine, Limits
 from schemas import codec
 from schemas.ledger import Record
 from tests.support.client import welcomed

@@ -12,6 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from persistence.projection import Unreadable, read_record
+from persistence.store import Store
+from persistence.tokens import Forge
+from persistence.users import row_of
 from sqlalchemy import Engine, event, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,10 +31,6 @@ from persistence import (
     visitors,
 )
 from persistence.models import UserRow
-from persistence.projection import Unreadable, read_record
-from persistence.store import Store
-from persistence.tokens import Forge
-from persistence.users import row_of
 from schemas.accounts import Meet
 from schemas.trips import Role, User
 from tests.support import postgres

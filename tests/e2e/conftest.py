@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cabrank.load.lifted import LIFTED
+from cabrank.trial.load.lifted import LIFTED
 from tests.support.client import Client, connect, welcomed
 from tests.support.stack import Person, Stack, running
 

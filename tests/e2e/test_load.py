@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from cabrank.bench.pair import STEPS
-from cabrank.chaos.cable import Cable
+from cabrank.trial.bench.pair import STEPS
+from cabrank.trial.chaos.cable import Cable
 from tests.support.nats import free_port
 from tests.support.stack import Stack, cabrank
 

@@ -3,7 +3,7 @@
 import nats
 import pytest
 
-from cabrank import target
+from cabrank.operate import target
 from runtime import bus as buses
 from schemas import subjects
 from schemas.permissions import Service

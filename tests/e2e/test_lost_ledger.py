@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import httpx
 
-from cabrank.datadir import DataDir
-from cabrank.rebuild import HEADROOM_RECORDS
+from cabrank.operate.rebuild import HEADROOM_RECORDS
+from cabrank.stack.datadir import DataDir
 from schemas.events import seq_of
 from tests.e2e.conftest import ADDRESSES, Sockets, bearer, started
 from tests.support.client import welcomed

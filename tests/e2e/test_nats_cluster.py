@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cabrank import target
+from cabrank.operate import target
 from runtime import bus as buses
 from schemas import streams
 from tests.e2e.simulation import Simulation

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cabrank.top.sample import Sample, parse
+from cabrank.operate.top.sample import Sample, parse
 from tests.e2e.conftest import ADDRESSES, bearer
 from tests.support.client import welcomed
 from tests.support.nats import free_port

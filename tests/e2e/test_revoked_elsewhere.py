@@ -14,7 +14,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from cabrank import target
+from cabrank.operate import target
 from schemas.permissions import Service
 from tests.e2e.conftest import Town, bearer
 from tests.support.client import Client, connect, welcomed

@@ -9,8 +9,8 @@ from contextlib import closing
 import httpx
 import pytest
 
-from cabrank import target
-from cabrank.load.lifted import LIFTED
+from cabrank.operate import target
+from cabrank.trial.load.lifted import LIFTED
 from runtime import bus as buses
 from schemas import traceparent
 from tests.e2e.conftest import ADDRESSES, bearer

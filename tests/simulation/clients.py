@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.protocol import OPEN
 
-from cabrank.history import Call
-from cabrank.load import wire
-from gateway.handshake import Accepted
-from gateway.socket import Connection
+from cabrank.trial.load import wire
+from cabrank.trial.oracle.history import Call
+from gateway.sockets.handshake import Accepted
+from gateway.sockets.websocket import Connection
 from schemas.claims import Claims
 from schemas.trips import Role, Status, Trip
 from tests.simulation.net import TICK_S

@@ -1,4 +1,5 @@
-"""The database as persistence/store.py uses it: each event once, the newest trip.
+"""The database as persistence/projected/store.py uses it: each event once, the newest
+trip.
 
 Rows are made by the real projection. That the real databases do the same is
 tests/contract's to show.
@@ -10,7 +11,8 @@ from typing import Any
 import sqlalchemy.exc
 from msgspec import Raw
 
-from persistence.projection import (
+from persistence.projected.messages import MessageRow
+from persistence.projected.projection import (
     AnyRow,
     EventRow,
     Unreadable,
@@ -18,7 +20,6 @@ from persistence.projection import (
     newest,
     trip_values,
 )
-from persistence.rooms import MessageRow
 from schemas.accounts import AuditRow, FindBacklog, FindMade, FindTrip, Result
 from schemas.codec import encode
 from schemas.events import record_of

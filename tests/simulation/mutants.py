@@ -8,26 +8,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-import dispatcher.fence
-import dispatcher.lead
-import dispatcher.region
-import dispatcher.retention
-import persistence.writer
-from dispatcher import inbox
-from dispatcher.batch import OVERLOADED, Batch, Batcher, Entry, Writer
-from dispatcher.engine import Engine, Limits
-from dispatcher.fence import Fate, Fence
-from dispatcher.full import FULL, Refuser
-from dispatcher.keys import Keys
-from dispatcher.lead import Lead, _refused
-from dispatcher.presence import Attending
-from dispatcher.publisher import Publisher
-from dispatcher.region import Region
-from dispatcher.replica import Replica
-from dispatcher.ring import Kept, Ring
-from dispatcher.snapshots import Head, SnapshotStore
-from dispatcher.stamps import Stamps
-from persistence.pull import Delivery
+import dispatcher.commit.fence
+import dispatcher.region.lead
+import dispatcher.region.region
+import dispatcher.region.retention
+import persistence.projected.writer
+from dispatcher.commit.fence import Fate, Fence
+from dispatcher.commit.publisher import Publisher
+from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry, Writer
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.engine.idempotency import Keys
+from dispatcher.engine.presence import Attending
+from dispatcher.engine.ring import Kept, Ring
+from dispatcher.region import inbox
+from dispatcher.region.lead import Lead, _refused
+from dispatcher.region.ledger_full import FULL, Refuser
+from dispatcher.region.region import Region
+from dispatcher.region.snapshots import Head, SnapshotStore
+from dispatcher.region.stamps import Stamps
+from dispatcher.region.standby import Replica
+from persistence.projected.pull import Delivery
 from schemas.allowances import Allowances
 from schemas.codec import decode
 from schemas.commands import Answer, AnyCommand
@@ -69,7 +69,7 @@ class Curt(Lead):
         self, reply: str, command: AnyCommand, now_ms: int, trace: str
     ) -> None:
         batcher = self._batcher
-        if len(self._queue) < dispatcher.lead.QUEUE_MAX:
+        if len(self._queue) < dispatcher.region.lead.QUEUE_MAX:
             super()._enqueue(reply, command, now_ms, trace)
         elif command.id not in batcher._undelivered:
             answer = Answer(command.id, command.attempt, refused=OVERLOADED)
@@ -117,7 +117,7 @@ class Skipping(SnapshotStore):
         return Head(head.v, head.ledger, head.n + 1, head.replay_from), engine
 
 
-class Acknowledging(persistence.writer.Writer):
+class Acknowledging(persistence.projected.writer.Writer):
     """Acknowledges what it is about to write."""
 
     async def _write(self, batch: list[Delivery]) -> bool:
@@ -237,34 +237,36 @@ _publish = Publisher._event
 Patch = tuple[Any, dict[str, Any]]
 MUTANTS: dict[str, list[Patch]] = {
     "fence off": [
-        (dispatcher.lead, {"Fence": Fenceless}),
-        (dispatcher.region, {"Fence": Fenceless}),
+        (dispatcher.region.lead, {"Fence": Fenceless}),
+        (dispatcher.region.region, {"Fence": Fenceless}),
     ],
     "dedupe off": [
-        (dispatcher.lead, {"Batcher": Forgetful}),
+        (dispatcher.region.lead, {"Batcher": Forgetful}),
         (Engine, {"remembered": _nothing}),
     ],
-    "ack before commit": [(persistence.writer, {"Writer": Acknowledging})],
-    "an answer ahead of its record": [(dispatcher.region, {"Lead": Hasty})],
-    "no epoch record": [(dispatcher.region, {"Region": Epochless})],
+    "ack before commit": [(persistence.projected.writer, {"Writer": Acknowledging})],
+    "an answer ahead of its record": [(dispatcher.region.region, {"Lead": Hasty})],
+    "no epoch record": [(dispatcher.region.region, {"Region": Epochless})],
     "leads without having caught up": [(Replica, {"catch_up": _not_caught_up})],
-    "replay from the wrong record": [(dispatcher.region, {"SnapshotStore": Skipping})],
+    "replay from the wrong record": [
+        (dispatcher.region.region, {"SnapshotStore": Skipping})
+    ],
     "purges what the older snapshot needs": [
         (SnapshotStore, {"heads": _newest_only}),
-        (dispatcher.retention, {"SNAPSHOTS": 1}),
+        (dispatcher.region.retention, {"SNAPSHOTS": 1}),
     ],
     "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
     "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
     "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
     "full: refuses what was done": [(Lead, {"_refuse_all": _refuses_what_was_done})],
-    "full queue: refuses what waits": [(dispatcher.region, {"Lead": Curt})],
+    "full queue: refuses what waits": [(dispatcher.region.region, {"Lead": Curt})],
     "stamps go with the wall clock": [(Stamps, {"now": _leaps_too})],
     "a session's end takes nobody out": [(Attending, {"end": _never_ends})],
     "no limit of a user": [(Allowances, {"take": _no_limit})],
     "a key held no more is new": [(Keys, {"doubt": _no_doubt})],
     "two records in flight": [
-        (dispatcher.region, {"Lead": TwoAtOnce}),
-        (dispatcher.lead, {"Fence": Pipelined}),
+        (dispatcher.region.region, {"Lead": TwoAtOnce}),
+        (dispatcher.region.lead, {"Fence": Pipelined}),
     ],
 }
 

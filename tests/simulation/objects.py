@@ -1,4 +1,4 @@
-"""An object store's stream, as dispatcher/objects.py uses it: metas and chunks."""
+"""An object store's stream, as dispatcher/region/objects.py uses it: metas, chunks."""
 
 import base64
 import json

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.lead import QUEUE_MAX
-from dispatcher.limits import MISSED_BYTES_MAX
-from gateway.hub import SILENCE_S
+from dispatcher.engine.limits import MISSED_BYTES_MAX
+from dispatcher.region.lead import QUEUE_MAX
+from gateway.fanout.router import SILENCE_S
 from schemas.events import EVENTS_PER_RECORD_MAX
 
 Kind = Literal[

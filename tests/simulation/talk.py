@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from cabrank.load import wire
+from cabrank.trial.load import wire
 from schemas.refusals import RETRYABLE
 from schemas.rooms import of_trip
 from schemas.trips import Trip

@@ -8,7 +8,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from cabrank import linear
+from cabrank.trial.oracle import linear
 from tests.simulation import plan as plans
 from tests.simulation.mutants import TORN, mutated
 from tests.simulation.plan import Fault, Kind, Plan

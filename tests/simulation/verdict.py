@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cabrank.conversations import Conversations
-from cabrank.history import Call, History
-from cabrank.invariants import Checker
+from cabrank.trial.oracle.conversations import Conversations
+from cabrank.trial.oracle.history import Call, History
+from cabrank.trial.oracle.invariants import Checker
 from schemas.codec import decode
 from schemas.events import DriverEvent, Event, TripEvent, seq_of
 from schemas.ledger import Record

@@ -17,21 +17,22 @@ from unittest import mock
 import structlog
 from msgspec.structs import replace
 
-import dispatcher.batch
-import dispatcher.lead
-import dispatcher.region
-import dispatcher.retention
-import dispatcher.ring
-import dispatcher.snapshotter
-import gateway.edge
-import gateway.presence
-import gateway.socket
-import persistence.pull
-import persistence.writer
-from dispatcher import lined, snapshots
-from dispatcher.engine import Engine, Limits
-from dispatcher.ledger import Ledger
-from gateway.edge import Edge
+import dispatcher.engine.batch
+import dispatcher.engine.ring
+import dispatcher.region.lead
+import dispatcher.region.region
+import dispatcher.region.retention
+import dispatcher.region.snapshotter
+import gateway.bootstrap
+import gateway.fanout.presence
+import gateway.sockets.websocket
+import persistence.projected.pull
+import persistence.projected.writer
+from dispatcher.commit.ledger import Ledger
+from dispatcher.engine import lined
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.region import snapshots
+from gateway.bootstrap import Edge
 from gateway.limits import Limits as EdgeLimits
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -69,7 +70,7 @@ class Machine(Process):
 
 
 class Asker:
-    """Stands for gateway/http/asker.py: asks the simulated database."""
+    """Stands for gateway/leader/lookups.py: asks the simulated database."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -127,7 +128,7 @@ class World:
             settings = Settings(
                 request_ttl_s=self.plan.request_ttl_ms / 1000, ledger_kept_s=0
             )
-            region = machine.held = dispatcher.region.Region(
+            region = machine.held = dispatcher.region.region.Region(
                 machine.service,
                 machine.link,  # type: ignore[arg-type]
                 machine.link.jetstream(),
@@ -172,7 +173,7 @@ class World:
         self.writers.append(machine)
 
         def start() -> None:
-            writer = machine.held = persistence.writer.Writer(
+            writer = machine.held = persistence.projected.writer.Writer(
                 machine.link,  # type: ignore[arg-type]
                 self.database,  # type: ignore[arg-type]
             )
@@ -251,7 +252,7 @@ _decide = Engine.decide
 
 
 class Anybody:
-    """Stands for gateway/identity.py: every token is good."""
+    """Stands for gateway/identity/tokens.py: every token is good."""
 
     def is_revoked(self, _: object) -> bool:
         return False
@@ -312,7 +313,7 @@ def _staged(world: World) -> Iterator[None]:
         region["FULL_RETRY_S"] = 0.15
         retention["INTERVAL_S"] = 0.1
     # Where there are many rooms, who is where takes many messages, over some ticks.
-    part_bytes_max = 2_500 if plan.rooms > 1 else gateway.presence.PART_BYTES_MAX
+    part_bytes_max = 2_500 if plan.rooms > 1 else gateway.fanout.presence.PART_BYTES_MAX
     snapshotter = {
         "time": clock,
         "SNAPSHOT_S": snapshot_s,
@@ -325,18 +326,21 @@ def _staged(world: World) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for module, values in (
-            (dispatcher.region, region),
-            (dispatcher.lead, {"QUEUE_MAX": plan.queue_max}),
-            (dispatcher.batch, {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max}),
-            (dispatcher.snapshotter, snapshotter),
-            (dispatcher.retention, retention),
-            (gateway.edge, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
-            (gateway.socket, {"time": clock}),
-            (gateway.presence, {"PART_BYTES_MAX": part_bytes_max}),
-            (persistence.pull, {"time": clock}),
-            (persistence.writer, {"time": clock}),
+            (dispatcher.region.region, region),
+            (dispatcher.region.lead, {"QUEUE_MAX": plan.queue_max}),
+            (
+                dispatcher.engine.batch,
+                {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max},
+            ),
+            (dispatcher.region.snapshotter, snapshotter),
+            (dispatcher.region.retention, retention),
+            (gateway.bootstrap, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
+            (gateway.sockets.websocket, {"time": clock}),
+            (gateway.fanout.presence, {"PART_BYTES_MAX": part_bytes_max}),
+            (persistence.projected.pull, {"time": clock}),
+            (persistence.projected.writer, {"time": clock}),
             (Engine, {"decide": decide}),
-            (dispatcher.ring, {"MISSED_BYTES_MAX": plan.missed_bytes_max}),
+            (dispatcher.engine.ring, {"MISSED_BYTES_MAX": plan.missed_bytes_max}),
         ):
             stack.enter_context(mock.patch.multiple(module, **values))
         yield

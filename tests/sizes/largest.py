@@ -43,7 +43,7 @@ OPEN_TRIP_BYTES = len(encode(replace(TRIP, driver=None)))
 MESSAGE_BYTES = len(encode(MESSAGE))
 HEAD_BYTES = 400
 """A counted entry of a dict in CPython with its key, two numbers and a struct."""
-KEY_BYTES = at("dispatcher.keys:KEY_BYTES")
+KEY_BYTES = at("dispatcher.engine.idempotency:KEY_BYTES")
 SEEN_BYTES = 200
 """An id with an instant in a dict of CPython."""
 FIX_BYTES = 1_000

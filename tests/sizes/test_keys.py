@@ -7,10 +7,10 @@ import tracemalloc
 from collections import OrderedDict
 from pathlib import Path
 
-from cabrank.load.lifted import LIFTED
-from dispatcher import keys as memory
-from dispatcher.engine import Decided, Limits, Lookup
-from dispatcher.keys import Keys
+from cabrank.trial.load.lifted import LIFTED
+from dispatcher.engine import idempotency as memory
+from dispatcher.engine.engine import Decided, Limits, Lookup
+from dispatcher.engine.idempotency import Keys
 from schemas.allowances import UNLIMITED
 from tests.sizes.conftest import size
 from tests.support.client import welcomed

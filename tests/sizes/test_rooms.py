@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
-from gateway.hub import SILENCE_S
+from dispatcher.engine.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
+from gateway.fanout.router import SILENCE_S
 from schemas.rooms import MEMBERS_SHOWN_MAX, PRESENCE_SILENCE_MS
 from tests.sizes.conftest import size
 from tests.sizes.whole import CYRILLIC, SIX_BYTES, Whole, join, running

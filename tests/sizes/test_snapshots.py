@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.batch import Writer
-from dispatcher.engine import Engine
-from dispatcher.ledger import Ledger, open_ledger
-from dispatcher.snapshots import Frozen, SnapshotStore
+from dispatcher.commit.ledger import Ledger, open_ledger
+from dispatcher.engine.batch import Writer
+from dispatcher.engine.engine import Engine
+from dispatcher.region.snapshots import Frozen, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway import metrics
-from gateway.intake import HELD_BYTES_MAX
+from gateway.sockets.intake import HELD_BYTES_MAX
 from schemas.frames import FRAME_BYTES_MAX
 from schemas.refusals import Code
 from tests.contract.gateway_ws import conftest

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from cabrank.load.lifted import LIFTED
-from gateway import edge, main, webserver
-from gateway.identity import Identity
+from cabrank.trial.load.lifted import LIFTED
+from gateway import bootstrap, main
+from gateway.identity.tokens import Identity
 from gateway.limits import Limits
+from gateway.sockets import webserver
 from runtime import bus
 from runtime import streams as runtime_streams
 from runtime.lifecycle import Service
@@ -39,7 +40,7 @@ class Whole:
     def __init__(self, server: NatsServer, directory: Path) -> None:
         self.nats = server
         self.tokens = Tokens()
-        self.edge: edge.Edge | None = None
+        self.edge: bootstrap.Edge | None = None
         self.url = ""
         self.announced: list[Announcement] = []
         self._directory = directory

@@ -5,9 +5,9 @@ from itertools import count
 
 from msgspec import Struct
 
-from dispatcher.apply import apply
-from dispatcher.engine import Engine, Limits
-from dispatcher.ids import made_id
+from dispatcher.engine.apply import apply
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.engine.ids import made_id
 from schemas.events import Event, TripEvent
 from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.times import rfc3339

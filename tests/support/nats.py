@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cabrank import embedded, ports
-from cabrank.datadir import nats_url
+from cabrank.stack import embedded, ports
+from cabrank.stack.datadir import nats_url
 
 SERVER = Path(sys.executable).with_name("nats-server")
 
@@ -31,9 +31,9 @@ no_auth_user: all
 """Who comes without a name may take all; `small` has a quota."""
 LANES_MAX = 4
 PORTS_FIRST, PORTS_A_LANE = 10_000, 2_500
-"""Below those of `cabrank up`, and with it below the ephemeral ones (cabrank/ports.py).
-Each of pytest-xdist's workers has a part of its own: a port that was found free is used
-only a moment later."""
+"""Below those of `cabrank up`, and with it below the ephemeral ones
+(cabrank/stack/ports.py). Each of pytest-xdist's workers has a part of its own: a port
+that was found free is used only a moment later."""
 
 
 def small(urls: str) -> str:

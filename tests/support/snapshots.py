@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from dispatcher import lined, snapshots
-from dispatcher.engine import Engine
-from dispatcher.ledger import Ledger
-from dispatcher.snapshots import Head, SnapshotStore
+from dispatcher.commit.ledger import Ledger
+from dispatcher.engine import lined
+from dispatcher.engine.engine import Engine
+from dispatcher.region import snapshots
+from dispatcher.region.snapshots import Head, SnapshotStore
 from schemas import codec
 from schemas.codec import Raw
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabrank.listing import describe
+from cabrank.operate.listing import describe
 from runtime.settings import Settings, SettingsError, load, variable
 
 NUMBERS = [

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.identity import Identity
-from persistence import database, keys
-from persistence.accounts import Accounts
+from gateway.identity.tokens import Identity
+from persistence import database
+from persistence.identity import keyfiles
+from persistence.identity.accounts import Accounts
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -71,7 +72,7 @@ class Client:
 @pytest.fixture
 def settings(tmp_path: Path, nats_server: NatsServer, database_url: str) -> Settings:
     pem, jwks = tmp_path / "keys" / "signing.pem", tmp_path / "keys" / "jwks.json"
-    keys.ensure(pem, jwks)
+    keyfiles.ensure(pem, jwks)
     return Settings(
         nats_url=nats_server.url,
         database_url=database_url,

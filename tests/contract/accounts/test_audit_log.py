@@ -5,11 +5,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import janitor
-from persistence.log_book import ACTIONS, COMMAND_LINE
+from persistence.identity import cleanup
+from persistence.identity.audit_log import ACTIONS, COMMAND_LINE
+from persistence.identity.tokens import GRACE_MS
+from persistence.identity.users import add_user
 from persistence.models import AuditRow
-from persistence.tokens import GRACE_MS
-from persistence.users import add_user
 from schemas.trips import Role
 from tests.contract.accounts.conftest import START_MS, Client
 
@@ -111,7 +111,7 @@ async def test_rows_are_kept_for_their_time_and_no_longer(
     client: Client, engine: AsyncEngine
 ) -> None:
     await client.sign_up()
-    await janitor.sweep(engine, START_MS + 60_000, 60)
+    await cleanup.sweep(engine, START_MS + 60_000, 60)
     assert len(await rows(engine)) == 1
-    await janitor.sweep(engine, START_MS + 60_001, 60)
+    await cleanup.sweep(engine, START_MS + 60_001, 60)
     assert await rows(engine) == []

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import devices, janitor
+from persistence.identity import cleanup, devices
+from persistence.identity.throttle import buckets
 from persistence.models import DeviceRow, UserRow
-from persistence.throttle import buckets
 from schemas.refusals import Code
 from tests.contract.accounts.conftest import START_MS, Client
 from tests.contract.accounts.test_throttle import codes
@@ -129,7 +129,7 @@ async def test_a_users_latest_devices_are_kept_so_many_so_long(
     mine = devices.marks(tokens.user.id, "", "1" * 22)
     later_ms = client.clock.now_ms + devices.KEPT_MS
     assert await devices.known(engine, mine, later_ms) is None
-    await janitor.sweep(engine, later_ms, 60)
+    await cleanup.sweep(engine, later_ms, 60)
     async with engine.begin() as connection:
         asked = select(func.count()).select_from(DeviceRow)
         assert (await connection.execute(asked)).scalar_one() == 0

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import MetaData, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database, eraser, erasure
-from persistence.export import export
+from persistence import database
+from persistence.erasure import eraser, erasure
+from persistence.erasure.export import export
 from persistence.models import ErasedUserRow, UserRow
-from persistence.projection import Unreadable, read_record
-from persistence.store import Store
+from persistence.projected.projection import Unreadable, read_record
+from persistence.projected.store import Store
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas.accounts import Erase, Erasure, Result, Revocation, Tokens

@@ -1,5 +1,5 @@
-"""Of who was erased nothing is left but what persistence/erasing.py names, in any
-table, stream or answer: whatever trips, messages, users and tables have by then.
+"""Of who was erased nothing is left but what persistence/erasure/erasing.py names, in
+any table, stream or answer: whatever trips, messages, users and tables have by then.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import MetaData, delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database, erasing
-from persistence.export import export
-from persistence.history import History
+from persistence import database
+from persistence.erasure import erasing
+from persistence.erasure.export import export
+from persistence.history.history import History
 from persistence.models import (
     AuditRow,
     Base,
@@ -22,8 +23,8 @@ from persistence.models import (
     RefreshTokenRow,
     UserRow,
 )
-from persistence.projection import read_record
-from persistence.store import Store
+from persistence.projected.projection import read_record
+from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import accounts, codec, subjects
 from schemas.accounts import Erase

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway import keyset
-from gateway.identity import Identity, InvalidToken
-from persistence import keys
-from persistence.accounts import Accounts
-from persistence.keyring import KeyRing
+from gateway.identity import keyfile
+from gateway.identity.tokens import Identity, InvalidToken
+from persistence.identity import keyfiles
+from persistence.identity.accounts import Accounts
+from persistence.identity.keyring import KeyRing
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -24,8 +24,8 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyset, "LOOK_S", 0.01)
-    monkeypatch.setattr(keys, "LOOK_S", 0.01)
+    monkeypatch.setattr(keyfile, "LOOK_S", 0.01)
+    monkeypatch.setattr(keyfiles, "LOOK_S", 0.01)
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ async def gate(
 ) -> Identity:
     """A gateway's, following the file as the process does."""
     path = settings.verify_keys_file
-    service.spawn("keys", keyset.follow_keys(path, identity))
+    service.spawn("keys", keyfile.follow_keys(path, identity))
     return identity
 
 
 def rotate(settings: Settings, now_ms: int, lead_s: float = 0) -> str:
     files = settings.signing_key_file, settings.verify_keys_file
-    return keys.rotate(*files, now_ms, lead_s).signer.kid
+    return keyfiles.rotate(*files, now_ms, lead_s).signer.kid
 
 
 def retire(settings: Settings, kid: str) -> None:
     files = settings.signing_key_file, settings.verify_keys_file
-    assert keys.retire(*files, lambda _: {kid}) == {kid}
+    assert keyfiles.retire(*files, lambda _: {kid}) == {kid}
 
 
 def kids_of(gate: Identity) -> set[str]:
@@ -142,7 +142,7 @@ async def test_a_file_that_cant_be_used_changes_nothing(
     ring = client.accounts._keys.ring
     Path(settings.signing_key_file).write_text(ring.pem())
     Path(settings.verify_keys_file).unlink()
-    keys.ensure(settings.signing_key_file, settings.verify_keys_file)
+    keyfiles.ensure(settings.signing_key_file, settings.verify_keys_file)
     new = rotate(settings, START_MS)
     await until(lambda: kids_of(gate) == ring_of(client) == signing | {new})
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway import revocations
+from gateway.identity import revocation_stream
 from runtime import streams as runtime_streams
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
@@ -57,7 +57,7 @@ def expected(last: int) -> list[Revocation]:
 async def follow(service: Service, bus: Bus, settings: Settings) -> list[Revocation]:
     """What was handed over so far; grows."""
     seen: list[Revocation] = []
-    following = revocations.follow(service, bus, seen.append)
+    following = revocation_stream.follow(service, bus, seen.append)
     await asyncio.wait_for(following, 10)
     return seen
 
@@ -146,7 +146,7 @@ async def test_a_gateway_is_not_ready_before_persistence_made_the_stream(
     service: Service, settings: Settings, bus: Bus, other: Bus
 ) -> None:
     await other.jetstream().delete_stream(streams.REVOCATIONS)
-    following = asyncio.ensure_future(revocations.follow(service, bus, [].append))
+    following = asyncio.ensure_future(revocation_stream.follow(service, bus, [].append))
     await asyncio.wait({following}, timeout=0.3)
     assert not following.done()
     await publish(other, 1, 1)
@@ -159,7 +159,9 @@ async def test_a_gateway_is_not_ready_before_nats_answers(
     nats_server.kill()
     await until(lambda: not bus.is_connected)
     seen: list[Revocation] = []
-    following = asyncio.ensure_future(revocations.follow(service, bus, seen.append))
+    following = asyncio.ensure_future(
+        revocation_stream.follow(service, bus, seen.append)
+    )
     await asyncio.wait({following}, timeout=0.3)
     assert not following.done()
     nats_server.start()

@@ -5,9 +5,9 @@ from nats.js.api import DeliverPolicy
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.identity import Identity
+from gateway.identity.tokens import Identity
+from persistence.identity.tokens import GRACE_MS, Forge
 from persistence.models import RefreshTokenRow
-from persistence.tokens import GRACE_MS, Forge
 from runtime.bus import Bus
 from schemas.accounts import Revocation, Tokens
 from schemas.codec import decode

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.identity import Identity
+from gateway.identity.tokens import Identity
+from persistence.identity.passwords import WAITING_MAX, Passwords
+from persistence.identity.tokens import TOKEN_CHARS
 from persistence.models import RefreshTokenRow, UserRow
-from persistence.passwords import WAITING_MAX, Passwords
-from persistence.tokens import TOKEN_CHARS
 from schemas.refusals import Code
 from schemas.trips import Role, User
 from tests.contract.accounts.conftest import Client

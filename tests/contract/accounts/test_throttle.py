@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import janitor
+from persistence.identity import cleanup
+from persistence.identity.passwords import Passwords
+from persistence.identity.throttle import PAIR_EVERY_MS, Throttle, buckets
 from persistence.models import AuditRow, ThrottleRow
-from persistence.passwords import Passwords
-from persistence.throttle import PAIR_EVERY_MS, Throttle, buckets
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas.accounts import Result
@@ -134,11 +134,11 @@ async def test_what_is_full_again_is_forgotten(
 ) -> None:
     await taken(throttle, "anna", HERE, 5)
     assert await count(engine, ThrottleRow) == 3
-    await janitor.sweep(engine, START_MS + 60_000, 60)
+    await cleanup.sweep(engine, START_MS + 60_000, 60)
     assert await count(engine, ThrottleRow) == 2
-    await janitor.sweep(engine, START_MS + 180_000, 60)
+    await cleanup.sweep(engine, START_MS + 180_000, 60)
     assert await count(engine, ThrottleRow) == 1
-    await janitor.sweep(engine, START_MS + 5 * PAIR_EVERY_MS, 60)
+    await cleanup.sweep(engine, START_MS + 5 * PAIR_EVERY_MS, 60)
     assert await count(engine, ThrottleRow) == 0
 
 

@@ -8,11 +8,13 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database, erasure, passwords, usernames
-from persistence.accounts import AccountError, add_user, make_tokens
-from persistence.keys import Signer
+from persistence import database
+from persistence.erasure import erasure
+from persistence.identity import passwords, usernames
+from persistence.identity.accounts import AccountError, add_user, make_tokens
+from persistence.identity.keyfiles import Signer
+from persistence.identity.users import find, row_of
 from persistence.models import OutsideUserRow, UserRow
-from persistence.users import find, row_of
 from runtime.settings import Settings
 from schemas.refusals import Code
 from schemas.trips import Role, User

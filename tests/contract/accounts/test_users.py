@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.identity import Identity
-from persistence import keys
-from persistence.accounts import AccountError, add_user, make_tokens
-from persistence.keys import Signer
+from gateway.identity.tokens import Identity
+from persistence.identity import keyfiles
+from persistence.identity.accounts import AccountError, add_user, make_tokens
+from persistence.identity.keyfiles import Signer
+from persistence.identity.users import CHUNK_USERS
 from persistence.models import UserRow
-from persistence.users import CHUNK_USERS
 from schemas.refusals import Code
 from schemas.trips import Role, User
 from tests.contract.accounts.conftest import Client
@@ -21,7 +21,7 @@ from tests.contract.accounts.conftest import Client
 @pytest.fixture
 def key_files(tmp_path: Path) -> tuple[Signer, Identity]:
     pem, jwks = tmp_path / "signing.pem", tmp_path / "jwks.json"
-    keys.ensure(pem, jwks)
+    keyfiles.ensure(pem, jwks)
     return Signer.load(pem), Identity.load(str(jwks))
 
 

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence.identity.users import add_user, row_of
 from persistence.models import UserRow
-from persistence.users import add_user, row_of
 from schemas.accounts import Whereabouts
 from schemas.codec import decode
 from schemas.refusals import Code

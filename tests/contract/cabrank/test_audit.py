@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.audit import HEADING
-from cabrank.say import ITSELF
+from cabrank.operate.audit_log import HEADING
+from cabrank.operate.say import ITSELF
 from persistence import database
-from persistence.log_book import Entry, write
+from persistence.identity.audit_log import Entry, write
 from tests.contract.cabrank.commands import Shell, assert_refused
 
 T0_MS = 1_795_255_200_000

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import typer
 
-from cabrank import main, ports
-from cabrank.datadir import DataDir, Remembered
+from cabrank import main
+from cabrank.stack import ports
+from cabrank.stack.datadir import DataDir, Remembered
 from tests.contract.cabrank.commands import assert_refused, run
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from cabrank import ports
-from dispatcher.ledger import open_ledger
-from persistence import database, keys
+from cabrank.stack import ports
+from dispatcher.commit.ledger import open_ledger
+from persistence import database
+from persistence.identity import keyfiles
 from runtime import bus as buses
 from tests.contract.cabrank.commands import run
 from tests.support import nats
@@ -22,7 +23,7 @@ def system(tmp_path: Path, nats_server: nats.NatsServer) -> dict[str, str]:
     url = f"sqlite:///{tmp_path}/cabrank.db"
     database.migrate(url)
     signing, verify = tmp_path / "signing.pem", tmp_path / "jwks.json"
-    keys.ensure(str(signing), str(verify))
+    keyfiles.ensure(str(signing), str(verify))
     return {
         "CABRANK_NATS_URL": nats_server.url,
         "CABRANK_DATABASE_URL": url,

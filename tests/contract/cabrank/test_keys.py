@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from persistence import database, keys
-from persistence.keyring import KeyRing
+from persistence import database
+from persistence.identity import keyfiles
+from persistence.identity.keyring import KeyRing
 from tests.contract.cabrank.commands import Shell, assert_refused
 
 DAY_MS = 86_400_000
@@ -17,7 +18,7 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def files(tmp_path: Path, shell: Shell) -> dict[str, str]:
     pem, jwks = tmp_path / "keys" / "signing.pem", tmp_path / "keys" / "jwks.json"
-    keys.ensure(pem, jwks)
+    keyfiles.ensure(pem, jwks)
     database.migrate(f"sqlite:///{tmp_path}/cabrank.db")
     made = {
         "CABRANK_DATABASE_URL": f"sqlite:///{tmp_path}/cabrank.db",
@@ -74,7 +75,7 @@ def test_what_no_token_needs_is_retired_without_being_named(
 ) -> None:
     paths = files["CABRANK_SIGNING_KEY_FILE"], files["CABRANK_VERIFY_KEYS_FILE"]
     old = KeyRing.load(paths[0]).keys[0].signer.kid
-    keys.rotate(*paths, DAY_MS, 0)  # in 1970
+    keyfiles.rotate(*paths, DAY_MS, 0)  # in 1970
     assert shell.said("keys", "retire") == f"{old} retired\n"
 
 

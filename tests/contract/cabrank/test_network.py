@@ -1,5 +1,5 @@
-"""cabrank/chaos/network.py: whom a pulled cable really cuts off. In processes of their
-own, since who lays a network moves into it.
+"""cabrank/trial/chaos/network.py: whom a pulled cable really cuts off. In processes of
+their own, since who lays a network moves into it.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 LAY = """
 import subprocess, sys
-from cabrank.chaos import network
+from cabrank.trial.chaos import network
 from cabrank.errors import CabrankError
 
 try:
@@ -68,7 +68,7 @@ def test_where_it_can_t_be_laid_the_reason_is_told_and_nothing_has_changed() -> 
     script = """
 import os
 before = os.stat("/proc/thread-self/ns/net").st_ino
-from cabrank.chaos import network
+from cabrank.trial.chaos import network
 from cabrank.errors import CabrankError
 os.setuid(65534)
 try:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cabrank import tether
-from cabrank.datadir import DataDir
 from cabrank.errors import StackError
-from cabrank.supervisor import Children, Launch, Supervised
+from cabrank.stack import tether
+from cabrank.stack.datadir import DataDir
+from cabrank.stack.supervisor import Children, Launch, Supervised
 from tests.support.stack import alive
 from tests.support.waiting import until
 
@@ -150,9 +150,9 @@ async def test_a_terminals_ctrl_c_does_not_reach_the_children(
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from cabrank import tether
-from cabrank.datadir import DataDir
-from cabrank.supervisor import Children
+from cabrank.stack.stack import tether
+from cabrank.stack.datadir import DataDir
+from cabrank.stack.supervisor import Children
 
 async def main():
     directory = DataDir(Path(sys.argv[1]))
@@ -187,7 +187,7 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
 async def test_without_prctl_a_watcher_kills_the_child_when_the_pipe_ends() -> None:
     reading, writing = os.pipe()
     code = (
-        "import signal, sys; from cabrank import tether; "
+        "import signal, sys; from cabrank.stack.stack import tether; "
         "tether.attach(sys.argv[1], prctl=False); "
         "print('tied', flush=True); signal.pause()"
     )
@@ -207,7 +207,7 @@ async def test_without_prctl_a_watcher_kills_the_child_when_the_pipe_ends() -> N
 async def test_a_watcher_leaves_when_what_it_watches_has_ended() -> None:
     reading, writing = os.pipe()
     code = (
-        "import sys; from cabrank import tether; "
+        "import sys; from cabrank.stack.stack import tether; "
         "tether.attach(sys.argv[1], prctl=False); print('tied')"
     )
     with subprocess.Popen(

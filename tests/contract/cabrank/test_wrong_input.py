@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import typer
 
-from cabrank import main, ports
+from cabrank import main
 from cabrank.commands import helping
-from persistence import database, keys
+from cabrank.stack import ports
+from persistence import database
+from persistence.identity import keyfiles
 
 PROGRAM = """
 import contextlib, io, json, os, sys
@@ -103,7 +105,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "broken" / "stack.json").write_text('{"nats_port": "x", "url": 5}')
     state = {"nats_port": ports.free(), "url": f"http://127.0.0.1:{ports.free()}"}
     for name in ("stopped", "corrupt"):
-        keys.ensure(
+        keyfiles.ensure(
             tmp_path / name / "keys/signing.pem", tmp_path / name / "keys/jwks.json"
         )
         (tmp_path / name / "stack.json").write_text(json.dumps(state))

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from persistence import keys
+from persistence.identity import keyfiles
 from runtime.settings import Settings, variable
 from tests.support import nats
 
@@ -246,7 +246,7 @@ def test_the_table_above_has_every_setting() -> None:
 def _whole(directory: Path) -> dict[str, str]:
     """Settings that are all right, but that nobody answers there."""
     signing, verify = directory / "signing.pem", directory / "jwks.json"
-    keys.ensure(signing, verify)
+    keyfiles.ensure(signing, verify)
     return {
         "CABRANK_NATS_URL": f"nats://127.0.0.1:{nats.free_port()}",
         "CABRANK_DATABASE_URL": f"sqlite:///{directory}/none.db",

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from dispatcher import main
-from dispatcher.ledger import Ledger
-from dispatcher.ranking import ranking
+from dispatcher.commit.ledger import Ledger
+from dispatcher.placement.ranking import ranking
 from runtime.bus import Bus, is_no_responders
 from runtime.lifecycle import Service
 from runtime.settings import Settings

@@ -1,11 +1,11 @@
 """Snapshots of a ledger that has been written, and a region that starts from them."""
 
-from dispatcher import snapshotter
-from dispatcher.engine import Engine, Limits
-from dispatcher.follower import Follower
-from dispatcher.region import Region
-from dispatcher.replica import Replica
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.region import snapshotter
+from dispatcher.region.follower import Follower
+from dispatcher.region.region import Region
+from dispatcher.region.snapshots import SnapshotStore
+from dispatcher.region.standby import Replica
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.settings import Settings

@@ -7,10 +7,10 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamInfo, StreamState
 from nats.js.errors import APIError
 
-from dispatcher.batch import Writer
-from dispatcher.fence import Fate, Fence
-from dispatcher.ledger import UNREACHABLE, Ledger, open_ledger, patiently
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.commit.fence import Fate, Fence
+from dispatcher.commit.ledger import UNREACHABLE, Ledger, open_ledger, patiently
+from dispatcher.engine.batch import Writer
+from dispatcher.region.snapshots import SnapshotStore
 from runtime import bus as buses
 from runtime import streams as runtime_streams
 from runtime.bus import Bus

@@ -5,7 +5,8 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from dispatcher import batch, lead
+from dispatcher.engine import batch
+from dispatcher.region import lead
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas import codec, subjects

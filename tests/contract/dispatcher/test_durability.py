@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cabrank import ports
+from cabrank.stack import ports
 from tests.contract.dispatcher.conftest import Start
 from tests.contract.dispatcher.desk import Gateway
 from tests.support import nats

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from nats.js import JetStreamContext
 
-from dispatcher.batch import Writer
-from dispatcher.fence import Fate, Fence
-from dispatcher.ledger import Ledger, open_ledger
+from dispatcher.commit.fence import Fate, Fence
+from dispatcher.commit.ledger import Ledger, open_ledger
+from dispatcher.engine.batch import Writer
 from runtime import bus as buses
 from runtime.bus import Bus
 from schemas import codec

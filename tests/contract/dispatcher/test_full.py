@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dispatcher.full import Refuser
+from dispatcher.region.ledger_full import Refuser
 from runtime import bus as buses
 from runtime.bus import Bus
 from tests.contract.dispatcher.desk import Gateway, request, rider

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from dispatcher import region, snapshotter
-from dispatcher.engine import Limits
+from dispatcher.engine.engine import Limits
+from dispatcher.region import region, snapshotter
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings

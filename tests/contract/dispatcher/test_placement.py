@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import signal
 
-from dispatcher.ranking import FOLLOWERS, ranking
-from gateway.courier import Courier
+from dispatcher.placement.ranking import FOLLOWERS, ranking
+from gateway.leader.link import Courier
 from gateway.limits import Limits
 from runtime.bus import Bus, is_no_responders
 from schemas import codec, subjects

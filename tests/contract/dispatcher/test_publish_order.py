@@ -2,8 +2,8 @@
 
 import asyncio
 
-from dispatcher.engine import feed_entry
-from dispatcher.publisher import Publisher
+from dispatcher.commit.publisher import Publisher
+from dispatcher.engine.engine import feed_entry
 from runtime import bus as nats
 from schemas import subjects
 from schemas.codec import decode, encode

@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
-from dispatcher import retention, snapshotter
-from dispatcher.engine import Engine
+from dispatcher.commit.ledger import open_ledger
+from dispatcher.engine.engine import Engine
+from dispatcher.engine.snapshot import SNAPSHOT_VERSION
 from dispatcher.errors import LedgerGapError, LedgerGoneError
-from dispatcher.ledger import open_ledger
-from dispatcher.snapshot import SNAPSHOT_VERSION
+from dispatcher.region import retention, snapshotter
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings

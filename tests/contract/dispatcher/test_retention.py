@@ -2,11 +2,11 @@
 
 import pytest
 
-from dispatcher import retention
-from dispatcher.engine import Engine, Limits
-from dispatcher.follower import Follower
-from dispatcher.ledger import open_ledger
-from dispatcher.snapshots import SnapshotStore
+from dispatcher.commit.ledger import open_ledger
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.region import retention
+from dispatcher.region.follower import Follower
+from dispatcher.region.snapshots import SnapshotStore
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas import codec

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
-from dispatcher import snapshots
-from dispatcher.engine import Engine
-from dispatcher.snapshots import Head, SnapshotStore
+from dispatcher.engine.engine import Engine
+from dispatcher.region import snapshots
+from dispatcher.region.snapshots import Head, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings

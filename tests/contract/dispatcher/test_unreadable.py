@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cabrank import ports
+from cabrank.stack import ports
 from dispatcher.errors import RecordError
-from dispatcher.follower import Follower, Message
+from dispatcher.region.follower import Follower, Message
 from runtime.bus import Bus
 from schemas import codec
 from schemas.commands import AcceptTrip

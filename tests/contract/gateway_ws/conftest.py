@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import edge, main, webserver
-from gateway.identity import Identity
+from gateway import bootstrap, main
+from gateway.identity.tokens import Identity
 from gateway.limits import Limits
+from gateway.sockets import webserver
 from runtime import bus
 from runtime import streams as runtime_streams
 from runtime.lifecycle import Service
@@ -39,7 +40,7 @@ class World:
         self.limits = Limits()
         self.settings = Settings(nats_url=server.url, origins="https://app.example")
         self.url = ""
-        self.edge: edge.Edge | None = None
+        self.edge: bootstrap.Edge | None = None
         self._clients: list[Client] = []
         self._drain: Callable[[], Awaitable[None]] | None = None
         self._service = Service("gateway")

@@ -2,7 +2,7 @@
 
 import time
 
-from gateway.hub import SILENCE_S
+from gateway.fanout.router import SILENCE_S
 from schemas import commands
 from schemas.commands import Answer, FeedData
 from schemas.events import DriverPush, Moved

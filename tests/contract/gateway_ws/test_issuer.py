@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway import issuer as issuers
 from gateway.errors import InvalidToken
-from gateway.http.asker import Asker
-from gateway.identity import Identity
-from gateway.issuer import Issuer
-from gateway.outside import Outside
+from gateway.identity import oidc_keys as issuers
+from gateway.identity.oidc import Outside
+from gateway.identity.oidc_keys import Issuer
+from gateway.identity.tokens import Identity
+from gateway.leader.lookups import Asker
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
 from runtime.settings import Settings

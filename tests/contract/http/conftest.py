@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 
 from gateway.http.app import create_app
-from gateway.http.asker import Asker
-from gateway.identity import Identity
+from gateway.identity.tokens import Identity
+from gateway.leader.lookups import Asker
 from runtime import bus
 from runtime.settings import Settings
 from schemas.accounts import Result

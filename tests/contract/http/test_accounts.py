@@ -3,7 +3,7 @@ import jwt
 import msgspec
 import pytest
 
-from gateway.device import NAME as DEVICE
+from gateway.identity.device import NAME as DEVICE
 from schemas.accounts import Tokens
 from schemas.refusals import Code
 from schemas.trips import Role, User

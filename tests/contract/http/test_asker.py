@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from gateway.http import asker as asker_module
-from gateway.http.asker import NOBODY, OVERLOADED, UNAVAILABLE, Asker
+from gateway.leader import lookups as asker_module
+from gateway.leader.lookups import NOBODY, OVERLOADED, UNAVAILABLE, Asker
 from runtime import bus
 from schemas.accounts import LogOut, Result
 from schemas.codec import encode

@@ -6,9 +6,10 @@ import json
 import httpx
 import pytest
 
-from gateway.http import asker, problems
+from gateway.http import problems
 from gateway.http.app import create_app
-from gateway.identity import Identity
+from gateway.identity.tokens import Identity
+from gateway.leader import lookups
 from runtime import bus
 from runtime.settings import Settings
 from schemas.accounts import Revocation
@@ -297,7 +298,7 @@ async def test_without_persistence_it_is_503_with_retry_after(
 ) -> None:
     tokens = Tokens()
     app = create_app(
-        asker.Asker(connection),
+        lookups.Asker(connection),
         Identity(tokens.jwks),
         lambda: None,
         Settings(),
@@ -308,7 +309,7 @@ async def test_without_persistence_it_is_503_with_retry_after(
         base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=base) as client:
             response = await client.request(method, path, headers=operator)
-    assert problem(response, 503, "unavailable") == asker.NOBODY.refused.message  # type: ignore[union-attr]
+    assert problem(response, 503, "unavailable") == lookups.NOBODY.refused.message  # type: ignore[union-attr]
     assert response.headers["retry-after"] == str(problems.RETRY_AFTER_S)
 
 
@@ -350,7 +351,7 @@ async def test_a_bug_of_ours_is_a_problem_without_a_traceback(
 
     tokens = Tokens()
     app = create_app(
-        asker.Asker(connection),
+        lookups.Asker(connection),
         Identity(tokens.jwks),
         readiness,
         Settings(),

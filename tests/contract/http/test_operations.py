@@ -5,10 +5,10 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from gateway import peer
 from gateway.http.app import create_app
-from gateway.http.asker import Asker
-from gateway.identity import Identity
+from gateway.identity.tokens import Identity
+from gateway.leader.lookups import Asker
+from gateway.sockets import address
 from runtime.bus import Bus
 from runtime.settings import Settings
 from tests.contract.http.conftest import TRIP, FakeDesk, Site, data, problem, serving
@@ -141,7 +141,7 @@ async def test_metrics_are_not_for_whom_a_proxy_speaks(site: Site, header: str) 
 def test_which_addresses_are_this_machine_s(
     host: str, *, is_this_machine: bool
 ) -> None:
-    assert peer.is_loopback(host) is is_this_machine
+    assert address.is_loopback(host) is is_this_machine
 
 
 # ---- other sites' pages -------------------------------------------------------

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cabrank.load.users import SIGN_UP_ATTEMPTS, sign_up
-from cabrank.load.web import Web
+from cabrank.trial.load.users import SIGN_UP_ATTEMPTS, sign_up
+from cabrank.trial.load.web import Web
 from schemas.accounts import Tokens
 from schemas.codec import encode
 from schemas.trips import Role, User

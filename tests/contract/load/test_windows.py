@@ -3,8 +3,8 @@
 import pytest
 from msgspec import Struct
 
-from cabrank.bench import windows
-from cabrank.load import LoadError
+from cabrank.trial.bench import windows
+from cabrank.trial.load import LoadError
 
 
 class Order(Struct):

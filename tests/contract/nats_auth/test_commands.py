@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from persistence import database, keys
+from persistence import database
+from persistence.identity import keyfiles
 from schemas.permissions import Service
 from tests.contract.cabrank.commands import assert_refused, run
 from tests.contract.nats_auth.conftest import Locked
@@ -20,7 +21,7 @@ def environ(locked: Locked, tmp_path: Path) -> dict[str, str]:
     url = f"sqlite:///{tmp_path}/cabrank.db"
     database.migrate(url)
     signing, verify = tmp_path / "signing.pem", tmp_path / "jwks.json"
-    keys.ensure(signing, verify)
+    keyfiles.ensure(signing, verify)
     return {
         "CABRANK_NATS_URL": locked.url,
         "CABRANK_DATABASE_URL": url,

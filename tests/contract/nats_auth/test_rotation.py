@@ -6,8 +6,8 @@ from pathlib import Path
 import nkeys
 import pytest
 
-from cabrank import nats_auth
 from cabrank.errors import UsageError
+from cabrank.operate import nats_auth
 from runtime import bus as buses
 from runtime.nats_login import Login
 from runtime.nats_trouble import REFUSED, ConnectError

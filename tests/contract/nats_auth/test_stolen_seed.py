@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from dispatcher.fence import head_of
+from dispatcher.commit.fence import head_of
 from persistence import database
 from persistence.models import DeadLetterRow, TripEventRow
-from persistence.store import Store
-from persistence.writer import Writer
+from persistence.projected.store import Store
+from persistence.projected.writer import Writer
 from runtime import streams as runtime_streams
 from runtime.bus import Bus
 from schemas import codec, streams, subjects

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from persistence import database
-from persistence.store import Store
-from persistence.writer import Writer
+from persistence.projected.store import Store
+from persistence.projected.writer import Writer
 from runtime import bus as buses
 from runtime.bus import Bus
 from tests.support.nats import NatsServer

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 
 from persistence import database
-from persistence.history import History
-from persistence.store import Store
+from persistence.history.history import History
+from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import codec, subjects
 from schemas.accounts import Result

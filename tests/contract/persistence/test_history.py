@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from nats.js.api import AckPolicy
 
-from persistence import history as histories
-from persistence.projection import AnyRow, read_record
+from persistence.history import history as histories
+from persistence.projected.projection import AnyRow, read_record
 from runtime.bus import Bus
 from schemas import codec, streams
 from schemas.accounts import (

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from persistence import history as histories
+from persistence.history import history as histories
 from runtime.bus import Bus
 from schemas import codec
 from schemas.accounts import FindMade

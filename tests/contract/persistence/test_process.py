@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from persistence import keys
+from persistence.identity import keyfiles
 from persistence.models import TripEventRow, TripRow
 from runtime.bus import Bus
 from schemas import codec, subjects
@@ -39,7 +39,7 @@ Start = Callable[..., Process]
 def start(tmp_path: Path, nats_server: NatsServer) -> Iterator[Start]:
     started: list[Process] = []
     signing, verifying = tmp_path / "signing.pem", tmp_path / "jwks.json"
-    keys.ensure(str(signing), str(verifying))
+    keyfiles.ensure(str(signing), str(verifying))
 
     def start(url: str, **settings: object) -> Process:
         environment = {

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from persistence import database, retention
+from persistence import database
+from persistence.history import retention
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
-from persistence.projection import AnyRow, read_record
+from persistence.projected.projection import AnyRow, read_record
 from schemas import codec
 from schemas.accounts import ListMessages, ListTripEvents
 from schemas.rooms import MessageData

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from persistence import history as histories
-from persistence import rooms
+from persistence.history import history as histories
 from persistence.models import DeadLetterRow, MessageRow, RoomRow, TripEventRow
-from persistence.projection import read_record
+from persistence.projected import messages as rooms
+from persistence.projected.projection import read_record
 from runtime.bus import Bus
 from schemas import codec, streams
 from schemas.accounts import FindBacklog, ListMessages

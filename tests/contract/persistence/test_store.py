@@ -11,8 +11,8 @@ from sqlalchemy import delete, select
 
 from persistence import database
 from persistence.models import AuditRow, DeadLetterRow, TripEventRow, TripRow
-from persistence.projection import EventRow, read_record
-from persistence.store import Store
+from persistence.projected.projection import EventRow, read_record
+from persistence.projected.store import Store
 from tests.support.records import T0_MS, event, record, trip
 
 MOVES = [(number, move) for number in range(3) for move in range(4)]

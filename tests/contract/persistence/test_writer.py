@@ -4,10 +4,11 @@ import msgspec
 import pytest
 from sqlalchemy import event as events_of
 
-from persistence import database, pull
-from persistence import writer as writers
+from persistence import database
 from persistence.models import DeadLetterRow, TripEventRow, TripRow
-from persistence.store import Store
+from persistence.projected import pull
+from persistence.projected import writer as writers
+from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import codec, streams
 from tests.contract.persistence.conftest import ROUND_S, Counting, Working

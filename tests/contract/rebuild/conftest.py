@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from cabrank import rebuild
-from dispatcher.ledger import open_ledger
+from cabrank.operate import rebuild
+from dispatcher.commit.ledger import open_ledger
 from persistence import database
 from runtime.bus import Bus
 from tests.support.nats import NatsServer

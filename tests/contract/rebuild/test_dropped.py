@@ -1,10 +1,11 @@
-"""What was let go of (persistence/retention.py) is missed by nobody."""
+"""What was let go of (persistence/history/retention.py) is missed by nobody."""
 
 import pytest
 
-from cabrank.rebuild import rebuild
-from cabrank.verify import verify
-from persistence import database, retention
+from cabrank.operate.rebuild import rebuild
+from cabrank.operate.verify import verify
+from persistence import database
+from persistence.history import retention
 from tests.contract.rebuild.conftest import Kept, Rows
 from tests.support.records import T0_MS, event, message, trip
 

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from cabrank.rebuild import rebuild
-from cabrank.verify import verify
-from persistence import database, eraser, erasure
+from cabrank.operate.rebuild import rebuild
+from cabrank.operate.verify import verify
+from persistence import database
+from persistence.erasure import eraser, erasure
 from schemas.accounts import Erasure
 from tests.contract.rebuild.conftest import Kept, Rows
 

@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 import pytest
 
-from cabrank.ledgers import find
-from cabrank.rebuild import rebuild
-from cabrank.verify import verify
-from dispatcher.engine import Engine, Limits
-from dispatcher.snapshots import Head, SnapshotStore
-from persistence.projection import read_record
+from cabrank.operate.ledgers import find
+from cabrank.operate.rebuild import rebuild
+from cabrank.operate.verify import verify
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.region.snapshots import Head, SnapshotStore
+from persistence.projected.projection import read_record
 from schemas import codec, streams
 from schemas.events import TripEventType
 from schemas.ledger import RECORD_VERSION, Record

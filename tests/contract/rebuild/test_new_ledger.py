@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cabrank import seeding
 from cabrank.errors import UsageError
-from cabrank.rebuild import HEADROOM_RECORDS, Begun, begin_anew, rebuild
-from cabrank.verify import verify
-from dispatcher.engine import Engine, Limits
-from dispatcher.follower import Follower
-from dispatcher.ledger import extent, open_ledger
+from cabrank.operate import seeding
+from cabrank.operate.rebuild import HEADROOM_RECORDS, Begun, begin_anew, rebuild
+from cabrank.operate.verify import verify
+from dispatcher.commit.ledger import extent, open_ledger
+from dispatcher.engine.engine import Engine, Limits
+from dispatcher.region.follower import Follower
 from runtime.bus import Bus
 from schemas import codec
 from schemas.events import seq_of

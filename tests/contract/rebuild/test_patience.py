@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from cabrank import rebuild
-from cabrank.verify import verify
-from persistence import database, eraser
+from cabrank.operate import rebuild
+from cabrank.operate.verify import verify
+from persistence import database
+from persistence.erasure import eraser
 from schemas.accounts import Erasure
 from tests.contract.rebuild.conftest import Kept
 from tests.support.records import T0_MS

@@ -17,30 +17,24 @@ from greenlet import getcurrent
 from nats.js.api import AckPolicy
 from sqlalchemy import Engine, event, insert, text, update
 
-from cabrank import rebuild
-from cabrank.bench import filling
-from cabrank.verify import verify
-from persistence import (
-    database,
-    eraser,
-    janitor,
-    keys,
-    log_book,
-    log_reader,
-    retention,
-    usernames,
-    users,
-    walk,
-)
-from persistence import export as exporting
-from persistence.accounts import Accounts
-from persistence.history import History
-from persistence.keys import Signer
-from persistence.log_reader import Wanted
+from cabrank.operate import rebuild
+from cabrank.operate.verify import verify
+from cabrank.trial.bench import filling
+from persistence import database
+from persistence.checks import walk
+from persistence.erasure import eraser
+from persistence.erasure import export as exporting
+from persistence.history import retention
+from persistence.history.history import History
+from persistence.identity import audit_log as log_book
+from persistence.identity import audit_log_reader, cleanup, keyfiles, usernames, users
+from persistence.identity.accounts import Accounts
+from persistence.identity.audit_log_reader import Wanted
+from persistence.identity.keyfiles import Signer
+from persistence.identity.tokens import RefreshToken
 from persistence.models import AuditRow, Base, OutsideUserRow, RefreshTokenRow, UserRow
-from persistence.projection import Unreadable, read_record
-from persistence.store import Store
-from persistence.tokens import RefreshToken
+from persistence.projected.projection import Unreadable, read_record
+from persistence.projected.store import Store
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas import codec, streams, subjects
@@ -63,23 +57,23 @@ from tests.support import records as made
 from tests.support.nats import NatsServer
 from tests.support.running import service
 
-ROOT = Path(rebuild.__file__).parents[1]
+ROOT = Path(rebuild.__file__).parents[2]
 TRIPS = 3_000
 ASKED = ("execute", "scalar", "scalars", "stream_scalars", "exec_driver_sql")
 """What asks a database."""
 
 LOCKS = {
-    ("persistence/erasure.py", "keep_out"),
-    ("persistence/retention.py", "_is_alone"),
+    ("persistence/erasure/erasure.py", "keep_out"),
+    ("persistence/history/retention.py", "_is_alone"),
 }
 """They ask PostgreSQL for locks, and nobody for rows."""
 
 NO_QUERY = {
     "persistence/database.py": "revisions and settings of a connection",
-    "persistence/indexing.py": "makes what plans need",
+    "persistence/checks/indexing.py": "makes what plans need",
     "persistence/main.py": "SELECT 1",
-    "cabrank/chaos/database.py": "breaks things",
-    "cabrank/bench/filling.py": "fills",
+    "cabrank/trial/chaos/database.py": "breaks things",
+    "cabrank/trial/bench/filling.py": "fills",
 }
 """Files whose statements read no table of rows."""
 
@@ -289,12 +283,12 @@ async def the_commands(url: str, signer: Signer) -> None:
     for name in ("rider-0", "olga", "nobody"):
         await exporting.export(engine, name)
     for wanted in (Wanted(), Wanted(user="o"), Wanted(action="log_in", since_ms=1)):
-        await log_reader.read(engine, wanted)
+        await audit_log_reader.read(engine, wanted)
     keyless = update(UserRow).where(UserRow.id.in_(("rider-2", "rider-3")))
     async with engine.begin() as connection:
         await connection.execute(keyless.values(username_key=None))
     await usernames.give_all(engine)
-    await janitor.sweep(engine, time.time_ns() // 1_000_000, 1.0)
+    await cleanup.sweep(engine, time.time_ns() // 1_000_000, 1.0)
     await retention.drop(engine, filling.T0_MS + 600 * filling.EVERY_MS, 0)
     await engine.dispose()
 
@@ -335,7 +329,7 @@ async def everything(bus: Bus, ledger: Kept, settings: Settings) -> None:
 @pytest.fixture
 def settings(tmp_path: Path, nats_server: NatsServer, database_url: str) -> Settings:
     pem, jwks = str(tmp_path / "signing.pem"), str(tmp_path / "jwks.json")
-    keys.ensure(pem, jwks)
+    keyfiles.ensure(pem, jwks)
     return Settings(
         nats_url=nats_server.url,
         database_url=database_url,

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from cabrank.errors import UnreachableError
-from cabrank.rebuild import rebuild
-from cabrank.verify import verify
+from cabrank.operate.rebuild import rebuild
+from cabrank.operate.verify import verify
 from persistence import database
-from persistence.store import Store
-from persistence.writer import Writer
+from persistence.projected.store import Store
+from persistence.projected.writer import Writer
 from runtime.bus import Bus
 from runtime.settings import SettingsError
 from schemas.streams import WRITER_DURABLE

@@ -2,12 +2,13 @@ import json
 
 import pytest
 
-from cabrank import verify as verifying
 from cabrank.errors import UnreachableError, UsageError
-from cabrank.rebuild import rebuild
-from cabrank.verify import Report, verify
-from persistence import database, density
-from persistence.density import Kept as Range
+from cabrank.operate import verify as verifying
+from cabrank.operate.rebuild import rebuild
+from cabrank.operate.verify import Report, verify
+from persistence import database
+from persistence.checks import completeness
+from persistence.checks.completeness import Kept as Range
 from tests.contract.rebuild.conftest import Kept, Rows
 from tests.support.records import event, message, record, trip
 
@@ -144,7 +145,7 @@ async def test_what_comes_while_it_is_compared_makes_no_hole(
     )
     kept = Range("main", projected.id, 9, 21)
     with engine.connect() as connection:
-        assert density.holes(connection, kept) == []
+        assert completeness.holes(connection, kept) == []
     engine.dispose()
 
 
@@ -158,7 +159,7 @@ async def test_a_hole_in_the_ledger_is_told(projected: Kept) -> None:
 async def test_a_ledger_of_many_chunks_is_compared_to_its_end(
     projected: Kept, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cabrank.ledgers.BATCH_RECORDS", 4)
+    monkeypatch.setattr("cabrank.operate.ledgers.BATCH_RECORDS", 4)
     assert (await compared()).different == 0
     rows.run("DELETE FROM trip_events WHERE version = 4")
     assert (await compared()).different == 3

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.datadir import DataDir, Remembered
 from cabrank.errors import UsageError
+from cabrank.stack.datadir import DataDir, Remembered
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from cabrank.datadir import DataDir
+from cabrank.stack.datadir import DataDir
 held = DataDir(Path(sys.argv[1])).lock()
 print("held", flush=True)
 if sys.argv[2:] == ["leave-a-child"]:

@@ -2,8 +2,8 @@ import resource
 
 import pytest
 
-from cabrank import doctor
-from cabrank.doctor import Level
+from cabrank.operate import doctor
+from cabrank.operate.doctor import Level
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cabrank import embedded
+from cabrank.stack import embedded
 
 
 def test_the_configuration_is_durable_and_taken_by_the_server(tmp_path: Path) -> None:

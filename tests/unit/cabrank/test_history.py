@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from cabrank import linear
-from cabrank.history import Call, History
-from cabrank.linear import Op, TooManyStates, explains
+from cabrank.trial.oracle import linear
+from cabrank.trial.oracle.history import Call, History
+from cabrank.trial.oracle.linear import Op, TooManyStates, explains
 from schemas.trips import OpenTrip, Person, Role, Status, Trip
 
 R, D, E = "rider", "driver", "other"

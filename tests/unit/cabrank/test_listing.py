@@ -1,4 +1,4 @@
-from cabrank import listing
+from cabrank.operate import listing
 
 
 def test_every_setting_is_listed_with_default_and_meaning() -> None:

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from cabrank import logs
+from cabrank.stack import logs
 
 
 def appender(path: Path) -> int:
-    """As a child has it (cabrank/supervisor.py)."""
+    """As a child has it (cabrank/stack/supervisor.py)."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from cabrank.chaos.measure import Measured, by_kind, p99_between, trips_per_s
-from cabrank.chaos.probe import Probe
-from cabrank.linear import NEVER
-from cabrank.load.users import Account
-from cabrank.sequential import Call
+from cabrank.trial.chaos.measure import Measured, by_kind, p99_between, trips_per_s
+from cabrank.trial.chaos.probe import Probe
+from cabrank.trial.load.users import Account
+from cabrank.trial.oracle.linear import NEVER
+from cabrank.trial.oracle.sequential import Call
 from schemas.trips import Role, User
 from tests.support import records
 

@@ -3,8 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cabrank import ports
 from cabrank.errors import UsageError
+from cabrank.stack import ports
 
 
 @pytest.fixture

@@ -1,12 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabrank.restarts import (
-    BACKOFF_MAX_S,
-    START_FAILURES_MAX,
-    STEADY_S,
-    Restarts,
-)
+from cabrank.stack.restarts import BACKOFF_MAX_S, START_FAILURES_MAX, STEADY_S, Restarts
 
 
 def test_the_first_death_is_followed_by_a_start_at_once() -> None:

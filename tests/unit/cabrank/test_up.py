@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.datadir import DataDir, Remembered
-from cabrank.up import database_url
+from cabrank.stack.datadir import DataDir, Remembered
+from cabrank.stack.up import database_url
 
 POSTGRES = "postgresql://host/db"
 

@@ -9,7 +9,14 @@ from typing import Any
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
-from dispatcher.engine import Decided, Engine, Limits, Lookup, Outcome, feed_entry
+from dispatcher.engine.engine import (
+    Decided,
+    Engine,
+    Limits,
+    Lookup,
+    Outcome,
+    feed_entry,
+)
 from schemas.codec import decode, encode
 from schemas.commands import (
     AnyCommand,

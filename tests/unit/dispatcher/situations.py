@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from dispatcher.matching import Rules, Unmatched
-from dispatcher.positions import Positions, Standing
-from dispatcher.travel import point
+from dispatcher.engine.matching import Rules, Unmatched
+from dispatcher.engine.positions import Positions, Standing
+from dispatcher.engine.travel import point
 from schemas.commands import Fix
 from schemas.times import rfc3339
 

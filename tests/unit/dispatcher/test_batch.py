@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher import batch as batches
-from dispatcher.batch import OVERLOADED, Batch, Batcher, Writer
-from dispatcher.engine import Engine
+from dispatcher.engine import batch as batches
+from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Writer
+from dispatcher.engine.engine import Engine
 from schemas.codec import decode
 from schemas.commands import (
     AcceptTrip,

@@ -1,10 +1,6 @@
 """Who comes and goes all the time costs a room only so much."""
 
-from dispatcher.churn import (
-    ROOM_DELIVERIES_PER_S,
-    SEAT_BURST,
-    Churn,
-)
+from dispatcher.engine.churn import ROOM_DELIVERIES_PER_S, SEAT_BURST, Churn
 from schemas.refusals import Code
 from schemas.rooms import MemberEvent
 from schemas.trips import Role, User

@@ -1,6 +1,6 @@
 """Requests that nobody takes, and the stamp that decides when."""
 
-from dispatcher.limits import DUE_MAX
+from dispatcher.engine.limits import DUE_MAX
 from schemas.events import TripEvent, seq_of
 from schemas.times import rfc3339
 from schemas.trips import Role, Status

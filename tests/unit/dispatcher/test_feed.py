@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dispatcher.engine import feed_entry
+from dispatcher.engine.engine import feed_entry
 from schemas.codec import Raw, encode
 from schemas.commands import FeedData, GoOffline, GoOnline
 from schemas.events import DriverEvent, FeedEntry, TripEvent

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher import inbox
+from dispatcher.region import inbox
 from schemas.codec import encode
 from schemas.commands import GoOnline, RequestTrip
 from schemas.trips import Role, User

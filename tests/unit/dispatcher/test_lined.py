@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from dispatcher import lined
-from dispatcher.lined import Reader
+from dispatcher.engine import lined
+from dispatcher.engine.lined import Reader
 from schemas import codec
 from schemas.codec import CodecError
 

@@ -2,9 +2,16 @@
 
 import pytest
 
-from dispatcher.matching import Proposal, Rules, Unmatched, due_ms, propose, round_of
-from dispatcher.positions import Positions, Standing
-from dispatcher.travel import GreatCircle, point
+from dispatcher.engine.matching import (
+    Proposal,
+    Rules,
+    Unmatched,
+    due_ms,
+    propose,
+    round_of,
+)
+from dispatcher.engine.positions import Positions, Standing
+from dispatcher.engine.travel import GreatCircle, point
 from schemas.commands import Fix
 from schemas.times import rfc3339
 from tests.unit.dispatcher import situations

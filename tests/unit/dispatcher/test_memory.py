@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.engine import Engine, Limits, Lookup, SnapshotError
-from dispatcher.limits import ANSWERS_MAX
+from dispatcher.engine.engine import Engine, Limits, Lookup, SnapshotError
+from dispatcher.engine.limits import ANSWERS_MAX
 from schemas.codec import decode, encode
 from schemas.commands import AcceptTrip, Answer, GoOffline, GoOnline, RequestTrip
 from schemas.events import seq_of

@@ -7,8 +7,8 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.batch import Batcher, Writer
-from dispatcher.engine import Decided, Engine
+from dispatcher.engine.batch import Batcher, Writer
+from dispatcher.engine.engine import Decided, Engine
 from schemas.codec import decode, encode
 from schemas.commands import AnyCommand, EndSession, JoinRoom, LeaveRoom
 from schemas.events import Event

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.engine import Decided, Lookup, Refused
+from dispatcher.engine.engine import Decided, Lookup, Refused
 from schemas.codec import decode, encode
 from schemas.commands import (
     AnyCommand,

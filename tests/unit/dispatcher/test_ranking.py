@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.ranking import Duty, duty, ranking
+from dispatcher.placement.ranking import Duty, duty, ranking
 from schemas.members import Member
 
 REGIONS = [f"city-{number}" for number in range(2_000)]

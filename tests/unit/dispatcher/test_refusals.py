@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from dispatcher.engine import Decided, Limits, Lookup
+from dispatcher.engine.engine import Decided, Limits, Lookup
 from schemas.commands import AcceptTrip, GoOnline, RequestTrip
 from schemas.refusals import Code
 from schemas.trips import Status, Trip, User

@@ -1,6 +1,6 @@
 """What a replica held is freed before it starts anew."""
 
-from dispatcher.replica import _let_go
+from dispatcher.region.standby import _let_go
 from tests.support.largest import LARGE, filled
 from tests.unit.dispatcher.world import World
 

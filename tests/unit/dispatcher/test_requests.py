@@ -5,9 +5,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from dispatcher.engine import Decided, Engine, Limits, Lookup
-from dispatcher.ids import made_id
-from dispatcher.keys import Forgotten, Keys
+from dispatcher.engine.engine import Decided, Engine, Limits, Lookup
+from dispatcher.engine.idempotency import Forgotten, Keys
+from dispatcher.engine.ids import made_id
 from schemas.commands import RequestTrip
 from schemas.refusals import Code
 from schemas.times import rfc3339

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.batch import ANSWER_BYTES_MAX, Batch, Batcher, Writer
-from dispatcher.engine import Engine
-from dispatcher.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
+from dispatcher.engine.batch import ANSWER_BYTES_MAX, Batch, Batcher, Writer
+from dispatcher.engine.engine import Engine
+from dispatcher.engine.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
 from schemas.budget import MESSAGE_BYTES_MAX
 from schemas.codec import decode
 from schemas.commands import (
@@ -63,7 +63,7 @@ class Desk:
 def test_a_session_s_end_takes_as_many_records_as_its_events_need(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dispatcher.batch.EVENTS_PER_RECORD_MAX", 4)
+    monkeypatch.setattr("dispatcher.engine.batch.EVENTS_PER_RECORD_MAX", 4)
     desk = Desk()
     for room in ("a", "b", "c"):
         assert desk.join(RITA, room)
@@ -140,7 +140,7 @@ def test_a_join_says_what_it_contains() -> None:
 def test_a_join_whose_answer_is_too_large_joins_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dispatcher.batch.ANSWER_BYTES_MAX", 50)
+    monkeypatch.setattr("dispatcher.engine.batch.ANSWER_BYTES_MAX", 50)
     desk = Desk()
     assert desk.join(RITA, "lobby")
     batch = desk.close()

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from dispatcher.engine import Decided, Engine, Limits, Lookup
+from dispatcher.engine.engine import Decided, Engine, Limits, Lookup
 from schemas.codec import decode, encode
 from schemas.commands import JoinRoom
 from schemas.refusals import Code, Refusal
@@ -105,7 +105,7 @@ def test_history_behind_the_held_messages_is_never_answered_with_a_gap() -> None
 
 
 def test_messages_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dispatcher.rooms.BACKLOGS_BYTES_MAX", 5_000)
+    monkeypatch.setattr("dispatcher.engine.rooms.BACKLOGS_BYTES_MAX", 5_000)
     world = World()
     world.said(RITA, "a", "x" * 2_000)
     world.said(RITA, "b", "x" * 2_000)
@@ -337,7 +337,7 @@ def test_room_events_take_no_place_of_trips_in_the_ring() -> None:
 
 
 def test_what_was_said_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dispatcher.ring.SAID_BYTES_MAX", 2_500)
+    monkeypatch.setattr("dispatcher.engine.ring.SAID_BYTES_MAX", 2_500)
     world = World()
     for _ in range(3):
         world.said(RITA, "a", "x" * 1_000)
@@ -377,8 +377,8 @@ def test_a_gateway_learns_who_came_and_went_in_its_gap() -> None:
 
 
 def test_who_came_and_went_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dispatcher.ring.MOVES_BYTES_MAX", 500)
-    monkeypatch.setattr("dispatcher.ring.MOVED_BYTES_MAX", 250)
+    monkeypatch.setattr("dispatcher.engine.ring.MOVES_BYTES_MAX", 500)
+    monkeypatch.setattr("dispatcher.engine.ring.MOVED_BYTES_MAX", 250)
     world = World()
     for by in (RITA, RON, DORA, DAN):
         world.join(by, "a")

@@ -2,8 +2,12 @@
 
 import pytest
 
-from dispatcher.engine import Decided, Lookup
-from dispatcher.limits import HISTORY_BYTES_MAX, MEMBERS_MAX, ROOMS_PER_SESSION_MAX
+from dispatcher.engine.engine import Decided, Lookup
+from dispatcher.engine.limits import (
+    HISTORY_BYTES_MAX,
+    MEMBERS_MAX,
+    ROOMS_PER_SESSION_MAX,
+)
 from schemas.codec import Raw, decode, encode
 from schemas.commands import JoinRoom
 from schemas.refusals import Code

@@ -1,7 +1,7 @@
 """Who is there, by heartbeats."""
 
-from dispatcher.ranking import ranking
-from dispatcher.roster import OVERDUE_S, PROOF_S, SILENCE_S, Roster
+from dispatcher.placement.ranking import ranking
+from dispatcher.placement.roster import OVERDUE_S, PROOF_S, SILENCE_S, Roster
 from schemas.members import Member
 
 FIRST, SECOND, THIRD = ranking("main", ["a", "b", "c"])

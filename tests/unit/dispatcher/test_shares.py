@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dispatcher import shares
-from dispatcher.batch import Batch, Batcher, Writer
-from dispatcher.engine import Engine, Limits
+from dispatcher.engine import shares
+from dispatcher.engine.batch import Batch, Batcher, Writer
+from dispatcher.engine.engine import Engine, Limits
 from schemas.allowances import UNLIMITED, Rate, UserLimits
 from schemas.codec import decode
 from schemas.commands import (
@@ -98,7 +98,7 @@ def test_what_comes_again_unanswered_answered_or_refused_counts_once() -> None:
 def test_a_command_that_waits_for_room_in_a_record_counts_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dispatcher.batch.EVENTS_BYTES_MAX", 700)
+    monkeypatch.setattr("dispatcher.engine.batch.EVENTS_BYTES_MAX", 700)
     desk = Desk(commands=Rate(1, 2))
     assert desk.batcher.take("reply.g.main", desk.request(RON), desk.now_ms)
     waits = desk.say("room")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.stamps import Stamps
+from dispatcher.region.stamps import Stamps
 
 NOON_MS = 1_795_262_400_000
 HOUR_MS = 3_600_000

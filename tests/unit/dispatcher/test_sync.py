@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from dispatcher.batch import ANSWER_BYTES_MAX
-from dispatcher.engine import Limits
-from dispatcher.limits import MISSED_BYTES_MAX
+from dispatcher.engine.batch import ANSWER_BYTES_MAX
+from dispatcher.engine.engine import Limits
+from dispatcher.engine.limits import MISSED_BYTES_MAX
 from schemas.codec import Raw, decode, encode
 from schemas.commands import SyncData
 from schemas.events import TripEvent, seq_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.engine import Decided
+from dispatcher.engine.engine import Decided
 from schemas.refusals import Code, Refusal
 from schemas.trips import OpenTrip, Status, Trip, User
 from tests.unit.dispatcher.world import DAN, DORA, OLGA, RITA, RON, TTL_MS, World

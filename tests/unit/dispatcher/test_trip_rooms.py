@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from dispatcher.engine import Decided, Engine, Limits, Lookup
+from dispatcher.engine.engine import Decided, Engine, Limits, Lookup
 from schemas.commands import JoinRoom
 from schemas.events import TripEvent
 from schemas.refusals import Code

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dispatcher.engine import Decided
+from dispatcher.engine.engine import Decided
 from schemas.commands import RequestTrip
 from schemas.events import TripEvent
 from schemas.times import rfc3339

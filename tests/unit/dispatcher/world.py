@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from dispatcher.engine import Decided, Engine, Limits, Outcome
+from dispatcher.engine.engine import Decided, Engine, Limits, Outcome
 from schemas.allowances import UNLIMITED
 from schemas.codec import Raw, decode, encode
 from schemas.commands import (

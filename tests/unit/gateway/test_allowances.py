@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import Locate, Send, Submit, Visit
-from gateway.session import Now, Session
+from gateway.session.effects import Locate, Send, Submit, Visit
+from gateway.session.machine import Now, Session
 from schemas.allowances import Rate, UserLimits
 from tests.unit.gateway.sessions import KNOWN, NOW, TRIP, frame, refusal, shared
 

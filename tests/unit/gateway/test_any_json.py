@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.actions import Identified, Send, Submit, Visit
 from gateway.http.problems import Refused
 from gateway.http.requests import DEPTH_MAX, parse_object
-from gateway.requests import KINDS, has_nul
-from gateway.session import Session
+from gateway.session.client_frames import KINDS, has_nul
+from gateway.session.effects import Identified, Send, Submit, Visit
+from gateway.session.machine import Session
 from schemas import codec
 from schemas.refusals import Code
 from schemas.trips import Role

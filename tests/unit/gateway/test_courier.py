@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.courier import Courier
+from gateway.leader.commands import Pending
+from gateway.leader.link import Courier
 from gateway.limits import Limits
-from gateway.pending import Pending
 from schemas import codec, commands
 from schemas.accounts import Result
 from schemas.budget import MESSAGE_BYTES_MAX

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.crowd import Crowd, place
 from gateway.limits import Limits
+from gateway.sockets.quota import Crowd, place
 from schemas.refusals import Code
 
 

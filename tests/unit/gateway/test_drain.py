@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.drain import send_away
+from gateway.sockets.drain import send_away
 from schemas.closes import Close
 from tests.support.waiting import until
 

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.outbox import Steady
-from gateway.region import Listener, Region, Seat
+from gateway.fanout.region import Listener, Region, Seat
+from gateway.sockets.writer import Steady
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.events import DriverPush

@@ -1,6 +1,6 @@
 """The feed of all drivers: its gaps are seen, held open and filled; no sockets."""
 
-from gateway.feed import Feed
+from gateway.fanout.channel import Feed
 from schemas.commands import FeedData
 from schemas.events import FeedEntry
 from tests.contract.gateway_ws.leader import entry

@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import requests
-from gateway.actions import AskLogIn, Hold, Identified, Locate, Shut, Submit, Visit
-from gateway.requests import parse_since
-from gateway.session import Now
+from gateway.session import client_frames
+from gateway.session.client_frames import parse_since
+from gateway.session.effects import (
+    AskLogIn,
+    Hold,
+    Identified,
+    Locate,
+    Shut,
+    Submit,
+    Visit,
+)
+from gateway.session.machine import Now
 from schemas import commands
 from schemas.accounts import Result
 from schemas.closes import Close
@@ -216,7 +224,7 @@ FULL = {
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("kind", list(requests.KINDS))
+@pytest.mark.parametrize("kind", list(client_frames.KINDS))
 def test_each_type_is_for_its_roles(kind: str, role: Role) -> None:
     (action,) = session(role).receive(frame(kind, FULL), NOW)
     if role not in ALLOWED[kind]:
@@ -333,7 +341,7 @@ def test_since_is_read_leniently(given_: object, read: int | None) -> None:
 
 # ---- anything at all ---------------------------------------------------------
 
-KIND = st.sampled_from([*requests.KINDS, "session.login", "session.refresh", "x"])
+KIND = st.sampled_from([*client_frames.KINDS, "session.login", "session.refresh", "x"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (

@@ -1,7 +1,7 @@
 """When a client is pinged, and that the clock stands still while it isn't read."""
 
-from gateway.heartbeat import Beat, Heartbeat
 from gateway.limits import Limits
+from gateway.sockets.heartbeat import Beat, Heartbeat
 
 LIMITS = Limits(ping_s=25, pong_s=10)
 

@@ -1,7 +1,7 @@
 """What HTTP connections count as, of addresses, of users, and in bytes."""
 
-from gateway.holding import SURPLUS_MAX, Held, Holding
 from gateway.limits import Limits
+from gateway.sockets.holding import SURPLUS_MAX, Held, Holding
 
 
 def held(**limits: int) -> Held:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.incoming import HEAD_BYTES_MAX, HEADER_LINES_MAX, Incoming
+from gateway.sockets.incoming import HEAD_BYTES_MAX, HEADER_LINES_MAX, Incoming
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 SIZED = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n\r\n\r\n\n\n\r\n"

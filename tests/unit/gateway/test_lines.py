@@ -1,6 +1,6 @@
 """Whose turn it is: one of each key after the other, so many of each at once."""
 
-from gateway.lines import Lines
+from gateway.sockets.lines import Lines
 
 
 def in_order(lines: Lines[str], count: int) -> list[str]:

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import open_trips
-from gateway.open_trips import BACK_MAX, OpenTrips
+from gateway.fanout import open_trips
+from gateway.fanout.open_trips import BACK_MAX, OpenTrips
 from schemas import codec
 from schemas.codec import Raw
 from schemas.events import FeedEntry

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
-from gateway import handshake, wire
-from gateway.hub import command_ids
-from gateway.positions import Positions
-from gateway.rate import Window
-from gateway.wheel import Wheel
+from gateway import framing
+from gateway.fanout.router import command_ids
+from gateway.leader.positions import Positions
+from gateway.session.abuse import Window
+from gateway.sockets import handshake
+from gateway.sockets.timers import Wheel
 from runtime.rate import TokenBucket
 from schemas import codec
 from schemas.budget import MESSAGE_BYTES_MAX
@@ -33,35 +34,35 @@ def parsed(frame: bytes) -> Frame:
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65535, 65536, 200_000])
 def test_a_text_frame_of_any_length_is_read_back(length: int) -> None:
-    frame = parsed(wire.text(b"x" * length))
+    frame = parsed(framing.text(b"x" * length))
     assert (frame.fin, frame.opcode, bytes(frame.data)) == (True, 1, b"x" * length)
 
 
 def test_the_shortest_header_is_used() -> None:
-    assert wire.text(b"ab") == b"\x81\x02ab"
-    assert wire.text(b"x" * 126)[:4] == b"\x81\x7e" + struct.pack("!H", 126)
-    assert len(wire.text(b"x" * 65536)) == 65536 + 10
+    assert framing.text(b"ab") == b"\x81\x02ab"
+    assert framing.text(b"x" * 126)[:4] == b"\x81\x7e" + struct.pack("!H", 126)
+    assert len(framing.text(b"x" * 65536)) == 65536 + 10
 
 
 def test_a_ping_is_an_empty_control_frame() -> None:
-    assert parsed(wire.PING).opcode == 9
+    assert parsed(framing.PING).opcode == 9
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.none() | st.text(max_size=64), st.text(max_size=50))
 def test_any_ref_and_message_make_valid_json(ref: str | None, message: str) -> None:
-    refused = wire.refused(ref, Refusal(Code.UNAVAILABLE, message))
+    refused = framing.refused(ref, Refusal(Code.UNAVAILABLE, message))
     said = codec.decode(bytes(parsed(refused).data), dict)
     data = {"code": "unavailable", "message": message, "retryable": True}
     assert said == {"type": "refused", "ref": ref, "data": data}
-    reply = bytes(parsed(wire.reply(ref, b'{"a":1}')).data)
+    reply = bytes(parsed(framing.reply(ref, b'{"a":1}')).data)
     assert codec.decode(reply, dict) == {"type": "reply", "ref": ref, "data": {"a": 1}}
 
 
 def test_event_frames_carry_their_data_as_it_is() -> None:
-    event = bytes(parsed(wire.event("trip.started", 4097, b'{"b":  1}')).data)
+    event = bytes(parsed(framing.event("trip.started", 4097, b'{"b":  1}')).data)
     assert event == b'{"type":"trip.started","seq":4097,"data":{"b":  1}}'
-    push = bytes(parsed(wire.push("driver.moved", b"{}")).data)
+    push = bytes(parsed(framing.push("driver.moved", b"{}")).data)
     assert push == b'{"type":"driver.moved","data":{}}'
 
 

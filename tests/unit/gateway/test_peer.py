@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from gateway.peer import address
+from gateway.sockets.address import address
 from runtime.settings import SettingsError, load
 
 TRUSTED = load({"CABRANK_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.7,fd00::/8"}).proxies()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.recipient import Recipient, missed
+from gateway.fanout.user_stream import Recipient, missed
 from schemas import codec
 from schemas.events import TripPush
 from schemas.trips import Role

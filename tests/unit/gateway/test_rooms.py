@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw, structs
 
-from gateway import wire
-from gateway.rooms import Joined, Occupant, Push, Room
+from gateway import framing
+from gateway.fanout.room import Joined, Occupant, Push, Room
 from schemas.closes import Close
 from schemas.codec import encode
 from tests.unit.gateway.visitors import (
@@ -248,7 +248,7 @@ class Game:
         self.wire.append((session, self._history(since), since))
 
     def admit(self) -> None:
-        """As gateway/lobby.py does."""
+        """As gateway/fanout/rooms.py does."""
         is_new = self.room.is_empty
         self.room.admit(self._enter(explicit=False).occupant)
         if is_new:
@@ -349,10 +349,10 @@ def test_what_was_fetched_again_stays_behind_what_came_before_it() -> None:
     listener.add(made)
     listener.recipient.held = []  # a sync of the user is on
     for n, seq in ((1, 10), (2, 0), (3, 30)):
-        frame = wire.push("chat.message", Raw(encode({"seq": n, "text": "x"})))
+        frame = framing.push("chat.message", Raw(encode({"seq": n, "text": "x"})))
         made.give_in_room(seq, frame, HELD_MAX)
     listener.recipient.held = None
-    listener.region.give(listener, [(20, wire.push("trip.started", Raw(b"{}")))])
+    listener.region.give(listener, [(20, framing.push("trip.started", Raw(b"{}")))])
     assert socket.numbers() == [1, 2, 3]
     assert [frame["type"] for frame in socket.frames][2] == "trip.started"
 
@@ -372,7 +372,7 @@ def test_what_was_held_up_has_no_seq_once_a_higher_one_went_out() -> None:
     room.receive(member("u3", 40, joined=True))
     room.flush()
     made.listener.seats.append(made)
-    region.give(made.listener, [(50, wire.event("trip.started", 50, Raw(b"{}")))])
+    region.give(made.listener, [(50, framing.event("trip.started", 50, Raw(b"{}")))])
     room.fill(answer(2, 2, recovered=True))
     room.receive(message(4, 60))
     room.flush()

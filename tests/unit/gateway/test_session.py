@@ -2,8 +2,8 @@
 
 from msgspec import Raw
 
-from gateway.actions import AskLogIn, Identified, Renewed, Send, Shut, Submit
-from gateway.session import Now, Session, State
+from gateway.session.effects import AskLogIn, Identified, Renewed, Send, Shut, Submit
+from gateway.session.machine import Now, Session, State
 from schemas import codec
 from schemas.accounts import Result, Tokens
 from schemas.closes import Close

@@ -5,12 +5,12 @@ from typing import Any
 
 from msgspec import Raw
 
-from gateway.courier import Courier
-from gateway.gaps import Clock
+from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.resync import Clock
+from gateway.fanout.rooms import Lobby
+from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
+from gateway.leader.link import Courier
 from gateway.limits import Limits
-from gateway.lobby import Lobby
-from gateway.region import Listener, Region, Seat
-from gateway.triprooms import SWEEP_S, TripRooms
 from schemas.codec import encode
 from schemas.commands import SyncData
 from schemas.events import TripPush

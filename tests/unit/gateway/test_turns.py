@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.protocol import OPEN
 
-from gateway.intake import (
+from gateway.limits import Limits
+from gateway.sockets.intake import (
     CLOSING_BYTES_MAX,
     DISCARDED_BYTES_MAX,
     HELD_BYTES_MAX,
     READ_BYTES_MAX,
     Intake,
 )
-from gateway.limits import Limits
-from gateway.rfc6455 import Cutter, frame_bytes
-from gateway.turns import (
+from gateway.sockets.rfc6455 import Cutter, frame_bytes
+from gateway.sockets.turns import (
     FRAME_COST,
     QUANTUM,
     TURN_NEW,

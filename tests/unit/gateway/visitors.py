@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from gateway.region import Listener, Region, Seat
-from gateway.rooms import Id, Joined, Occupant, Room
+from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.room import Id, Joined, Occupant, Room
 from schemas.closes import Close
 from schemas.codec import encode
 from schemas.rooms import MemberPush, MessagePush

@@ -5,8 +5,8 @@ import jsonschema
 import msgspec
 import pytest
 
-from gateway import requests
-from gateway.http import asyncapi
+from gateway.http.docs import asyncapi
+from gateway.session import client_frames
 from schemas import frames
 from schemas.events import TripEventType
 from schemas.frame_types import CLIENT, SERVER, WelcomeShape
@@ -27,7 +27,9 @@ def validator(message: str) -> jsonschema.Draft202012Validator:
 
 def test_every_frame_the_gateway_takes_is_in_the_table_as_it_is_taken() -> None:
     table = {f.type: (f.data, set(f.roles)) for f in CLIENT if f.type not in OWN}
-    taken = {t: (kind.shape, set(kind.roles)) for t, kind in requests.KINDS.items()}
+    taken = {
+        t: (kind.shape, set(kind.roles)) for t, kind in client_frames.KINDS.items()
+    }
     assert table == taken
 
 

@@ -1,7 +1,7 @@
 import copy
 from typing import Any
 
-from gateway.http import asyncapi, page
+from gateway.http.docs import asyncapi, page
 
 OPENAPI: dict[str, Any] = {
     "info": {"description": "Text with `code`.\n\nSecond."},

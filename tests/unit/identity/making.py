@@ -6,8 +6,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.identity import Identity
-from persistence.keys import Signer
+from gateway.identity.tokens import Identity
+from persistence.identity.keyfiles import Signer
 from schemas.trips import Role, User
 
 NOW_MS = 1_795_255_200_123

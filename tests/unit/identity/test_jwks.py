@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import IdentityError, InvalidToken, UnknownKey
-from gateway.identity import Identity
-from gateway.jwks import KeySet
-from gateway.outside import Outside
-from persistence.keys import Signer
+from gateway.identity.jwks import KeySet
+from gateway.identity.oidc import Outside
+from gateway.identity.tokens import Identity
+from persistence.identity.keyfiles import Signer
 from tests.support.issuer import Key, jwks
 from tests.unit.identity.making import KEY as OURS
 from tests.unit.identity.making import NOW_S, identity, issue, jwks_of, sign

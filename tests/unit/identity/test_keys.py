@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.identity import Identity
-from persistence.keys import KeyFileError, Signer, ensure, thumbprint
+from gateway.identity.tokens import Identity
+from persistence.identity.keyfiles import KeyFileError, Signer, ensure, thumbprint
 from tests.unit.identity.making import NOW_S, issue
 
 

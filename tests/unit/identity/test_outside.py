@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ExpiredToken, InvalidToken, RevokedToken, UnknownKey
-from gateway.identity import Identity
-from gateway.outside import LEEWAY_S, LIFE_MAX_S, Outside, Rules
+from gateway.identity.oidc import LEEWAY_S, LIFE_MAX_S, Outside, Rules
+from gateway.identity.tokens import Identity
 from schemas.accounts import Meet, Revocation
 from schemas.claims import Claims
 from schemas.trips import Role

@@ -1,6 +1,6 @@
 import pytest
 
-from persistence.password_rules import common, fault, normal
+from persistence.identity.password_rules import common, fault, normal
 
 WIDE = "".join(chr(ord(letter) + 0xFEE0) for letter in "password")
 NAMES = ("anna.b", "Anna", "Löwe")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persistence.tokens import (
+from persistence.identity.tokens import (
     GRACE_MS,
     TOKEN_CHARS,
     Forge,

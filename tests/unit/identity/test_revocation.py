@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identity import Revocations, RevokedToken
+from gateway.identity.tokens import Revocations, RevokedToken
 from schemas.accounts import Revocation
 from schemas.claims import Claims
 from schemas.trips import Role

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from gateway.identity import TOKEN_CHARS_MAX
+from gateway.identity.tokens import TOKEN_CHARS_MAX
 from persistence.models import ID_CHARS
 from schemas.trips import Role, User
 from tests.unit.identity.making import NOW_MS, NOW_S, SIGNER, identity

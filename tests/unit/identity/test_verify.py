@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identity import (
+from gateway.identity.tokens import (
     CACHE_TOKENS_MAX,
     ExpiredToken,
     Identity,
     IdentityError,
     InvalidToken,
 )
-from persistence.keys import Signer
+from persistence.identity.keyfiles import Signer
 from tests.unit.identity.making import (
     KEY,
     NOW_MS,

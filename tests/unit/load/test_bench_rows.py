@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from cabrank.bench import output, worker
-from cabrank.bench.connections import CLIENTS_MAX, _shares
-from cabrank.bench.cpu import rss_bytes
-from cabrank.bench.fanout import CROWD, Job
-from cabrank.bench.rows import Row, Sheet, middle
-from cabrank.bench.subject import Subject, per_cpu_s, subject
-from cabrank.bench.tasks import Count
-from cabrank.load import LoadError
+from cabrank.trial.bench import output, worker
+from cabrank.trial.bench.connections import CLIENTS_MAX, _shares
+from cabrank.trial.bench.cpu import rss_bytes
+from cabrank.trial.bench.fanout import CROWD, Job
+from cabrank.trial.bench.rows import Row, Sheet, middle
+from cabrank.trial.bench.subject import Subject, per_cpu_s, subject
+from cabrank.trial.bench.tasks import Count
+from cabrank.trial.load import LoadError
 from schemas.codec import decode
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cabrank.conversations import Conversations
+from cabrank.trial.oracle.conversations import Conversations
 from schemas.rooms import MessageData
 from schemas.trips import Person
 

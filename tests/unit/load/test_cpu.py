@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.bench import cpu
+from cabrank.trial.bench import cpu
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
 

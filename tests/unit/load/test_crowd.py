@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import convert
 
-from cabrank.bench import floor
-from cabrank.bench.tally import MARK_CHARS, Tally, request_mark
-from cabrank.bench.tasks import Done, together
+from cabrank.trial.bench import floor
+from cabrank.trial.bench.tally import MARK_CHARS, Tally, request_mark
+from cabrank.trial.bench.tasks import Done, together
 
 
 def frame(mark: str) -> bytes:

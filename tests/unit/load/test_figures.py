@@ -1,6 +1,6 @@
 import pytest
 
-from cabrank.load.figures import Figures, percentile
+from cabrank.trial.load.figures import Figures, percentile
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from cabrank.invariants import VIOLATIONS_MAX, Checker
+from cabrank.trial.oracle.invariants import VIOLATIONS_MAX, Checker
 from schemas.trips import Status
 from tests.unit.load.worlds import (
     DRIVER,

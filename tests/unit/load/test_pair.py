@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cabrank.bench.pair import DRIVER, EVENTS, RIDER, STEPS, Pair
+from cabrank.trial.bench.pair import DRIVER, EVENTS, RIDER, STEPS, Pair
 from schemas.trips import Role, User
 
 ANN = User("rider-id", "ann", "Ann", "Lee", Role.RIDER)

@@ -5,7 +5,7 @@ themselves run in `make peers` only: their dependencies are never the product's.
 import sys
 from pathlib import Path
 
-from cabrank.bench.rows import Row, Sheet
+from cabrank.trial.bench.rows import Row, Sheet
 
 PEERS = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"
 sys.path.insert(0, str(PEERS))
@@ -19,7 +19,7 @@ import socketio_link  # noqa: E402
 def found() -> page.Found:
     ours = [Row("connects", "", [1300.0], aim="1,200"), Row("memory", "", [7.0], 1)]
     theirs = [Row("connects", "", [400.0, 500.0, 450.0])]
-    broken = {"cabrank.bench.crowd ended with status 1.": 1}
+    broken = {"cabrank.trial.bench.crowd ended with status 1.": 1}
     return {
         "cabrank": [Sheet("connections", "", ours, 0, {}, {})],
         "Other": [Sheet("connections", "", theirs, 0, {}, broken)],
@@ -40,7 +40,7 @@ def test_job_that_a_system_did_not_do_is_a_dash() -> None:
 
 def test_what_went_wrong_is_on_the_page() -> None:
     written = page.page(found(), 1000, 300)
-    assert "- Other, connections: 1 times: cabrank.bench.crowd ended" in written
+    assert "- Other, connections: 1 times: cabrank.trial.bench.crowd ended" in written
     assert "make peers" in written
     assert "earlier run" not in written
 

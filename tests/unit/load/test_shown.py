@@ -1,6 +1,6 @@
 """All that happened is demanded to have been shown to those whom it concerns."""
 
-from cabrank.invariants import Checker
+from cabrank.trial.oracle.invariants import Checker
 from schemas.trips import Person, Status
 from tests.unit.load.worlds import (
     DRIVER,

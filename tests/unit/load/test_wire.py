@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cabrank.load import LoadError, wire
+from cabrank.trial.load import LoadError, wire
 
 
 @pytest.mark.parametrize(

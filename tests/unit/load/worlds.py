@@ -3,7 +3,7 @@
 from msgspec import Raw
 from msgspec.structs import replace
 
-from cabrank.invariants import Checker
+from cabrank.trial.oracle.invariants import Checker
 from schemas.accounts import AuditRow
 from schemas.codec import encode
 from schemas.trips import Person, Status, Trip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from persistence.comparison import Difference, Row, compare
+from persistence.checks.comparison import Difference, Row, compare
 
 PLACE = ("ledger", 8192)
 EVENT: Row = {"version": 1, "key": "k"}

@@ -2,13 +2,9 @@ import itertools
 
 import msgspec
 
-from persistence import erasing
-from persistence.projection import (
-    event_values,
-    read_record,
-    trip_values,
-)
-from persistence.rooms import message_values
+from persistence.erasure import erasing
+from persistence.projected.messages import message_values
+from persistence.projected.projection import event_values, read_record, trip_values
 from schemas.trips import Position
 from tests.support.records import event, message, record, trip
 

@@ -5,7 +5,7 @@ import psycopg.errors
 import pytest
 from sqlalchemy import exc
 
-from persistence import failures
+from persistence.projected import failures
 
 
 def wrapped(error: Exception, kind: type[exc.DBAPIError]) -> exc.DBAPIError:

@@ -1,6 +1,6 @@
 import asyncio
 
-from persistence.freshness import Shared
+from persistence.history.freshness import Shared
 
 
 class Counter:

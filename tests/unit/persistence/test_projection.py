@@ -3,8 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persistence import projection
-from persistence.projection import EventRow, FutureRecord, Unreadable, read_record
+from persistence.projected import projection
+from persistence.projected.projection import (
+    EventRow,
+    FutureRecord,
+    Unreadable,
+    read_record,
+)
 from schemas import codec
 from schemas.events import seq_of
 from schemas.trips import Position

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persistence import rooms
-from persistence.projection import EventRow, original, read_record
-from persistence.rooms import MessageRow, Span, visible, within
+from persistence.projected import messages
+from persistence.projected.messages import MessageRow, Span, visible, within
+from persistence.projected.projection import EventRow, original, read_record
 from schemas import codec
 from schemas.events import seq_of
 from tests.support.records import (
@@ -28,7 +28,7 @@ def test_a_message_event_becomes_a_row_with_its_place_in_the_ledger() -> None:
     assert bad == []
     assert isinstance(row, MessageRow)
     assert row.place == seq_of(9, 1)
-    assert rooms.message_values(row) == {
+    assert messages.message_values(row) == {
         "ledger": LEDGER,
         "seq": seq_of(9, 1),
         "region": "oslo",
@@ -88,7 +88,7 @@ def test_each_room_of_each_ledger_has_one_row_sorted_by_key() -> None:
     own = "trip_" + trip(1).id
     said = [message("b", 7), message("a", 2), message(own, 1), message("b", 5)]
     rows, _ = read_record(STREAM, 1, record(1, *said))
-    values = rooms.room_values(row for row in rows if isinstance(row, MessageRow))
+    values = messages.room_values(row for row in rows if isinstance(row, MessageRow))
     assert [one["name"] for one in values] == ["a", "b", own]
     assert values[1] == {
         "region": "oslo",

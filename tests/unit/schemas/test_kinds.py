@@ -5,10 +5,11 @@ from typing import get_args
 
 import pytest
 
-from dispatcher import answers, apply, feed, publisher
-from dispatcher.ring import Ring
-from gateway.recipient import Recipient
-from persistence import projection
+from dispatcher.commit import publisher
+from dispatcher.engine import answers, apply, feed
+from dispatcher.engine.ring import Ring
+from gateway.fanout.user_stream import Recipient
+from persistence.projected import projection
 from schemas import events, kinds, rooms
 from schemas.events import Event, UserPush
 from schemas.rooms import RoomPush

@@ -5,10 +5,10 @@ import pytest
 from rich.console import Console
 
 from cabrank.errors import UsageError
-from cabrank.top.figures import Frame, Target, compute
-from cabrank.top.sample import Sample, interpolate, parse
-from cabrank.top.scrape import behind, by_urls
-from cabrank.top.view import render
+from cabrank.operate.top.figures import Frame, Target, compute
+from cabrank.operate.top.sample import Sample, interpolate, parse
+from cabrank.operate.top.scrape import behind, by_urls
+from cabrank.operate.top.view import render
 
 AT = "2026-11-21T10:00:00Z"
 

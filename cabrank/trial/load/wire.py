@@ -1,0 +1,101 @@
+"""Frames as a client reads and writes them. Pure: bytes in, facts out."""
+
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cabrank.trial.load import LoadError
+from schemas.codec import decoder, encode
+from schemas.frames import RefusedData
+from schemas.rooms import MessageData
+from schemas.trips import OpenTrip, Trip, User
+
+
+class Frame(Struct):
+    """Any frame from the server; `data` is read when its type is known."""
+
+    type: str
+    ref: str | None = None
+    seq: int | None = None
+    data: Raw = Raw(b"null")
+
+
+class Welcome(Struct):
+    user: User
+    session: str
+    region: str
+    seq: int
+    heartbeat_s: float
+    trips: list[Trip]
+    open_trips: list[OpenTrip]
+    recovered: bool
+
+
+class TripRef(Struct):
+    """As much as every frame about a trip says."""
+
+    id: str
+
+
+class Joined(Struct):
+    """A join's answer, as much of it as the checks need."""
+
+    room: str
+    history: list[MessageData]
+    recovered: bool
+
+
+class Command(Struct):
+    type: str
+    ref: str
+    data: dict[str, object]
+
+
+read_frame = decoder(Frame).decode
+read_welcome = decoder(Welcome).decode
+read_trip = decoder(Trip).decode
+read_open_trip = decoder(OpenTrip).decode
+read_trip_ref = decoder(TripRef).decode
+read_message = decoder(MessageData).decode
+read_joined = decoder(Joined).decode
+read_refused = decoder(RefusedData).decode
+
+
+def is_participant_frame(data: Raw) -> bool:
+    """Whether a `trip.requested` frame is the participant's: drivers who aren't the
+    trip's learn the rider's id and first name only (PROTOCOL.md section 2).
+    """
+    try:
+        read_trip(data)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def command(kind: str, ref: str, data: dict[str, object]) -> bytes:
+    return encode(Command(kind, ref, data))
+
+
+def base_url(text: str) -> str:
+    """`text` without a trailing slash.
+
+    Raises:
+        LoadError: not an http or https URL with a host.
+    """
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        usable = usable and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        msg = f"{text!r} is not a URL such as http://127.0.0.1:8000."
+        raise LoadError(msg)
+    return text.rstrip("/")
+
+
+def socket_url(base: str, since: int | None = None) -> str:
+    """`http://host:port` → `ws://host:port/ws`, with `?since=` where there is one."""
+    query = "" if since is None else "?" + urlencode({"since": since})
+    return "ws" + base.removeprefix("http") + "/ws" + query

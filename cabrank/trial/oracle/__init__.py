@@ -1,0 +1,1 @@
+"""Judges of what clients saw: pure; they know the contract only."""

@@ -1,0 +1,163 @@
+"""PROTOCOL.md as a machine that does one command at a time: what a call may lead to.
+
+Pure; knows the contract only, not the dispatcher's tables.
+"""
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from cabrank.trial.oracle.linear import NEVER
+from schemas.trips import DRIVING, TERMINAL, OpenTrip, Role, Status, Trip
+
+S = Status
+LOOKS = frozenset({"trip.get", "trip.decline"})
+"""Commands that change nothing, and whose answers say how a trip is."""
+_BEFORE_PICK_UP = frozenset({S.STARTED, S.ARRIVED})
+_BEFORE_RIDE = _BEFORE_PICK_UP | {S.REQUESTED}
+MOVES: dict[str, tuple[Status, dict[Role, frozenset[Status]]]] = {
+    "trip.accept": (S.STARTED, {Role.DRIVER: frozenset({S.REQUESTED})}),
+    "trip.arrive": (S.ARRIVED, {Role.DRIVER: frozenset({S.STARTED})}),
+    "trip.begin": (S.IN_PROGRESS, {Role.DRIVER: _BEFORE_PICK_UP}),
+    "trip.complete": (
+        S.COMPLETED,
+        {
+            Role.DRIVER: frozenset({S.IN_PROGRESS}),
+            Role.OPERATOR: frozenset({S.IN_PROGRESS}),
+        },
+    ),
+    "trip.release": (S.REQUESTED, {Role.DRIVER: _BEFORE_PICK_UP}),
+    "trip.cancel": (
+        S.CANCELLED,
+        {
+            Role.RIDER: _BEFORE_RIDE,
+            Role.DRIVER: _BEFORE_PICK_UP,
+            Role.OPERATOR: _BEFORE_RIDE,
+        },
+    ),
+}
+"""PROTOCOL.md sections 1 and 2: where a command leads, who may give it, from where."""
+
+
+class Call(Struct, eq=False):
+    """One command of a client; times are any one clock's. `answer` or `code` is set
+    once it was answered; neither: nobody knows what became of it.
+    """
+
+    user: str
+    role: Role
+    kind: str
+    trip: str | None
+    key: str | None
+    start: float
+    end: float = NEVER
+    answer: Trip | OpenTrip | None = None
+    code: str | None = None
+
+    def __str__(self) -> str:
+        end = "…" if self.end == NEVER else f"{self.end:.4f}"
+        what = self.code or "unknown"
+        if self.answer is not None:
+            what = f"{self.answer.status.value} version {self.answer.version}"
+        return (
+            f"[{self.start:.4f}, {end}] {self.kind} by {self.user} of "
+            f"{self.trip or self.key or 'no key'}: {what}"
+        )
+
+
+class State(Struct, frozen=True):
+    """A trip, as far as commands depend on it."""
+
+    version: int
+    status: Status
+    rider: str
+    driver: str | None
+    last: str
+    by: str
+    key: str | None
+
+
+def outcomes(call: Call, state: State) -> Iterable[tuple[str | None, State]]:
+    """(refusal or None, state after) of a command about a trip that there is."""
+    user, role = call.user, call.role
+    takes_part = {
+        Role.RIDER: state.rider == user,
+        Role.DRIVER: state.driver == user,
+        Role.OPERATOR: True,
+    }[role]
+    if call.kind == "trip.get":
+        yield (None if takes_part else "not_a_participant"), state
+        return
+    if call.kind == "trip.decline":
+        if role is not Role.DRIVER:
+            yield "wrong_role", state
+        else:
+            yield None if state.status is S.REQUESTED else "wrong_status", state
+        return
+    to, may = MOVES[call.kind]
+    accepts = call.kind == "trip.accept"
+    if role not in may:
+        yield "wrong_role", state
+    elif not accepts and not takes_part:
+        yield "not_a_participant", state
+    elif (state.last, state.by) == (call.kind, user):
+        yield None, state
+    elif state.status not in may[role]:
+        if state.last == call.kind and state.status in TERMINAL:
+            # Who ended a trip is forgotten when it goes into history.
+            yield None, state
+        if not accepts:
+            yield "wrong_status", state
+        else:
+            taken = state.status in DRIVING
+            yield ("trip_already_taken" if taken else "trip_not_open"), state
+    else:
+        if accepts:
+            yield "driver_busy", state
+        driver = user if accepts else state.driver
+        if call.kind == "trip.release":
+            driver = None
+        yield (
+            None,
+            State(
+                state.version + 1, to, state.rider, driver, call.kind, user, state.key
+            ),
+        )
+
+
+def expiring(version: int) -> Callable[[State | None], Iterable[State]]:
+    def steps(state: State | None) -> Iterable[State]:
+        if state is None or state.status is not S.REQUESTED:
+            return
+        if state.version + 1 == version:
+            yield State(version, S.EXPIRED, state.rider, None, "", "", state.key)
+
+    return steps
+
+
+def occupies(trip: Trip, user: str) -> bool:
+    if trip.rider.id == user:
+        return trip.status not in TERMINAL
+    is_driver = trip.driver is not None and trip.driver.id == user
+    return is_driver and trip.status in DRIVING
+
+
+def busy(active: str | None) -> Iterable[str | None]:
+    if active is not None:
+        yield active
+
+
+def begins(trip: str) -> Callable[[str | None], Iterable[str | None]]:
+    def steps(active: str | None) -> Iterable[str | None]:
+        if active is None:
+            yield trip
+
+    return steps
+
+
+def ends(trip: str) -> Callable[[str | None], Iterable[str | None]]:
+    def steps(active: str | None) -> Iterable[str | None]:
+        if active == trip:
+            yield None
+
+    return steps

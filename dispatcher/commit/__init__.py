@@ -1,0 +1,1 @@
+"""Records into the ledger under the fence, and what a stored one says to whom."""

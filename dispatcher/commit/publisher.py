@@ -1,0 +1,115 @@
+"""Carries what a stored record says to those who should know it.
+
+Order is the contract (ARCHITECTURE.md): events of a record, then its answers, all on
+the connection that writes the ledger, before the next record. Decides nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from dispatcher import metrics
+from dispatcher.engine.batch import Entry
+from dispatcher.engine.engine import feed_entry
+from runtime.bus import Bus
+from schemas import subjects
+from schemas.budget import as_list, in_messages
+from schemas.codec import encode
+from schemas.commands import Announcement, Answer
+from schemas.events import DriverEvent, Event, FeedEntry, TripEvent
+from schemas.kinds import ByKind, by_fact
+from schemas.rooms import MemberEvent, MessageEvent
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """All methods: False where the connection took not all of it."""
+
+    def __init__(self, bus: Bus, region: str) -> None:
+        self._bus = bus
+        self._region = region
+
+    def events(self, events: Sequence[Event], encoded: Sequence[bytes]) -> bool:
+        """Each to its subjects, by `seq`; feed entries gather while only riders are
+        concerned. A driver gets two subjects, so in any other order one of them might
+        be a read, or a leader's death, behind the other, and `seq` would fall.
+        """
+        sent = True
+        feed: list[FeedEntry] = []
+        for event, payload in zip(events, encoded, strict=True):
+            if type(event) is TripEvent and event.restored:
+                continue
+            if feed and not (type(event) is TripEvent and len(event.audience) == 1):
+                sent = self._feed(feed) and sent
+                feed = []
+            try:
+                sent = self._event(event, payload) and sent
+            except subjects.SubjectError as error:
+                # Ids are checked before anything is decided: a foreign record's.
+                log.error("event names no subject", seq=event.seq, error=str(error))  # noqa: TRY400
+                continue
+            entry = feed_entry(event) if type(event) is TripEvent else None
+            if entry is not None:
+                feed.append(entry)
+        return self._feed(feed) and sent
+
+    def _event(self, event: Event, payload: bytes) -> bool:
+        sent = True
+        for subject in _TELLS[type(event)](self._region, event):
+            sent = self._bus.send(subject, payload) and sent
+        return sent
+
+    def _feed(self, feed: list[FeedEntry]) -> bool:
+        sent = True
+        subject = subjects.drivers(self._region)
+        for part in in_messages(map(encode, feed)):
+            sent = self._bus.send(subject, as_list(part)) and sent
+        return sent
+
+    def answers(self, epoch: int, entries: Sequence[Entry]) -> bool:
+        sent = True
+        grouped: dict[str, list[Answer]] = {}
+        for entry in entries:
+            grouped.setdefault(entry.reply, []).append(entry.answer)
+        for reply, group in grouped.items():
+            for part in in_messages(map(encode, group)):
+                payload = b'{"epoch":%d,"answers":%b}' % (epoch, as_list(part))
+                if not self._bus.send(reply, payload):
+                    sent = False
+                    lost = metrics.dropped.labels(self._region, "undeliverable")
+                    lost.inc(len(part))
+        return sent
+
+    def announce(self, epoch: int, instance: str, seq: int, feed: int) -> bool:
+        announcement = Announcement(
+            self._region, epoch, instance, seq, feed, takes_parts=True
+        )
+        return self._bus.send(subjects.leader(self._region), encode(announcement))
+
+
+# ---- who is told: the subjects of an event -------------------------------------
+
+
+def _trip(region: str, event: TripEvent) -> list[str]:
+    told = [subjects.user(region, user) for user in event.audience]
+    return [*told, subjects.trip(region, event.trip.id)]
+
+
+def _driver(region: str, event: DriverEvent) -> list[str]:
+    return [subjects.user(region, event.driver)]
+
+
+def _message(region: str, event: MessageEvent) -> list[str]:
+    return [subjects.room(region, event.message.room)]
+
+
+def _member(region: str, event: MemberEvent) -> list[str]:
+    return [subjects.room(region, event.room)]
+
+
+_HANDLERS: ByKind[Callable[[str, Any], list[str]]] = ByKind(
+    trip=_trip, driver=_driver, message=_message, member=_member
+)
+_TELLS = by_fact(_HANDLERS)

@@ -1,0 +1,1 @@
+"""A region's trips and rooms as a deterministic machine: pure."""

@@ -1,0 +1,339 @@
+"""Pure: decides commands into the open batch, which becomes one ledger record.
+
+Decided at once, against a state that is ahead of the ledger by what the open batch
+and the one in flight hold; answered when the record is stored. If it never is, the
+engine is thrown away with the batcher. Time comes in as an argument; nothing here
+knows NATS.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from dispatcher.engine.engine import Decided, Engine
+from schemas.codec import encode
+from schemas.commands import (
+    Answer,
+    AnyCommand,
+    FeedData,
+    JoinRoom,
+    Lookup,
+    SyncFeed,
+    SyncUser,
+)
+from schemas.events import EVENTS_PER_RECORD_MAX, Event, seq_of
+from schemas.ledger import RECORD_BYTES_MAX, RECORD_VERSION, RecordOut
+from schemas.refusals import Code, Refusal
+
+EVENTS_BYTES_MAX = RECORD_BYTES_MAX - 1024
+"""The head of a record takes some 200 bytes."""
+EXPIRY_BYTES_MAX = EVENTS_BYTES_MAX // 2
+"""Expiries leave half of a record to commands."""
+ANSWER_BYTES_MAX = 768 * 1024
+"""Below the server's default `max_payload` of 1 MiB: one over it cuts us off."""
+ANSWERS_BYTES_MAX = 4 * 1024 * 1024
+"""Answers of one record; 19,000 sessions may ask for 40 KB each at once (DESIGN.md)."""
+REFUSED_MAX = 20_000
+"""Commands of one record refused for want of room."""
+
+UNAVAILABLE = Refusal(Code.UNAVAILABLE, "the command could not be decided")
+TOO_LARGE = Refusal(Code.UNAVAILABLE, "the answer is too large")
+OVERLOADED = Refusal(Code.OVERLOADED, "the dispatcher has too much to do")
+EVENT_TOO_LARGE = Refusal(Code.INVALID_DATA, "the command makes too large an event")
+
+
+class Entry:
+    """An answer that waits for its record, and the subject it goes to."""
+
+    __slots__ = ("answer", "fresh", "reply")
+
+    def __init__(self, reply: str, answer: Answer, *, fresh: bool) -> None:
+        self.reply = reply
+        self.answer = answer
+        self.fresh = fresh
+        """Decided in this batch; else answered before and only repeated."""
+
+
+class Batch:
+    """What one record will hold, and what goes out when it is stored."""
+
+    __slots__ = (
+        "answer_bytes",
+        "encoded",
+        "entries",
+        "event_bytes",
+        "events",
+        "feed",
+        "head_seq",
+        "n",
+        "payload",
+        "stamp_ms",
+        "traced",
+    )
+
+    def __init__(self, n: int, stamp_ms: int) -> None:
+        self.n = n
+        self.stamp_ms = stamp_ms
+        self.events: list[Event] = []
+        self.encoded: list[bytes] = []
+        self.event_bytes = 0
+        self.entries: list[Entry] = []
+        self.answer_bytes = 0
+        self.payload = b""
+        self.head_seq = 0
+        """The engine's head and feed number as of this record."""
+        self.feed = 0
+        self.traced: list[str] = []
+        """Trace contexts of the commands decided in it, where they brought one."""
+
+
+class Writer(msgspec.Struct, frozen=True):
+    """What all records of one lead have in common."""
+
+    ledger: str
+    epoch: int
+    instance: str
+
+    def record(self, n: int, stamp_ms: int, encoded: list[bytes]) -> bytes:
+        events = [Raw(event) for event in encoded]
+        return encode(
+            RecordOut(
+                RECORD_VERSION,
+                self.ledger,
+                self.epoch,
+                n,
+                self.instance,
+                stamp_ms,
+                events,
+            )
+        )
+
+
+class Batcher:
+    """The open batch of one lead. `n` is the record it will be."""
+
+    def __init__(self, engine: Engine, writer: Writer, n: int) -> None:
+        self.engine = engine
+        self.n = n
+        self._writer = writer
+        self._batch: Batch | None = None
+        self._undelivered: dict[str, Entry] = {}
+        self.tally: dict[tuple[str, str], int] = {}
+        """Answers by (kind, outcome) since the caller last emptied it."""
+        self.faults: list[tuple[AnyCommand, Exception]] = []
+        """Commands whose deciding raised, since the caller last emptied it."""
+
+    @property
+    def empty(self) -> bool:
+        return self._batch is None
+
+    def take(
+        self, reply: str, command: AnyCommand, now_ms: int, traceparent: str = ""
+    ) -> bool:
+        """Decide it into the open batch; its events carry `traceparent` on.
+
+        Returns:
+            False, and nothing has changed, where the batch has no room for it.
+        """
+        waiting = self._undelivered.get(command.id)
+        if waiting is not None:
+            # A retry of what has no answer yet: the answer goes to the latest attempt.
+            if command.attempt > waiting.answer.attempt:
+                waiting.reply = reply
+                waiting.answer = msgspec.structs.replace(
+                    waiting.answer, attempt=command.attempt
+                )
+            return True
+        batch = self._open(now_ms)
+        if batch.answer_bytes > ANSWERS_BYTES_MAX:
+            return False
+        known = self.engine.remembered(command.id)
+        if known is None:
+            answer = self._decide(batch, command, traceparent)
+            if answer is None:
+                return False
+            if traceparent:
+                batch.traced.append(traceparent)
+        else:
+            answer = msgspec.structs.replace(known, attempt=command.attempt)
+            self._count(command, "again")
+            if known.refused is None:
+                self.engine.attend(command)
+        self._add(batch, Entry(reply, answer, fresh=known is None))
+        return True
+
+    def refuse(
+        self, reply: str, command: AnyCommand, refusal: Refusal, now_ms: int
+    ) -> bool:
+        """Refuse it undecided, in the open batch; so the fence guards that answer too.
+
+        Returns:
+            False: not even that. The batch holds `REFUSED_MAX` answers already, or an
+                earlier attempt may have been decided, or still come to be.
+        """
+        if command.attempt > 1 or self._is_known(command.id):
+            return False
+        batch = self._open(now_ms)
+        if len(batch.entries) >= REFUSED_MAX:
+            return False
+        self._count(command, refusal.code)
+        answer = Answer(command.id, command.attempt, refused=refusal)
+        self._add(batch, Entry(reply, answer, fresh=True))
+        return True
+
+    def _is_known(self, command_id: str) -> bool:
+        if command_id in self._undelivered:
+            return True
+        return self.engine.remembered(command_id) is not None
+
+    def expire(self, now_ms: int) -> None:
+        """Open a batch if trips are due to expire, or if members have come or gone
+        without a command (opening one makes their events).
+        """
+        due_ms = self.engine.next_expiry_ms()
+        if (due_ms is not None and due_ms <= now_ms) or self.engine.unsettled(now_ms):
+            self._open(now_ms)
+
+    def close(self) -> Batch:
+        """The open batch as a record to be written; the next one is `n` + 1."""
+        batch = self._batch
+        assert batch is not None, "no batch is open"
+        self._batch = None
+        self.n += 1
+        batch.payload = self._writer.record(batch.n, batch.stamp_ms, batch.encoded)
+        batch.head_seq = self.engine.head_seq
+        batch.feed = self.engine.feed
+        return batch
+
+    def delivered(self, batch: Batch) -> None:
+        for entry in batch.entries:
+            del self._undelivered[entry.answer.id]
+
+    def undelivered(self) -> list[Entry]:
+        """What was decided and will not be stored: the caller refuses it."""
+        return list(self._undelivered.values())
+
+    # ---- inside --------------------------------------------------------------
+
+    def _open(self, now_ms: int) -> Batch:
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = Batch(self.n, self.engine.advance(now_ms))
+            due_ms = self.engine.next_expiry_ms()
+            if due_ms is not None and due_ms <= batch.stamp_ms:
+                self._append_due(batch, self.engine.due(seq_of(batch.n, 0)))
+            self._settle(batch)
+        return batch
+
+    def _settle(self, batch: Batch) -> None:
+        """Who comes or goes without an event of their command's."""
+        if batch.event_bytes < EXPIRY_BYTES_MAX and self.engine.unsettled():
+            seq = seq_of(batch.n, len(batch.events))
+            self._append_due(batch, self.engine.settle(seq))
+
+    def _append_due(self, batch: Batch, events: Iterable[Event]) -> None:
+        """Those that don't fit stay due, for the next batch."""
+        for event in events:
+            encoded = encode(event)
+            is_full = batch.event_bytes + len(encoded) > EXPIRY_BYTES_MAX
+            if is_full or len(batch.events) >= EVENTS_PER_RECORD_MAX:
+                break
+            self._append(batch, event, encoded)
+
+    def _append(self, batch: Batch, event: Event, encoded: bytes) -> None:
+        self.engine.apply(event, encoded)
+        batch.events.append(event)
+        batch.encoded.append(encoded)
+        batch.event_bytes += len(encoded) + 1
+
+    def _add(self, batch: Batch, entry: Entry) -> None:
+        batch.entries.append(entry)
+        data = entry.answer.data
+        batch.answer_bytes += 128 + (len(data) if data is not None else 0)
+        self._undelivered[entry.answer.id] = entry
+
+    def _count(self, command: AnyCommand, outcome: str) -> None:
+        key = (kind_of(command), outcome)
+        self.tally[key] = self.tally.get(key, 0) + 1
+
+    def _decide(
+        self, batch: Batch, command: AnyCommand, traceparent: str
+    ) -> Answer | None:
+        if len(batch.events) >= EVENTS_PER_RECORD_MAX:
+            return None
+        engine = self.engine
+        over = engine.count(command)
+        if over is not None:
+            return self._refused(command, over)
+        try:
+            outcome = engine.decide(command, seq_of(batch.n, len(batch.events)))
+            data = encode(outcome.data) if type(outcome) is Decided else b""
+            if len(data) > ANSWER_BYTES_MAX:
+                data = self._shortened(command)
+        except Exception as error:  # noqa: BLE001 - one bad decision refuses one command
+            self.faults.append((command, error))
+            self._count(command, UNAVAILABLE.code)
+            return Answer(command.id, command.attempt, refused=UNAVAILABLE)
+        if isinstance(outcome, Decided):
+            if not data:
+                return self._refused(command, TOO_LARGE)
+            answer = Answer(command.id, command.attempt, data=Raw(data))
+            events = outcome.events
+            if events:
+                if traceparent:
+                    events = tuple(
+                        msgspec.structs.replace(event, traceparent=traceparent)
+                        for event in events
+                    )
+                encoded = [encode(event) for event in events]
+                size = sum(map(len, encoded))
+                if size > EXPIRY_BYTES_MAX:
+                    return self._refused(command, EVENT_TOO_LARGE)
+                if (
+                    batch.event_bytes + size > EVENTS_BYTES_MAX
+                    or len(batch.events) + len(encoded) > EVENTS_PER_RECORD_MAX
+                ):
+                    return None
+                over = engine.count_made(command, events)
+                if over is not None:
+                    return self._refused(command, over)
+                for event, payload in zip(events, encoded, strict=True):
+                    self._append(batch, event, payload)
+                engine.remember(answer)
+            if type(command) is JoinRoom:
+                answer = msgspec.structs.replace(answer, seq=engine.head_seq)
+            if outcome.attends:
+                engine.attend(command)
+                self._settle(batch)
+            self._count(command, "ok")
+            return answer
+        if isinstance(outcome, Lookup):
+            # Not remembered: it comes back with the same id and what was looked up.
+            self._count(command, "lookup")
+            return Answer(command.id, command.attempt, lookup=outcome)
+        answer = self._refused(command, outcome)
+        engine.remember(answer)
+        return answer
+
+    def _refused(self, command: AnyCommand, refusal: Refusal) -> Answer:
+        self._count(command, refusal.code)
+        return Answer(command.id, command.attempt, refused=refusal)
+
+    def _shortened(self, command: AnyCommand) -> bytes:
+        """Who missed too much for one message gets the whole state instead."""
+        data: Any = None
+        if isinstance(command, SyncUser) and command.since is not None:
+            whole = msgspec.structs.replace(command, since=None)
+            outcome = self.engine.decide(whole, 0)
+            data = outcome.data if type(outcome) is Decided else None
+        elif isinstance(command, SyncFeed):
+            data = FeedData(self.engine.feed, [], complete=False)
+        encoded = encode(data) if data is not None else b""
+        return encoded if len(encoded) <= ANSWER_BYTES_MAX else b""
+
+
+def kind_of(command: AnyCommand) -> str:
+    """Its tag on the wire: `accept`."""
+    return str(command.__struct_config__.tag)

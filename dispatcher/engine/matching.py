@@ -1,0 +1,230 @@
+"""Which driver for which trip: PROTOCOL.md section 7. Pure and deterministic.
+
+Proposes only: `decide` takes a proposal like a command and checks all of it, so a
+matcher that is late or wrong is never unsafe.
+"""
+
+import heapq
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from dispatcher.engine.positions import Free, Spot, idle_s
+from dispatcher.engine.travel import ALL, Point, Ring, Travel, square
+from schemas.matching import Evidence, rounded
+
+RELAXED_MS = 45_000
+"""The same: who has waited so long is served from twice as far."""
+
+
+class Rules(Struct, frozen=True):
+    """CABRANK_IDLE_CREDIT, _PICK_UP_MAX_S, _MATCH_WINDOW_S."""
+
+    idle_credit: float = 0.2
+    pick_up_max_s: float = 480
+    window_ms: int = 0
+
+
+class Unmatched(Struct, frozen=True):
+    """An open trip with a pick-up that wants a driver. `opened_ms`: when it became
+    REQUESTED, the last time. `passed`: drivers who won't be asked, and why: `released`,
+    else `declined`, else `missed`.
+    """
+
+    trip: str
+    pick_up: Point
+    opened_ms: int
+    needs: frozenset[str] = frozenset()
+    passed: Mapping[str, str] = {}
+
+
+class Proposal(Struct, frozen=True):
+    trip: str
+    driver: str
+    evidence: Evidence
+
+
+def cap_s(trip: Unmatched, rules: Rules, stamp_ms: int) -> float:
+    """The longest ETA for this trip now."""
+    waited_ms = stamp_ms - trip.opened_ms
+    return rules.pick_up_max_s * (2 if waited_ms >= RELAXED_MS else 1)
+
+
+def due_ms(asked_ms: int, rules: Rules) -> int:
+    """When a round that is asked for now takes place: at once, or at the window's end
+    (windows begin at whole multiples of their length).
+    """
+    if rules.window_ms <= 0:
+        return asked_ms
+    return -(-asked_ms // rules.window_ms) * rules.window_ms
+
+
+def propose(
+    open_trips: Iterable[Unmatched],
+    free_drivers: Free,
+    travel: Travel,
+    rules: Rules,
+    stamp_ms: int,
+) -> list[Proposal]:
+    """All pairs, the cheapest of all first; each trip and each driver once. Nobody is
+    left who could be paired.
+    """
+    steps = round_of(open_trips, free_drivers, travel, rules, stamp_ms)
+    return [step for step in steps if step is not None]
+
+
+def round_of(
+    open_trips: Iterable[Unmatched],
+    free_drivers: Free,
+    travel: Travel,
+    rules: Rules,
+    stamp_ms: int,
+) -> Iterator[Proposal | None]:
+    """The same in small steps (one look around a pick-up each), most of which yield
+    None, so that a long round can go on in the next tick. Who moves, or is no longer
+    free, between two steps is looked at again before they are proposed.
+    """
+    taken: set[str] = set()
+    heap: list[tuple[int, str, str, _Search]] = []
+    """By (cost, trip, driver): no two are the same."""
+    for trip in open_trips:
+        search = _Search(trip, free_drivers, travel, rules, stamp_ms)
+        yield from search.seek(taken)
+        if search.pairs:
+            heapq.heappush(heap, search.entry())
+    while heap:
+        search = heap[0][-1]
+        if search.best.driver not in taken and search.holds():
+            heapq.heappop(heap)
+            taken.add(search.best.driver)
+            yield search.proposal()
+            continue
+        yield from search.seek(taken)
+        if search.pairs:
+            heapq.heapreplace(heap, search.entry())
+        else:
+            heapq.heappop(heap)
+
+
+class Pair(NamedTuple):
+    """A driver for one trip, in the order in which they are asked. A tuple, since
+    thousands are compared a second.
+    """
+
+    cost_s: int
+    driver: str
+    eta_s: int
+    distance_m: int
+    arrived_ms: int
+    """Of the fix that this rests on."""
+
+
+class _Search:
+    """Drivers for one trip, the cheapest first, looked for no farther than needed."""
+
+    def __init__(
+        self,
+        trip: Unmatched,
+        free: Free,
+        travel: Travel,
+        rules: Rules,
+        stamp_ms: int,
+    ) -> None:
+        self._trip = trip
+        self._free = free
+        self._travel = travel
+        self._rules = rules
+        self._stamp_ms = stamp_ms
+        self._cap_s = cap_s(trip, rules, stamp_ms)
+        self._around: Iterator[tuple[list[Spot], float]] | None
+        self._around = free.around(trip.pick_up)
+        self._credit_s = rules.idle_credit * free.most_idle_s(stamp_ms)
+        self._bound_s = -math.inf
+        """Who wasn't seen yet costs at least so much."""
+        self._seen = ALL[0]
+        """Who is nearer was seen (`travel.square`)."""
+        self.pairs: list[Pair] = []
+        """A heap of who was seen; empty after `seek`: there is nobody."""
+
+    @property
+    def best(self) -> Pair:
+        return self.pairs[0]
+
+    def entry(self) -> tuple[int, str, str, "_Search"]:
+        best = self.pairs[0]
+        return best.cost_s, self._trip.trip, best.driver, self
+
+    def seek(self, taken: Collection[str]) -> Iterator[None]:
+        """Until the cheapest who isn't taken is first."""
+        pairs = self.pairs
+        while True:
+            while pairs and pairs[0].driver in taken:
+                heapq.heappop(pairs)
+            if pairs and pairs[0].cost_s < self._bound_s:
+                return
+            if self._around is None:
+                return
+            self._look(self._around)
+            yield None
+
+    def _look(self, around: Iterator[tuple[list[Spot], float]]) -> None:
+        found, within_m = next(around)
+        within = square(within_m)
+        self.pairs += self._ranked(found, (self._seen, within))
+        heapq.heapify(self.pairs)
+        self._seen = within
+        least_s = self._travel.least_s(within_m) if within_m < math.inf else math.inf
+        if least_s > self._cap_s:
+            self._around = None
+            self._bound_s = math.inf
+        else:
+            self._bound_s = round(least_s - self._credit_s)
+
+    def _ranked(self, spots: Iterable[Spot], ring: Ring = ALL) -> list[Pair]:
+        trip = self._trip
+        passed, needs = trip.passed, trip.needs
+        if passed:
+            spots = [spot for spot in spots if spot.driver not in passed]
+        if needs:
+            spots = [spot for spot in spots if needs <= spot.standing.tags]
+        credit, stamp_ms = self._rules.idle_credit, self._stamp_ms
+        return [
+            Pair(
+                round(eta_s - credit * idle_s(spot.standing, stamp_ms)),
+                spot.driver,
+                eta_s,
+                distance_m,
+                spot.arrived_ms,
+            )
+            for spot, distance_m, eta_s in self._travel.reach(
+                trip.pick_up, spots, self._cap_s, ring
+            )
+        ]
+
+    def holds(self) -> bool:
+        """Whether the best is what it was when it was looked at. One who isn't goes,
+        and comes back as they are now.
+        """
+        best = self.pairs[0]
+        spot = self._free.by_id.get(best.driver)
+        now = [] if spot is None else self._ranked([spot])
+        if now == [best]:
+            return True
+        heapq.heappop(self.pairs)
+        for pair in now:
+            heapq.heappush(self.pairs, pair)
+        return False
+
+    def proposal(self) -> Proposal:
+        best = self.pairs[0]
+        spot = self._free.by_id[best.driver]
+        evidence = Evidence(
+            best.distance_m,
+            best.eta_s,
+            best.cost_s,
+            spot.age_s(self._stamp_ms),
+            rounded(spot.lat, spot.lon),
+        )
+        return Proposal(self._trip.trip, best.driver, evidence)

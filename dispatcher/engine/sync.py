@@ -1,0 +1,49 @@
+"""What a session that comes back, or a gateway that saw a gap, must know."""
+
+from dispatcher.engine.feed import feed_entry
+from dispatcher.engine.ring import Ring
+from dispatcher.engine.state import State
+from schemas.codec import Raw, decode, encode
+from schemas.commands import FeedData, SyncData
+from schemas.events import TripEvent
+from schemas.trips import Role, User
+
+_NONE = Raw(b"[]")
+_NOT_ASKED = Raw(b"null")
+
+
+def sync_user(
+    state: State, ring: Ring, user: User, since: int | None, *, open_trips: bool
+) -> SyncData:
+    """A user's state at the head, and their events after seq `since` where the ring
+    still holds every one; a `since` past the head is of another ledger.
+    """
+    missed = None
+    if since is not None and since <= state.head_seq:
+        missed = ring.missed(user.id, since)
+    drives = user.role is Role.DRIVER
+    shown = state.open_trips() if open_trips else _NOT_ASKED
+    active = state.trips_of(user.id)
+    return SyncData(
+        seq=state.head_seq,
+        feed=state.feed,
+        trips=Raw(encode(active)) if active else _NONE,
+        open_trips=shown if drives else _NONE,
+        recovered=missed is not None,
+        events=[Raw(kept.encoded) for kept in missed or ()],
+        online=drives and user.id not in state.offline,
+    )
+
+
+def sync_feed(state: State, ring: Ring, since: int, *, open_trips: bool) -> FeedData:
+    """The feed after number `since`, all of it or nothing; with `open_trips`, what is
+    open besides.
+    """
+    missed = ring.missed_feed(since) if since <= state.feed else None
+    events = (decode(kept.encoded, TripEvent) for kept in missed or ())
+    entries = [entry for event in events if (entry := feed_entry(event)) is not None]
+    complete = missed is not None
+    if not open_trips:
+        return FeedData(state.feed, entries, complete)
+    shown, whole = state.all_open_trips()
+    return FeedData(state.feed, entries, complete, shown, whole)

@@ -1,0 +1,1 @@
+"""One region's life in one process: standby, take-over, lead."""

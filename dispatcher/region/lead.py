@@ -1,0 +1,402 @@
+"""One lead of one region: commands in, records under the fence, answers out.
+
+Begins after the epoch record is stored and ends with the first doubt. Whoever owns it
+throws the engine away then, since it is ahead of the ledger. Must not decide.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from enum import Enum
+
+import structlog
+from nats.js import JetStreamContext
+
+from dispatcher import metrics
+from dispatcher.commit.fence import Fate, Fence
+from dispatcher.commit.ledger import Ledger
+from dispatcher.commit.publisher import Publisher
+from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry, Writer
+from dispatcher.engine.engine import Engine
+from dispatcher.region import inbox
+from dispatcher.region.snapshots import Frozen
+from runtime import tracing
+from runtime.bus import Bus, RawSubscription
+from schemas import codec, subjects, traceparent
+from schemas.commands import Announcement, Answer, AnyCommand
+from schemas.members import HandOver
+from schemas.refusals import Refusal
+from schemas.rooms import PRESENCE_INTERVAL_S
+
+log = structlog.get_logger()
+
+QUEUE_MAX = 20_000
+"""Commands that wait for room in a record: a second of what a leader decides."""
+ANNOUNCE_S = 1.0
+REPUBLISHED_RECORDS = 2
+"""Record n + 1 being stored proves that NATS got the events of record n; of the last
+two nothing proves it (DESIGN.md)."""
+
+Clock = Callable[[], int]
+"""Wall clock in ms."""
+
+
+class Ended(Enum):
+    """Why a lead is over."""
+
+    DEPOSED = "deposed"
+    FULL = "full"
+    UNKNOWN = "unknown"
+    RESIGNED = "resigned"
+    UNSENT = "unsent"
+
+
+class Lead:
+    """`over` is set once; `ended` then tells why."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStreamContext,
+        ledger: Ledger,
+        engine: Engine,
+        writer: Writer,
+        *,
+        last: int,
+        clock: Clock,
+        stamp: Clock,
+        freeze: Callable[[Engine, int], Frozen | None],
+        on_snapshot: Callable[[Frozen], None],
+    ) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._engine = engine
+        self._writer = writer
+        self._clock = clock
+        self._stamp = stamp
+        """The region's time in ms, which no wall clock makes leap."""
+        self._loop = asyncio.get_running_loop()
+        self._publisher = Publisher(bus, ledger.region)
+        self._batcher = Batcher(engine, writer, last + 1)
+        self._fence = Fence(bus, js, ledger, self._settled)
+        self._in_flight: Batch | None = None
+        self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
+        self._queue: OrderedDict[str, tuple[str, AnyCommand, str]] = OrderedDict()
+        """Command id → (reply subject, its latest attempt, trace context)."""
+        self._takes: list[RawSubscription] = []
+        """Subscriptions that bring something to be done."""
+        self._hears: list[RawSubscription] = []
+        self._pump_scheduled = False
+        self._sent_s = 0.0
+        self._announced_s = 0.0
+        self._swept_s = 0.0
+        self._said = (engine.head_seq, engine.feed)
+        self._resigning = False
+        self._heir: str | None = None
+        self._on_snapshot = on_snapshot
+        self._freeze = freeze
+        self._snapshot: Frozen | None = None
+        self.wants_snapshot = False
+        """Set: the next record is followed by `on_snapshot`, once it is stored."""
+        self.last = last
+        self.over = asyncio.Event()
+        self.ended: Ended | None = None
+
+    @property
+    def epoch(self) -> int:
+        return self._writer.epoch
+
+    # ---- start and end -------------------------------------------------------
+
+    def start(self, recent: list[Batch]) -> None:
+        """`recent`: the records before the epoch record, to be published again."""
+        region = self._ledger.region
+        self._recent.extend(recent)
+        for subject, callback in (
+            (subjects.commands(region), self._on_commands),
+            (subjects.locations(region), self._on_locations),
+            (subjects.presence(region), self._on_presence),
+        ):
+            self._takes.append(self._bus.subscribe_raw(subject, callback))
+        for subject, hear in (
+            (subjects.ping(region), self._on_ping),
+            (subjects.leader(region), self._on_announcement),
+        ):
+            self._hears.append(self._bus.subscribe_raw(subject, hear))
+        self._engine.lead(self._now_ms())
+        self.republish()
+        self._announce()
+        metrics.leads.labels(region).set(1)
+        metrics.epoch.labels(region).set(self.epoch)
+        metrics.takeovers.labels(region).inc()
+        log.info("leads", region=region, epoch=self.epoch)
+
+    def republish(self) -> None:
+        """Send the events of the last two records again; who has them drops them."""
+        for batch in self._recent:
+            self._publisher.events(batch.events, batch.encoded)
+
+    def reconnected(self) -> None:
+        self.republish()
+        self._fence.again()
+        self._announce()
+
+    def resign(self, heir: str | None = None) -> None:
+        """Take no more commands; the lead is over when all taken are answered. Until
+        then pings are answered, lest a standby's epoch record overtake the last one.
+        Then `heir`, an instance id, is told to take over at once, if there is one.
+        """
+        if self._resigning:
+            return
+        self._resigning = True
+        self._heir = heir
+        for subscription in self._takes:
+            subscription.cancel()
+        self._pump()
+
+    def _unsubscribe(self) -> None:
+        for subscription in self._takes + self._hears:
+            subscription.cancel()
+
+    def _end(self, why: Ended) -> None:
+        if self.ended is not None:
+            return
+        self.ended = why
+        if self._snapshot is not None:
+            self._snapshot.close()  # what it is of may never be stored
+        self._unsubscribe()
+        self._fence.close()
+        region = self._ledger.region
+        if why is Ended.RESIGNED and self._heir is not None:
+            payload = codec.encode(HandOver(self._heir))
+            self._bus.send(subjects.handover(region), payload)
+            self._bus.write_now()
+        metrics.leads.labels(region).set(0)
+        metrics.queue_commands.labels(region).set(0)
+        metrics.step_downs.labels(region, why.value).inc()
+        log.info("leads no more", region=region, epoch=self.epoch, why=why.value)
+        self.over.set()
+
+    # ---- messages ------------------------------------------------------------
+
+    def _on_ping(self, _: bytes, reply: bytes, _p: bytes, _h: bytes) -> None:
+        if reply:
+            self._bus.send(reply.decode(), b"")
+
+    def _on_announcement(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        try:
+            said = codec.decode(payload, Announcement)
+        except codec.CodecError:
+            return
+        if said.epoch > self.epoch:
+            self._end(Ended.DEPOSED)
+
+    def _on_commands(
+        self, _: bytes, reply: bytes, payload: bytes, headers: bytes
+    ) -> None:
+        region = self._ledger.region
+        trace = traceparent.of_block(headers) if headers else ""
+        subject, commands = inbox.read(region, reply, payload)
+        wall_ms, now_ms = self._clock(), self._stamp()
+        for command in commands:
+            if command.deadline_ms < wall_ms:
+                metrics.dropped.labels(region, "late").inc()
+            elif self._queue or not self._take(subject, command, now_ms, trace):
+                self._enqueue(subject, command, now_ms, trace)
+        self._pump_later()
+
+    def _take(self, reply: str, command: AnyCommand, now_ms: int, trace: str) -> bool:
+        if not trace:
+            return self._batcher.take(reply, command, now_ms)
+        span = tracing.begin("dispatcher decide", trace)
+        is_taken = self._batcher.take(reply, command, now_ms, span.traceparent)
+        if is_taken:
+            span.end(command=command.id, region=self._ledger.region)
+        return is_taken
+
+    def _enqueue(
+        self, reply: str, command: AnyCommand, now_ms: int, trace: str
+    ) -> None:
+        """In order. A later attempt takes the place of the one that waits already."""
+        region = self._ledger.region
+        waiting = self._queue.get(command.id)
+        if waiting is not None:
+            if command.attempt > waiting[1].attempt:
+                self._queue[command.id] = reply, command, trace
+        elif len(self._queue) < QUEUE_MAX:
+            self._queue[command.id] = reply, command, trace
+            metrics.queue_commands.labels(region).set(len(self._queue))
+        elif not self._batcher.refuse(reply, command, OVERLOADED, now_ms):
+            # Its gateway asks again, until the deadline.
+            metrics.dropped.labels(region, "queue").inc()
+
+    def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        region = self._ledger.region
+        for fix in inbox.read_fixes(region, payload):
+            told = self._engine.moved(fix)
+            if told is not None:
+                user, moved = told
+                self._bus.send(subjects.user(region, user), codec.encode(moved))
+
+    def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        news = inbox.read_presence(self._ledger.region, payload)
+        if news is not None:
+            self._engine.hear(news, self._now_ms())
+
+    def _now_ms(self) -> int:
+        """Monotonic: only who is present is told by it."""
+        return int(self._loop.time() * 1000)
+
+    # ---- records -------------------------------------------------------------
+
+    def _pump_later(self) -> None:
+        """What one tick brings goes into one record."""
+        if not self._pump_scheduled and not self._fence.busy:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        if self.ended is not None or self._fence.busy:
+            return
+        if self._batcher.empty:
+            if self._resigning:
+                self._end(Ended.RESIGNED)
+            return
+        batch = self._in_flight = self._batcher.close()
+        region = self._ledger.region
+        if self.wants_snapshot:
+            # Only here is the engine just what a record will make of it.
+            self.wants_snapshot = False
+            self._snapshot = self._freeze(self._engine, batch.n)
+        self._sent_s = self._loop.time()
+        self._fence.append(batch.payload, batch.n, batch.n - 1)
+        self._bus.write_now()
+        metrics.record_bytes.labels(region).observe(len(batch.payload))
+        metrics.batch_commands.labels(region).observe(len(batch.entries))
+        self._take_queued()
+
+    def _take_queued(self) -> None:
+        if not self._queue:
+            return
+        wall_ms, now_ms = self._clock(), self._stamp()
+        while self._queue:
+            reply, command, trace = next(iter(self._queue.values()))
+            if command.deadline_ms < wall_ms:
+                metrics.dropped.labels(self._ledger.region, "late").inc()
+            elif not self._take(reply, command, now_ms, trace):
+                break
+            self._queue.popitem(last=False)
+        metrics.queue_commands.labels(self._ledger.region).set(len(self._queue))
+
+    def _settled(self, fate: Fate) -> None:
+        batch, self._in_flight = self._in_flight, None
+        if batch is None or self.ended is not None:
+            return
+        if fate is not Fate.STORED:
+            if fate is Fate.FULL:
+                self._refuse_all()
+            self._end(Ended(fate.value))
+            return
+        self.last = batch.n
+        self._said = (batch.head_seq, batch.feed)
+        sent = self._publisher.events(batch.events, batch.encoded)
+        self._publisher.answers(self.epoch, batch.entries)
+        self._batcher.delivered(batch)
+        if batch.events:
+            self._recent.append(batch)
+        self._measure(batch)
+        if self._snapshot is not None:
+            self._on_snapshot(self._snapshot)
+            self._snapshot = None
+        self._tell_tally()
+        self._take_queued()
+        self._batcher.expire(self._stamp())  # of what is due, a record holds a part
+        if not sent and self._bus.is_connected:
+            # NATS takes nothing: whoever leads next publishes these events again.
+            self._end(Ended.UNSENT)
+            return
+        # Answers and the next record leave in one write.
+        self._pump()
+        self._bus.write_now()
+
+    def _measure(self, batch: Batch) -> None:
+        region = self._ledger.region
+        commit_s = self._loop.time() - self._sent_s
+        metrics.commit_seconds.labels(region).observe(commit_s)
+        if batch.entries:
+            took_ms = max(0, self._stamp() - batch.stamp_ms)
+            metrics.record_seconds.labels(region).observe(took_ms / 1000)
+        end_ns = time.time_ns()
+        for trace in batch.traced:
+            start_ns = end_ns - int(commit_s * 1e9)
+            tracing.record("dispatcher commit", trace, start_ns, end_ns, record=batch.n)
+
+    def _refuse_all(self) -> None:
+        """What was decided here is not stored: that is true whoever leads. What is only
+        repeated may have been stored long ago, and gets no answer.
+        """
+        refusal = Refusal(OVERLOADED.code, "the ledger is full")
+        entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
+        for entry in entries:
+            entry.answer = _refused(entry.answer, refusal)
+        for reply, command, _ in self._queue.values():
+            if self._engine.remembered(command.id) is None:
+                answer = Answer(command.id, command.attempt, refused=refusal)
+                entries.append(Entry(reply, answer, fresh=True))
+        self._publisher.answers(self.epoch, entries)
+
+    def _tell_tally(self) -> None:
+        batcher = self._batcher
+        region = self._ledger.region
+        for (kind, outcome), count in batcher.tally.items():
+            metrics.commands.labels(region, kind, outcome).inc(count)
+        batcher.tally.clear()
+        for command, error in batcher.faults:
+            metrics.decide_exceptions.labels(region).inc()
+            log.error(
+                "deciding raised",
+                region=region,
+                command=command.id,
+                user=command.by.id,
+                exc_info=error,
+            )
+        batcher.faults.clear()
+
+    # ---- time ----------------------------------------------------------------
+
+    def tick(self) -> None:
+        """About ten times a second."""
+        if self.ended is not None:
+            return
+        self._fence.tick()
+        if self._loop.time() - self._announced_s >= ANNOUNCE_S:
+            self._announce()
+        self._sweep()
+        self._batcher.expire(self._stamp())
+        self._pump_later()
+
+    def _sweep(self) -> None:
+        """Members whose gateway is silent leave, as expiries do, in a batch."""
+        now_s = self._loop.time()
+        if now_s - self._swept_s < PRESENCE_INTERVAL_S or not self._bus.is_connected:
+            return
+        self._swept_s = now_s
+        self._engine.sweep(self._now_ms())
+        region = self._ledger.region
+        for status, count in self._engine.trips.items():
+            metrics.trips.labels(region, status.value).set(count)
+        rooms, members, messages = self._engine.rooms
+        metrics.rooms_peopled.labels(region).set(rooms)
+        metrics.members.labels(region).set(members)
+        metrics.messages_held.labels(region).set(messages)
+        metrics.gateways.labels(region).set(self._engine.gateways)
+
+    def _announce(self) -> None:
+        self._announced_s = self._loop.time()
+        self._publisher.announce(self.epoch, self._writer.instance, *self._said)
+
+
+def _refused(answer: Answer, refusal: Refusal) -> Answer:
+    return Answer(answer.id, answer.attempt, refused=refusal)

@@ -1,0 +1,71 @@
+"""Lets go of ledger records that nobody needs any more. Never of the last one: after
+a purge of everything the fence could never match again.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from dispatcher import metrics
+from dispatcher.commit.ledger import Ledger, extent
+from dispatcher.region.follower import Follower
+from dispatcher.region.lead import REPUBLISHED_RECORDS
+from dispatcher.region.snapshots import SnapshotStore
+from schemas.streams import WRITER_DURABLE
+
+log = structlog.get_logger()
+
+INTERVAL_S = 60.0
+SNAPSHOTS = 2
+"""As many as are kept (snapshots.py)."""
+
+
+async def purge(
+    js: JetStreamContext,
+    ledger: Ledger,
+    store: SnapshotStore,
+    follower: Follower,
+    kept_s: float,
+    *,
+    ring: bool = True,
+) -> bool:
+    """Purge up to the least of persistence's ack floor, the replay start of the older
+    snapshot and `kept_s` ago. Without persistence or without two snapshots, nothing:
+    one may turn out to be torn.
+
+    `ring` False: what refills the ring is no reason to keep a record. Who starts from
+    the snapshot then covers no `since` before what is left, and knows the retries of
+    the last `kept_s`: the engine's `remember_ms`, or more.
+
+    Returns: whether anything went.
+
+    Raises: one of `ledger.UNREACHABLE`: not purged, try again later.
+    """
+    try:
+        consumer = await js.consumer_info(ledger.stream, WRITER_DURABLE)
+    except NotFoundError:
+        return False
+    heads = await store.heads()
+    if consumer.ack_floor is None or len(heads) < SNAPSHOTS:
+        return False
+    held = await extent(js, ledger)
+    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=kept_s)
+    young = await follower.first_since(since)
+    keep_from = min(
+        consumer.ack_floor.stream_seq + 1,
+        *(
+            one.replay_from if ring else one.n + 1 - REPUBLISHED_RECORDS
+            for one in heads
+        ),
+        held.last if young is None else young,
+        held.last,
+    )
+    if keep_from <= held.first:
+        return False
+    await js.purge_stream(ledger.stream, seq=keep_from)
+    metrics.purged_record.labels(ledger.region).set(keep_from)
+    log.info("ledger purged", region=ledger.region, kept_from=keep_from)
+    return True

@@ -1,0 +1,1 @@
+"""What sessions hear: users' own streams, feeds, rooms, and how each stays in step."""

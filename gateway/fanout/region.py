@@ -1,0 +1,381 @@
+"""One region as this gateway sees it: who of it is connected, and what a tick brought.
+
+Merges a driver's own events with the feed by `seq`, so that a session's events only
+grow, and joins the feed's frames once for all drivers who get the same. No I/O but for
+writing to connections; subscribing and asking is gateway/fanout/router.py's.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from gateway import metrics
+from gateway.fanout import channel
+from gateway.fanout.channel import Feed
+from gateway.fanout.open_trips import OpenTrips
+from gateway.fanout.user_stream import Recipient, Stamped
+from schemas.claims import Claims
+from schemas.closes import Close
+from schemas.events import DriverPush, FeedEntry, TripPush
+from schemas.trips import Role
+
+if TYPE_CHECKING:
+    from gateway.fanout.room import Room
+    from gateway.fanout.trip_rooms import TripRoom
+    from gateway.sockets.writer import Steady
+
+
+class Connection(Protocol):
+    """What the fan-out needs of a socket."""
+
+    pending: int
+    steady: "Steady | None"
+    """Who is told when it can't be written to directly any more."""
+    bare: bool
+    """An older client's, that wants a message's text beside its type."""
+
+    def write(self, data: bytes) -> None:
+        """Queue whole frames; written when the tick ends."""
+
+    def deliver(self, data: bytes) -> bool:
+        """The same while a tick ends; whether it was written at once."""
+
+    def settle(self, steady: "Listener") -> "Writer | None":
+        """What may be written to directly until `steady.unsettle`; None: nothing."""
+
+    def write_latest(self, key: str, frame: bytes) -> None:
+        """Queue a frame that replaces the one with the same key, if it still waits."""
+
+    def close(self, code: Close) -> None: ...
+
+    def live(self) -> None:
+        """The welcome is out."""
+
+    def current_claims(self) -> Claims | None: ...
+
+
+class Writer(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+
+class Seat:
+    """One session's place among its user's."""
+
+    __slots__ = (
+        "attendance",
+        "connection",
+        "cursor",
+        "held",
+        "later",
+        "listener",
+        "rooms",
+    )
+
+    def __init__(self, connection: Connection, listener: "Listener") -> None:
+        self.connection = connection
+        self.listener = listener
+        self.cursor = 0
+        self.held: list[Stamped] | None = []
+        """What waits for the welcome; None once that is out."""
+        self.attendance = ""
+        """The session as rooms know it; empty until it has asked to join one."""
+        self.rooms: set[Room] | None = None
+        self.later: list[Stamped] | None = None
+        """Rooms' frames that must wait for a sync of the user, so that the highest
+        `seq` the client saw stays a safe cursor."""
+
+    def give(self, seq: int, frame: bytes, held_max: int) -> None:
+        if self.held is None:
+            if seq > self.cursor or seq == 0:
+                self.connection.write(frame)
+        elif len(self.held) < held_max:
+            self.held.append((seq, frame))
+        else:
+            self.connection.close(Close.RESYNC)
+
+    def give_in_room(self, seq: int, frame: bytes, held_max: int) -> None:
+        """A room's frame: no welcome covers it."""
+        if self.held is not None or not self.listener.waits:
+            self.give(0, frame, held_max)
+            return
+        if self.later is None:
+            self.later = []
+        # What was fetched again has no `seq`: it stays behind what came before it.
+        place = max(seq, self.later[-1][0]) if self.later else seq
+        self.later.append((place, frame))
+        if len(self.later) > held_max:
+            self.later = None
+            self.connection.close(Close.RESYNC)
+
+
+class Listener:
+    """A connected user: their pushes' state, their sessions, their subscription.
+
+    `is_steady`: a driver whose sessions all get the feed as it comes, without a look.
+    """
+
+    __slots__ = (
+        "claims",
+        "is_steady",
+        "recipient",
+        "region",
+        "seats",
+        "subscription",
+        "trip_rooms",
+    )
+
+    def __init__(self, region: "Region", claims: Claims) -> None:
+        self.region = region
+        self.claims = claims
+        self.recipient = Recipient(claims.sub, Role(claims.role))
+        self.seats: list[Seat] = []
+        self.subscription: Cancellable | None = None
+        self.trip_rooms: dict[str, TripRoom] = {}
+        """Of the trips they drive or ride in, or did a moment ago; oldest first."""
+        self.is_steady = False
+
+    def receive(self, push: TripPush | DriverPush) -> bytes | None:
+        """`Recipient.receive`."""
+        frame = self.recipient.receive(push)
+        if self.is_steady and not self.recipient.takes_feed:
+            self.unsettle()
+        return frame
+
+    def hold(self, seq: int = 0) -> None:
+        """`Recipient.hold`."""
+        self.unsettle()
+        self.recipient.hold(seq)
+
+    def add(self, seat: Seat) -> None:
+        self.unsettle()
+        self.seats.append(seat)
+
+    def remove(self, seat: Seat) -> None:
+        self.unsettle()
+        self.seats.remove(seat)
+
+    def settle(self) -> None:
+        """Make it steady, if nothing stands between the feed and its sockets."""
+        self.is_steady = True
+        steady = self.region.steady
+        for seat in self.seats:
+            writer = seat.connection.settle(self)
+            if writer is None:
+                self.unsettle()
+                return
+            steady[seat] = writer
+
+    def unsettle(self) -> None:
+        """Look again before the feed's next entry. Idempotent."""
+        if self.is_steady:
+            self.is_steady = False
+            self.region.look_at[self] = None
+            for seat in self.seats:
+                seat.connection.steady = None
+                self.region.steady.pop(seat, None)
+
+    @property
+    def waits(self) -> bool:
+        """Whether events with a lower `seq` than a new one's may still come."""
+        if self.recipient.held is not None:
+            return True
+        return self.recipient.role is Role.DRIVER and self.region.feed.has_gap
+
+
+class Cancellable(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Region:
+    __slots__ = (
+        "drivers",
+        "drivers_subscription",
+        "epoch",
+        "feed",
+        "heard_s",
+        "held_max",
+        "is_cut",
+        "listeners",
+        "look_at",
+        "name",
+        "open_trips",
+        "own",
+        "ready",
+        "rooms",
+        "seq",
+        "steady",
+        "top_seq",
+        "unwelcomed",
+    )
+
+    def __init__(self, name: str, held_max: int) -> None:
+        self.name = name
+        self.held_max = held_max
+        self.top_seq = 0
+        """The highest of any event that was handed on to anybody."""
+        self.seq = 0
+        """The leader's, at its last announcement: all events up to it have come, or
+        never will."""
+        self.epoch = 0
+        """The leader's, likewise."""
+        self.heard_s = 0.0
+        """When that was, or when listening began (again)."""
+        self.is_cut = False
+        """Something may be lost, and hasn't been asked for."""
+        self.listeners: dict[str, Listener] = {}
+        self.drivers: dict[str, Listener] = {}
+        self.steady: dict[Seat, Writer] = {}
+        """Drivers' sessions that are written to without a look: 1,000 drivers cost the
+        loop over them, and what differs of a few is looked at apart."""
+        self.look_at: dict[Listener, None] = {}
+        """All other drivers."""
+        self.drivers_subscription: Cancellable | None = None
+        self.feed = Feed()
+        self.open_trips = OpenTrips()
+        """At the feed's number, or unknown."""
+        self.unwelcomed: list[Callable[[], None]] = []
+        """Each asks again for a session's welcome, once it is known what is open."""
+        self.ready: list[FeedEntry] = []
+        """This tick's feed, in order."""
+        self.own: dict[Listener, list[Stamped]] = {}
+        """This tick's own events of drivers."""
+        self.rooms: dict[str, Room] = {}
+        """Rooms that sessions of this gateway are in."""
+
+    def add_driver(self, listener: Listener) -> None:
+        self.drivers[listener.recipient.id] = listener
+        self.look_at[listener] = None
+
+    def remove_driver(self, listener: Listener) -> None:
+        """One without sessions."""
+        self.drivers.pop(listener.recipient.id, None)
+        self.look_at.pop(listener, None)
+
+    def stop_feed(self) -> None:
+        """The last driver is gone; the next one starts afresh."""
+        if self.drivers_subscription is not None:
+            self.drivers_subscription.cancel()
+            self.drivers_subscription = None
+        self.feed = Feed()
+        self.open_trips = OpenTrips()
+        self.ready.clear()
+
+    def deliver(self, listener: Listener, stamped: Stamped) -> None:
+        """A user's own event: a rider's at once, a driver's merged with the feed."""
+        if listener.recipient.role is Role.DRIVER:
+            self.merge(listener, [stamped])
+        else:
+            self.give(listener, [stamped])
+
+    def merge(self, listener: Listener, frames: list[Stamped]) -> None:
+        """A driver's, handed on with the feed by `flush`."""
+        self.own.setdefault(listener, []).extend(frames)
+
+    def give(self, listener: Listener, frames: list[Stamped]) -> None:
+        for seat in list(listener.seats):
+            mine = frames
+            if seat.later is not None and not listener.waits:
+                mine = sorted([*frames, *seat.later], key=_seq)
+                seat.later = None
+            for seq, frame in mine:
+                seat.give(seq, frame, self.held_max)
+        if frames:
+            self.top_seq = max(self.top_seq, frames[-1][0])
+        metrics.USER_DELIVERIES.inc(len(frames) * len(listener.seats))
+
+    def flush(self) -> None:
+        """Hand on what the tick brought; with a hole in the feed, when that is filled:
+        `seq` only grows.
+        """
+        if self.feed.has_gap:
+            return
+        own, self.own = self.own, {}
+        if not self.ready:
+            for listener, frames in own.items():
+                self.give(listener, frames)
+            return
+        ready, self.ready = self.ready, []
+        stamped = [(entry.seq, channel.frame(entry)) for entry in ready]
+        self.top_seq = max(self.top_seq, stamped[-1][0])
+        special = set(own)
+        for entry in ready:
+            for user in entry.exclude:
+                excluded = self.drivers.get(user)
+                if excluded is not None:
+                    special.add(excluded)
+        for listener in special:
+            self._merge(listener, own.get(listener, []), ready, stamped)
+        self._broadcast(special, stamped)
+
+    def _merge(
+        self,
+        listener: Listener,
+        frames: list[Stamped],
+        ready: list[FeedEntry],
+        stamped: list[Stamped],
+    ) -> None:
+        user = listener.recipient.id
+        entries = [
+            pair
+            for entry, pair in zip(ready, stamped, strict=True)
+            if user not in entry.exclude
+        ]
+        recipient = listener.recipient
+        if recipient.asking and recipient.online:
+            # What waited for a hole in the feed goes on waiting, with the entries.
+            self._held(listener, [*frames, *entries])
+        elif self._held(listener, entries) or not recipient.online:
+            self.give(listener, frames)
+        else:
+            self.give(listener, sorted([*frames, *entries], key=_seq))
+
+    def _broadcast(self, special: set[Listener], stamped: list[Stamped]) -> None:
+        blob = b"".join([frame for _, frame in stamped])
+        first = stamped[0][0]
+        for listener in special:
+            listener.unsettle()
+        writers = list(self.steady.values())
+        for writer in writers:
+            writer.write(blob)
+        count = written = len(writers)
+        for listener in list(self.look_at):
+            if listener in special:
+                continue
+            recipient = listener.recipient
+            if recipient.held is not None and self._held(listener, stamped):
+                continue
+            if not recipient.online:
+                continue
+            at_once = 0
+            for seat in list(listener.seats):
+                if seat.held is None and first > seat.cursor:
+                    at_once += seat.connection.deliver(blob)
+                else:
+                    for seq, frame in stamped:
+                        seat.give(seq, frame, self.held_max)
+            count += len(listener.seats)
+            written += at_once
+            if at_once == len(listener.seats) > 0:
+                self.look_at.pop(listener, None)
+                listener.settle()
+        metrics.FEED_DELIVERIES.inc(count * len(stamped))
+        metrics.WRITES.inc(written)
+        metrics.BYTES_OUT.inc(written * len(blob))
+
+    def _held(self, listener: Listener, entries: list[Stamped]) -> bool:
+        """Whether the feed must wait for a sync of this driver, so that the highest
+        `seq` a client saw stays a safe cursor.
+        """
+        recipient = listener.recipient
+        if recipient.held is None:
+            return False
+        if recipient.online or not recipient.asking:
+            recipient.held_feed.extend(entries)
+        if len(recipient.held_feed) > self.held_max:
+            recipient.held_feed.clear()
+            for seat in list(listener.seats):
+                seat.connection.close(Close.RESYNC)
+        return True
+
+
+def _seq(stamped: Stamped) -> int:
+    return stamped[0]

@@ -1,0 +1,311 @@
+"""Rooms: which ones this gateway's sessions are in, and how they stay in step.
+
+Subscribes a room while a session is in it, carries joins and leaves to the leader;
+gateway/fanout/room_resync.py asks again for what was lost, gateway/fanout/presence.py
+tells the leader who is where. Decides nothing about who may be in a room. Its callbacks
+run in NATS's read loop: they never block and never raise.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from gateway import metrics
+from gateway.fanout.presence import Presences
+from gateway.fanout.region import Region, Seat
+from gateway.fanout.resync import Clock, Own
+from gateway.fanout.room import Joined, Occupant, Push, Room
+from gateway.fanout.room_resync import NOT_HERS, RoomGaps
+from gateway.leader.link import Courier
+from gateway.limits import Limits
+from runtime.bus import Bus, RawCallback
+from schemas import codec, subjects
+from schemas.commands import Answer, EndSession, JoinRoom, LeaveRoom
+from schemas.refusals import Refusal
+from schemas.rooms import MemberPush, RoomPush, trip_of
+
+Done = Callable[[Answer], None]
+
+
+class Lobby:
+    """`safe` guards a callback against messages that can't be read."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        bus: Bus,
+        courier: Courier,
+        ids: Iterator[str],
+        limits: Limits,
+        clock: Clock,
+        wake: Callable[[], None],
+        safe: Callable[[RawCallback], RawCallback],
+        regions: dict[str, Region],
+    ) -> None:
+        self._gateway = gateway
+        self._bus = bus
+        self._courier = courier
+        self._ids = ids
+        self._limits = limits
+        self._clock = clock
+        self._wake = wake
+        self._safe = safe
+        self._gaps = RoomGaps(
+            gateway=gateway,
+            courier=courier,
+            ids=ids,
+            limits=limits,
+            clock=clock,
+            settled=self._check,
+            remove=self.remove,
+        )
+        self.presence = Presences(
+            gateway=gateway,
+            send=bus.send,
+            limits=limits,
+            clock=clock,
+            regions=regions,
+            join_again=self._gaps.join_again,
+        )
+        self.awake: dict[Room, None] = {}
+        """Rooms with something to hand on."""
+
+    # ---- sessions come and go ------------------------------------------------
+
+    def visit(
+        self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
+        """Carry it to the leader, or say why not; `done` writes its answer."""
+        if isinstance(command, JoinRoom):
+            return self._join(seat, command, done, traceparent)
+        return self._leave(seat, command, done, traceparent)
+
+    def _join(
+        self, seat: Seat, command: JoinRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
+        region = seat.listener.region
+        if not seat.attendance:
+            seat.attendance = next(self._ids)
+        command = msgspec.structs.replace(
+            command, session=seat.attendance, gateway=self._gateway
+        )
+        room = self.room(region, command.room, None)
+        occupant = (
+            room.joining.get(seat)
+            or room.live.get(seat)
+            or Occupant(seat, explicit=True)
+        )
+
+        def answered(answer: Answer) -> None:
+            done(answer)
+            occupant.asked -= 1
+            self._joined(region, room, occupant, command.since, answer)
+
+        refusal = self._carry(seat, command, answered, traceparent)
+        if refusal is not None:
+            self._drop_if_empty(region, room)
+            return refusal
+        occupant.asked += 1
+        _note_left(seat, command.room, left=False)
+        if seat in room.live:
+            room.begin_again(occupant)
+        elif seat not in room.joining:
+            room.begin(occupant)
+            _note(seat, room)
+        return None
+
+    def _joined(
+        self,
+        region: Region,
+        room: Room,
+        occupant: Occupant,
+        since: int | None,
+        answer: Answer,
+    ) -> None:
+        if room.joining.get(occupant.seat) is not occupant:
+            return  # it has left, or may not be here any more
+        if answer.data is not None:
+            data = codec.decode(answer.data, Joined)
+            room.answered(occupant, data, since, answer.seq)
+            self._check(region, room)
+        elif answer.refused is not None and answer.refused.code in NOT_HERS:
+            self.remove(occupant.seat, room)
+        elif occupant.asked:
+            return
+        elif occupant.covered is not None:  # by another join
+            room.settle_joining()
+        elif occupant.explicit_before is not None:
+            room.resume(occupant)
+            self._check(region, room)
+        else:
+            self.remove(occupant.seat, room)
+
+    def _leave(
+        self, seat: Seat, command: LeaveRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
+        region = seat.listener.region
+        command = msgspec.structs.replace(
+            command, session=seat.attendance, gateway=self._gateway
+        )
+        refusal = self._carry(seat, command, done, traceparent)
+        if refusal is None:
+            _note_left(seat, command.room, left=True)
+        room = region.rooms.get(command.room)
+        if refusal is None and room is not None:
+            self.remove(seat, room)
+        return refusal
+
+    def _carry(
+        self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
+    ) -> Refusal | None:
+        region, now_s = seat.listener.region.name, self._clock.mono_s()
+        owner = seat.connection
+        return self._courier.submit(
+            region,
+            command,
+            owner,
+            done,
+            now_s,
+            traceparent=traceparent,
+            line=command.room,
+            alone=True,
+        )
+
+    def end(self, seat: Seat) -> None:
+        """The connection is over."""
+        for room in list(seat.rooms or ()):
+            self.remove(seat, room)
+        for known in seat.listener.trip_rooms.values():
+            known.left.discard(seat)
+        if not seat.attendance:
+            return
+        listener = seat.listener
+        region = listener.region
+
+        def answered(answer: Answer) -> None:
+            if answer.data is None:
+                self.presence.tell_later(region)
+
+        command = EndSession(
+            id=next(self._ids),
+            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+            by=listener.claims.user(),
+            session=seat.attendance,
+            gateway=self._gateway,
+        )
+        now_s = self._clock.mono_s()
+        if self._courier.submit(region.name, command, Own(), answered, now_s):
+            self.presence.tell_later(region)
+
+    def admit(self, seat: Seat, name: str, n: int | None) -> None:
+        """Let a session hear its trip's room from the message after `n` on; None: from
+        now on.
+        """
+        region = seat.listener.region
+        is_new = name not in region.rooms
+        room = self.room(region, name, n)
+        if (asking := room.joining.get(seat)) is not None:
+            asking.explicit_before = bool(asking.explicit_before)
+        if seat in room.live or asking is not None:
+            return
+        room.admit(Occupant(seat, explicit=False))
+        _note(seat, room)
+        if is_new:  # NATS may not have heard of the subscription when somebody wrote
+            room.hold()
+            self._gaps.check(region, room, anew=True)
+
+    # ---- rooms ---------------------------------------------------------------
+
+    def room(self, region: Region, name: str, n: int | None) -> Room:
+        """The room, subscribed."""
+        room = region.rooms.get(name)
+        if room is not None:
+            return room
+        room = region.rooms[name] = Room(name, n, self._limits.held_max, region)
+
+        def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+            self._on_push(region, room, payload)
+
+        subject = subjects.room(region.name, name)
+        room.subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
+        metrics.ROOMS.inc()
+        return room
+
+    def remove(self, seat: Seat, room: Room) -> None:
+        """The session hears the room no longer."""
+        region = seat.listener.region
+        if seat in room.live:
+            room.flush()
+        room.remove(seat)
+        if seat.rooms is not None:
+            seat.rooms.discard(room)
+        room.abandon()
+        self._check(region, room)
+        self._drop_if_empty(region, room)
+
+    def _drop_if_empty(self, region: Region, room: Room) -> None:
+        if not room.is_empty or region.rooms.get(room.name) is not room:
+            return
+        del region.rooms[room.name]
+        metrics.ROOMS.dec()
+        self.awake.pop(room, None)
+        if room.subscription is not None:
+            room.subscription.cancel()
+
+    # ---- what comes, what goes out -------------------------------------------
+
+    def _on_push(self, region: Region, room: Room, payload: bytes) -> None:
+        push: Push = codec.decode(payload, RoomPush)  # type: ignore[arg-type]
+        if region.own or region.ready:
+            region.flush()  # they were decided before: `seq` only grows
+        room.receive(push)
+        self._check(region, room)
+        if type(push) is MemberPush and not push.joined and room.ready:
+            self._left(region, room, room.ready[-1].user)
+
+    def _left(self, region: Region, room: Room, user: str) -> None:
+        """The leader takes none of that user's sessions for present; ours are."""
+        listener = region.listeners.get(user)
+        for seat in listener.seats if listener is not None else ():
+            occupant = room.live.get(seat)
+            if occupant is not None and occupant.explicit:
+                self.presence.tell_later(region)
+
+    def _check(self, region: Region, room: Room) -> None:
+        if room.ready:
+            self.awake[room] = None
+            self._wake()
+        self._gaps.check(region, room)
+
+    def flush(self) -> None:
+        """The tick ends, or an event of another kind is next."""
+        while self.awake:
+            self.awake.popitem()[0].flush()
+
+    def hold(self, region: Region) -> None:
+        """Every room may have a gap: keep what comes for `resync`."""
+        self._gaps.hold(region)
+
+    def resync(self, region: Region) -> None:
+        """Ask for what may be lost; the leader may have given this gateway up, too."""
+        self._gaps.resync(region)
+        self.presence.tell(region)
+
+    def tick(self, now_s: float) -> None:
+        self._gaps.tick(now_s)
+        self.presence.tick(now_s)
+
+
+def _note_left(seat: Seat, room: str, *, left: bool) -> None:
+    """Whether the trip whose room it is may bring the session back to it."""
+    trip = trip_of(room)
+    known = seat.listener.trip_rooms.get(trip) if trip is not None else None
+    if known is not None:
+        (known.left.add if left else known.left.discard)(seat)
+
+
+def _note(seat: Seat, room: Room) -> None:
+    if seat.rooms is None:
+        seat.rooms = set()
+    seat.rooms.add(room)

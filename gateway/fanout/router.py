@@ -1,0 +1,395 @@
+"""Fan-out: which subjects this gateway listens to, and what their messages cause.
+
+Subscribes a user while they are connected and a region's feed while drivers are; asks
+the leader for a session's welcome and for what was lost. Decides nothing about trips.
+Its callbacks run in NATS's read loop: they never block and never raise.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from gateway import framing, metrics
+from gateway.fanout.region import Connection, Listener, Region, Seat
+from gateway.fanout.resync import Clock, Gaps, Own
+from gateway.fanout.rooms import Lobby
+from gateway.fanout.trip_rooms import TripRooms
+from gateway.fanout.user_stream import missed
+from gateway.leader.link import Courier
+from gateway.limits import Limits
+from runtime.bus import Bus, RawCallback, is_no_responders
+from schemas import codec, frames, subjects
+from schemas.accounts import Revocation
+from schemas.claims import Claims
+from schemas.closes import Close
+from schemas.codec import Raw
+from schemas.commands import Announcement, Answer, Answers, SyncData
+from schemas.events import FeedEntry, Heard, Moved, Notice, TripPush, UserPush
+from schemas.trips import Role
+
+log = structlog.get_logger()
+
+NOT_ASKED = Raw(b"null")
+SILENCE_S = 2.5
+"""Two of a leader's announcements (one a second) did not come."""
+
+
+class Hub:
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        bus: Bus,
+        courier: Courier,
+        ids: Iterator[str],
+        limits: Limits,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._gateway = gateway
+        self._bus = bus
+        self._courier = courier
+        self._ids = ids
+        self._limits = limits
+        self._clock = clock
+        self._wake = wake
+        self.regions: dict[str, Region] = {}
+        self._awake: set[Region] = set()
+        self._is_away = False
+        """The connection to NATS was lost, and what was missed not yet asked for."""
+        self.oldest_ms = 0
+        """When the oldest of this tick's events was decided; 0: there is none."""
+        self.lobby = Lobby(
+            gateway=gateway,
+            bus=bus,
+            courier=courier,
+            ids=ids,
+            limits=limits,
+            clock=clock,
+            wake=wake,
+            safe=self._safe,
+            regions=self.regions,
+        )
+        self._trip_rooms = TripRooms(self.lobby, limits, clock)
+        self.gaps = Gaps(
+            gateway=gateway,
+            courier=courier,
+            ids=ids,
+            limits=limits,
+            clock=clock,
+            regions=self.regions,
+            feed_ready=self._feed_ready,
+            synced=self._trip_rooms.synced,
+        )
+        bus.subscribe_raw(subjects.all_replies(gateway), self._safe(self._on_reply))
+
+    # ---- sessions come and go ------------------------------------------------
+
+    def attach(
+        self, connection: Connection, claims: Claims, since: int | None
+    ) -> Seat | None:
+        """Give a session its seat and ask for its welcome; None: overloaded."""
+        region = self._region(claims.region)
+        listener = region.listeners.get(claims.sub)
+        if listener is None:
+            listener = self._listen(region, claims)
+        seat = Seat(connection, listener)
+        listener.add(seat)
+        metrics.CONNECTIONS.labels(claims.role.value).inc()
+        if not self._ask_welcome(seat, claims, since):
+            self.detach(seat)
+            return None
+        return seat
+
+    def _ask_welcome(self, seat: Seat, claims: Claims, since: int | None) -> bool:
+        """False: overloaded."""
+        region = seat.listener.region
+        metrics.SYNCS.labels("welcome").inc()
+        is_told = region.open_trips.unserved is not None
+        command = self.gaps.sync_command(claims.user(), since, open_trips=is_told)
+
+        def answered(answer: Answer) -> None:
+            self._welcomed(seat, claims, since, answer)
+
+        now_s = self._clock.mono_s()
+        return not self._courier.submit(region.name, command, Own(), answered, now_s)
+
+    def detach(self, seat: Seat) -> None:
+        """The session is over. Idempotent."""
+        listener = seat.listener
+        if seat not in listener.seats:
+            return
+        self.lobby.end(seat)
+        listener.remove(seat)
+        metrics.CONNECTIONS.labels(listener.recipient.role.value).dec()
+        if listener.seats:
+            return
+        region = listener.region
+        if listener.subscription is not None:
+            listener.subscription.cancel()
+        del region.listeners[listener.recipient.id]
+        region.own.pop(listener, None)
+        if listener.recipient.role is Role.DRIVER:
+            region.remove_driver(listener)
+            if not region.drivers:
+                region.stop_feed()
+
+    def _region(self, name: str) -> Region:
+        region = self.regions.get(name)
+        if region is None:
+            region = self.regions[name] = Region(name, self._limits.held_max)
+            region.heard_s = self._clock.mono_s()
+
+            def announced(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+                self._on_announcement(region, payload)
+
+            def told(subject: bytes, reply: bytes, payload: bytes, _h: bytes) -> None:
+                user = subjects.user_of_notice(subject.decode())
+                listener = region.listeners.get(user)
+                if listener is not None:
+                    self._on_push(listener, payload)
+                    if reply:
+                        heard = codec.encode(Heard(len(listener.seats)))
+                        self._bus.send(reply.decode(), heard)
+
+            self._bus.subscribe_raw(subjects.leader(name), self._safe(announced))
+            # All of the region's: one subscription, since they are rare.
+            self._bus.subscribe_raw(subjects.all_notices(name), self._safe(told))
+        return region
+
+    def _listen(self, region: Region, claims: Claims) -> Listener:
+        listener = Listener(region, claims)
+
+        def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+            self._on_push(listener, payload)
+
+        subject = subjects.user(region.name, claims.sub)
+        listener.subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
+        region.listeners[claims.sub] = listener
+        if claims.role is Role.DRIVER:
+            region.add_driver(listener)
+            if region.drivers_subscription is None:
+
+                def fed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+                    self._on_feed(region, payload)
+
+                region.drivers_subscription = self._bus.subscribe_raw(
+                    subjects.drivers(region.name), self._safe(fed)
+                )
+                self.gaps.ask_open(region)
+        return listener
+
+    def _welcomed(
+        self, seat: Seat, claims: Claims, since: int | None, answer: Answer
+    ) -> None:
+        listener = seat.listener
+        if seat not in listener.seats or seat.held is None:
+            return
+        if answer.data is None:
+            code = answer.refused.code if answer.refused else None
+            log.warning("no welcome", user=claims.sub, session=claims.sid, code=code)
+            seat.connection.close(Close.TRY_AGAIN_LATER)
+            return
+        data = codec.decode(answer.data, SyncData)
+        region = listener.region
+        open_trips: Raw | None = data.open_trips
+        if open_trips == NOT_ASKED:
+            open_trips = region.open_trips.at(data.feed)
+        if open_trips is None:
+
+            def again() -> None:
+                if seat in listener.seats and not self._ask_welcome(
+                    seat, claims, since
+                ):
+                    seat.connection.close(Close.TRY_AGAIN_LATER)
+
+            region.unwelcomed.append(again)
+            self.gaps.ask_open(region)
+            return
+        held, seat.held = seat.held, None
+        seat.cursor = data.seq
+        connection = seat.connection
+        connection.write(self._welcome(claims, data, open_trips))
+        if data.recovered:
+            for _, frame in missed(data):
+                connection.write(frame)
+        connection.live()
+        for seq, frame in held:
+            seat.give(seq, frame, self._limits.held_max)
+        stamped = listener.recipient.start(data)
+        if claims.role is Role.DRIVER:
+            # Either may hold the first of one record's events: merged by `seq`.
+            region.merge(listener, stamped)
+            self._feed_ready(region, region.feed.start(data.feed))
+            region.flush()
+        else:
+            region.give(listener, stamped)
+        self.gaps.check(listener)
+        self._trip_rooms.synced(listener, data)
+
+    def _welcome(self, claims: Claims, data: SyncData, open_trips: Raw) -> bytes:
+        welcome = frames.WelcomeData(
+            claims.user(),
+            claims.sid,
+            claims.region,
+            data.seq,
+            self._limits.ping_s,
+            data.trips,
+            open_trips,
+            data.recovered,
+        )
+        return framing.text(codec.encode(frames.Welcome(welcome)))
+
+    # ---- messages ------------------------------------------------------------
+
+    def _safe(self, callback: RawCallback) -> RawCallback:
+        """What is not of its shape is logged and dropped: others' bugs don't end us."""
+
+        def guarded(subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+            try:
+                callback(subject, reply, data, headers)
+            except (codec.CodecError, subjects.SubjectError) as error:
+                log.error("unreadable message", subject=subject, error=str(error))  # noqa: TRY400
+
+        return guarded
+
+    def _on_reply(self, subject: bytes, _: bytes, data: bytes, headers: bytes) -> None:
+        region = subjects.region_of_reply(subject.decode())
+        now_s = self._clock.mono_s()
+        if is_no_responders(headers):
+            self._courier.no_responders(region, now_s)
+            return
+        answers = codec.decode(data, Answers)
+        known = self.regions.get(region)
+        if known is not None:
+            known.flush()  # events an answer depends on go first
+            self.lobby.flush()
+        self._courier.answered(region, answers, now_s)
+
+    def _on_announcement(self, region: Region, payload: bytes) -> None:
+        said = codec.decode(payload, Announcement)
+        self._courier.announced(region.name, said.epoch, self._clock.mono_s())
+        self.gaps.led(region, said.epoch)
+        self._heard(region, said.seq)
+        region.feed.announced(said.feed)
+        self.gaps.ask_feed(region)
+        self.lobby.presence.announced(region, said)
+
+    def _heard(self, region: Region, seq: int) -> None:
+        if self._is_away:
+            return
+        if region.is_cut:
+            self._resync(region)
+        region.seq, region.heard_s = seq, self._clock.mono_s()
+
+    def _on_push(self, listener: Listener, payload: bytes) -> None:
+        push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
+        if isinstance(push, Moved):
+            moved = frames.MovedData(
+                push.trip, push.lat, push.lon, push.heading, push.at
+            )
+            frame = framing.push("driver.moved", codec.encode(moved))
+            for seat in listener.seats:
+                if seat.held is None:
+                    seat.connection.write_latest(push.trip, frame)
+            metrics.MOVED_DELIVERIES.inc(len(listener.seats))
+            return
+        if isinstance(push, Notice):
+            frame = framing.push("notice", push.data)
+            listener.region.give(listener, [(0, frame)])
+            return
+        if self.lobby.awake:
+            self.lobby.flush()  # they were decided before: `seq` only grows
+        if type(push) is TripPush:
+            self._trip_rooms.moved(listener, push)
+        recipient = listener.recipient
+        frame_or_none = listener.receive(push)
+        if frame_or_none is not None:
+            listener.region.deliver(listener, (push.seq, frame_or_none))
+            if type(push) is TripPush:
+                self._age(push.at_ms)
+            self._flush_later(listener.region)
+        elif recipient.held is not None:
+            self.gaps.check(listener)
+
+    def _on_feed(self, region: Region, payload: bytes) -> None:
+        entries = codec.decode(payload, list[FeedEntry])
+        self._feed_ready(region, region.feed.receive(entries))
+
+    def _feed_ready(self, region: Region, entries: list[FeedEntry]) -> None:
+        if entries:
+            self._age(entries[0].at_ms)
+        if entries and self.lobby.awake:
+            self.lobby.flush()
+        region.open_trips.take(entries)
+        region.ready.extend(entries)
+        if region.ready or region.own:
+            self._flush_later(region)
+        self.gaps.ask_feed(region)
+
+    # ---- the rest ------------------------------------------------------------
+
+    def revoked(
+        self, revocation: Revocation, is_revoked: Callable[[Claims], bool]
+    ) -> None:
+        """Close the live sessions that a revocation covers."""
+        for region in self.regions.values():
+            listener = region.listeners.get(revocation.user)
+            for seat in list(listener.seats) if listener is not None else ():
+                claims = seat.connection.current_claims()
+                if claims is not None and is_revoked(claims):
+                    log.info("session revoked", user=claims.sub, session=claims.sid)
+                    seat.connection.close(Close.SESSION_REVOKED)
+
+    def _age(self, at_ms: int) -> None:
+        if not self.oldest_ms or at_ms < self.oldest_ms:
+            self.oldest_ms = at_ms
+
+    def flush(self) -> None:
+        """The tick ends: hand on what it brought."""
+        while self._awake:
+            self._awake.pop().flush()
+        self.lobby.flush()
+
+    def tick(self, now_s: float) -> None:
+        for region in self.regions.values():
+            if not region.is_cut and now_s > region.heard_s + SILENCE_S:
+                # Servers of a cluster may have lost one another: no connection broke.
+                log.warning("leader is silent", region=region.name)
+                self._hold(region)
+        self.gaps.tick(now_s)
+        self.lobby.tick(now_s)
+        self._trip_rooms.tick(now_s)
+
+    def hold(self) -> None:
+        """NATS is away. Once it is back, the first messages come before it is known."""
+        self._is_away = True
+        for region in self.regions.values():
+            self._hold(region)
+
+    def resync(self) -> None:
+        """NATS was away: something of everything may be lost."""
+        self._is_away = False
+        for region in self.regions.values():
+            self._resync(region)
+
+    def _hold(self, region: Region) -> None:
+        region.is_cut = True
+        self.gaps.hold(region)
+        self.lobby.hold(region)
+
+    def _resync(self, region: Region) -> None:
+        region.is_cut = False
+        region.heard_s = self._clock.mono_s()  # silence may set in before it is heard
+        self.gaps.resync(region)
+        self.lobby.resync(region)
+
+    def _flush_later(self, region: Region) -> None:
+        self._awake.add(region)
+        self._wake()
+
+
+def command_ids(prefix: str) -> Iterator[str]:
+    """Ids no other gateway process gives: 16 random hex digits and a count."""
+    return (f"{prefix}{number:016x}" for number in itertools.count(1))

@@ -1,0 +1,151 @@
+"""Trips' own rooms: users are in them by the trip itself, from the accept on.
+
+Reads the trip's pushes and state as they pass. Leaves rooms some time after the trip's
+end, a driver at once on release. Must not know what the rooms carry.
+"""
+
+from gateway.fanout.region import Listener, Seat
+from gateway.fanout.resync import Clock
+from gateway.fanout.rooms import Lobby
+from gateway.limits import Limits
+from schemas import codec, rooms
+from schemas.commands import SyncData
+from schemas.events import TripHead, TripPush
+from schemas.trips import DRIVING, TERMINAL, Role
+
+SWEEP_S = 5.0
+"""How late a room may be left after its time."""
+_NONE = b"[]"
+_DRIVING = frozenset(status.value for status in DRIVING)
+_ENDED = frozenset(status.value for status in TERMINAL)
+
+
+class TripRoom:
+    """`seq`: of the event, or of the state, that made the user a participant."""
+
+    __slots__ = ("ended_s", "left", "seq", "version")
+
+    def __init__(self, version: int, seq: int) -> None:
+        self.version = version
+        self.seq = seq
+        self.ended_s: float | None = None
+        """When the trip ended; None: it goes on."""
+        self.left: set[Seat] = set()
+        """Sessions that asked to leave its room: their trip doesn't bring them back."""
+
+
+class TripRooms:
+    def __init__(self, lobby: Lobby, limits: Limits, clock: Clock) -> None:
+        self._lobby = lobby
+        self._limits = limits
+        self._clock = clock
+        self._ending: set[Listener] = set()
+        """Who has a room of a trip that ended."""
+        self._swept_s = clock.mono_s()
+
+    def moved(self, listener: Listener, push: TripPush) -> None:
+        """A trip of that user moved; repeats and old news change nothing."""
+        if push.type in _TELLING:
+            self._move(listener, push, codec.decode(push.trip, TripHead))
+
+    def _move(self, listener: Listener, push: TripPush, head: TripHead) -> None:
+        known = listener.trip_rooms.get(head.id)
+        if known is not None:
+            if head.version <= known.version:
+                return
+            known.version = head.version
+        if push.type == "trip.started":
+            self._open(listener, head, push.seq, 0)
+        elif known is None:
+            return
+        elif push.type == "trip.released":
+            if listener.recipient.role is Role.DRIVER:
+                self._close(listener, head.id)
+        elif head.status in _ENDED:
+            self._end(listener, known)
+
+    def synced(self, listener: Listener, data: SyncData) -> None:
+        """The user's state as the leader has it; also a new session's."""
+        for raw in data.events:
+            self.moved(listener, codec.decode(raw, TripPush))
+        heads = {}
+        if bytes(data.trips) != _NONE:
+            heads = {h.id: h for h in codec.decode(data.trips, list[TripHead])}
+        for trip, known in list(listener.trip_rooms.items()):
+            if trip in heads or known.ended_s is not None or known.seq > data.seq:
+                continue
+            # Ended or given back while nobody looked: only a rider is surely still in.
+            if listener.recipient.role is Role.DRIVER:
+                self._close(listener, trip)
+            else:
+                self._end(listener, known)
+        for head in heads.values():
+            if head.status in _DRIVING:
+                self._open(listener, head, data.seq, None)
+        for trip in listener.trip_rooms:
+            self._admit(listener, trip, None)
+
+    def _admit(self, listener: Listener, trip: str, n: int | None) -> None:
+        left = listener.trip_rooms[trip].left
+        for seat in listener.seats:
+            if seat not in left:
+                self._lobby.admit(seat, rooms.of_trip(trip), n)
+
+    def tick(self, now_s: float) -> None:
+        if now_s < self._swept_s + SWEEP_S:
+            return
+        self._swept_s = now_s
+        over_s = now_s - self._limits.trip_room_s
+        for listener in list(self._ending):
+            ended = [
+                (trip, room.ended_s)
+                for trip, room in listener.trip_rooms.items()
+                if room.ended_s is not None
+            ]
+            over = [trip for trip, ended_s in ended if ended_s <= over_s]
+            for trip in over:
+                self._close(listener, trip)
+            if not listener.seats or len(over) == len(ended):
+                self._ending.discard(listener)
+
+    def _open(
+        self, listener: Listener, head: TripHead, seq: int, n: int | None
+    ) -> None:
+        """All their sessions hear the room. `n`: of its last message, as far as this
+        gateway can know; the rider may have written there before.
+        """
+        if head.id not in listener.trip_rooms:
+            listener.trip_rooms[head.id] = TripRoom(head.version, seq)
+            self._bound(listener)
+        self._admit(listener, head.id, n)
+
+    def _bound(self, listener: Listener) -> None:
+        known = listener.trip_rooms
+        if len(known) > self._limits.trip_rooms_max:
+            ended = (trip for trip, room in known.items() if room.ended_s is not None)
+            oldest = next(ended, None)
+            if oldest is not None:
+                self._close(listener, oldest)
+
+    def _end(self, listener: Listener, known: TripRoom) -> None:
+        known.ended_s = self._clock.mono_s()
+        self._ending.add(listener)
+
+    def _close(self, listener: Listener, trip: str) -> None:
+        """Their sessions hear the room no longer, whether they asked to or not."""
+        listener.trip_rooms.pop(trip, None)
+        room = listener.region.rooms.get(rooms.of_trip(trip))
+        if room is not None:
+            for seat in list(listener.seats):
+                self._lobby.remove(seat, room)
+
+
+_TELLING = frozenset(
+    {
+        "trip.started",
+        "trip.released",
+        "trip.completed",
+        "trip.cancelled",
+        "trip.expired",
+    }
+)

@@ -1,0 +1,147 @@
+"""Trips as the database has them (`history.…`); it may lag the live state by moments.
+
+Who may see a trip is persistence's to say.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypeVar, cast
+
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter
+from litestar.response import Response, Stream
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gateway.http.problems import Refused, data_of, specs
+from gateway.http.requests import BEARER, REFUSED, SignedIn, signed_in, uuid_or_none
+from gateway.leader.lookups import Asker
+from schemas import subjects
+from schemas.accounts import (
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    AuditRow,
+    GetTripRow,
+    ListTripEvents,
+    ListTrips,
+    Result,
+)
+from schemas.codec import decode
+from schemas.refusals import Code
+from schemas.trips import Status, Trip
+
+T = TypeVar("T")
+
+_ASKED = (*REFUSED, Code.OVERLOADED, Code.UNAVAILABLE)
+_ONE = (Code.NOT_A_PARTICIPANT, Code.TRIP_NOT_FOUND, *_ASKED)
+
+_LIST = subjects.history("trips")
+_TRIP = subjects.history("trip")
+_EVENTS = subjects.history("trip_events")
+
+TripId = Annotated[str, PathParameter(description="the trip's id, a UUID")]
+
+
+@get(
+    "/api/trips",
+    response_description="trips, newest first",
+    responses=specs(Code.INVALID_DATA, *_ASKED),
+)
+async def trips(
+    request: SignedIn,
+    asker: NamedDependency[Asker],
+    status: Annotated[
+        Status | None, QueryParameter(description="only trips of this status")
+    ] = None,
+    limit: Annotated[
+        int, QueryParameter(ge=1, le=PAGE_MAX, description="trips at most")
+    ] = PAGE_DEFAULT,
+    before: Annotated[
+        str | None, QueryParameter(description="a trip's id: only trips older than it")
+    ] = None,
+) -> Response[list[Trip]]:
+    """Own trips, newest first; operators see all."""
+    if before is not None and (before := uuid_or_none(before)) is None:
+        raise Refused(Code.INVALID_DATA, "before: no trip's id looks like that")
+    who = request.auth
+    question = ListTrips(who.sub, who.role, status, limit, before, who.region)
+    return _json(data_of(await asker.ask(_LIST, question)))
+
+
+@get(
+    "/api/trips/{trip_id:str}",
+    response_description="the trip",
+    responses=specs(*_ONE),
+)
+async def trip(
+    request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
+) -> Response[Trip]:
+    """One trip, to its rider and driver and to operators."""
+    who = request.auth
+    question = GetTripRow(who.sub, who.role, _id(trip_id), who.region)
+    return _json(data_of(await asker.ask(_TRIP, question)))
+
+
+@get(
+    "/api/trips/{trip_id:str}/events",
+    response_description="events, oldest first; `data` is the trip as it was then",
+    responses=specs(*_ONE),
+)
+async def trip_events(
+    request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
+) -> Response[list[AuditRow]]:
+    """All that happened to a trip, oldest first."""
+    who = request.auth
+    question = ListTripEvents(who.sub, who.role, _id(trip_id), who.region)
+    first = await asker.ask(_EVENTS, question)
+    if not first.more:
+        return _json(data_of(first))
+    rows: Any = Stream(_pages(asker, question, first), media_type="application/json")
+    return cast("Response[list[AuditRow]]", rows)
+
+
+class _Place(Struct):
+    """Where a row stands in its trip's trail."""
+
+    version: int
+    seq: int
+
+
+async def _pages(
+    asker: Asker, question: ListTripEvents, page: Result
+) -> AsyncIterator[bytes]:
+    """A long trail as one array, page after page, so that no gateway holds it whole.
+    One that breaks off ends the connection within the body: it doesn't look whole.
+    """
+    rows = data_of(page)
+    yield rows[:-1]
+    while page.more:
+        last = decode(rows, list[_Place])[-1]
+        question = replace(question, after_version=last.version, after_seq=last.seq)
+        page = await asker.ask(_EVENTS, question)
+        rows = data_of(page)
+        if rows != b"[]":
+            yield b"," + rows[1:-1]
+    yield b"]"
+
+
+def _id(text: str) -> str:
+    known = uuid_or_none(text)
+    if known is None:
+        raise Refused(Code.TRIP_NOT_FOUND, "no trip's id looks like that")
+    return known
+
+
+def _json(data: bytes) -> Response[Any]:
+    # The answer is passed on as it came. Litestar sends bytes as they are.
+    return Response(data, media_type="application/json")
+
+
+def routes() -> Router:
+    return Router(
+        "/",
+        route_handlers=[trips, trip, trip_events],
+        guards=[signed_in],
+        security=BEARER,
+        tags=["trips"],
+    )

@@ -1,0 +1,1 @@
+"""The way to a region's leader and to persistence, and back."""

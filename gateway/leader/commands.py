@@ -1,0 +1,74 @@
+"""A command on its way to a leader, and whose it is; gateway/leader/link.py has it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.leader.inorder import Line
+from gateway.limits import Limits
+from schemas.commands import Answer, AnyCommand
+
+
+class Owner(Protocol):
+    """Whose command it is; `pending` belongs to the courier."""
+
+    pending: int
+
+
+Done = Callable[[Answer], None]
+"""Called exactly once for each command that was taken: answered or refused."""
+
+
+class Pending:
+    """One command that was taken and not yet answered."""
+
+    __slots__ = (
+        "alone",
+        "command",
+        "deadline_s",
+        "done",
+        "encoded",
+        "is_found",
+        "is_new",
+        "line",
+        "looking_up",
+        "owner",
+        "queued",
+        "region",
+        "sent_s",
+        "size",
+        "started_s",
+        "traceparent",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        region: str,
+        command: AnyCommand,
+        owner: Owner,
+        done: Done,
+        *,
+        encoded: bytes,
+        now_s: float,
+        limits: Limits,
+        traceparent: str,
+    ) -> None:
+        self.region = region
+        self.command = command
+        self.owner = owner
+        self.done = done
+        self.started_s = now_s
+        self.sent_s = now_s
+        self.deadline_s = now_s + limits.command_s
+        self.encoded = encoded
+        """The command until it is sent; empty: encode it again."""
+        self.size = len(encoded)
+        self.queued = True
+        self.is_new = True
+        """Never sent: nobody can have decided any of its attempts."""
+        self.line: Line[Pending] | None = None
+        self.alone = False
+        self.waits = False
+        """In its line, until others are over."""
+        self.looking_up = self.is_found = False
+        self.traceparent = traceparent

@@ -1,0 +1,393 @@
+"""Carries commands to the leaders and their answers back, whatever happens between.
+
+A command is kept until its answer and sent again, with the same id and the next
+attempt: when a leader announces itself, after "no responders", after a second. The
+leader decides it once. At its deadline it is refused `unavailable`: outcome unknown.
+
+Pure: `send` publishes or says that it can't, `look_up` starts asking history; monotonic
+seconds come in. Commands of one region leave in the order they were submitted, resent
+ones too, so a session's order is kept. Must not know what a command means.
+"""
+
+from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from gateway import metrics
+from gateway.leader.commands import Done, Owner, Pending
+from gateway.leader.inorder import Line
+from gateway.limits import Limits
+from schemas import codec
+from schemas.accounts import Result
+from schemas.budget import as_list, in_messages
+from schemas.commands import MADE, Answer, Answers, AnyCommand, Lookup
+from schemas.refusals import Code, Refusal
+from schemas.rooms import MessageData
+from schemas.trips import Trip
+
+Send = Callable[[str, bytes, str], bool]
+"""(region, payload, traceparent) → whether it was handed to NATS."""
+Asks = Callable[["Pending", Lookup], None]
+
+
+class _Region:
+    __slots__ = (
+        "answered_s",
+        "away_s",
+        "epoch",
+        "lines",
+        "outbox",
+        "pause_s",
+        "pending",
+    )
+
+    def __init__(self) -> None:
+        self.pending: dict[str, Pending] = {}
+        self.outbox: list[Pending] = []
+        self.lines: dict[tuple[int, str], Line[Pending]] = {}
+        """By owner's id, and what the line is about."""
+        self.epoch = 0
+        self.away_s: float | None = None
+        """No leader listens: when to try again. None: one does, as far as we know."""
+        self.pause_s = 0.0
+        self.answered_s = float("-inf")
+        """When its leader last answered."""
+
+
+class Courier:
+    """`wake` asks for `flush` at the end of this tick. `waiting`: bytes that were sent
+    and haven't left this process.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        send: Send,
+        look_up: Asks,
+        wake: Callable[[], None],
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._limits = limits
+        self._send = send
+        self._look_up = look_up
+        self._wake = wake
+        self._waiting = waiting
+        self._left_s = 0.0
+        """What was sent until then has left."""
+        self._regions: dict[str, _Region] = {}
+        self.count = 0
+        """Commands pending in all regions."""
+        self.bytes = 0
+        """Their size."""
+
+    # ---- out -----------------------------------------------------------------
+
+    def submit(
+        self,
+        region: str,
+        command: AnyCommand,
+        owner: Owner,
+        done: Done,
+        now_s: float,
+        *,
+        traceparent: str = "",
+        line: str = "",
+        alone: bool = False,
+    ) -> Refusal | None:
+        """Take one command, or say why not; then `done` is never called. Those of one
+        owner and `line` are decided in order (gateway/leader/inorder.py).
+        """
+        limits = self._limits
+        if owner.pending >= limits.pending_per_connection_max:
+            most = limits.pending_per_connection_max
+            text = f"{most} commands of this connection wait for their answers"
+            return Refusal(Code.RATE_LIMITED, text)
+        state = self._regions.get(region)
+        if state is None:
+            state = self._regions[region] = _Region()
+        full = len(state.pending) >= limits.pending_per_region_max
+        full = full or self.bytes >= limits.pending_bytes_max
+        if full or self.count >= limits.pending_max:
+            return Refusal(Code.OVERLOADED, "too many commands wait for their answers")
+        pending = Pending(
+            region,
+            command,
+            owner,
+            done,
+            encoded=codec.encode(command),
+            now_s=now_s,
+            limits=limits,
+            traceparent=traceparent,
+        )
+        state.pending[command.id] = pending
+        if not line or self._enter(state, pending, line, alone=alone):
+            state.outbox.append(pending)
+        owner.pending += 1
+        self.count += 1
+        self.bytes += pending.size
+        self._wake()
+        return None
+
+    def is_busy(self, region: str, now_s: float) -> bool:
+        """Whether that leader is at work, and has much to do."""
+        state = self._regions.get(region)
+        return (
+            state is not None
+            and len(state.pending) > self._limits.busy_at
+            and now_s - state.answered_s < self._limits.busy_s
+        )
+
+    def flush(self, now_s: float) -> None:
+        """Publish what this tick brought; what can't be stays for a resend."""
+        for name, region in list(self._regions.items()):
+            if region.outbox and region.away_s is None:
+                queued, region.outbox = region.outbox, []
+                self._publish(name, queued, now_s)
+
+    def _publish(self, region: str, queue: list[Pending], now_s: float) -> None:
+        # A message has one header, so a trace's commands are a message.
+        for trace, group in groupby(queue, attrgetter("traceparent")):
+            for part in in_messages(_taken(pending, now_s) for pending in group):
+                self._send(region, as_list(part), trace)
+
+    # ---- back ----------------------------------------------------------------
+
+    def answered(self, region: str, answers: Answers, now_s: float) -> None:
+        """One `Answers` message of that region's leader."""
+        state = self._regions.get(region)
+        if state is None:
+            return
+        state.answered_s = now_s
+        for answer in answers.answers:
+            pending = state.pending.get(answer.id)
+            if pending is None or pending.looking_up:
+                continue
+            if pending.command.attempt != answer.attempt:
+                continue  # of an earlier attempt: what it knew may be outdated
+            if answer.lookup is not None:
+                pending.looking_up = True
+                if pending.line is not None:
+                    pending.line.looking += 1
+                self._look_up(pending, answer.lookup)
+                continue
+            metrics.COMMAND_SECONDS.observe(now_s - pending.started_s)
+            self._finish(state, pending, answer)
+        if state.away_s is not None:
+            self._leader_is_there(region, state, now_s)
+
+    def looked_up(
+        self,
+        pending: Pending,
+        trip: Result | None,
+        now_s: float,
+        backlog: Result | None = None,
+        made: Result | None = None,
+        *,
+        asked_ms: int = 0,
+    ) -> None:
+        """What history said (None: wasn't asked); a command past its deadline no
+        longer cares.
+        """
+        state = self._regions[pending.region]
+        if state.pending.get(pending.command.id) is not pending:
+            return
+        found: dict[str, Any] = {}
+        for field, result, shape in (
+            ("archived", trip, Trip),
+            ("backlog", backlog, tuple[MessageData, ...]),
+            ("made", made, MADE.get(type(pending.command))),
+        ):
+            if result is None:
+                continue
+            what = _found(result, shape)
+            if isinstance(what, Refusal):
+                self._finish(state, pending, _refusal(pending, what))
+                return
+            found[field] = what
+        if made is not None:
+            found |= {"sought": True, "sought_ms": asked_ms}
+        pending.command = msgspec.structs.replace(pending.command, **found)
+        size = len(codec.encode(pending.command))
+        self.bytes += size - pending.size
+        pending.size = size
+        pending.is_found = True
+        if pending.line is None:
+            pending.looking_up = False
+            self._again([pending])
+        else:
+            self._advance(state, pending.line)
+        self.flush(now_s)
+
+    def no_responders(self, region: str, now_s: float) -> None:
+        """No leader listens; a new one announces itself, or answers the probe."""
+        state = self._regions.get(region)
+        if state is None or state.away_s is not None or not state.pending:
+            return
+        limits = self._limits
+        state.pause_s = min(
+            max(state.pause_s * 2, limits.no_leader_min_s), limits.no_leader_max_s
+        )
+        state.away_s = now_s + state.pause_s
+
+    def announced(self, region: str, epoch: int, now_s: float) -> None:
+        """A leader's announcement; a new one gets all that is unanswered."""
+        state = self._regions.get(region)
+        if state is None:
+            state = self._regions[region] = _Region()
+        if epoch > state.epoch or state.away_s is not None:
+            state.epoch = max(epoch, state.epoch)
+            self._leader_is_there(region, state, now_s)
+
+    def resend_all(self, now_s: float) -> None:
+        """NATS is back: what was sent before, and its answers, may be lost."""
+        for name, state in list(self._regions.items()):
+            self._leader_is_there(name, state, now_s)
+
+    def tick(self, now_s: float) -> None:
+        """Deadlines, resends after a second, probes for a leader. What still waits to
+        leave this process isn't sent once more behind itself.
+        """
+        if not self._waiting():
+            self._left_s = now_s
+        for name, state in list(self._regions.items()):
+            if not state.pending:
+                state.away_s, state.pause_s = None, 0.0
+                continue
+            self._expire(state, now_s)
+            if state.away_s is not None:
+                if now_s >= state.away_s:
+                    self._probe(name, state, now_s)
+                continue
+            limit_s = min(now_s - self._limits.resend_s, self._left_s)
+            late = [
+                p
+                for p in state.pending.values()
+                if p.sent_s <= limit_s and _is_out(p) and not p.queued
+            ]
+            if late:
+                self._again(late)
+                self.flush(now_s)
+
+    # ---- inside --------------------------------------------------------------
+
+    def _enter(
+        self, state: _Region, pending: Pending, about: str, *, alone: bool
+    ) -> bool:
+        key = (id(pending.owner), about)
+        line = state.lines.get(key)
+        if line is None:
+            line = state.lines[key] = Line(key)
+        pending.line, pending.alone = line, alone
+        pending.queued = line.enter(pending)
+        pending.waits = not pending.queued
+        return pending.queued
+
+    def _advance(self, state: _Region, line: "Line[Pending]") -> None:
+        """Send on who was held up by what is over, or was found."""
+        back = line.back()
+        for pending in back:
+            pending.looking_up = pending.is_found = False
+        self._again(back)
+        for pending in line.advance():
+            pending.waits, pending.queued = False, True
+            state.outbox.append(pending)
+        self._wake()
+        if line.is_empty:
+            del state.lines[line.key]
+
+    def _again(self, pendings: list[Pending]) -> None:
+        """Queue them once more, each that was sent before with its next attempt."""
+        outbox = self._regions[pendings[0].region].outbox if pendings else []
+        for pending in pendings:
+            command = pending.command
+            pending.encoded = b""
+            if not pending.is_new:
+                pending.command = msgspec.structs.replace(
+                    command, attempt=command.attempt + 1
+                )
+            if not pending.queued:
+                pending.queued = True
+                outbox.append(pending)
+        metrics.RESENDS.inc(len(pendings))
+
+    def _leader_is_there(self, name: str, state: _Region, now_s: float) -> None:
+        state.away_s, state.pause_s = None, 0.0
+        state.outbox.clear()
+        waiting = [p for p in state.pending.values() if _is_out(p)]
+        for pending in waiting:
+            pending.queued = False
+        self._again(waiting)
+        queued, state.outbox = state.outbox, []
+        self._publish(name, queued, now_s)
+
+    def _probe(self, name: str, state: _Region, now_s: float) -> None:
+        """Send the oldest alone, so that an outage costs no traffic."""
+        first = next(filter(_is_out, state.pending.values()), None)
+        state.away_s = None
+        if first is None:
+            return
+        state.outbox = [p for p in state.outbox if p is not first]
+        first.queued = True
+        self._again([first])
+        self._publish(name, [first], now_s)
+        pause_s = min(state.pause_s * 2, self._limits.no_leader_max_s)
+        state.pause_s = pause_s
+        state.away_s = now_s + pause_s
+
+    def _expire(self, state: _Region, now_s: float) -> None:
+        # Insertion order is deadline order.
+        while state.pending:
+            first = next(iter(state.pending.values()))
+            if now_s < first.deadline_s:
+                return
+            text = "no dispatcher answered in time; the outcome is unknown"
+            refusal = _refusal(first, Refusal(Code.UNAVAILABLE, text))
+            self._finish(state, first, refusal)
+
+    def _finish(self, state: _Region, pending: Pending, answer: Answer) -> None:
+        del state.pending[pending.command.id]
+        if pending.queued and pending in state.outbox:
+            state.outbox.remove(pending)
+        pending.owner.pending -= 1
+        self.count -= 1
+        self.bytes -= pending.size
+        line = pending.line
+        if line is not None:
+            line.leave(pending)
+            if line.behind or line.looking:
+                self._advance(state, line)
+            elif not line.ahead:
+                del state.lines[line.key]
+        pending.done(answer)
+
+
+def _is_out(pending: Pending) -> bool:
+    """Whether it waits for the leader alone."""
+    return not pending.looking_up and not pending.waits
+
+
+def _taken(pending: Pending, now_s: float) -> bytes:
+    """It is sent now: encoded."""
+    pending.queued = pending.is_new = False
+    pending.sent_s = now_s
+    encoded = pending.encoded or codec.encode(pending.command)
+    pending.encoded = b""
+    return encoded
+
+
+def _found(result: Result, shape: Any) -> Any:
+    """What history found, or the refusal."""
+    if result.refused is not None:
+        return result.refused
+    try:
+        return codec.decode(result.data or b"null", shape)
+    except codec.CodecError as error:
+        text = f"history's answer can't be read: {error}"
+        return Refusal(Code.UNAVAILABLE, text)
+
+
+def _refusal(pending: Pending, refusal: Refusal) -> Answer:
+    return Answer(pending.command.id, pending.command.attempt, refused=refusal)

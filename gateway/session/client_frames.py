@@ -1,0 +1,266 @@
+"""What a client's frame asks for: its type, its `data`, who may send it.
+
+Pure: bytes in, a command, a position or a refusal out. Checks shape and role; whether
+the trip exists and the move is allowed is the leader's to say.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from schemas import codec, commands, frames, rooms, times
+from schemas.allowances import USUAL, Budget
+from schemas.refusals import Code, Refusal
+from schemas.trips import Role, User
+
+LOGIN = "session.login"
+REFRESH = "session.refresh"
+SEND = "chat.send"
+JOIN = "chat.join"
+LOCATION = "driver.location"
+
+_NUL_SPELT = b"\\u0000"
+_NUL_ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+SINCE_MAX = 2**63 - 1
+"""A greater `since` is no sequence of ours; the leader need not see it."""
+_DIGITS = re.compile(r"[0-9]{1,19}")
+"""As many as SINCE_MAX has."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+ANYONE = frozenset(Role)
+RIDER = frozenset({Role.RIDER})
+DRIVER = frozenset({Role.DRIVER})
+DRIVER_OR_OPERATOR = frozenset({Role.DRIVER, Role.OPERATOR})
+
+
+class Asking(Struct, frozen=True):
+    """Who asks and when: what every command carries."""
+
+    id: str
+    by: User
+    now_ms: int
+    deadline_ms: int
+
+
+class Location(Struct, frozen=True):
+    """A driver's position, to be sent on with the rest of its tick."""
+
+    fix: commands.Fix
+
+
+Request = commands.AnyCommand | Location | Refusal
+Build = Callable[[Any, Asking], Request]
+
+
+class Kind(Struct, frozen=True):
+    """One frame type: the shape of its `data`, who may send it, what it becomes."""
+
+    shape: Any
+    roles: frozenset[Role]
+    build: Build
+
+
+def _not_found(trip: str) -> Refusal:
+    return Refusal(Code.TRIP_NOT_FOUND, f"there is no trip {trip[:64]!r}")
+
+
+def _request(data: frames.RequestTripData, ask: Asking) -> Request:
+    return commands.RequestTrip(
+        id=ask.id,
+        deadline_ms=ask.deadline_ms,
+        by=ask.by,
+        pick_up_address=data.pick_up_address,
+        drop_off_address=data.drop_off_address,
+        pick_up=data.pick_up,
+        drop_off=data.drop_off,
+        key=data.idempotency_key,
+        sought=None if data.idempotency_key is None else False,
+    )
+
+
+def _about_trip(command: Callable[..., commands.AnyCommand]) -> Build:
+    def build(data: frames.TripId, ask: Asking) -> Request:
+        trip = data.id.lower()
+        if _UUID.fullmatch(trip) is None:
+            return _not_found(data.id)
+        return command(id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, trip=trip)
+
+    return build
+
+
+def _cancel(data: frames.CancelTripData, ask: Asking) -> Request:
+    trip = data.id.lower()
+    if _UUID.fullmatch(trip) is None:
+        return _not_found(data.id)
+    return commands.CancelTrip(
+        id=ask.id,
+        deadline_ms=ask.deadline_ms,
+        by=ask.by,
+        trip=trip,
+        reason=data.reason,
+    )
+
+
+_UPDATES: dict[str, Build] = {
+    "STARTED": _about_trip(commands.AcceptTrip),
+    "ARRIVED": _about_trip(commands.ArriveTrip),
+    "IN_PROGRESS": _about_trip(commands.BeginTrip),
+    "COMPLETED": _about_trip(commands.CompleteTrip),
+}
+
+
+def _update(data: frames.UpdateTripData, ask: Asking) -> Request:
+    if ask.by.role is Role.OPERATOR and data.status != "COMPLETED":
+        return wrong_role(Role.OPERATOR, "update.trip")
+    return _UPDATES[data.status](data, ask)
+
+
+def _online(_: frames.Empty, ask: Asking) -> Request:
+    return commands.GoOnline(id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by)
+
+
+def _offline(_: frames.Empty, ask: Asking) -> Request:
+    return commands.GoOffline(id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by)
+
+
+def _locate(data: frames.LocationData, ask: Asking) -> Request:
+    at = times.rfc3339(ask.now_ms)
+    if data.at is not None:
+        if _RFC3339.fullmatch(data.at) is None:
+            return invalid("at must be an RFC 3339 instant")
+        try:
+            at = times.rfc3339(times.from_rfc3339(data.at.upper()))
+        except (ValueError, OverflowError):
+            return invalid("at must be an RFC 3339 instant")
+    return Location(
+        commands.Fix(ask.by.id, data.lat, data.lon, data.heading, data.speed, at)
+    )
+
+
+def parse_since(value: object) -> int | None:
+    """`since` as a client gave it, in a frame as its JSON; None where it is no sequence
+    number.
+    """
+    if isinstance(value, Raw):
+        value = codec.lenient(value)
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= SINCE_MAX else None
+
+
+def join(room: str, since: int | None, ask: Asking) -> commands.JoinRoom:
+    """`room`: checked already. Which session joins is gateway/fanout/rooms.py's."""
+    return commands.JoinRoom(
+        id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, room=room, since=since
+    )
+
+
+def _join(data: rooms.JoinRoomData, ask: Asking) -> Request:
+    return join(rooms.canonical(data.room), parse_since(data.since), ask)
+
+
+def _leave(data: rooms.LeaveRoomData, ask: Asking) -> Request:
+    return commands.LeaveRoom(
+        id=ask.id,
+        deadline_ms=ask.deadline_ms,
+        by=ask.by,
+        room=rooms.canonical(data.room),
+    )
+
+
+def _send(data: rooms.SendMessageData, ask: Asking) -> Request:
+    return commands.SendMessage(
+        id=ask.id,
+        deadline_ms=ask.deadline_ms,
+        by=ask.by,
+        room=rooms.canonical(data.room),
+        text=data.text,
+        key=data.idempotency_key,
+        sought=None if data.idempotency_key is None else False,
+    )
+
+
+KINDS: dict[str, Kind] = {
+    "trip.request": Kind(frames.RequestTripData, RIDER, _request),
+    "trip.accept": Kind(frames.TripId, DRIVER, _about_trip(commands.AcceptTrip)),
+    "trip.decline": Kind(frames.TripId, DRIVER, _about_trip(commands.DeclineTrip)),
+    "trip.arrive": Kind(frames.TripId, DRIVER, _about_trip(commands.ArriveTrip)),
+    "trip.begin": Kind(frames.TripId, DRIVER, _about_trip(commands.BeginTrip)),
+    "trip.complete": Kind(
+        frames.TripId, DRIVER_OR_OPERATOR, _about_trip(commands.CompleteTrip)
+    ),
+    "trip.release": Kind(frames.TripId, DRIVER, _about_trip(commands.ReleaseTrip)),
+    "trip.cancel": Kind(frames.CancelTripData, ANYONE, _cancel),
+    "trip.get": Kind(frames.TripId, ANYONE, _about_trip(commands.GetTrip)),
+    "driver.online": Kind(frames.Empty, DRIVER, _online),
+    "driver.offline": Kind(frames.Empty, DRIVER, _offline),
+    LOCATION: Kind(frames.LocationData, DRIVER, _locate),
+    JOIN: Kind(rooms.JoinRoomData, ANYONE, _join),
+    "chat.leave": Kind(rooms.LeaveRoomData, ANYONE, _leave),
+    SEND: Kind(rooms.SendMessageData, ANYONE, _send),
+    # The shapes older clients send, PROTOCOL.md section 2.
+    "create.trip": Kind(frames.RequestTripData, RIDER, _request),
+    "update.trip": Kind(frames.UpdateTripData, DRIVER_OR_OPERATOR, _update),
+}
+"""`session.login` and `session.refresh` are the session's own:
+gateway/session/machine.py.
+"""
+
+
+_COSTS: dict[str, tuple[Budget, ...]] = {
+    "trip.request": (Budget.COMMANDS, Budget.REQUESTS),
+    "create.trip": (Budget.COMMANDS, Budget.REQUESTS),
+    SEND: (Budget.COMMANDS, Budget.MESSAGES),
+    LOCATION: (),
+}
+
+
+def cost_of(kind: str) -> tuple[Budget, ...]:
+    """What a frame of a known type costs its user, whatever its `data` holds: that a
+    limit is exceeded is said before anything else (PROTOCOL.md section 3).
+    """
+    return _COSTS.get(kind, USUAL)
+
+
+def invalid(message: str) -> Refusal:
+    return Refusal(Code.INVALID_DATA, message)
+
+
+def wrong_role(role: Role, kind: str) -> Refusal:
+    return Refusal(Code.WRONG_ROLE, f"{kind} is not for {role.value}s")
+
+
+def read(kind: str, data: Raw, ask: Asking) -> Request:
+    """A frame of a known type (a key of `KINDS`) to what it asks for."""
+    rule = KINDS[kind]
+    shaped = shape(data, rule.shape)
+    if isinstance(shaped, Refusal):
+        return shaped
+    if ask.by.role not in rule.roles:
+        return wrong_role(ask.by.role, kind)
+    return rule.build(shaped, ask)
+
+
+def shape(data: Raw, struct: Any) -> Any:
+    """`data` as `struct`, or the refusal."""
+    try:
+        return codec.decode(data, struct)
+    except codec.CodecError as error:
+        return invalid(str(error))
+
+
+def has_nul(payload: bytes) -> bool:
+    r"""Whether any string of this JSON text holds U+0000.
+
+    `payload` must be JSON as far as its strings go. A raw NUL is none; what is left is
+    `\u0000`, unless its backslash is one. Reads bytes, not values: what a value is may
+    be too deep or too large to be read (issue 12).
+    """
+    return _NUL_SPELT in payload and _NUL_ESCAPED.search(payload) is not None

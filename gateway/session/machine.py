@@ -1,0 +1,433 @@
+"""One client's session: who it is, and what each of its frames means.
+
+    ANONYMOUS ──session.login {token}──▶ KNOWN          (handshake token: KNOWN at once)
+        │ ▲
+        │ └── refused ──┐
+        └─{password}─▶ CHECKING ──log-in answered──▶ KNOWN
+    any ──▶ OVER, by the close codes of PROTOCOL.md section 4
+
+Everything that affects who a session is lives here. Pure: one text message and the time
+in, actions out; wall clock and monotonic time come as `Now`, ids from an iterator.
+Nothing a client sends raises.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from gateway import framing
+from gateway.identity.tokens import InvalidToken
+from gateway.limits import Limits
+from gateway.session import client_frames
+from gateway.session.abuse import Window
+from gateway.session.client_frames import parse_since
+from gateway.session.effects import (
+    Action,
+    AskLogIn,
+    Hold,
+    Identified,
+    Locate,
+    Renewed,
+    Send,
+    Shut,
+    Submit,
+    Visit,
+)
+from runtime.rate import TokenBucket
+from schemas import accounts, codec, frames, traceparent
+from schemas.allowances import Allowances, share_of
+from schemas.claims import Claims
+from schemas.closes import Close
+from schemas.commands import JoinRoom, LeaveRoom
+from schemas.refusals import Code, Refusal
+from schemas.trips import Role, User
+
+
+class Now(Struct, frozen=True):
+    """`mono_s` only ever grows; `wall_ms` is since 1970."""
+
+    mono_s: float
+    wall_ms: int
+
+
+class Shared(Struct, frozen=True):
+    """What all sessions of a gateway have in common."""
+
+    verify: Callable[[str, float], Claims]
+    """Raises `InvalidToken`; arguments: the token, seconds since 1970."""
+    ids: Iterator[str]
+    limits: Limits
+    allowances: Allowances
+
+
+class State(Enum):
+    ANONYMOUS = auto()
+    CHECKING = auto()
+    KNOWN = auto()
+    OVER = auto()
+
+
+class _Lenient(Struct):
+    """What can be read of a frame that is not one."""
+
+    ref: Any = None
+
+
+class _Bare(Struct):
+    """What clients of the Channels tutorial send to their room: `{"message": "…"}`;
+    the text is passed on as its JSON, whatever it is.
+    """
+
+    message: Raw
+    ref: frames.Ref | None = None
+
+
+class Session:
+    """`required`: the role that the path demands, None for any. `room`: the one whose
+    path this is, where the bare shape is taken.
+    """
+
+    __slots__ = (
+        "_abuse",
+        "_bucket",
+        "_early",
+        "_early_bytes",
+        "_login",
+        "_shared",
+        "_strange_bytes",
+        "_strange_frames",
+        "_strange_text_bytes",
+        "claims",
+        "required",
+        "room",
+        "since",
+        "started_s",
+        "state",
+        "user",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        now: Now,
+        required: Role | None = None,
+        since: int | None = None,
+        room: str | None = None,
+    ) -> None:
+        limits = shared.limits
+        self._shared = shared
+        self._bucket = TokenBucket(limits.frames_per_s, limits.frames_burst, now.mono_s)
+        self._abuse = Window(limits.bad_frames_max, limits.bad_frames_s)
+        self._early: list[tuple[frames.ClientFrame, bool]] = []
+        self._early_bytes = 0
+        self._login: tuple[str | None, Any] | None = None
+        self._strange_bytes = self._strange_text_bytes = self._strange_frames = 0
+        self.required = required
+        self.room = room
+        self.since = since
+        self.started_s = now.mono_s
+        self.state = State.ANONYMOUS
+        self.claims: Claims | None = None
+        self.user: User | None = None
+
+    # ---- frames --------------------------------------------------------------
+
+    def receive(self, payload: bytes, now: Now) -> list[Action]:
+        """One text message, at most 64 KiB, whatever bytes it holds."""
+        if self.state is State.OVER:
+            return []
+        limits = self._shared.limits
+        if self.claims is None:
+            self._strange_text_bytes += len(payload)
+            is_many = self.state is State.ANONYMOUS and self._is_too_strange()
+            if is_many or self._strange_text_bytes > limits.stranger_bytes_max:
+                return [self._over(Close.NOT_AUTHENTICATED)]
+        if not self._bucket.take(now.mono_s):
+            return self._too_fast(payload, now)
+        if not payload.isascii():
+            try:
+                payload.decode()
+            except UnicodeDecodeError:
+                return [self._over(Close.INVALID_TEXT)]
+        try:
+            frame = codec.decode(payload, frames.ClientFrame)
+        except codec.CodecError as error:
+            bare = None if self.room is None else self._bare(payload)
+            if bare is None:
+                return self._bad_frame(_ref_of(payload), str(error), now)
+            frame = bare
+        kind = frame.type
+        if kind not in client_frames.KINDS and kind not in _OWN:
+            return [_refuse(frame.ref, Code.UNKNOWN_TYPE, f"no type {kind[:64]!r}")]
+        if self.state is State.ANONYMOUS and kind != client_frames.LOGIN:
+            text = "the first frame must be session.login"
+            return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
+        has_nul = client_frames.has_nul(payload)
+        if self.state is State.CHECKING:
+            return self._keep(frame, len(payload), has_nul=has_nul)
+        return self._take(frame, now, has_nul=has_nul)
+
+    def weigh(self, size: int) -> list[Action]:
+        """So many bytes came: before the log-in they are counted, parts of messages and
+        control frames too. Frames' heads are not what PROTOCOL.md's 256 KiB are of.
+        """
+        if self.claims is not None or self.state is State.OVER:
+            return []
+        self._strange_bytes += size
+        limits = self._shared.limits
+        heads_bytes = limits.stranger_frames_max * _HEAD_BYTES_MAX
+        if self._strange_bytes <= limits.stranger_bytes_max + heads_bytes:
+            return []
+        return [self._over(Close.NOT_AUTHENTICATED)]
+
+    def stir(self, now: Now, *, is_control: bool) -> list[Action]:
+        """A control frame, or a part of a message: too many can't be refused."""
+        if self.state is State.OVER:
+            return []
+        if is_control and self.state is State.ANONYMOUS and self._is_too_strange():
+            return [self._over(Close.NOT_AUTHENTICATED)]
+        if self._bucket.take(now.mono_s):
+            return []
+        return [self._over(Close.PROTOCOL_ABUSE)]
+
+    def _is_too_strange(self) -> bool:
+        """Count one more from who hasn't logged in; whether that is too many."""
+        self._strange_frames += 1
+        return self._strange_frames > self._shared.limits.stranger_frames_max
+
+    def _too_fast(self, payload: bytes, now: Now) -> list[Action]:
+        limits = self._shared.limits
+        wait_s = self._bucket.wait_s(limits.frames_again, now.mono_s)
+        return [self._rate_limited(_ref_of(payload)), Hold(now.mono_s + wait_s)]
+
+    def _bare(self, payload: bytes) -> frames.ClientFrame | None:
+        """The older shape of `chat.send`, where `payload` is one."""
+        try:
+            bare = codec.decode(payload, _Bare)
+        except codec.CodecError:
+            return None
+        data = codec.encode({"room": self.room, "text": bare.message})
+        return frames.ClientFrame(client_frames.SEND, bare.ref, Raw(data))
+
+    def _take(
+        self, frame: frames.ClientFrame, now: Now, *, has_nul: bool
+    ) -> list[Action]:
+        user = self.user
+        if frame.type != client_frames.LOGIN:
+            if user is None:
+                return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, "log in first")]
+            over = self._over_allowance(user, frame.type, now)
+            if over is not None:
+                return [Send(framing.refused(frame.ref, over), over.code)]
+        if has_nul:
+            return [_refuse(frame.ref, Code.INVALID_DATA, "U+0000 is not taken")]
+        if user is None or frame.type == client_frames.LOGIN:
+            return self._log_in(frame, now)
+        if frame.type == client_frames.REFRESH:
+            return [*self._refresh(frame, now)]
+        request = client_frames.read(frame.type, frame.data, self._asking(user, now))
+        if type(request) is Refusal:
+            return [Send(framing.refused(frame.ref, request), request.code)]
+        if type(request) is client_frames.Location:
+            return [Locate(request.fix)]
+        trace = ""
+        if frame.traceparent is not None:
+            trace = traceparent.read(codec.lenient(frame.traceparent))
+        if type(request) in _VISITS:
+            return [Visit(frame.ref, request, trace)]  # type: ignore[arg-type]
+        return [Submit(frame.ref, request, trace)]  # type: ignore[arg-type]
+
+    def _over_allowance(self, user: User, kind: str, now: Now) -> Refusal | None:
+        cost = client_frames.cost_of(kind)
+        allowances, now_ns = self._shared.allowances, int(now.mono_s * 1e9)
+        return allowances.take(user.id, share_of(user), cost, now_ns)
+
+    def _asking(self, user: User, now: Now) -> client_frames.Asking:
+        deadline_ms = now.wall_ms + int(self._shared.limits.command_s * 1000)
+        return client_frames.Asking(
+            next(self._shared.ids), user, now.wall_ms, deadline_ms
+        )
+
+    def enter(self, now: Now) -> list[Action]:
+        """Join the room whose path this is; due once the user is known."""
+        if self.room is None or self.user is None:
+            return []
+        over = self._over_allowance(self.user, client_frames.JOIN, now)
+        if over is not None:
+            return [Send(framing.refused(None, over), over.code)]
+        return [
+            Visit(
+                None, client_frames.join(self.room, None, self._asking(self.user, now))
+            )
+        ]
+
+    def _keep(
+        self, frame: frames.ClientFrame, size: int, *, has_nul: bool
+    ) -> list[Action]:
+        """Wait for the log-in that is on its way: frames are taken in order."""
+        limits = self._shared.limits
+        self._early_bytes += size
+        full = len(self._early) >= limits.early_frames_max
+        if full or self._early_bytes > limits.early_bytes_max:
+            return [self._rate_limited(frame.ref)]
+        # The frame's Raw shares the message's bytes.
+        self._early.append((frame, has_nul))
+        return []
+
+    # ---- identity ------------------------------------------------------------
+
+    def identify(self, claims: Claims) -> Identified:
+        """The handshake's or the first frame's token was good."""
+        self.claims = claims
+        self.user = claims.user()
+        self.state = State.KNOWN
+        return Identified(claims, self.since)
+
+    def _log_in(self, frame: frames.ClientFrame, now: Now) -> list[Action]:
+        if self.state is State.KNOWN:
+            # Out of its place, as a second CONNECT is in MQTT or AMQP; counts as abuse.
+            return self._bad_frame(frame.ref, "this session has logged in", now)
+        login = client_frames.shape(frame.data, frames.Login)
+        if isinstance(login, Refusal):
+            return [Send(framing.refused(frame.ref, login), login.code)]
+        if login.token is not None:
+            return self._by_token(frame.ref, login.token, login.since, now)
+        if login.username is None or login.password is None:
+            text = "session.login takes a token, or a username and a password"
+            return [_refuse(frame.ref, Code.INVALID_DATA, text)]
+        self.state = State.CHECKING
+        self._login = (frame.ref, login.since)
+        return [AskLogIn(accounts.LogIn(login.username, login.password))]
+
+    def _by_token(
+        self, ref: str | None, token: str, since: Any, now: Now
+    ) -> list[Action]:
+        try:
+            claims = self._shared.verify(token, now.wall_ms / 1000)
+        except InvalidToken as error:
+            return [_refuse(ref, Code.NOT_AUTHENTICATED, str(error))]
+        if self.required is not None and claims.role is not self.required:
+            text = f"this path is not for {claims.role.value}s"
+            return [_refuse(ref, Code.WRONG_ROLE, text)]
+        if since is not None:
+            self.since = parse_since(since)
+        return [self.identify(claims)]
+
+    def logged_in(self, result: accounts.Result, now: Now) -> list[Action]:
+        """What persistence said to `AskLogIn`; then the frames that waited for it."""
+        if self.state is not State.CHECKING or self._login is None:
+            return []
+        ref, since = self._login
+        self._login = None
+        self.state = State.ANONYMOUS
+        actions = self._checked(result, ref, since, now)
+        early, self._early, self._early_bytes = self._early, [], 0
+        ends = self.check(now)
+        if ends:  # nor is a log-in among them tried
+            return actions + ends
+        for frame, has_nul in early:
+            if self.state is State.ANONYMOUS and frame.type != client_frames.LOGIN:
+                text = "the log-in before this frame was refused"
+                actions.append(_refuse(frame.ref, Code.NOT_AUTHENTICATED, text))
+            elif self.state is State.CHECKING:  # another log-in was among them
+                self._early.append((frame, has_nul))
+            else:
+                actions.extend(self._take(frame, now, has_nul=has_nul))
+        return actions
+
+    def _checked(
+        self, result: accounts.Result, ref: str | None, since: Any, now: Now
+    ) -> list[Action]:
+        refused = result.refused
+        if refused is not None:
+            return [Send(framing.refused(ref, refused), refused.code)]
+        try:
+            tokens = codec.decode(result.data or b"", accounts.Tokens)
+        except codec.CodecError as error:
+            text = f"the log-in's answer can't be read: {error}"
+            return [_refuse(ref, Code.UNAVAILABLE, text)]
+        return self._by_token(ref, tokens.access, since, now)
+
+    def _refresh(self, frame: frames.ClientFrame, now: Now) -> list[Action]:
+        refresh = client_frames.shape(frame.data, frames.Refresh)
+        if isinstance(refresh, Refusal):
+            return [Send(framing.refused(frame.ref, refresh), refresh.code)]
+        try:
+            fresh = self._shared.verify(refresh.token, now.wall_ms / 1000)
+        except InvalidToken as error:
+            return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, str(error))]
+        old = self.claims
+        if old is None or (fresh.sub, fresh.role, fresh.region) != (
+            old.sub,
+            old.role,
+            old.region,
+        ):
+            text = "the token is not this session's user's"
+            return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
+        self.claims = fresh
+        left_s = int(fresh.exp - now.wall_ms / 1000)
+        answer = framing.reply(frame.ref, codec.encode({"expires_in": left_s}))
+        return [Renewed(), Send(answer)]
+
+    # ---- time ----------------------------------------------------------------
+
+    def check(self, now: Now) -> list[Action]:
+        """Whether the time to log in, or the token, has run out."""
+        if self.state is State.ANONYMOUS:
+            if now.mono_s < self.started_s + self._shared.limits.login_s:
+                return []
+            return [self._over(Close.NOT_AUTHENTICATED)]
+        if self.state is not State.KNOWN or self.claims is None:
+            return []
+        if now.wall_ms / 1000 < self.claims.exp:
+            return []
+        return [self._over(Close.TOKEN_EXPIRED)]
+
+    def due_s(self, now: Now) -> float:
+        """Monotonic time at which `check` may have something to say."""
+        if self.claims is None:
+            return self.started_s + self._shared.limits.login_s
+        return now.mono_s + self.claims.exp - now.wall_ms / 1000
+
+    def over(self) -> None:
+        """The connection is closing: what still comes in means nothing."""
+        self.state = State.OVER
+
+    # ---- refusing ------------------------------------------------------------
+
+    def _over(self, code: Close) -> Shut:
+        self.state = State.OVER
+        return Shut(code)
+
+    def _bad_frame(self, ref: str | None, message: str, now: Now) -> list[Action]:
+        actions: list[Action] = [_refuse(ref, Code.BAD_FRAME, message)]
+        if self._abuse.exceeded(now.mono_s):
+            actions.append(self._over(Close.PROTOCOL_ABUSE))
+        return actions
+
+    def _rate_limited(self, ref: str | None) -> Send:
+        limits = self._shared.limits
+        text = f"over {limits.frames_per_s:g} frames/s on this connection"
+        return _refuse(ref, Code.RATE_LIMITED, text)
+
+
+_VISITS = frozenset({JoinRoom, LeaveRoom})
+_HEAD_BYTES_MAX = 14
+"""Of one frame, RFC 6455 section 5.2."""
+_OWN = frozenset({client_frames.LOGIN, client_frames.REFRESH})
+
+
+def _refuse(ref: str | None, code: Code, message: str) -> Send:
+    return Send(framing.refused(ref, Refusal(code, message)), code)
+
+
+def _ref_of(payload: bytes) -> str | None:
+    """The `ref` of a frame that is otherwise bad; None where there is no good one."""
+    try:
+        ref = codec.decode(payload, _Lenient).ref
+    except codec.CodecError:
+        return None
+    good = isinstance(ref, str) and len(ref) <= frames.REF_CHARS_MAX
+    return ref if good else None

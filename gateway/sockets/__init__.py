@@ -1,0 +1,3 @@
+"""Bytes in and out of sockets: HTTP/1.1, the upgrade, WebSockets, and who may have how
+many.
+"""

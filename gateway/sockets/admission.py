@@ -1,0 +1,74 @@
+"""Which HTTP requests go on, and how many a tick: the loop's time is the sessions' too.
+
+Each tick begins a few requests, one of each address or user after the other
+(gateway/sockets/lines.py). Must not know what a request says.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from gateway.sockets.lines import Lines
+
+log = structlog.get_logger()
+
+A_TICK_MAX = 2
+"""Of 0.4 ms each or so (a GET through the framework, 2026-11-29). A frame and its
+answer come in and go out between two ticks: who floods costs them 2 ms."""
+QUIET_S = 60
+"""Requests that can't be read are in a row if there are no more than these between."""
+
+Go = Callable[[], None]
+
+
+class Admission:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._lines: Lines[Go] = Lines()
+        self._loop = loop
+        self._is_called = False
+        self._unreadable_s = float(-QUIET_S)
+        self._unreadable = 0
+
+    def ask(self, key: str, go: Go, most: int) -> None:
+        """Call `go` once it is its turn: among those of `key`, of whom `most` may be
+        under way, each until `done`.
+        """
+        self._lines.ask(key, go, most)
+        self._call()
+
+    def done(self, key: str) -> None:
+        self._lines.done(key)
+        self._call()
+
+    def leave(self, key: str, go: Go) -> None:
+        """Nobody waits for it any more."""
+        self._lines.leave(key, go)
+
+    def _call(self) -> None:
+        if not self._is_called and self._lines.is_anyone_ready:
+            self._is_called = True
+            self._loop.call_soon(self._tick)
+
+    def _tick(self) -> None:
+        self._is_called = False
+        for _ in range(A_TICK_MAX):
+            turn = self._lines.next()
+            if turn is None:
+                return
+            turn[1]()
+        self._call()
+
+    def unreadable(self, why: str, address: str) -> None:
+        """A request was none; written down once in a row, so that who sends no more
+        than that doesn't fill the log.
+        """
+        now_s = time.monotonic()
+        is_first = now_s - self._unreadable_s >= QUIET_S
+        self._unreadable_s = now_s
+        if not is_first:
+            self._unreadable += 1
+            return
+        before, self._unreadable = self._unreadable, 0
+        log.warning("unreadable request", why=why, address=address, more_before=before)

@@ -1,0 +1,162 @@
+"""What waits to be written to one socket: gathered for a tick, written at once.
+
+Frames out are prebuilt and never pass through websockets. Holds what a slow client
+hasn't taken, up to a budget; past it the connection ends with 4001, so that a slow one
+never slows another. Must not know what a frame says.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+from websockets.protocol import OPEN
+
+from gateway.sockets import rfc6455
+
+if TYPE_CHECKING:
+    from gateway.bootstrap import Edge
+
+
+class Steady(Protocol):
+    def unsettle(self) -> None:
+        """A socket can no longer be written to without a look."""
+
+
+BURST_BYTES = 256 * 1024
+"""So much waits at most for the end of the tick; then the kernel is asked."""
+
+
+class Outbox(asyncio.BufferedProtocol):
+    """`steady`: who writes to the transport itself as long as nothing waits here."""
+
+    __slots__ = (
+        "_edge",
+        "_is_dirty",
+        "_is_spent",
+        "_latest",
+        "_out",
+        "_out_bytes",
+        "_paused",
+        "_transport",
+        "_ws",
+        "steady",
+    )
+
+    def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
+        self._edge = edge
+        self._ws = ws
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._latest: dict[str, bytes] | None = None
+        self._paused = False
+        self._is_dirty = False
+        self._is_spent = False
+        """Over the budget: what else is written is dropped, and the tick ends it."""
+        self.steady: Steady | None = None
+
+    def _close_slow(self, waiting: int) -> None:
+        """`waiting` bytes are over the budget."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        if self.steady is not None:
+            self.steady.unsettle()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._out or self._latest:
+            self._mark()
+
+    def write(self, data: bytes) -> None:
+        """Queue whole frames; written when the tick ends, or once they are many."""
+        if self._ws.state is not OPEN or self._is_spent:
+            return
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._paused:
+            # A slow client's frames wait, and no end of a tick changes that.
+            if self._is_over:
+                self._spend()
+        elif self._out_bytes > BURST_BYTES:
+            self._hand_over()
+            if self._is_over:
+                self._spend()
+        elif not self._is_dirty:
+            self._mark()
+
+    def _hand_over(self) -> None:
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        self._out = []
+        self._out_bytes = 0
+        self._edge.writes += 1
+        self._edge.bytes_out += len(data)
+        self._transport.write(data)
+
+    def _spend(self) -> None:
+        """Not closed here: who writes may be going through all who are to hear."""
+        self._is_spent = True
+        self._out.clear()
+        if not self._is_dirty:
+            self._mark()
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return self._out_bytes + self._transport.get_write_buffer_size()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._waiting_bytes > self._edge.limits.output_bytes_max
+
+    def deliver(self, data: bytes) -> bool:
+        """As `write`, for when the tick ends anyway: past the queue where that is empty
+        (0.18 instead of 0.74 us a delivery without the socket; 2026-11-21).
+
+        Returns:
+            Whether it was written, and is yet to be counted.
+        """
+        if self._is_dirty or self._paused or self._out or self._ws.state is not OPEN:
+            self.write(data)
+            return False
+        self._transport.write(data)
+        return True
+
+    def settle(self, steady: Steady) -> asyncio.WriteTransport | None:
+        """What `steady` may write whole frames to, and count, until it is told
+        otherwise; None: frames wait here.
+        """
+        if self._is_dirty or self._paused or self._out or self._ws.state is not OPEN:
+            return None
+        self.steady = steady
+        return self._transport
+
+    def write_latest(self, key: str, frame: bytes) -> None:
+        if self._latest is None:
+            self._latest = {}
+        self._latest[key] = frame
+        if not self._is_dirty:
+            self._mark()
+
+    def _mark(self) -> None:
+        self._is_dirty = True
+        if self.steady is not None:
+            self.steady.unsettle()
+        self._edge.dirty(self)
+
+    def flush(self) -> None:
+        """Write what the tick brought, or keep it for a client that is slow."""
+        self._is_dirty = False
+        if self._ws.state is not OPEN:
+            self._out.clear()
+            return
+        if self._is_spent or (self._paused and self._is_over):
+            self._close_slow(self._waiting_bytes)
+            return
+        if self._paused:
+            return
+        if self._latest:
+            self._out.extend(self._latest.values())
+            self._latest = None
+        if self._out:
+            self._hand_over()

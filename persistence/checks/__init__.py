@@ -1,0 +1,1 @@
+"""The ledger against rows, and rows against their indexes."""

@@ -1,0 +1,262 @@
+"""Takes a user's data out of the database, and keeps it out.
+
+Two steps. First the user is marked, in one short transaction that no writer of rows
+runs beside: whoever writes later scrubs (store.py). Then what was written before is
+scrubbed, in small ones. Blocks; for a thread of its own or `run_sync`. Must not know
+NATS.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from msgspec import NODEFAULT, Struct
+from sqlalchemy import (
+    Connection,
+    Engine,
+    delete,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from persistence.erasure import erasing
+from persistence.identity import usernames
+from persistence.models import (
+    AuditRow,
+    Base,
+    DeadLetterRow,
+    ErasedUserRow,
+    MessageRow,
+    RefreshTokenRow,
+    TripEventRow,
+    TripRow,
+    UserRow,
+)
+from persistence.projected.projection import TripFields, trip_columns
+from schemas import codec
+from schemas.accounts import Erasure
+from schemas.trips import TERMINAL, Status
+
+CHUNK = 200
+"""Trips scrubbed in one transaction: some ten milliseconds."""
+FEW = 1000
+"""So many erased users are looked through in memory; more are asked for by id."""
+IDS_MAX = 500
+"""Of one question, as in persistence/checks/verification.py."""
+
+ACTIVE = tuple(status.value for status in Status if status not in TERMINAL)
+"""Named one by one, which an index takes; "none of the others" it doesn't."""
+
+_erased = ErasedUserRow.__table__.c
+
+T = TypeVar("T")
+
+
+def _columns(row: type[Base]) -> dict[str, Any]:
+    """For `erasing.blanks`."""
+    there = row.__table__.columns
+    return {one.name: None if one.nullable else NODEFAULT for one in there}
+
+
+def _message_columns() -> dict[str, Any]:
+    nobody = erasing.person("")
+    said = {
+        f"sender_{name}": getattr(nobody, name) for name in nobody.__struct_fields__
+    }
+    return erasing.blanks(
+        _columns(MessageRow), erasing.MESSAGE_ROW, said | {"text": erasing.TEXT}
+    )
+
+
+_EVENT = erasing.blanks(_columns(TripEventRow), erasing.EVENT | {"data"}, {})
+_MESSAGE = _message_columns()
+_AUDIT = erasing.blanks(_columns(AuditRow), erasing.AUDIT, {"address": ""})
+
+
+class Standing(Struct, frozen=True):
+    """What an erasure finds."""
+
+    user: str
+    is_marked: bool
+    is_done: bool
+    is_riding: bool
+    """They have a trip that has not ended."""
+
+
+def look(connection: Connection, name: str) -> Standing | None:
+    """The user with that id or username, or who was erased under that id."""
+    if "\0" in name:
+        return None
+    known = usernames.id_of(connection, name)
+    user = known or name
+    row = connection.execute(
+        select(_erased.done).where(_erased.user_id == user)
+    ).one_or_none()
+    if known is None and row is None:
+        return None
+    theirs = or_(TripRow.rider_id == user, TripRow.driver_id == user)
+    active = select(TripRow.id).where(theirs, TripRow.status.in_(ACTIVE)).limit(1)
+    is_riding = connection.execute(active).first() is not None
+    return Standing(user, row is not None, bool(row and row.done), is_riding)
+
+
+def mark(connection: Connection, user: str, at_ms: int) -> int:
+    """From this transaction's end on nothing of them is written, and they can't log in.
+
+    Returns:
+        When their last token was issued, ms since 1970 by the clock of whoever issued
+        it; 0: none.
+    """
+    if connection.dialect.name == "postgresql":
+        # Waits for those who write rows now; who comes later sees the mark.
+        connection.execute(text("LOCK TABLE erased_users IN EXCLUSIVE MODE"))
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    row = insert[connection.dialect.name](ErasedUserRow.__table__)
+    row = row.values(user_id=user, at_ms=at_ms, done=False)
+    connection.execute(row.on_conflict_do_nothing())
+    connection.execute(
+        update(UserRow).where(UserRow.id == user).values(password_hash=None)
+    )
+    ended = connection.execute(
+        delete(RefreshTokenRow)
+        .where(RefreshTokenRow.user_id == user)
+        .returning(RefreshTokenRow.created_at_ms, RefreshTokenRow.rotated_at_ms)
+    )
+    return max((max(made, rotated or 0) for made, rotated in ended), default=0)
+
+
+def scrub(engine: Engine, user: str) -> None:
+    """Take out what was written before the mark. May be repeated; safe beside writers.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: a part may be done; do it again.
+    """
+    with engine.begin() as connection:
+        trips = _trips_of(connection, user)
+    for chunk in _chunks(trips, CHUNK):
+        with engine.begin() as connection:
+            _scrub_events(connection, user, chunk)
+            _scrub_trips(connection, user, chunk)
+    _scrub_messages(engine, user)
+    _scrub_dead_letters(engine, user)
+    with engine.begin() as connection:
+        connection.execute(
+            update(AuditRow).where(AuditRow.actor == user).values(**_AUDIT)
+        )
+        connection.execute(delete(UserRow).where(UserRow.id == user))
+        connection.execute(
+            update(ErasedUserRow).where(_erased.user_id == user).values(done=True)
+        )
+
+
+def undone(connection: Connection) -> list[str]:
+    """Whose erasure was begun and not ended."""
+    asked = select(_erased.user_id).where(_erased.done.is_(False))
+    return list(connection.execute(asked).scalars())
+
+
+def everyone(connection: Connection) -> list[Erasure]:
+    found = connection.execute(select(_erased.user_id, _erased.at_ms))
+    return [Erasure(*row) for row in found]
+
+
+def among(connection: Connection, users: Iterable[str]) -> set[str]:
+    """Which of these users are erased."""
+    wanted = set(users)
+    few = connection.execute(select(_erased.user_id).limit(FEW + 1)).scalars().all()
+    if len(few) <= FEW:
+        return wanted.intersection(few)
+    found: set[str] = set()
+    for chunk in _chunks(sorted(wanted), IDS_MAX):
+        asked = select(_erased.user_id).where(_erased.user_id.in_(chunk))
+        found.update(connection.execute(asked).scalars())
+    return found
+
+
+def keep_out(connection: Connection) -> None:
+    """Who calls this before `among`, and then writes in the same transaction, writes
+    nothing that a `mark` beside it would have wanted scrubbed. SQLite lets only one
+    write at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE erased_users IN ROW SHARE MODE"))
+
+
+def _trips_of(connection: Connection, user: str) -> list[str]:
+    """Also those whose driver they no longer are, by what they did in them."""
+    own = select(TripRow.id).where(
+        or_(TripRow.rider_id == user, TripRow.driver_id == user)
+    )
+    acted = select(TripEventRow.trip_id).where(TripEventRow.by == user)
+    return sorted(connection.execute(own.union(acted)).scalars())
+
+
+def _scrub_events(connection: Connection, user: str, trips: Sequence[str]) -> None:
+    event = TripEventRow
+    asked = select(event.ledger, event.seq, event.by, event.data)
+    for row in connection.execute(asked.where(event.trip_id.in_(trips))).all():
+        data = erasing.trip(row.data, {user})
+        if data != row.data or row.by == user:
+            gone = _EVENT if row.by == user else {}
+            connection.execute(
+                update(event)
+                .where(tuple_(event.ledger, event.seq) == tuple_(row.ledger, row.seq))
+                .values(data=data, **gone)
+            )
+
+
+def _scrub_trips(connection: Connection, user: str, trips: Sequence[str]) -> None:
+    asked = select(TripRow.id, TripRow.seq, TripRow.data).where(TripRow.id.in_(trips))
+    for row in connection.execute(asked.order_by(TripRow.id)).all():
+        data = erasing.trip(row.data, {user})
+        if data == row.data:
+            continue
+        fields = codec.decode(data.encode(), TripFields)
+        # A row that moved on meanwhile was written by who knows of the mark.
+        same = (TripRow.id == row.id, TripRow.seq == row.seq)
+        left = trip_columns(fields, row.seq, data)
+        connection.execute(update(TripRow).where(*same).values(**left))
+
+
+def _scrub_messages(engine: Engine, user: str) -> None:
+    message = MessageRow
+    asked = select(message.ledger, message.seq).where(message.sender_id == user)
+    with engine.begin() as connection:
+        keys = sorted((row.ledger, row.seq) for row in connection.execute(asked))
+    for ledger, theirs in groupby(keys, key=itemgetter(0)):
+        for chunk in _chunks([seq for _, seq in theirs], IDS_MAX):
+            within = (message.ledger == ledger, message.seq.in_(chunk))
+            with engine.begin() as connection:
+                connection.execute(update(message).where(*within).values(**_MESSAGE))
+
+
+def _scrub_dead_letters(engine: Engine, user: str) -> None:
+    """As a whole: nobody can tell what is whose in them."""
+    letter = DeadLetterRow
+    place = tuple_(letter.ledger, letter.seq)
+    last: tuple[str, int] | None = ("", -1)
+    while last is not None:
+        with engine.begin() as connection:
+            asked = (
+                select(letter.ledger, letter.seq, letter.payload)
+                .where(place > tuple_(*last))
+                .order_by(letter.ledger, letter.seq)
+                .limit(CHUNK)
+            )
+            rows = connection.execute(asked).all()
+            for row in rows:
+                if user in erasing.ids_in(row.payload):
+                    same = (letter.ledger == row.ledger, letter.seq == row.seq)
+                    empty = {"payload": b"", "error": erasing.TEXT}
+                    connection.execute(update(letter).where(*same).values(**empty))
+        last = (rows[-1].ledger, rows[-1].seq) if len(rows) == CHUNK else None
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,1 @@
+"""Questions on the past, and how long it is kept."""

@@ -1,0 +1,313 @@
+"""Questions about the past, answered from the projected tables.
+
+Trips and messages are served as the leader wrote them. Nothing is decided here but who
+may look.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Raw
+from sqlalchemy import ColumnElement, Row, select, true, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from persistence import database
+from persistence.history.freshness import Freshness
+from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
+from persistence.projected import messages as rooms
+from persistence.projected.messages import PAGE_BYTES_MAX
+from persistence.responder import Responder, answered, refused
+from runtime.bus import Bus
+from schemas import codec, subjects
+from schemas.accounts import (
+    AuditRow,
+    FindBacklog,
+    FindMade,
+    FindTrip,
+    GetTripRow,
+    ListMessages,
+    ListTripEvents,
+    ListTrips,
+    Result,
+)
+from schemas.events import record_of
+from schemas.refusals import Code
+from schemas.rooms import HISTORY_MAX, canonical, trip_of
+from schemas.times import rfc3339
+from schemas.trips import TERMINAL, Role
+
+QUEUE = "history"
+CONCURRENCY_MAX = 1024
+"""Questions at once, some 5 KiB each: far more than the pool has connections, since
+most wait for the writer, without one."""
+CATCH_UP_S = 1.0
+"""So long `find` waits for the writer, which is tens of milliseconds behind."""
+FRESH_S = 0.3
+"""So long other questions wait for what is in the ledger when they are asked, so that
+who was answered a moment ago finds it; then they are answered with what there is."""
+EVENTS_MAX = 256
+"""Of a trip's audit in one answer: some 180 KB, and never over 3 MB to read."""
+
+
+Found = Row[str, str | None, str, str, str]
+"""Rider, driver, status, region, data."""
+
+
+class History:
+    """The NATS services `history.*`."""
+
+    def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
+        self._engine = engine
+        self._fresh = Freshness(bus.jetstream(timeout=CATCH_UP_S))
+        self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
+        self._responder.add(subjects.history("trips"), ListTrips, self.trips)
+        self._responder.add(subjects.history("trip"), GetTripRow, self.trip)
+        self._responder.add(subjects.history("find"), FindTrip, self.find)
+        self._responder.add(
+            subjects.history("trip_events"), ListTripEvents, self.trip_events
+        )
+        self._responder.add(subjects.history("messages"), ListMessages, self.messages)
+        self._responder.add(subjects.history("backlog"), FindBacklog, self.backlog)
+        self._responder.add(subjects.history("made"), FindMade, self.made)
+
+    def start(self) -> None:
+        self._responder.start()
+
+    async def stop(self) -> None:
+        await self._responder.stop()
+
+    async def trips(self, question: ListTrips) -> Result:
+        """One page, newest first, of the user's own trips (operators: all); shorter
+        than asked for where trips are very long, but never empty while there are more.
+        """
+        page = select(TripRow.data).where(_own(question))
+        if question.status is not None:
+            page = page.where(TripRow.status == question.status.value)
+        place = tuple_(TripRow.created_at_ms, TripRow.id)
+        await self._freshen(question.region)
+        async with database.reading(self._engine) as connection:
+            if question.before is not None:
+                before = await self._place(connection, question)
+                if before is None:
+                    message = f"before: you have no trip {question.before[:64]!r}"
+                    return refused(Code.INVALID_DATA, message)
+                page = page.where(place < tuple_(*before))
+            page = page.order_by(TripRow.created_at_ms.desc(), TripRow.id.desc()).limit(
+                question.limit
+            )
+            rows = (await connection.execute(page)).scalars().all()
+        return _list(rooms.within([row.encode() for row in rows], PAGE_BYTES_MAX))
+
+    async def _place(
+        self, connection: AsyncConnection, question: ListTrips
+    ) -> Row[int, str] | None:
+        """Where in the order `before` stands; None: no such trip, or not theirs."""
+        if question.before is None or "\0" in question.before:
+            return None
+        asked = select(TripRow.created_at_ms, TripRow.id).where(
+            TripRow.id == question.before, _own(question)
+        )
+        return (await connection.execute(asked)).one_or_none()
+
+    async def trip(self, question: GetTripRow) -> Result:
+        await self._freshen(question.region)
+        found = await self._row(question.trip)
+        if isinstance(missing := _may_see(found, question), Result):
+            return missing
+        assert found is not None
+        return Result(data=Raw(found.data.encode()))
+
+    async def trip_events(self, question: ListTripEvents) -> Result:
+        """The audit of one trip, oldest first; `more` where that isn't all."""
+        await self._freshen(question.region)
+        found = await self._row(question.trip)
+        if isinstance(missing := _may_see(found, question), Result):
+            return missing
+        event = TripEventRow
+        asked = (
+            select(event.seq, event.type, event.version, event.at_ms, event.data)
+            .where(event.trip_id == question.trip)
+            # Two of one version: what a lost ledger had come after all.
+            .order_by(event.version, event.seq)
+            .where(
+                event.version >= question.after_version,  # how the index is entered
+                tuple_(event.version, event.seq)
+                > tuple_(question.after_version, question.after_seq),
+            )
+            .limit(EVENTS_MAX + 1)
+        )
+        async with database.reading(self._engine) as connection:
+            rows = (await connection.execute(asked)).all()
+        made = [codec.encode(_audit_row(row)) for row in rows[:EVENTS_MAX]]
+        page = rooms.within(made, PAGE_BYTES_MAX)
+        return _list(page, more=len(page) < len(rows))
+
+    async def find(self, question: FindTrip) -> Result:
+        """A trip the leader no longer holds. An ended trip never changes, so its row
+        is the answer; any other row, or none, only counts once the writer is past
+        `seq`.
+        """
+        ended = {status.value for status in TERMINAL}
+        found = await self._row(question.trip)
+        if found is None or found.status not in ended:
+            record = record_of(question.seq)[0]
+            if not await self._fresh.reached(question.region, record, CATCH_UP_S):
+                message = f"history has not reached record {record} yet"
+                return refused(Code.UNAVAILABLE, message)
+            # Read again: the row may be of before the writer got there.
+            found = await self._row(question.trip)
+        if found is None or found.region != question.region:
+            return _not_found(question.trip)
+        return Result(data=Raw(found.data.encode()))
+
+    async def messages(self, question: ListMessages) -> Result:
+        """One page of a room, newest first; shorter than asked for where messages are
+        very long, but never empty while there are more.
+        """
+        try:
+            room = canonical(question.room)
+        except subjects.SubjectError as error:
+            return refused(Code.INVALID_DATA, f"room: {error}")
+        region = question.region
+        await self._freshen(region)
+        trip = trip_of(room)
+        if trip is not None:
+            found = await self._row(trip)
+            if found is None:
+                return _not_found(trip)
+            if _is_strange(found, question.user, question.role):
+                message = f"the room of trip {trip} is not yours"
+                return refused(Code.ROOM_FORBIDDEN, message)
+            region = found.region
+        page = await self._page(region, room, question.limit, question.before)
+        return _list(rooms.within(page, PAGE_BYTES_MAX))
+
+    async def backlog(self, question: FindBacklog) -> Result:
+        """A room's last messages, which the leader no longer holds."""
+        record = record_of(question.seq)[0]
+        if not await self._fresh.reached(question.region, record, CATCH_UP_S):
+            message = f"history has not reached record {record} yet"
+            return refused(Code.UNAVAILABLE, message)
+        page = await self._page(question.region, question.room, HISTORY_MAX, None)
+        return _list(rooms.within(page, rooms.BACKLOG_BYTES_MAX)[::-1])
+
+    async def made(self, question: FindMade) -> Result:
+        """What an idempotency key made that the leader no longer holds."""
+        record = record_of(question.seq)[0]
+        if not await self._fresh.reached(question.region, record, CATCH_UP_S):
+            message = f"history has not reached record {record} yet"
+            return refused(Code.UNAVAILABLE, message)
+        if "\0" in question.user + question.key:
+            return answered(None)
+        if question.kind == "send":
+            return await self._said_by(question)
+        row = TripEventRow
+        asked = (
+            select(row.trip_id)
+            .where(row.by == question.user, row.key == question.key)
+            .where(row.at_ms > question.since_ms)
+            .order_by(row.at_ms.desc())
+            .limit(1)
+        )
+        async with database.reading(self._engine) as connection:
+            trip = (await connection.execute(asked)).scalar()
+        found = None if trip is None else await self._row(trip)
+        if found is None or found.region != question.region:
+            return answered(None)
+        return Result(data=Raw(found.data.encode()))
+
+    async def _said_by(self, question: FindMade) -> Result:
+        row = MessageRow
+        asked = (
+            select(row.__table__)
+            .where(row.sender_id == question.user, row.key == question.key)
+            .where(row.region == question.region)
+            .where(row.sent_at_ms > question.since_ms)
+            .order_by(row.sent_at_ms.desc())
+            .limit(1)
+        )
+        async with database.reading(self._engine) as connection:
+            found = (await connection.execute(asked)).one_or_none()
+        return answered(None if found is None else rooms.message_of(found))
+
+    async def _page(
+        self, region: str, room: str, limit: int, before: int | None
+    ) -> list[bytes]:
+        """Messages of a room below number `before`, newest first, as JSON."""
+        if "\0" in region + room:
+            return []
+        spans = select(
+            RoomRow.ledger, RoomRow.first_n, RoomRow.last_n, RoomRow.last_at_ms
+        ).where(RoomRow.region == region, RoomRow.name == room)
+        row = MessageRow
+        page: list[bytes] = []
+        async with database.reading(self._engine) as connection:
+            known = [rooms.Span(*span) for span in await connection.execute(spans)]
+            for span in rooms.visible(known, before):
+                asked = (
+                    select(MessageRow.__table__)
+                    .where(row.region == region, row.room == room)
+                    .where(row.ledger == span.ledger)
+                    .where(row.n.between(span.first_n, span.last_n))
+                    .order_by(row.n.desc())
+                    .limit(limit - len(page))
+                )
+                found = await connection.execute(asked)
+                page += [codec.encode(rooms.message_of(each)) for each in found]
+                if len(page) == limit:
+                    break
+        return page
+
+    async def _freshen(self, region: str | None) -> None:
+        """Wait, but not long, until what the ledger holds now is in the database."""
+        if region is not None:
+            await self._fresh.brought(region, FRESH_S)
+
+    async def _row(self, trip: str) -> Found | None:
+        if "\0" in trip:  # which PostgreSQL's text can't even be asked about
+            return None
+        asked = select(
+            TripRow.rider_id,
+            TripRow.driver_id,
+            TripRow.status,
+            TripRow.region,
+            TripRow.data,
+        ).where(TripRow.id == trip)
+        async with database.reading(self._engine) as connection:
+            return (await connection.execute(asked)).one_or_none()
+
+
+def _own(question: ListTrips) -> ColumnElement[bool]:
+    if question.role is Role.OPERATOR:
+        return true()
+    if question.role is Role.DRIVER:
+        return TripRow.driver_id == question.user
+    return TripRow.rider_id == question.user
+
+
+def _audit_row(row: Row[int, str, int, int, str]) -> AuditRow:
+    at = rfc3339(row.at_ms)
+    return AuditRow(row.seq, row.type, row.version, at, Raw(row.data.encode()))
+
+
+def _list(items: Sequence[bytes], *, more: bool = False) -> Result:
+    return Result(data=Raw(b"[" + b",".join(items) + b"]"), more=more)
+
+
+def _not_found(trip: str) -> Result:
+    return refused(Code.TRIP_NOT_FOUND, f"there is no trip {trip[:64]!r}")
+
+
+def _may_see(
+    found: Found | None, question: GetTripRow | ListTripEvents
+) -> Result | None:
+    """None, or why not."""
+    if found is None:
+        return _not_found(question.trip)
+    if _is_strange(found, question.user, question.role):
+        return refused(Code.NOT_A_PARTICIPANT, "this trip is not yours")
+    return None
+
+
+def _is_strange(found: Found, user: str, role: Role) -> bool:
+    """Whether the trip is none of this user's business."""
+    return role is not Role.OPERATOR and user not in (found.rider_id, found.driver_id)

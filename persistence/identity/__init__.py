@@ -1,0 +1,1 @@
+"""Accounts, tokens, keys, throttle, and who did what."""

@@ -1,0 +1,1 @@
+"""Ledger records into rows, each once."""
