@@ -6,16 +6,19 @@
     python -m benchmarks.history --keep /tmp/past        (the same, there for the next)
 
 Fills it first where it is empty (cabrank/trial/bench/filling.py); `--fill` does no
-more, so that it may run beside other things, niced. Starts a nats-server and a
-history of its own, and asks over NATS, four questions at a time, places and people at
-random (seed 1): busy ones too, with a hundredth or a 25th of all trips. The first kind
-finds nothing: what the rest costs beside it is the database's part.
+more, so that it may run beside other things, niced. Starts a nats-server and a process
+with history in it, as a persistence worker is one, and asks over NATS, 100 questions a
+second, when and about whom at random (seed 1): busy people too, with a hundredth or a
+25th of all trips. The first kind finds nothing: what the rest costs beside it is the
+database's part. `late` is by how much this process was late at most to ask: what others
+on the machine took from it.
 """
 
 import argparse
 import asyncio
 import contextlib
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from nats.js.api import AckPolicy
 from sqlalchemy import func, select
 
@@ -35,6 +39,7 @@ from runtime.bus import Bus
 from schemas import codec, streams, subjects
 from schemas.accounts import (
     FindBacklog,
+    FindMade,
     FindTrip,
     GetTripRow,
     ListMessages,
@@ -46,7 +51,7 @@ from schemas.trips import Role, Status
 from tests.support import nats, postgres
 from tests.support.records import Ledger
 
-AT_ONCE = 4
+WARMING = 100
 SAMPLES = 400
 REGION = filling.REGION
 DATABASE = "past"
@@ -70,6 +75,13 @@ def questions(trips: int, luck: random.Random) -> dict[str, Question]:
         number = 0 if busy else any_trip()
         return person(number, trips).id
 
+    def key() -> tuple[str, Any]:
+        """Of a message; the leader asks for those it holds no more."""
+        number = any_trip()
+        said = f"key-{number * filling.EACH + filling.EACH - 2}"
+        who = filling.rider(number, trips).id
+        return "made", FindMade(REGION, who, said, "send", 0, 0)
+
     def room(name: str, before: int | None) -> tuple[str, Any]:
         return "messages", ListMessages("o", Role.OPERATOR, REGION, name, 100, before)
 
@@ -91,6 +103,7 @@ def questions(trips: int, luck: random.Random) -> dict[str, Question]:
         "a large room, newest": lambda: room(filling.HALL, None),
         "a large room, deep": lambda: room(filling.HALL, any_trip() + 2),
         "a trip's room": lambda: room(f"trip_{filling.trip_id(any_trip())}", None),
+        "a message's key": key,
         "backlog": lambda: ("backlog", FindBacklog(REGION, filling.HALL, 0)),
     }
     for status in Status:
@@ -108,30 +121,38 @@ def questions(trips: int, luck: random.Random) -> dict[str, Question]:
     return made
 
 
-async def measure(bus: Bus, question: Question) -> list[float]:
-    """Milliseconds of each, sorted."""
+async def measure(
+    bus: Bus, question: Question, rate: float, count: int, luck: random.Random
+) -> tuple[list[float], float]:
+    """Milliseconds of each, sorted, from when it was to be asked; and by how many this
+    process was late at most, which is the machine's doing.
+    """
     took: list[float] = []
 
-    async def ask(count: int) -> None:
+    async def ask(due_s: float) -> None:
+        operation, about = question()
+        subject = subjects.history(operation)
+        answer = await bus.request(subject, codec.encode(about), 30)
+        took.append((time.perf_counter() - due_s) * 1000)
+        result = codec.decode(answer.data, Result)
+        assert result.refused is None, (operation, about, result.refused)
+
+    due_s, late_s = time.perf_counter(), 0.0
+    async with asyncio.TaskGroup() as asking:
         for _ in range(count):
-            operation, about = question()
-            began = time.perf_counter()
-            subject = subjects.history(operation)
-            answer = await bus.request(subject, codec.encode(about), 30)
-            took.append((time.perf_counter() - began) * 1000)
-            result = codec.decode(answer.data, Result)
-            assert result.refused is None, (operation, about, result.refused)
-
-    await asyncio.gather(*(ask(SAMPLES // AT_ONCE) for _ in range(AT_ONCE)))
-    return sorted(took)
+            due_s += luck.expovariate(rate)
+            await asyncio.sleep(due_s - time.perf_counter())
+            late_s = max(late_s, time.perf_counter() - due_s)
+            asking.create_task(ask(due_s))
+    return sorted(took), late_s * 1000
 
 
-async def run(url: str, trips: int) -> None:
+async def run(url: str, trips: int, rate: float) -> None:
     await asyncio.to_thread(prepare, url, trips)
-    engine = database.engine(url, database.ANSWER_S)
     with (
         tempfile.TemporaryDirectory() as folder,
         nats.running(Path(folder)) as server,
+        contextlib.ExitStack() as stack,
     ):
         bus = await buses.connect(server.url, "bench")
         ledger = await Ledger(bus).create()
@@ -139,18 +160,39 @@ async def run(url: str, trips: int) -> None:
         await ledger.js.add_consumer(
             name, durable_name=durable, ack_policy=AckPolicy.EXPLICIT
         )
-        history = History(engine, bus)
-        history.start()
-        print(f"{'ms':<28}{'p50':>8}{'p99':>8}{'max':>8}")
+        await answering(url, server.url, stack)
+        print(f"{'ms':<28}{'p50':>8}{'p99':>8}{'max':>8}{'late':>8}")
         luck = random.Random(1)  # noqa: S311
         for kind, question in questions(trips, luck).items():
-            await measure(bus, question)  # what is cached then is what a system caches
-            took = await measure(bus, question)
+            # What is cached then is what a system caches.
+            await measure(bus, question, rate, WARMING, luck)
+            took, late = await measure(bus, question, rate, SAMPLES, luck)
             p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
-            print(f"{kind:<28}{p50:>8.1f}{p99:>8.1f}{took[-1]:>8.1f}", flush=True)
-        await history.stop()
-        await engine.dispose()
+            row = f"{p50:>8.1f}{p99:>8.1f}{took[-1]:>8.1f}{late:>8.1f}"
+            print(f"{kind:<28}{row}", flush=True)
         await bus.close()
+
+
+async def answering(url: str, nats_url: str, stack: contextlib.ExitStack) -> None:
+    """A process with history, as a persistence worker is one."""
+    process = subprocess.Popen(  # noqa: S603, ASYNC220 - nothing else runs yet
+        [sys.executable, "-m", __spec__.name, url, "--serve", nats_url],
+        stdout=subprocess.PIPE,
+    )
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    assert process.stdout is not None
+    assert await asyncio.to_thread(process.stdout.readline), "it died"
+
+
+async def serve(url: str, nats_url: str) -> None:
+    engine = database.engine(url, database.ANSWER_S)
+    bus = await buses.connect(nats_url, "history")
+    History(engine, bus).start()
+    await bus.flush()
+    sys.stdout.write("answers\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
 
 
 def prepare(url: str, trips: int) -> None:
@@ -195,15 +237,20 @@ def main() -> None:
     )
     parser.add_argument("url", nargs="?")
     parser.add_argument("--trips", type=int, default=1_000_000)
+    parser.add_argument("--rate", type=float, default=100, help="questions a second")
     parser.add_argument("--keep", type=Path, metavar="DIR")
     parser.add_argument("--fill", action="store_true")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
     said = parser.parse_args()
+    if said.serve:
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        runner.run(serve(said.url, said.serve))
     where = contextlib.nullcontext(said.url) if said.url else cluster_url(said.keep)
     with where as url:
         if said.fill:
             prepare(url, said.trips)
         else:
-            asyncio.run(run(url, said.trips))
+            asyncio.run(run(url, said.trips, said.rate))
 
 
 if __name__ == "__main__":

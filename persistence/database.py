@@ -259,6 +259,18 @@ async def reading(made: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield await connection.execution_options(**{READ_ONLY: True})
 
 
+@asynccontextmanager
+async def looking(made: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """The same for single questions, each of which sees what is there when it is asked:
+    on PostgreSQL they need no transaction, whose two round trips cost a read as much
+    of a worker's time as the rest.
+    """
+    async with reading(made) as connection:
+        if made.dialect.name == "postgresql":
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+        yield connection
+
+
 # ---- revisions ---------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from dispatcher.engine.engine import Decided, Engine
+from dispatcher.engine.overtaking import Overtaking
 from schemas.codec import encode
 from schemas.commands import (
     Answer,
@@ -20,6 +21,7 @@ from schemas.commands import (
     FeedData,
     JoinRoom,
     Lookup,
+    SendMessage,
     SyncFeed,
     SyncUser,
 )
@@ -120,6 +122,7 @@ class Batcher:
         self._writer = writer
         self._batch: Batch | None = None
         self._undelivered: dict[str, Entry] = {}
+        self._overtaking = Overtaking()
         self.tally: dict[tuple[str, str], int] = {}
         """Answers by (kind, outcome) since the caller last emptied it."""
         self.faults: list[tuple[AnyCommand, Exception]] = []
@@ -267,6 +270,10 @@ class Batcher:
         over = engine.count(command)
         if over is not None:
             return self._refused(command, over)
+        message = command if type(command) is SendMessage else None
+        if message is not None and self._overtaking.holds(message):
+            self._count(command, "lookup")
+            return Answer(command.id, command.attempt, lookup=Lookup("", 0))
         try:
             outcome = engine.decide(command, seq_of(batch.n, len(batch.events)))
             data = encode(outcome.data) if type(outcome) is Decided else b""
@@ -276,6 +283,10 @@ class Batcher:
             self.faults.append((command, error))
             self._count(command, UNAVAILABLE.code)
             return Answer(command.id, command.attempt, refused=UNAVAILABLE)
+        if message is not None and isinstance(outcome, Lookup):
+            self._overtaking.asks(message)
+        elif message is not None:
+            self._overtaking.decided(message)
         if isinstance(outcome, Decided):
             if not data:
                 return self._refused(command, TOO_LARGE)

@@ -20,7 +20,7 @@ from dispatcher.engine.limits import (
     Limits,
 )
 from dispatcher.engine.state import Held
-from schemas.codec import decode
+from schemas.codec import decode, exact
 from schemas.events import DriverEvent, Event, TripEvent
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
@@ -108,7 +108,7 @@ class Ring:
 
     def _push(self, event: Event, encoded: bytes) -> None:
         self._top_seq = event.seq
-        _KEEPS[type(event)](self, event, encoded)
+        _KEEPS[type(event)](self, event, exact(encoded))
 
     def _trip(self, event: TripEvent, encoded: bytes) -> None:
         ended = event.trip.id if event.trip.status in TERMINAL else ""

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from dispatcher.engine.idempotency import Forgotten, Keys
 from dispatcher.engine.limits import BACKLOGS_BYTES_MAX, Limits
-from schemas.codec import Raw, encode
+from schemas.codec import Raw, encode, exact
 from schemas.rooms import HISTORY_MAX, MemberEvent, MessageEvent, trip_of
 from schemas.trips import Person
 
@@ -178,7 +178,7 @@ class Rooms:
     def add_message(self, event: MessageEvent) -> None:
         message = event.message
         room = message.room
-        encoded = encode(message)
+        encoded = exact(encode(message))
         if trip_of(room) is None:
             self._add_head(room, message.seq)
         else:

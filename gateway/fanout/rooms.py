@@ -187,16 +187,21 @@ class Lobby:
             if answer.data is None:
                 self.presence.tell_later(region)
 
-        command = EndSession(
-            id=next(self._ids),
-            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
-            by=listener.claims.user(),
-            session=seat.attendance,
-            gateway=self._gateway,
-        )
-        now_s = self._clock.mono_s()
-        if self._courier.submit(region.name, command, Own(), answered, now_s):
-            self.presence.tell_later(region)
+        def end() -> None:
+            command = EndSession(
+                id=next(self._ids),
+                deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+                by=listener.claims.user(),
+                session=seat.attendance,
+                gateway=self._gateway,
+            )
+            now_s = self._clock.mono_s()
+            if self._courier.submit(region.name, command, Own(), answered, now_s):
+                self.presence.tell_later(region)
+
+        # A join that is still on its way, decided after it by a leader who knows
+        # nothing of it any more, would seat somebody who never leaves.
+        self._courier.after(region.name, seat.connection, end)
 
     def admit(self, seat: Seat, name: str, n: int | None) -> None:
         """Let a session hear its trip's room from the message after `n` on; None: from

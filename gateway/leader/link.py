@@ -35,8 +35,10 @@ Asks = Callable[["Pending", Lookup], None]
 
 class _Region:
     __slots__ = (
+        "after",
         "answered_s",
         "away_s",
+        "ended",
         "epoch",
         "lines",
         "outbox",
@@ -47,8 +49,12 @@ class _Region:
     def __init__(self) -> None:
         self.pending: dict[str, Pending] = {}
         self.outbox: list[Pending] = []
-        self.lines: dict[tuple[int, str], Line[Pending]] = {}
+        self.lines: dict[int, dict[str, Line[Pending]]] = {}
         """By owner's id, and what the line is about."""
+        self.after: dict[int, Callable[[], None]] = {}
+        """By owner's id: what is done once all their lines are over."""
+        self.ended: list[int] = []
+        """Owners whose lines are."""
         self.epoch = 0
         self.away_s: float | None = None
         """No leader listens: when to try again. None: one does, as far as we know."""
@@ -130,6 +136,16 @@ class Courier:
         self.bytes += pending.size
         self._wake()
         return None
+
+    def after(self, region: str, owner: Owner, then: Callable[[], None]) -> None:
+        """Call `then` once all that this owner has in lines there is over: now, if they
+        have nothing. Once for each owner, who submits no more.
+        """
+        state = self._regions.get(region)
+        if state is None or id(owner) not in state.lines:
+            then()
+        else:
+            state.after[id(owner)] = then
 
     def is_busy(self, region: str, now_s: float) -> bool:
         """Whether that leader is at work, and has much to do."""
@@ -277,9 +293,10 @@ class Courier:
         self, state: _Region, pending: Pending, about: str, *, alone: bool
     ) -> bool:
         key = (id(pending.owner), about)
-        line = state.lines.get(key)
+        lines = state.lines.setdefault(key[0], {})
+        line = lines.get(about)
         if line is None:
-            line = state.lines[key] = Line(key)
+            line = lines[about] = Line(key)
         pending.line, pending.alone = line, alone
         pending.queued = line.enter(pending)
         pending.waits = not pending.queued
@@ -296,7 +313,15 @@ class Courier:
             state.outbox.append(pending)
         self._wake()
         if line.is_empty:
-            del state.lines[line.key]
+            self._end(state, line)
+
+    def _end(self, state: _Region, line: "Line[Pending]") -> None:
+        owner, about = line.key
+        lines = state.lines[owner]
+        del lines[about]
+        if not lines:
+            del state.lines[owner]
+            state.ended.append(owner)
 
     def _again(self, pendings: list[Pending]) -> None:
         """Queue them once more, each that was sent before with its next attempt."""
@@ -360,8 +385,12 @@ class Courier:
             if line.behind or line.looking:
                 self._advance(state, line)
             elif not line.ahead:
-                del state.lines[line.key]
+                self._end(state, line)
         pending.done(answer)
+        while state.ended:
+            then = state.after.pop(state.ended.pop(), None)
+            if then is not None:
+                then()
 
 
 def _is_out(pending: Pending) -> bool:

@@ -84,7 +84,7 @@ class History:
             page = page.where(TripRow.status == question.status.value)
         place = tuple_(TripRow.created_at_ms, TripRow.id)
         await self._freshen(question.region)
-        async with database.reading(self._engine) as connection:
+        async with database.looking(self._engine) as connection:
             if question.before is not None:
                 before = await self._place(connection, question)
                 if before is None:
@@ -110,7 +110,8 @@ class History:
 
     async def trip(self, question: GetTripRow) -> Result:
         await self._freshen(question.region)
-        found = await self._row(question.trip)
+        async with database.looking(self._engine) as connection:
+            found = await _row(connection, question.trip)
         if isinstance(missing := _may_see(found, question), Result):
             return missing
         assert found is not None
@@ -119,9 +120,6 @@ class History:
     async def trip_events(self, question: ListTripEvents) -> Result:
         """The audit of one trip, oldest first; `more` where that isn't all."""
         await self._freshen(question.region)
-        found = await self._row(question.trip)
-        if isinstance(missing := _may_see(found, question), Result):
-            return missing
         event = TripEventRow
         asked = (
             select(event.seq, event.type, event.version, event.at_ms, event.data)
@@ -135,7 +133,10 @@ class History:
             )
             .limit(EVENTS_MAX + 1)
         )
-        async with database.reading(self._engine) as connection:
+        async with database.looking(self._engine) as connection:
+            found = await _row(connection, question.trip)
+            if isinstance(missing := _may_see(found, question), Result):
+                return missing
             rows = (await connection.execute(asked)).all()
         made = [codec.encode(_audit_row(row)) for row in rows[:EVENTS_MAX]]
         page = rooms.within(made, PAGE_BYTES_MAX)
@@ -147,14 +148,14 @@ class History:
         `seq`.
         """
         ended = {status.value for status in TERMINAL}
-        found = await self._row(question.trip)
+        found = await self._found(question.trip)
         if found is None or found.status not in ended:
             record = record_of(question.seq)[0]
             if not await self._fresh.reached(question.region, record, CATCH_UP_S):
                 message = f"history has not reached record {record} yet"
                 return refused(Code.UNAVAILABLE, message)
             # Read again: the row may be of before the writer got there.
-            found = await self._row(question.trip)
+            found = await self._found(question.trip)
         if found is None or found.region != question.region:
             return _not_found(question.trip)
         return Result(data=Raw(found.data.encode()))
@@ -170,15 +171,17 @@ class History:
         region = question.region
         await self._freshen(region)
         trip = trip_of(room)
-        if trip is not None:
-            found = await self._row(trip)
-            if found is None:
-                return _not_found(trip)
-            if _is_strange(found, question.user, question.role):
-                message = f"the room of trip {trip} is not yours"
-                return refused(Code.ROOM_FORBIDDEN, message)
-            region = found.region
-        page = await self._page(region, room, question.limit, question.before)
+        async with database.looking(self._engine) as connection:
+            if trip is not None:
+                found = await _row(connection, trip)
+                if found is None:
+                    return _not_found(trip)
+                if _is_strange(found, question.user, question.role):
+                    message = f"the room of trip {trip} is not yours"
+                    return refused(Code.ROOM_FORBIDDEN, message)
+                region = found.region
+            limit, before = question.limit, question.before
+            page = await _page(connection, region, room, limit, before)
         return _list(rooms.within(page, PAGE_BYTES_MAX))
 
     async def backlog(self, question: FindBacklog) -> Result:
@@ -187,7 +190,9 @@ class History:
         if not await self._fresh.reached(question.region, record, CATCH_UP_S):
             message = f"history has not reached record {record} yet"
             return refused(Code.UNAVAILABLE, message)
-        page = await self._page(question.region, question.room, HISTORY_MAX, None)
+        about = question.region, question.room, HISTORY_MAX
+        async with database.looking(self._engine) as connection:
+            page = await _page(connection, *about, None)
         return _list(rooms.within(page, rooms.BACKLOG_BYTES_MAX)[::-1])
 
     async def made(self, question: FindMade) -> Result:
@@ -208,9 +213,9 @@ class History:
             .order_by(row.at_ms.desc())
             .limit(1)
         )
-        async with database.reading(self._engine) as connection:
+        async with database.looking(self._engine) as connection:
             trip = (await connection.execute(asked)).scalar()
-        found = None if trip is None else await self._row(trip)
+            found = None if trip is None else await _row(connection, trip)
         if found is None or found.region != question.region:
             return answered(None)
         return Result(data=Raw(found.data.encode()))
@@ -225,55 +230,59 @@ class History:
             .order_by(row.sent_at_ms.desc())
             .limit(1)
         )
-        async with database.reading(self._engine) as connection:
+        async with database.looking(self._engine) as connection:
             found = (await connection.execute(asked)).one_or_none()
         return answered(None if found is None else rooms.message_of(found))
-
-    async def _page(
-        self, region: str, room: str, limit: int, before: int | None
-    ) -> list[bytes]:
-        """Messages of a room below number `before`, newest first, as JSON."""
-        if "\0" in region + room:
-            return []
-        spans = select(
-            RoomRow.ledger, RoomRow.first_n, RoomRow.last_n, RoomRow.last_at_ms
-        ).where(RoomRow.region == region, RoomRow.name == room)
-        row = MessageRow
-        page: list[bytes] = []
-        async with database.reading(self._engine) as connection:
-            known = [rooms.Span(*span) for span in await connection.execute(spans)]
-            for span in rooms.visible(known, before):
-                asked = (
-                    select(MessageRow.__table__)
-                    .where(row.region == region, row.room == room)
-                    .where(row.ledger == span.ledger)
-                    .where(row.n.between(span.first_n, span.last_n))
-                    .order_by(row.n.desc())
-                    .limit(limit - len(page))
-                )
-                found = await connection.execute(asked)
-                page += [codec.encode(rooms.message_of(each)) for each in found]
-                if len(page) == limit:
-                    break
-        return page
 
     async def _freshen(self, region: str | None) -> None:
         """Wait, but not long, until what the ledger holds now is in the database."""
         if region is not None:
             await self._fresh.brought(region, FRESH_S)
 
-    async def _row(self, trip: str) -> Found | None:
-        if "\0" in trip:  # which PostgreSQL's text can't even be asked about
-            return None
-        asked = select(
-            TripRow.rider_id,
-            TripRow.driver_id,
-            TripRow.status,
-            TripRow.region,
-            TripRow.data,
-        ).where(TripRow.id == trip)
-        async with database.reading(self._engine) as connection:
-            return (await connection.execute(asked)).one_or_none()
+    async def _found(self, trip: str) -> Found | None:
+        async with database.looking(self._engine) as connection:
+            return await _row(connection, trip)
+
+
+async def _row(connection: AsyncConnection, trip: str) -> Found | None:
+    if "\0" in trip:  # which PostgreSQL's text can't even be asked about
+        return None
+    asked = select(
+        TripRow.rider_id,
+        TripRow.driver_id,
+        TripRow.status,
+        TripRow.region,
+        TripRow.data,
+    ).where(TripRow.id == trip)
+    return (await connection.execute(asked)).one_or_none()
+
+
+async def _page(
+    connection: AsyncConnection, region: str, room: str, limit: int, before: int | None
+) -> list[bytes]:
+    """Messages of a room below number `before`, newest first, as JSON."""
+    if "\0" in region + room:
+        return []
+    spans = select(
+        RoomRow.ledger, RoomRow.first_n, RoomRow.last_n, RoomRow.last_at_ms
+    ).where(RoomRow.region == region, RoomRow.name == room)
+    row = MessageRow
+    page: list[bytes] = []
+    known = [rooms.Span(*span) for span in await connection.execute(spans)]
+    for span in rooms.visible(known, before):
+        asked = (
+            select(MessageRow.__table__)
+            .where(row.region == region, row.room == room)
+            .where(row.ledger == span.ledger)
+            .where(row.n.between(span.first_n, span.last_n))
+            .order_by(row.n.desc())
+            .limit(limit - len(page))
+        )
+        found = await connection.execute(asked)
+        page += [codec.encode(rooms.message_of(each)) for each in found]
+        if len(page) == limit:
+            break
+    return page
 
 
 def _own(question: ListTrips) -> ColumnElement[bool]:

@@ -27,6 +27,8 @@ from dispatcher.region.region import Region
 from dispatcher.region.snapshots import Head, SnapshotStore
 from dispatcher.region.stamps import Stamps
 from dispatcher.region.standby import Replica
+from gateway.leader.commands import Owner
+from gateway.leader.link import Courier
 from persistence.projected.pull import Delivery
 from schemas.allowances import Allowances
 from schemas.codec import decode
@@ -223,6 +225,10 @@ def _leaps_too(_: Stamps, wall_ms: int, __: float) -> int:
     return wall_ms
 
 
+def _at_once(_: Courier, __: str, ___: Owner, then: Callable[[], None]) -> None:
+    then()
+
+
 def _never_ends(_: Attending, __: str, ___: str) -> None:
     return None
 
@@ -262,6 +268,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "full queue: refuses what waits": [(dispatcher.region.region, {"Lead": Curt})],
     "stamps go with the wall clock": [(Stamps, {"now": _leaps_too})],
     "a session's end takes nobody out": [(Attending, {"end": _never_ends})],
+    "a session's end overtakes its joins": [(Courier, {"after": _at_once})],
     "no limit of a user": [(Allowances, {"take": _no_limit})],
     "a key held no more is new": [(Keys, {"doubt": _no_doubt})],
     "two records in flight": [
@@ -286,6 +293,7 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
     "a session's end takes nobody out": functools.partial(
         plans.amid, kinds=("lose client",) * 3, talks=0.8
     ),
+    "a session's end overtakes its joins": plans.passing,
     "no limit of a user": plans.limited,
     "a key held no more is new": functools.partial(
         plans.amid, kinds=KILLED, talks=0.8, held_max=1

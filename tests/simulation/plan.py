@@ -85,6 +85,8 @@ class Plan(Struct, frozen=True):
     """The ledger is purged of what nobody needs several times a second."""
     talks: float = 0.0
     """Share of what clients do that they do in rooms."""
+    fickle: float = 0.0
+    """Share of its rooms that a client who lost its connection doesn't join again."""
     rooms: int = 1
     """Open ones, of the longest names where they are several."""
     long_names: bool = False
@@ -155,6 +157,33 @@ def limited(seed: int) -> Plan:
         faults=losses,
         talks=0.4,
         allowance=rng.choice((4, 8)),
+    )
+
+
+def passing(seed: int) -> Plan:
+    """The seed's plan with clients who come, go, and leave rooms while leaders die: a
+    join and its session's end are under way to a leader that answers neither.
+    """
+    rng = Random(f"passing {seed}")
+    faults: list[Fault] = [Fault(0.0, "slow disk", 0, 2.0)]
+    for n in range(4):
+        at_s = 0.3 + 0.4 * n + rng.random() * 0.1
+        lost = [
+            Fault(round(at_s + rng.random() * 0.2, 4), "lose client", which, 0.0)
+            for which in range(3)
+        ]
+        faults += [*lost, Fault(round(at_s + 0.2, 4), "kill dispatcher", n, 0.2)]
+    return replace(
+        of(seed),
+        riders=2,
+        drivers=1,
+        operators=0,
+        dispatchers=2,
+        calls=64,
+        talks=1.0,
+        fickle=0.6,
+        rooms=1,
+        faults=tuple(sorted(faults, key=lambda fault: fault.at_s)),
     )
 
 

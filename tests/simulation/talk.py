@@ -43,7 +43,11 @@ class Talk:
     def welcomed(self) -> None:
         """A new session is in no room that it doesn't join again."""
         self._checks.lost(self._client.id)
-        for room in self.rooms:
+        fickle = self._world.plan.fickle
+        for room in list(self.rooms):
+            if fickle and self._rng.random() < fickle:
+                self._forget(room)
+                continue
             self.rooms[room] = False
             self._join(room)
         for text, room in self._unheard.items():

@@ -89,6 +89,12 @@ def test_users_who_ask_for_more_than_they_may_break_no_promise(seed: int) -> Non
     unbroken(plans.limited(seed))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_who_comes_and_goes_while_leaders_die_stays_in_no_room(seed: int) -> None:
+    """One in eight once did: the join went to a leader that hadn't heard of the end."""
+    unbroken(plans.passing(seed))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_clocks_that_leap_take_no_region_s_time_with_them(seed: int) -> None:
     unbroken(plans.leaping(seed))

@@ -50,6 +50,13 @@ DISPATCHER = (
         "a retry counts again",
     ),
     Row(
+        "messages that wait for history, and those behind them, of 10 s",
+        ("dispatcher.engine.overtaking:LINES_MAX",),
+        held("dispatcher.engine.overtaking:LINES_MAX", 3 * HEAD_BYTES),
+        "region",
+        "one may be overtaken by its user's next one",
+    ),
+    Row(
         "the ring: 15 min, 200,000 events, and in bytes",
         (f"{_ENGINE}Limits.ring_events_max", f"{_ENGINE}Limits.ring_bytes_max"),
         at(f"{_ENGINE}Limits.ring_bytes_max"),

@@ -37,8 +37,9 @@ LIMIT_S = 60
 
 
 class Whole:
-    def __init__(self, server: NatsServer, directory: Path) -> None:
+    def __init__(self, server: NatsServer, directory: Path, **limits: Any) -> None:
         self.nats = server
+        self._limits = Limits(users=UNLIMITED, **limits)
         self.tokens = Tokens()
         self.edge: bootstrap.Edge | None = None
         self.url = ""
@@ -68,7 +69,7 @@ class Whole:
             Settings(nats_url=self.nats.url),
             Identity(self.tokens.jwks),
             [listener],
-            Limits(users=UNLIMITED),
+            self._limits,
         )
         self.edge = started.edge
         self._drain = started
@@ -200,10 +201,13 @@ async def join(client: Client, rooms: Iterable[str]) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def running(server: NatsServer, directory: Path) -> AsyncIterator[Whole]:
+async def running(
+    server: NatsServer, directory: Path, **limits: Any
+) -> AsyncIterator[Whole]:
+    """`limits`: the gateway's, where they are other than usual."""
     observer = await bus.connect(server.url, "observer")
     await runtime_streams.ensure(observer.jetstream(), streams.revocations(900))
-    whole = Whole(server, directory)
+    whole = Whole(server, directory, **limits)
     try:
         await whole.start(observer)
         yield whole

@@ -441,6 +441,25 @@ def test_what_was_looked_up_goes_on_in_order() -> None:
     assert sent(post)[3:] == ["one", "two", "four"]
 
 
+def test_what_is_to_come_after_an_owner_s_lines_waits_for_all_of_them() -> None:
+    post = Post()
+    done: list[str] = []
+    post.courier.after("main", post.owner, lambda: done.append("none yet"))
+    post.submit("join", line="lobby", alone=True)
+    post.submit("send", line="lobby")
+    post.submit("get")
+    post.submit("other", line="attic", alone=True)
+    post.courier.after("main", post.owner, lambda: done.append("then"))
+    post.flush()
+    for command_id in ("other", "join", "get"):
+        post.answer(command_id)
+        assert done == ["none yet"]
+    post.flush()
+    post.courier.tick(10)  # the last one's deadline
+    assert done == ["none yet", "then"]
+    assert not post.courier._regions["main"].lines
+
+
 def test_what_waits_in_a_line_is_not_sent_again_and_runs_into_its_deadline() -> None:
     post = Post(command_s=10, resend_s=1)
     post.submit("join", 0, line="lobby", alone=True)
