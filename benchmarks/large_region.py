@@ -26,19 +26,19 @@ import uvloop
 from nats.js import JetStreamContext
 
 from dispatcher import main as dispatcher_main
-from dispatcher.commit.ledger import open_ledger
 from dispatcher.engine import lined
-from dispatcher.engine.batch import Writer
 from dispatcher.placement.placement import Placement
 from dispatcher.region import snapshots, snapshotter
 from dispatcher.region.snapshots import SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
+from runtime.ledger import open_ledger
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import codec, subjects
 from schemas.commands import Announcement, SyncUser
 from schemas.events import seq_of
+from schemas.ledger import Writer
 from schemas.trips import Role, User
 from tests.support.largest import LARGE, filled
 from tests.support.nats import running

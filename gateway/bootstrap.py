@@ -21,7 +21,6 @@ from gateway.identity.oidc_keys import Issuer
 from gateway.identity.tokens import Identity
 from gateway.leader.commands import Done, Pending
 from gateway.leader.link import Courier
-from gateway.leader.lookups import Asker
 from gateway.leader.positions import Positions
 from gateway.limits import Limits
 from gateway.session.machine import Now, Shared
@@ -36,6 +35,7 @@ from gateway.sockets.writer import Outbox
 from runtime import tracing
 from runtime.bus import Bus, is_no_responders
 from runtime.lifecycle import Service
+from runtime.lookups import Asker
 from runtime.settings import Network
 from schemas import codec, subjects, traceparent
 from schemas.accounts import FindBacklog, FindMade, FindTrip, LogIn, Result, Revocation

@@ -16,13 +16,13 @@ from gateway.identity.oidc_keys import Issuer
 from gateway.identity.oidc_keys import rules as outside_rules
 from gateway.identity.revocation_stream import follow
 from gateway.identity.tokens import Identity, IdentityError
-from gateway.leader.lookups import Asker
 from gateway.limits import Limits
 from gateway.sockets import drain, webserver
 from runtime import bus as nats
 from runtime import lifecycle, nats_login, ops, tracing
 from runtime import log as logs
 from runtime.lifecycle import Service
+from runtime.lookups import Asker
 from runtime.settings import Settings, SettingsError, variable
 from schemas import permissions
 from schemas.accounts import Revocation

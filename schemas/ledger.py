@@ -2,11 +2,14 @@
 
 from msgspec import Raw, Struct
 
+from schemas import codec
 from schemas.events import Event
 
 RECORD_VERSION = 1
 RECORD_BYTES_MAX = 512 * 1024
 """Half the server's default `max_payload`; what doesn't fit goes into the next."""
+EVENTS_BYTES_MAX = RECORD_BYTES_MAX - 1024
+"""The head of a record takes some 200 bytes."""
 
 
 class RecordHead(Struct, frozen=True):
@@ -37,3 +40,34 @@ class RecordOut(RecordHead, frozen=True):
 
     at_ms: int
     events: list[Raw]
+
+
+class Writer(Struct, frozen=True):
+    """What all records of one lead have in common."""
+
+    ledger: str
+    epoch: int
+    instance: str
+
+    def record(self, n: int, stamp_ms: int, encoded: list[bytes]) -> bytes:
+        """Record `n`, of events that are encoded already."""
+        events = [Raw(event) for event in encoded]
+        return codec.encode(
+            RecordOut(
+                RECORD_VERSION,
+                self.ledger,
+                self.epoch,
+                n,
+                self.instance,
+                stamp_ms,
+                events,
+            )
+        )
+
+
+def head_of(payload: bytes) -> RecordHead | None:
+    """Whose record it is; None: it is not a record."""
+    try:
+        return codec.decode(payload, RecordHead)
+    except codec.CodecError:
+        return None

@@ -15,12 +15,12 @@ from nats.js import JetStreamContext
 from cabrank.errors import UnreachableError, sentence
 from cabrank.operate.permitted import ForbiddenError, permitted
 from cabrank.operate.target import Target
-from dispatcher.commit import ledger as ledgers
-from dispatcher.commit.ledger import UNREACHABLE, Extent, Ledger
-from dispatcher.region.follower import Follower, Message
 from runtime import bus as buses
+from runtime import ledger as ledgers
 from runtime import nats_trouble
 from runtime.bus import Bus
+from runtime.follower import Follower, Message
+from runtime.ledger import UNREACHABLE, Extent, Ledger
 from schemas import codec, streams
 from schemas.ledger import RecordHead
 from schemas.permissions import Service

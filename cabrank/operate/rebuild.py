@@ -19,7 +19,6 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.operate import doctor, ledgers, seeding
 from cabrank.operate.ledgers import Chunk, Progress, Reader, connected
-from dispatcher.commit.ledger import Ledger, open_ledger, patiently
 from persistence import database
 from persistence.checks import completeness
 from persistence.checks.completeness import Hole, Kept
@@ -35,6 +34,7 @@ from persistence.projected.projection import (
 from persistence.projected.store import Store
 from runtime import log, settings
 from runtime.bus import Bus
+from runtime.ledger import Ledger, open_ledger, patiently
 from schemas import codec, subjects
 from schemas.events import record_of, seq_of
 from schemas.members import Member

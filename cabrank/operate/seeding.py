@@ -15,15 +15,14 @@ from sqlalchemy import Connection, and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from cabrank.errors import UsageError
-from dispatcher.commit.fence import head_of
-from dispatcher.commit.ledger import Ledger, last_record
-from dispatcher.engine.batch import EVENTS_BYTES_MAX, Writer
-from dispatcher.errors import RecordError
-from dispatcher.region.follower import Follower
 from persistence.models import TripEventRow, TripRow
 from runtime.bus import Bus
+from runtime.errors import RecordError
+from runtime.follower import Follower
+from runtime.ledger import Ledger, last_record
 from schemas import codec
 from schemas.events import EVENTS_PER_RECORD_MAX, TripEvent, TripEventType, seq_of
+from schemas.ledger import EVENTS_BYTES_MAX, Writer, head_of
 from schemas.trips import DRIVING, TERMINAL, Status, Trip
 
 WRITER = "rebuild"
@@ -128,7 +127,7 @@ async def begun(js: JetStreamContext, ledger: Ledger) -> tuple[int, int] | None:
     """(last record, its epoch) where nobody but us has written yet, (0, 0) where nobody
     has at all; None: dispatchers have.
 
-    Raises: one of `dispatcher.commit.ledger.UNREACHABLE`.
+    Raises: one of `runtime.ledger.UNREACHABLE`.
     """
     last = await last_record(js, ledger)
     if last is None:

@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cabrank.errors import CabrankError, UnreachableError, UsageError
 from cabrank.operate import doctor, ledgers, target
 from cabrank.operate.ledgers import Progress, Reader, connected
-from dispatcher.commit import ledger as extents
-from dispatcher.commit.ledger import Ledger
 from persistence.checks.comparison import Difference
 from persistence.checks.verification import Audit, Counts
 from persistence.projected.projection import FutureRecord
+from runtime import ledger as extents
 from runtime import log
 from runtime.bus import Bus
+from runtime.ledger import Ledger
 from schemas.events import record_of
 from schemas.streams import WRITER_DURABLE
 

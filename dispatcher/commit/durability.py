@@ -11,10 +11,10 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from dispatcher import metrics
-from dispatcher.commit.ledger import UNREACHABLE
 from runtime import durability
 from runtime.bus import Bus
 from runtime.durability import Synced
+from runtime.ledger import UNREACHABLE
 from schemas import streams
 
 log = structlog.get_logger()

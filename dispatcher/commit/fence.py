@@ -15,10 +15,10 @@ from msgspec import Struct
 from nats.js import JetStreamContext
 
 from dispatcher import metrics
-from dispatcher.commit.ledger import UNREACHABLE, Ledger, last_record
 from runtime.bus import Bus, is_no_responders
+from runtime.ledger import UNREACHABLE, Ledger, last_record
 from schemas import codec
-from schemas.ledger import RecordHead
+from schemas.ledger import head_of
 
 log = structlog.get_logger()
 
@@ -216,11 +216,3 @@ class Fence:
             if seq == n and head_of(payload) == head_of(self._payload)
             else Fate.DEPOSED
         )
-
-
-def head_of(payload: bytes) -> RecordHead | None:
-    """Whose record it is; None: it is not a record."""
-    try:
-        return codec.decode(payload, RecordHead)
-    except codec.CodecError:
-        return None

@@ -26,11 +26,9 @@ from schemas.commands import (
     SyncUser,
 )
 from schemas.events import EVENTS_PER_RECORD_MAX, Event, seq_of
-from schemas.ledger import RECORD_BYTES_MAX, RECORD_VERSION, RecordOut
+from schemas.ledger import EVENTS_BYTES_MAX, Writer
 from schemas.refusals import Code, Refusal
 
-EVENTS_BYTES_MAX = RECORD_BYTES_MAX - 1024
-"""The head of a record takes some 200 bytes."""
 EXPIRY_BYTES_MAX = EVENTS_BYTES_MAX // 2
 """Expiries leave half of a record to commands."""
 ANSWER_BYTES_MAX = 768 * 1024
@@ -89,28 +87,6 @@ class Batch:
         self.feed = 0
         self.traced: list[str] = []
         """Trace contexts of the commands decided in it, where they brought one."""
-
-
-class Writer(msgspec.Struct, frozen=True):
-    """What all records of one lead have in common."""
-
-    ledger: str
-    epoch: int
-    instance: str
-
-    def record(self, n: int, stamp_ms: int, encoded: list[bytes]) -> bytes:
-        events = [Raw(event) for event in encoded]
-        return encode(
-            RecordOut(
-                RECORD_VERSION,
-                self.ledger,
-                self.epoch,
-                n,
-                self.instance,
-                stamp_ms,
-                events,
-            )
-        )
 
 
 class Batcher:

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.engine.idempotency import Keys
-from dispatcher.engine.ids import made_id
 from dispatcher.engine.ring import Ring
 from dispatcher.engine.state import Held, State
 from dispatcher.engine.sync import sync_feed, sync_user
@@ -37,6 +36,7 @@ from schemas.commands import (
     TripCommand,
 )
 from schemas.events import DriverEvent, Event, TripEvent
+from schemas.ids import made_id
 from schemas.refusals import Code, Refusal
 from schemas.trips import TERMINAL, OpenTrip, Person, Role, Status, Trip, User
 

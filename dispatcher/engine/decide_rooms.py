@@ -18,7 +18,6 @@ from dispatcher.engine.decide import (
     find_trip,
     takes_part,
 )
-from dispatcher.engine.ids import made_id
 from dispatcher.engine.limits import (
     HISTORY_BYTES_MAX,
     MEMBERS_MAX,
@@ -39,6 +38,7 @@ from schemas.commands import (
     SendMessage,
 )
 from schemas.events import Event
+from schemas.ids import made_id
 from schemas.refusals import Code, Refusal
 from schemas.rooms import (
     HISTORY_MAX,

@@ -15,16 +15,17 @@ from nats.js import JetStreamContext
 
 from dispatcher import metrics
 from dispatcher.commit.fence import Fate, Fence
-from dispatcher.commit.ledger import Ledger
 from dispatcher.commit.publisher import Publisher
-from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry, Writer
+from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox
 from dispatcher.region.snapshots import Frozen
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
+from runtime.ledger import Ledger
 from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand
+from schemas.ledger import Writer
 from schemas.members import HandOver
 from schemas.refusals import Refusal
 from schemas.rooms import PRESENCE_INTERVAL_S

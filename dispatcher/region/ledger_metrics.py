@@ -10,8 +10,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from dispatcher import metrics
-from dispatcher.commit.ledger import Ledger
-from dispatcher.region.follower import Follower
+from runtime.follower import Follower
+from runtime.ledger import Ledger
 from schemas.streams import WRITER_DURABLE
 from schemas.trips import Status
 

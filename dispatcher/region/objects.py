@@ -20,8 +20,8 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import MSG_ROLLUP_SUBJECT
 
-from dispatcher.commit.ledger import RETRY_S, UNREACHABLE
 from dispatcher.errors import SnapshotError
+from runtime.ledger import RETRY_S, UNREACHABLE
 from schemas import codec
 
 log = structlog.get_logger()

@@ -18,15 +18,10 @@ import structlog
 from nats.js import JetStreamContext
 
 from dispatcher import metrics
-from dispatcher.commit import ledger as ledgers
 from dispatcher.commit.fence import Fate, Fence
-from dispatcher.commit.ledger import UNREACHABLE, Ledger, patiently
-from dispatcher.engine.batch import Writer
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.errors import RecordError
 from dispatcher.region import ledger_metrics, retention
 from dispatcher.region.clocks import steady_ms, wall_ms
-from dispatcher.region.follower import POLL_S, Follower, Pace
 from dispatcher.region.lead import Ended, Lead
 from dispatcher.region.ledger_full import Refuser
 from dispatcher.region.pinger import BEGINNER_S, HEIR_S, Pinger
@@ -34,11 +29,15 @@ from dispatcher.region.snapshots import Frozen, SnapshotStore
 from dispatcher.region.snapshotter import Snapshotter
 from dispatcher.region.stamps import Stamps
 from dispatcher.region.standby import Replica
+from runtime import ledger as ledgers
 from runtime.bus import Bus
+from runtime.errors import RecordError
+from runtime.follower import POLL_S, Follower, Pace
+from runtime.ledger import UNREACHABLE, Ledger, patiently
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas.codec import encode
-from schemas.ledger import RECORD_VERSION, Record
+from schemas.ledger import RECORD_VERSION, Record, Writer
 
 log = structlog.get_logger()
 
@@ -144,7 +143,9 @@ class Region:
         )
         self._store = SnapshotStore(self._js, self._ledger, self._settings.replicas)
         self._snapshotter = Snapshotter(self._store, self.name)
-        self._follower = Follower(self._bus, self._ledger)
+        self._follower = Follower(
+            self._bus, self._ledger, metrics.bad_records.labels(self._ledger.region).inc
+        )
         self._replica = Replica(
             self._js, self._ledger, self._store, self._follower, self._limits()
         )

@@ -10,10 +10,10 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from dispatcher import metrics
-from dispatcher.commit.ledger import Ledger, extent
-from dispatcher.region.follower import Follower
 from dispatcher.region.lead import REPUBLISHED_RECORDS
 from dispatcher.region.snapshots import SnapshotStore
+from runtime.follower import Follower
+from runtime.ledger import Ledger, extent
 from schemas.streams import WRITER_DURABLE
 
 log = structlog.get_logger()

@@ -15,7 +15,6 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from dispatcher import metrics
-from dispatcher.commit.ledger import Ledger, extent, patiently
 from dispatcher.engine import lined
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.engine.snapshot import SNAPSHOT_VERSION, Snapshot, Thaw
@@ -23,6 +22,7 @@ from dispatcher.errors import SnapshotError
 from dispatcher.region import frozen
 from dispatcher.region.objects import Digest, Info, Objects
 from runtime import streams as runtime_streams
+from runtime.ledger import Ledger, extent, patiently
 from schemas import codec, streams
 from schemas.events import record_of
 

@@ -6,11 +6,11 @@ import time
 
 import structlog
 
-from dispatcher.commit.ledger import UNREACHABLE, Ledger
 from dispatcher.engine.engine import Engine
 from dispatcher.region.frozen import FrozenError
 from dispatcher.region.retention import SNAPSHOTS
 from dispatcher.region.snapshots import Frozen, SnapshotStore
+from runtime.ledger import UNREACHABLE, Ledger
 
 log = structlog.get_logger()
 

@@ -10,14 +10,14 @@ from typing import Any
 import structlog
 from nats.js import JetStreamContext
 
-from dispatcher.commit import ledger as ledgers
-from dispatcher.commit.ledger import Extent, Ledger, patiently
 from dispatcher.engine.batch import Batch
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.errors import LedgerGapError
-from dispatcher.region.follower import Follower, Message
 from dispatcher.region.lead import REPUBLISHED_RECORDS
 from dispatcher.region.snapshots import Head, SnapshotStore
+from runtime import ledger as ledgers
+from runtime.errors import LedgerGapError
+from runtime.follower import Follower, Message
+from runtime.ledger import Extent, Ledger, patiently
 from schemas.ledger import Record
 
 log = structlog.get_logger()

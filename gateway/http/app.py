@@ -21,7 +21,7 @@ from gateway.http.routes import accounts, operations, pages, rooms, trips
 from gateway.http.routes.operations import Readiness
 from gateway.http.routes.rooms import Desk
 from gateway.identity.tokens import Identity
-from gateway.leader.lookups import Asker
+from runtime.lookups import Asker
 from runtime.settings import Settings
 from schemas.allowances import Allowances
 from schemas.refusals import Code, Refusal

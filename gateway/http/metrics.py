@@ -14,14 +14,3 @@ REQUEST_SECONDS = Histogram(
     # A log-in is 45 ms of argon2 and waits behind others; 5 s is the asker's limit.
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-ASKS = Counter(
-    "cabrank_gateway_asks_total",
-    "Questions to persistence, by outcome",
-    ["subject", "outcome"],
-)
-ASK_SECONDS = Histogram(
-    "cabrank_gateway_ask_seconds",
-    "Time until persistence answered a question",
-    ["subject"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)

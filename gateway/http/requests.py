@@ -14,9 +14,9 @@ from litestar.handlers.base import BaseRouteHandler
 from gateway.errors import InvalidToken, UnknownKey
 from gateway.http.problems import Refused
 from gateway.identity.tokens import Identity
-from gateway.leader.lookups import Asker
 from gateway.sockets import address as peer
 from gateway.sockets.quota import place
+from runtime.lookups import Asker
 from schemas import subjects, wording
 from schemas.accounts import Denied
 from schemas.allowances import Budget, share_of

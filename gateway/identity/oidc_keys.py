@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from gateway.identity.oidc import Outside, Rules
-from gateway.leader.lookups import Asker
+from runtime.lookups import Asker
 from runtime.settings import Settings
 from schemas import subjects
 from schemas.accounts import Meet

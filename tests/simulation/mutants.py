@@ -15,7 +15,7 @@ import dispatcher.region.retention
 import persistence.projected.writer
 from dispatcher.commit.fence import Fate, Fence
 from dispatcher.commit.publisher import Publisher
-from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry, Writer
+from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.engine.idempotency import Keys
 from dispatcher.engine.presence import Attending
@@ -34,6 +34,7 @@ from schemas.allowances import Allowances
 from schemas.codec import decode
 from schemas.commands import Answer, AnyCommand
 from schemas.events import Event, TripEvent
+from schemas.ledger import Writer
 from tests.simulation import plan as plans
 from tests.simulation.plan import Kind, Plan
 

@@ -28,12 +28,12 @@ import gateway.fanout.presence
 import gateway.sockets.websocket
 import persistence.projected.pull
 import persistence.projected.writer
-from dispatcher.commit.ledger import Ledger
 from dispatcher.engine import lined
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import snapshots
 from gateway.bootstrap import Edge
 from gateway.limits import Limits as EdgeLimits
+from runtime.ledger import Ledger
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas.accounts import FindBacklog, FindMade, FindTrip, Result
@@ -70,7 +70,7 @@ class Machine(Process):
 
 
 class Asker:
-    """Stands for gateway/leader/lookups.py: asks the simulated database."""
+    """Stands for runtime/lookups.py: asks the simulated database."""
 
     def __init__(self, world: "World") -> None:
         self._world = world

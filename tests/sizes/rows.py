@@ -250,7 +250,7 @@ GATEWAY = (
     ),
     Row(
         "questions to persistence on their way: 10,000, each of a request",
-        ("gateway.leader.lookups:PENDING_MAX",),
+        ("runtime.lookups:PENDING_MAX",),
         at(f"{_GATEWAY}http_bytes_max"),
         "gateway",
         "`overloaded`",
@@ -284,7 +284,7 @@ NATS = (
         (
             "schemas.events:EVENTS_PER_RECORD_MAX",
             "schemas.ledger:RECORD_BYTES_MAX",
-            "dispatcher.engine.batch:EVENTS_BYTES_MAX",
+            "schemas.ledger:EVENTS_BYTES_MAX",
             "dispatcher.engine.batch:EXPIRY_BYTES_MAX",
         ),
         at("schemas.ledger:RECORD_BYTES_MAX"),

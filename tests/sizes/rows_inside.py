@@ -182,10 +182,10 @@ DISPATCHER = (
     Row(
         "records that a standby reads at once, and between two pauses",
         (
-            "dispatcher.region.follower:BATCH_BYTES_MAX",
-            "dispatcher.region.follower:PACE_BYTES",
+            "runtime.follower:BATCH_BYTES_MAX",
+            "runtime.follower:PACE_BYTES",
         ),
-        at("dispatcher.region.follower:BATCH_BYTES_MAX"),
+        at("runtime.follower:BATCH_BYTES_MAX"),
         "region",
         "the next batch",
     ),

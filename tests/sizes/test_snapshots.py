@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.commit.ledger import Ledger, open_ledger
-from dispatcher.engine.batch import Writer
 from dispatcher.engine.engine import Engine
 from dispatcher.region.snapshots import Frozen, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
+from runtime.ledger import Ledger, open_ledger
 from runtime.settings import Settings
+from schemas.ledger import Writer
 from tests.contract.dispatcher.desk import Gateway, InProcess, request
 from tests.sizes.conftest import size
 from tests.support import proxy

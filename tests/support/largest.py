@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from dispatcher.engine.apply import apply
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.engine.ids import made_id
 from schemas.events import Event, TripEvent
+from schemas.ids import made_id
 from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.times import rfc3339
 from schemas.trips import Person, Status, Trip

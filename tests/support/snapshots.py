@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from dispatcher.commit.ledger import Ledger
 from dispatcher.engine import lined
 from dispatcher.engine.engine import Engine
 from dispatcher.region import snapshots
 from dispatcher.region.snapshots import Head, SnapshotStore
+from runtime.ledger import Ledger
 from schemas import codec
 from schemas.codec import Raw
 

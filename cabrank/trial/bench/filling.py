@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, text
 
-from dispatcher.engine.ids import made_id
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow, UserRow
 from schemas import codec
 from schemas.events import seq_of
+from schemas.ids import made_id
 from schemas.times import rfc3339
 from schemas.trips import Person, Status, Trip
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cabrank.operate import doctor, ledgers
 from cabrank.operate.ledgers import connected
-from dispatcher.commit import ledger as extents
-from dispatcher.commit.ledger import UNREACHABLE
+from runtime import ledger as extents
+from runtime.ledger import UNREACHABLE
 from schemas.streams import WRITER_DURABLE
 
 UNLIMITED = -1

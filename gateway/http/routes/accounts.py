@@ -23,7 +23,7 @@ from gateway.http.requests import (
 )
 from gateway.identity import device
 from gateway.identity.tokens import Identity
-from gateway.leader.lookups import Asker
+from runtime.lookups import Asker
 from schemas import subjects
 from schemas.accounts import (
     LogIn,

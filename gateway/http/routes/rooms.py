@@ -22,7 +22,7 @@ from gateway.http.requests import (
     signed_in,
     uuid_or_none,
 )
-from gateway.leader.lookups import Asker
+from runtime.lookups import Asker
 from schemas import rooms, subjects
 from schemas.accounts import (
     PAGE_DEFAULT,

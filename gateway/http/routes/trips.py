@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import BEARER, REFUSED, SignedIn, signed_in, uuid_or_none
-from gateway.leader.lookups import Asker
+from runtime.lookups import Asker
 from schemas import subjects
 from schemas.accounts import (
     PAGE_DEFAULT,

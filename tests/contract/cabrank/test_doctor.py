@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from cabrank.stack import ports
-from dispatcher.commit.ledger import open_ledger
 from persistence import database
 from persistence.identity import keyfiles
 from runtime import bus as buses
+from runtime.ledger import open_ledger
 from tests.contract.cabrank.commands import run
 from tests.support import nats
 

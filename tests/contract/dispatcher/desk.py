@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from dispatcher import main
-from dispatcher.commit.ledger import Ledger
 from dispatcher.placement.ranking import ranking
 from runtime.bus import Bus, is_no_responders
+from runtime.ledger import Ledger
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import codec, streams, subjects

@@ -2,11 +2,11 @@
 
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import snapshotter
-from dispatcher.region.follower import Follower
 from dispatcher.region.region import Region
 from dispatcher.region.snapshots import SnapshotStore
 from dispatcher.region.standby import Replica
 from runtime.bus import Bus
+from runtime.follower import Follower
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from tests.contract.dispatcher.desk import Book

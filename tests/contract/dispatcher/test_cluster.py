@@ -8,13 +8,13 @@ from nats.js.api import StreamInfo, StreamState
 from nats.js.errors import APIError
 
 from dispatcher.commit.fence import Fate, Fence
-from dispatcher.commit.ledger import UNREACHABLE, Ledger, open_ledger, patiently
-from dispatcher.engine.batch import Writer
 from dispatcher.region.snapshots import SnapshotStore
 from runtime import bus as buses
 from runtime import streams as runtime_streams
 from runtime.bus import Bus
+from runtime.ledger import UNREACHABLE, Ledger, open_ledger, patiently
 from schemas import codec, streams
+from schemas.ledger import Writer
 from tests.support import nats
 from tests.support.nats import NatsCluster, NatsServer
 from tests.support.waiting import until, until_true

@@ -10,13 +10,13 @@ import pytest
 from nats.js import JetStreamContext
 
 from dispatcher.commit.fence import Fate, Fence
-from dispatcher.commit.ledger import Ledger, open_ledger
-from dispatcher.engine.batch import Writer
 from runtime import bus as buses
 from runtime.bus import Bus
+from runtime.ledger import Ledger, open_ledger
 from schemas import codec
 from schemas.commands import SyncUser
 from schemas.events import DriverEvent
+from schemas.ledger import Writer
 from tests.contract.dispatcher.desk import (
     DORA,
     RITA,

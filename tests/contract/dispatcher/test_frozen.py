@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.commit.ledger import Ledger
 from dispatcher.engine.engine import Engine
 from dispatcher.region import snapshots, snapshotter
 from dispatcher.region.frozen import Frozen, FrozenError
 from dispatcher.region.region import Region
 from dispatcher.region.snapshots import Stored
+from runtime.ledger import Ledger
 from runtime.settings import Settings
 from tests.contract.dispatcher.desk import Book, Gateway, InProcess, request, rider
 from tests.contract.dispatcher.shelf import LIMITS, Shelf

@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 from nats.js.api import ObjectMeta
 
-from dispatcher.commit.ledger import open_ledger
 from dispatcher.engine.engine import Engine
 from dispatcher.engine.snapshot import SNAPSHOT_VERSION
-from dispatcher.errors import LedgerGapError, LedgerGoneError
 from dispatcher.region import retention, snapshotter
 from runtime import bus as buses
 from runtime.bus import Bus
+from runtime.errors import LedgerGapError, LedgerGoneError
+from runtime.ledger import open_ledger
 from runtime.settings import Settings
 from schemas import codec, streams
 from schemas.commands import AcceptTrip, SyncData, SyncUser

@@ -2,12 +2,12 @@
 
 import pytest
 
-from dispatcher.commit.ledger import open_ledger
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import retention
-from dispatcher.region.follower import Follower
 from dispatcher.region.snapshots import SnapshotStore
 from runtime.bus import Bus
+from runtime.follower import Follower
+from runtime.ledger import open_ledger
 from runtime.settings import Settings
 from schemas import codec
 from schemas.events import DriverEvent, seq_of

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from cabrank.stack import ports
-from dispatcher.errors import RecordError
-from dispatcher.region.follower import Follower, Message
 from runtime.bus import Bus
+from runtime.errors import RecordError
+from runtime.follower import Follower, Message
 from schemas import codec
 from schemas.commands import AcceptTrip
 from schemas.trips import Status

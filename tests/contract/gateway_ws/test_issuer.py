@@ -12,9 +12,9 @@ from gateway.identity import oidc_keys as issuers
 from gateway.identity.oidc import Outside
 from gateway.identity.oidc_keys import Issuer
 from gateway.identity.tokens import Identity
-from gateway.leader.lookups import Asker
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
+from runtime.lookups import Asker
 from runtime.settings import Settings
 from schemas import accounts
 from schemas.codec import decode, encode

@@ -14,8 +14,8 @@ import uvicorn
 
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
-from gateway.leader.lookups import Asker
 from runtime import bus
+from runtime.lookups import Asker
 from runtime.settings import Settings
 from schemas.accounts import Result
 from schemas.claims import Claims

@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from gateway.leader import lookups as asker_module
-from gateway.leader.lookups import NOBODY, OVERLOADED, UNAVAILABLE, Asker
 from runtime import bus
+from runtime import lookups as asker_module
+from runtime.lookups import NOBODY, OVERLOADED, UNAVAILABLE, Asker
 from schemas.accounts import LogOut, Result
 from schemas.codec import encode
 from tests.contract.http.conftest import FakePersistence, data

@@ -9,8 +9,7 @@ import pytest
 from gateway.http import problems
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
-from gateway.leader import lookups
-from runtime import bus
+from runtime import bus, lookups
 from runtime.settings import Settings
 from schemas.accounts import Revocation
 from schemas.refusals import Code

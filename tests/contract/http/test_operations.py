@@ -7,9 +7,9 @@ from prometheus_client import REGISTRY
 
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
-from gateway.leader.lookups import Asker
 from gateway.sockets import address
 from runtime.bus import Bus
+from runtime.lookups import Asker
 from runtime.settings import Settings
 from tests.contract.http.conftest import TRIP, FakeDesk, Site, data, problem, serving
 from tests.support.tokens import Tokens

@@ -2,9 +2,9 @@
 dispatcher, whose permissions decide whether a purged ledger can ever be led again.
 """
 
-from dispatcher.commit.ledger import open_ledger
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region.snapshots import SnapshotStore
+from runtime.ledger import open_ledger
 from schemas.permissions import Service
 from tests.contract.dispatcher.test_fence import Pen
 from tests.contract.nats_auth.conftest import Connect

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from dispatcher.commit.fence import head_of
 from persistence import database
 from persistence.models import DeadLetterRow, TripEventRow
 from persistence.projected.store import Store
@@ -18,6 +17,7 @@ from runtime.bus import Bus
 from schemas import codec, streams, subjects
 from schemas.accounts import Revocation
 from schemas.commands import AcceptTrip, CancelTrip
+from schemas.ledger import head_of
 from schemas.permissions import Service
 from tests.contract.dispatcher.desk import (
     DORA,

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy
 
 from cabrank.operate import rebuild
-from dispatcher.commit.ledger import open_ledger
 from persistence import database
 from runtime.bus import Bus
+from runtime.ledger import open_ledger
 from tests.support.nats import NatsServer
 from tests.support.records import Ledger, event, joined, message, online, trip
 

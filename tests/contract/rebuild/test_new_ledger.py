@@ -9,10 +9,10 @@ from cabrank.errors import UsageError
 from cabrank.operate import seeding
 from cabrank.operate.rebuild import HEADROOM_RECORDS, Begun, begin_anew, rebuild
 from cabrank.operate.verify import verify
-from dispatcher.commit.ledger import extent, open_ledger
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.region.follower import Follower
 from runtime.bus import Bus
+from runtime.follower import Follower
+from runtime.ledger import extent, open_ledger
 from schemas import codec
 from schemas.events import seq_of
 from schemas.ledger import RECORD_BYTES_MAX, Record

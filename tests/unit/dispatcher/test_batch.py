@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.engine import batch as batches
-from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Writer
+from dispatcher.engine.batch import OVERLOADED, Batch, Batcher
 from dispatcher.engine.engine import Engine
 from schemas.codec import decode
 from schemas.commands import (
@@ -16,7 +16,7 @@ from schemas.commands import (
     SyncUser,
 )
 from schemas.events import EVENTS_PER_RECORD_MAX, TripEvent, seq_of
-from schemas.ledger import RECORD_BYTES_MAX, Record
+from schemas.ledger import RECORD_BYTES_MAX, Record, Writer
 from schemas.refusals import Code
 from schemas.trips import Role, Trip, User
 from tests.unit.dispatcher.world import LIMITS, NOON_MS, RITA, TTL_MS

@@ -7,12 +7,12 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.engine.batch import Batcher, Writer
+from dispatcher.engine.batch import Batcher
 from dispatcher.engine.engine import Decided, Engine
 from schemas.codec import decode, encode
 from schemas.commands import AnyCommand, EndSession, JoinRoom, LeaveRoom
 from schemas.events import Event
-from schemas.ledger import Record
+from schemas.ledger import Record, Writer
 from schemas.refusals import Code
 from schemas.rooms import (
     PRESENCE_SILENCE_MS,

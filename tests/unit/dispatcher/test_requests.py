@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from dispatcher.engine.engine import Decided, Engine, Limits, Lookup
 from dispatcher.engine.idempotency import Forgotten, Keys
-from dispatcher.engine.ids import made_id
 from schemas.commands import RequestTrip
+from schemas.ids import made_id
 from schemas.refusals import Code
 from schemas.times import rfc3339
 from schemas.trips import Position, Role, Status, Trip, User

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.engine.batch import ANSWER_BYTES_MAX, Batch, Batcher, Writer
+from dispatcher.engine.batch import ANSWER_BYTES_MAX, Batch, Batcher
 from dispatcher.engine.engine import Engine
 from dispatcher.engine.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
 from schemas.budget import MESSAGE_BYTES_MAX
@@ -19,7 +19,7 @@ from schemas.commands import (
     SyncUser,
 )
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
-from schemas.ledger import Record
+from schemas.ledger import Record, Writer
 from schemas.refusals import Code
 from schemas.rooms import (
     MEMBERS_SHOWN_MAX,

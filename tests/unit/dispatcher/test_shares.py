@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.engine import shares
-from dispatcher.engine.batch import Batch, Batcher, Writer
+from dispatcher.engine.batch import Batch, Batcher
 from dispatcher.engine.engine import Engine, Limits
 from schemas.allowances import UNLIMITED, Rate, UserLimits
 from schemas.codec import decode
@@ -22,7 +22,7 @@ from schemas.commands import (
     SendMessage,
     SyncUser,
 )
-from schemas.ledger import Record
+from schemas.ledger import Record, Writer
 from schemas.refusals import Code
 from schemas.rooms import Attendance, Presence
 from schemas.trips import Trip, User

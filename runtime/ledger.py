@@ -1,7 +1,8 @@
 """A region's ledger stream: made sure of, and asked about.
 
 Everything here goes over nats-py's JetStream API and is for quiet moments; records are
-appended by fence.py and read by follower.py. Must not be called per command.
+appended by dispatcher/commit/fence.py and read by follower.py. Must not be called per
+command.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from msgspec import Struct
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
-from dispatcher.errors import LedgerGapError, LedgerGoneError
 from runtime import streams as runtime_streams
+from runtime.errors import LedgerGapError, LedgerGoneError
 from schemas import streams, subjects
 
 log = structlog.get_logger()

@@ -7,20 +7,18 @@ it less than a consumer's heartbeats would save.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 import structlog
 from msgspec import Struct
 
-from dispatcher import metrics
-from dispatcher.commit.fence import head_of
-from dispatcher.commit.ledger import Ledger
-from dispatcher.errors import LedgerGapError, RecordError
 from runtime.bus import Bus
+from runtime.errors import LedgerGapError, RecordError
+from runtime.ledger import Ledger
 from schemas import codec
 from schemas.events import seq_of
-from schemas.ledger import RECORD_VERSION, Record, RecordHead
+from schemas.ledger import RECORD_VERSION, Record, RecordHead, head_of
 
 log = structlog.get_logger()
 
@@ -52,11 +50,16 @@ class Message(Struct, frozen=True):
 
 
 class Follower:
-    """Reads `ledger`; one request at a time."""
+    """Reads `ledger`; one request at a time. `skipped` is called for each message that
+    `decode` takes for no record.
+    """
 
-    def __init__(self, bus: Bus, ledger: Ledger) -> None:
+    def __init__(
+        self, bus: Bus, ledger: Ledger, skipped: Callable[[], object] = int
+    ) -> None:
         self._bus = bus
         self._ledger = ledger
+        self._skipped = skipped
         self._inbox = bus.new_inbox()
         self._subscription = bus.subscribe_raw(self._inbox + ".*", self._on_message)
         self._number = 0
@@ -159,7 +162,7 @@ class Follower:
 
     def decode(self, message: Message) -> Record | None:
         """The record; None: what lies there is none that a leader of this ledger wrote
-        (counted and logged).
+        (told and logged).
 
         Raises:
             RecordError: it is one, and newer than this program, or torn.
@@ -186,7 +189,7 @@ class Follower:
             return record
         if head is not None:
             why = f"it says {head.n} of ledger {head.ledger}"
-        metrics.bad_records.labels(self._ledger.region).inc()
+        self._skipped()
         log.error("bad record", region=self._ledger.region, n=message.seq, why=why)
         return None
 

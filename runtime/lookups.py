@@ -9,8 +9,8 @@ import secrets
 
 import structlog
 from msgspec import Struct
+from prometheus_client import Counter, Histogram
 
-from gateway.http.metrics import ASK_SECONDS, ASKS
 from runtime import tracing
 from runtime.bus import Bus, is_no_responders
 from schemas import subjects, traceparent
@@ -19,6 +19,18 @@ from schemas.codec import CodecError, decode, encode
 from schemas.refusals import Code, Refusal
 
 log = structlog.get_logger()
+
+ASKS = Counter(
+    "cabrank_gateway_asks_total",
+    "Questions to persistence, by outcome",
+    ["subject", "outcome"],
+)
+ASK_SECONDS = Histogram(
+    "cabrank_gateway_ask_seconds",
+    "Time until persistence answered a question",
+    ["subject"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 
 PENDING_MAX = 10_000
 """Questions in flight; about 2 KiB each. At the five seconds' limit that is 2,000
