@@ -34,6 +34,11 @@ longer for nobody."""
 PATIENT = 0
 """No limit: what looks at every row takes as long as there are rows."""
 
+WAL_PAGES = 4_000
+"""16 MiB of SQLite's log before its pages are copied into the file: four times the
+default, for the indexes' same pages change in every transaction, and each is copied
+once (docs/BENCHMARKS.md)."""
+
 PORT_MAX = 65535
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """libpq's; it looks at them only once it has found a server."""
@@ -242,6 +247,7 @@ def _make_sqlite_durable(made: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            f"wal_autocheckpoint={WAL_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

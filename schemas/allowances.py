@@ -123,10 +123,11 @@ class _Account:
         """Seconds until one more is allowed; 0: it is now, and counted."""
         new = self._new
         spent_ns = new.get(user) or self._old.get(user, 0)
-        spent_ns = (max(now_ns, spent_ns)) + self._each_ns // share
-        over_ns = spent_ns - now_ns - self._window_ns
-        if over_ns > 0:
-            return over_ns / _S
+        if spent_ns < now_ns:  # noqa: PLR1730 - `max` takes as long as all the rest
+            spent_ns = now_ns
+        spent_ns += self._each_ns if share == 1 else self._each_ns // share
+        if spent_ns > now_ns + self._window_ns:
+            return (spent_ns - now_ns - self._window_ns) / _S
         new[user] = spent_ns
         if now_ns >= self._turns_ns or len(new) >= USERS_MAX:
             self._old, self._new = new, {}

@@ -4,7 +4,7 @@ Order is the contract (ARCHITECTURE.md): events of a record, then its answers, a
 the connection that writes the ledger, before the next record. Decides nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -14,9 +14,9 @@ from dispatcher.engine.batch import Entry
 from dispatcher.engine.engine import feed_entry
 from runtime.bus import Bus
 from schemas import subjects
-from schemas.budget import as_list, in_messages
+from schemas.budget import MESSAGE_BYTES_MAX, as_list, in_messages
 from schemas.codec import encode
-from schemas.commands import Announcement, Answer
+from schemas.commands import Announcement, Answer, Answers
 from schemas.events import DriverEvent, Event, FeedEntry, TripEvent
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
@@ -62,8 +62,11 @@ class Publisher:
         return sent
 
     def _feed(self, feed: list[FeedEntry]) -> bool:
-        sent = True
         subject = subjects.drivers(self._region)
+        whole = encode(feed) if feed else b""
+        if len(whole) <= MESSAGE_BYTES_MAX:
+            return not feed or self._bus.send(subject, whole)
+        sent = True
         for part in in_messages(map(encode, feed)):
             sent = self._bus.send(subject, as_list(part)) and sent
         return sent
@@ -74,12 +77,11 @@ class Publisher:
         for entry in entries:
             grouped.setdefault(entry.reply, []).append(entry.answer)
         for reply, group in grouped.items():
-            for part in in_messages(map(encode, group)):
-                payload = b'{"epoch":%d,"answers":%b}' % (epoch, as_list(part))
+            for payload, count in _in_messages(epoch, group):
                 if not self._bus.send(reply, payload):
                     sent = False
                     lost = metrics.dropped.labels(self._region, "undeliverable")
-                    lost.inc(len(part))
+                    lost.inc(count)
         return sent
 
     def announce(self, epoch: int, instance: str, seq: int, feed: int) -> bool:
@@ -87,6 +89,16 @@ class Publisher:
             self._region, epoch, instance, seq, feed, takes_parts=True
         )
         return self._bus.send(subjects.leader(self._region), encode(announcement))
+
+
+def _in_messages(epoch: int, group: list[Answer]) -> Iterator[tuple[bytes, int]]:
+    """`Answers` messages, and how many each has: nearly always one, encoded whole."""
+    whole = encode(Answers(epoch, group))
+    if len(whole) <= MESSAGE_BYTES_MAX:
+        yield whole, len(group)
+        return
+    for part in in_messages(map(encode, group)):
+        yield b'{"epoch":%d,"answers":%b}' % (epoch, as_list(part)), len(part)
 
 
 # ---- who is told: the subjects of an event -------------------------------------

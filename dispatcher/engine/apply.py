@@ -17,7 +17,9 @@ def apply(state: State, event: Event) -> None:
         f"event {event.seq} after event {state.head_seq} of {state.region}"
     )
     state.head_seq = event.seq
-    state.timeline.note(event.at_ms, event.seq)
+    timeline = state.timeline
+    if event.at_ms >= timeline.next_ms:
+        timeline.note(event.at_ms, event.seq)
     _CHANGES[type(event)](state, event)
 
 

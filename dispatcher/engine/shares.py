@@ -33,16 +33,15 @@ class Shares:
     def count(self, command: AnyCommand, stamp_ms: int) -> Refusal | None:
         """Count a command that is about to be decided; None: it is allowed."""
         cost = cost_of(command)
-        if not cost or command.id in self._counted:
-            return None
-        if command.id in self._counted_before:
+        counted, command_id = self._counted, command.id
+        if not cost or command_id in counted or command_id in self._counted_before:
             return None
         by = command.by
         over = self._allowances.take(by.id, share_of(by), cost, stamp_ms * _MS)
         if over is None:
-            self._counted.add(command.id)
-            if stamp_ms >= self._turns_ms or len(self._counted) >= COUNTED_MAX:
-                self._counted_before, self._counted = self._counted, set()
+            counted.add(command_id)
+            if stamp_ms >= self._turns_ms or len(counted) >= COUNTED_MAX:
+                self._counted_before, self._counted = counted, set()
                 self._turns_ms = stamp_ms + COMMAND_DEADLINE_MS
         return over
 

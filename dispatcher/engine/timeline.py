@@ -35,9 +35,10 @@ class Timeline:
 
     def evict(self, until_ms: int) -> None:
         """Forget what was before, but the latest, which tells the next one's turn."""
-        gone = bisect_right(self._points, until_ms, key=lambda point: point[0])
-        if gone > 1:
-            del self._points[: gone - 1]
+        points = self._points
+        if len(points) > 1 and points[1][0] <= until_ms:
+            gone = bisect_right(points, until_ms, key=lambda point: point[0])
+            del points[: gone - 1]
 
     def rows(self) -> list[Point]:
         return list(self._points)

@@ -307,13 +307,14 @@ class Lead:
         self._batcher.delivered(batch)
         if batch.events:
             self._recent.append(batch)
-        self._measure(batch)
+        now_ms = self._stamp()
+        self._measure(batch, now_ms)
         if self._snapshot is not None:
             self._on_snapshot(self._snapshot)
             self._snapshot = None
         self._tell_tally()
         self._take_queued()
-        self._batcher.expire(self._stamp())  # of what is due, a record holds a part
+        self._batcher.expire(now_ms)  # of what is due, a record holds a part
         if not sent and self._bus.is_connected:
             # NATS takes nothing: whoever leads next publishes these events again.
             self._end(Ended.UNSENT)
@@ -322,12 +323,12 @@ class Lead:
         self._pump()
         self._bus.write_now()
 
-    def _measure(self, batch: Batch) -> None:
+    def _measure(self, batch: Batch, now_ms: int) -> None:
         region = self._ledger.region
         commit_s = self._loop.time() - self._sent_s
         metrics.commit_seconds.labels(region).observe(commit_s)
         if batch.entries:
-            took_ms = max(0, self._stamp() - batch.stamp_ms)
+            took_ms = max(0, now_ms - batch.stamp_ms)
             metrics.record_seconds.labels(region).observe(took_ms / 1000)
         end_ns = time.time_ns()
         for trace in batch.traced:

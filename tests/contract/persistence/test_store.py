@@ -147,6 +147,8 @@ def test_a_writer_s_commit_waits_for_the_disk(
         if is_sqlite:
             journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
             assert journal == "wal"
+            pages = connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one()
+            assert pages == database.WAL_PAGES
     engine.dispose()
     assert found == (2 if is_sqlite else "on")
 
