@@ -41,6 +41,7 @@ def first(settings: "Settings") -> Complaint | None:
         or _origins(settings)
         or _web_addresses(settings)
         or _lives(settings)
+        or _window(settings)
         or _nats_identity(settings)
         or _oidc(settings)
         or _oidc_roles(settings)
@@ -147,6 +148,17 @@ def _lives(settings: "Settings") -> Complaint | None:
     if settings.refresh_ttl_s < settings.access_ttl_s:
         shorter = "is shorter than CABRANK_ACCESS_TTL_S: nobody could ever refresh"
         return "refresh_ttl_s", shorter
+    return None
+
+
+def _window(settings: "Settings") -> Complaint | None:
+    for field, what in (
+        ("offer_ttl_s", "an offer lives"),
+        ("request_ttl_s", "a trip waits"),
+    ):
+        if settings.match_window_s > getattr(settings, field):
+            name = f"CABRANK_{field.upper()}"
+            return "match_window_s", f"is longer than {name}, which {what}"
     return None
 
 

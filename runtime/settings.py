@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from runtime import contradictions
-from runtime.user_limits import UserSettings
+from runtime.match_settings import MatchSettings
 
 PREFIX = "CABRANK_"
 FILE = "_FILE"
@@ -47,7 +47,7 @@ class SettingsError(ValueError):
     """A setting that can't be used; the message is one plain sentence naming it."""
 
 
-class Settings(UserSettings, frozen=True, kw_only=True):
+class Settings(MatchSettings, frozen=True, kw_only=True):
     """One field a setting: `request_ttl_s` is `CABRANK_REQUEST_TTL_S`."""
 
     nats_url: Annotated[str, Meta(description="NATS servers, comma-separated")] = (

@@ -46,6 +46,16 @@ class Proposal(Struct, frozen=True):
     evidence: Evidence
 
 
+def asked(trip: Unmatched, spots: Iterable[Spot]) -> Iterable[Spot]:
+    """Those of them who have what the trip needs, and didn't pass it."""
+    passed, needs = trip.passed, trip.needs
+    if passed:
+        spots = [spot for spot in spots if spot.driver not in passed]
+    if needs:
+        spots = [spot for spot in spots if needs <= spot.standing.tags]
+    return spots
+
+
 def cap_s(trip: Unmatched, rules: Rules, stamp_ms: int) -> float:
     """The longest ETA for this trip now."""
     waited_ms = stamp_ms - trip.opened_ms
@@ -87,10 +97,10 @@ def round_of(
     free, between two steps is looked at again before they are proposed.
     """
     taken: set[str] = set()
-    heap: list[tuple[int, str, str, _Search]] = []
+    heap: list[tuple[int, str, str, Search]] = []
     """By (cost, trip, driver): no two are the same."""
     for trip in open_trips:
-        search = _Search(trip, free_drivers, travel, rules, stamp_ms)
+        search = Search(trip, free_drivers, travel, rules, stamp_ms)
         yield from search.seek(taken)
         if search.pairs:
             heapq.heappush(heap, search.entry())
@@ -121,7 +131,7 @@ class Pair(NamedTuple):
     """Of the fix that this rests on."""
 
 
-class _Search:
+class Search:
     """Drivers for one trip, the cheapest first, looked for no farther than needed."""
 
     def __init__(
@@ -152,7 +162,7 @@ class _Search:
     def best(self) -> Pair:
         return self.pairs[0]
 
-    def entry(self) -> tuple[int, str, str, "_Search"]:
+    def entry(self) -> tuple[int, str, str, "Search"]:
         best = self.pairs[0]
         return best.cost_s, self._trip.trip, best.driver, self
 
@@ -175,7 +185,7 @@ class _Search:
         self.pairs += self._ranked(found, (self._seen, within))
         heapq.heapify(self.pairs)
         self._seen = within
-        least_s = self._travel.least_s(within_m) if within_m < math.inf else math.inf
+        least_s = self._least_s(within_m)
         if least_s > self._cap_s:
             self._around = None
             self._bound_s = math.inf
@@ -183,12 +193,7 @@ class _Search:
             self._bound_s = round(least_s - self._credit_s)
 
     def _ranked(self, spots: Iterable[Spot], ring: Ring = ALL) -> list[Pair]:
-        trip = self._trip
-        passed, needs = trip.passed, trip.needs
-        if passed:
-            spots = [spot for spot in spots if spot.driver not in passed]
-        if needs:
-            spots = [spot for spot in spots if needs <= spot.standing.tags]
+        spots = asked(self._trip, spots)
         credit, stamp_ms = self._rules.idle_credit, self._stamp_ms
         return [
             Pair(
@@ -199,9 +204,40 @@ class _Search:
                 spot.arrived_ms,
             )
             for spot, distance_m, eta_s in self._travel.reach(
-                trip.pick_up, spots, self._cap_s, ring
+                self._trip.pick_up, spots, self._cap_s, ring
             )
         ]
+
+    def cheapest(self, count: int) -> tuple[list[Pair], int]:
+        """The first so many of all who could be paired with the trip, and how many
+        those are.
+        """
+        chosen: list[Pair] = []
+        while True:
+            while self.pairs and self.pairs[0].cost_s < self._bound_s:
+                if len(chosen) == count:
+                    return chosen, count + len(self.pairs) + self._rest()
+                chosen.append(heapq.heappop(self.pairs))
+            if self._around is None:
+                return chosen, len(chosen)
+            self._look(self._around)
+
+    def _rest(self) -> int:
+        """How many of those who weren't seen could be paired."""
+        found, least_s = 0, -math.inf
+        while self._around is not None and least_s <= self._cap_s:
+            spots, within_m = next(self._around)
+            ring = self._seen, square(within_m)
+            could = asked(self._trip, spots)
+            pick_up = self._trip.pick_up
+            found += self._travel.count(pick_up, could, self._cap_s, ring)
+            self._seen = ring[1]
+            least_s = self._least_s(within_m)
+        return found
+
+    def _least_s(self, within_m: float) -> float:
+        """The ETA of who is farther is no less."""
+        return self._travel.least_s(within_m) if within_m < math.inf else math.inf
 
     def holds(self) -> bool:
         """Whether the best is what it was when it was looked at. One who isn't goes,

@@ -6,8 +6,8 @@ driver free is the engine's to say (`stand`); `decide` checks it again.
 """
 
 import heapq
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
 
 import h3.api.memview_int as h3
 from msgspec import Struct
@@ -15,6 +15,7 @@ from msgspec import Struct
 from dispatcher.engine.limits import POSITIONS_BYTES_MAX
 from dispatcher.engine.travel import EARTH_M, Point, metres, vector
 from schemas.commands import Fix
+from schemas.matching import Verdict
 from schemas.subjects import is_token
 from schemas.times import from_rfc3339
 
@@ -43,6 +44,10 @@ faces' edges and anywhere, 2026-11-29: cells k apart are never nearer than 0.70 
 2) mean edges (k from 2 on), a perfect grid's bound."""
 
 
+Duty = Verdict | None
+"""Why a driver isn't free whatever the trip; None: they are, but for their position."""
+
+
 class Standing(Struct, frozen=True, gc=False):
     """What the ledger knows of a driver; the defaults are a new driver's. `offers`:
     asked for them; `busy`: has an active trip; `offered`: has a live offer.
@@ -60,6 +65,17 @@ class Standing(Struct, frozen=True, gc=False):
     def is_free(self) -> bool:
         """But for their position."""
         return self.online and self.offers and not self.busy and not self.offered
+
+    @property
+    def duty(self) -> Duty:
+        """The first that holds, but for what concerns one trip."""
+        if not self.online:
+            return Verdict.OFFLINE
+        if self.busy:
+            return Verdict.BUSY
+        if self.offered:
+            return Verdict.OFFER_PENDING
+        return None if self.offers else Verdict.NO_OFFERS
 
 
 NEW = Standing()
@@ -199,6 +215,8 @@ class Positions:
         """In the order in which they arrived; so is the next."""
         self._stale: OrderedDict[str, Spot] = OrderedDict()
         self._standings: dict[str, Standing] = {}
+        self._counts: Counter[Duty] = Counter()
+        self._stale_free = 0
         self.free = Free()
 
     def hear(self, fix: Fix, now_ms: int) -> bool:
@@ -210,7 +228,7 @@ class Positions:
             return False
         self._now_ms = now_ms = max(now_ms, self._now_ms)
         at_ms = _at_ms(fix.at, now_ms)
-        spot = self._fresh.get(fix.driver) or self._stale.get(fix.driver)
+        spot = self.spot(fix.driver)
         if spot is None:
             return self._meet(fix, at_ms)
         if at_ms < spot.at_ms and now_ms - spot.arrived_ms < REORDERED_MS:
@@ -234,6 +252,7 @@ class Positions:
         spot = Spot(*place, driver, fix.heading, at_ms, self._now_ms)
         spot.standing = self._standings.get(driver, NEW)
         self._bytes += SPOT_BYTES + len(driver)
+        self._counts[spot.standing.duty] += driver not in self._standings
         self._fresh[driver] = spot
         self._heard(spot)
         while self._bytes > self._bytes_max:
@@ -253,6 +272,7 @@ class Positions:
             self._fresh.move_to_end(driver)
         else:
             self._fresh[driver] = self._stale.pop(driver)
+            self._stale_free -= spot.standing.is_free
         if driver in self.free.by_id:
             self.free.move(spot)
         elif spot.standing.is_free:
@@ -260,15 +280,23 @@ class Positions:
 
     def stand(self, driver: str, standing: Standing | None) -> None:
         """What the ledger says of a driver now; None: nothing but the defaults."""
+        spot = self.spot(driver)
+        before = self._standings.get(driver)
+        if before is not None or spot is not None:
+            self._counts[(before or NEW).duty] -= 1
+        if standing is not None or spot is not None:
+            self._counts[(standing or NEW).duty] += 1
         if standing is None:
             self._standings.pop(driver, None)
         else:
             self._standings[driver] = standing
-        spot = self._fresh.get(driver) or self._stale.get(driver)
         if spot is None:
             return
-        spot.standing = standing or NEW
-        if driver in self._fresh and spot.standing.is_free:
+        was_free, spot.standing = spot.standing.is_free, standing or NEW
+        is_free = spot.standing.is_free
+        if driver in self._stale:
+            self._stale_free += is_free - was_free
+        elif is_free:
             self.free.add(spot)
         else:
             self.free.remove(spot)
@@ -285,6 +313,7 @@ class Positions:
                 break
             stale[driver] = fresh.pop(driver)
             self.free.remove(spot)
+            self._stale_free += spot.standing.is_free
         forget_ms = max(FORGET_MS, self._max_age_ms)
         while stale:
             driver, spot = next(iter(stale.items()))
@@ -294,12 +323,16 @@ class Positions:
 
     def forget(self, driver: str) -> None:
         """An erased user: nothing of them stays."""
-        self._standings.pop(driver, None)
-        if driver in self._fresh or driver in self._stale:
+        self.stand(driver, None)
+        if self.spot(driver) is not None:
             self._drop(driver)
 
     def _drop(self, driver: str) -> None:
-        spot = self._fresh.pop(driver, None) or self._stale.pop(driver)
+        spot = self._fresh.pop(driver, None)
+        if spot is None:
+            spot = self._stale.pop(driver)
+            self._stale_free -= spot.standing.is_free
+        self._counts[spot.standing.duty] -= driver not in self._standings
         self._bytes -= SPOT_BYTES + len(driver)
         self.free.remove(spot)
 
@@ -316,13 +349,18 @@ class Positions:
     def standing(self, driver: str) -> Standing:
         return self._standings.get(driver, NEW)
 
-    @property
-    def standings(self) -> Mapping[str, Standing]:
-        return self._standings
+    def is_known(self, driver: str) -> bool:
+        """Whether they have a standing of their own or were heard of late."""
+        return driver in self._standings or self.spot(driver) is not None
 
-    def known(self) -> set[str]:
-        """Drivers of whom anything is known."""
-        return {*self._standings, *self._fresh, *self._stale}
+    def counts(self) -> dict[Duty, int]:
+        """Of those who are known, by what they do, wherever they are."""
+        return {duty: count for duty, count in self._counts.items() if count}
+
+    @property
+    def stale_free(self) -> int:
+        """Those who would be free, were their position fresh."""
+        return self._stale_free
 
     def has_any(self) -> bool:
         """Whether there is anybody to match with: a driver who is online, asked for

@@ -69,6 +69,12 @@ class Travel(Protocol):
         """
         ...
 
+    def count(
+        self, pick_up: Point, drivers: Iterable[Point], most_s: float, ring: Ring = ALL
+    ) -> int:
+        """How many `reach` would tell of."""
+        ...
+
     def eta_s(self, start: Point, end: Point) -> int: ...
 
     def least_s(self, distance_m: float) -> int:
@@ -102,6 +108,21 @@ class GreatCircle:
                 if eta_s <= most_s:
                     found.append((driver, round(distance_m), eta_s))
         return found
+
+    def count(
+        self, pick_up: Point, drivers: Iterable[Point], most_s: float, ring: Ring = ALL
+    ) -> int:
+        # Whose ETA rounds to either side of `most_s` is looked at more closely.
+        more, most = ring
+        sure = square(max(0.0, most_s - 1) / self._s_per_m)
+        x, y, z = pick_up.x, pick_up.y, pick_up.z
+        far = [
+            (one.x - x) ** 2 + (one.y - y) ** 2 + (one.z - z) ** 2 for one in drivers
+        ]
+        close = min(most, sure)
+        return sum([more < one <= close for one in far]) + len(
+            self.reach(pick_up, drivers, most_s, (max(more, sure), most))
+        )
 
     def eta_s(self, start: Point, end: Point) -> int:
         return round(metres(start, end) * self._s_per_m)

@@ -267,6 +267,7 @@ NO_SIZE = {
     "gateway.sockets.admission:A_TICK_MAX": "a count; requests are bounded in bytes",
     "gateway.sockets.holding:SURPLUS_MAX": "a count; connections being refused",
     "persistence.history.history:EVENTS_MAX": "rows a question; cut by bytes",
+    "schemas.matching:RANKED_MAX": "drivers told of a round, figures each",
     "schemas.frames:SPEED_MAX": "metres per second",
     "schemas.names:MARKS_MAX": "a rule for names, which are bounded",
     "dispatcher.engine.limits:DUE_MAX": "expiries of one call; bounded by the record",

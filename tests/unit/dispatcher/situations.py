@@ -50,6 +50,8 @@ class Situation(Struct):
     drivers: list[Driver]
     trips: list[Trip]
     rules: Rules
+    costs: dict[tuple[str, str], "Cost"]
+    """Known by now, by (trip, driver)."""
 
     def positions(self) -> Positions:
         """As the drivers' fixes make them."""
@@ -75,13 +77,13 @@ def situation(seed: int) -> Situation:
     lat, lon = rnd.choice(PLACES)
     size_m = rnd.choice((0, 500, 3_000, 10_000, 60_000))
     rules = Rules(rnd.choice((0, 0.2, 0.2, 1.5)), rnd.choice((60, 480, 480, 4000)))
-    count = rnd.choice((0, 1, 3, 8, 20, 80, 200 if seed % 40 == 0 else 20))
+    count = rnd.choice((0, 1, 3, 8, 12, 20, 200 if seed % 20 == 0 else 12))
     drivers = [_driver(rnd, number, (lat, lon), size_m) for number in range(count)]
     trips = [
         _trip(rnd, number, (lat, lon), size_m, drivers)
-        for number in range(rnd.choice((0, 1, 1, 2, 5, 12)))
+        for number in range(rnd.choice((0, 1, 1, 2, 3, 12 if seed % 5 == 0 else 3)))
     ]
-    return Situation(drivers, trips, rules)
+    return Situation(drivers, trips, rules, {})
 
 
 def _near(
@@ -161,13 +163,24 @@ class Cost(Struct, order=True):
 
 
 def cost(now: Situation, trip: Trip, driver: Driver) -> Cost:
+    known = now.costs.get((trip.id, driver.id))
+    if known is not None:
+        return known
     assert driver.seen is not None
     far = distance_m((trip.lat, trip.lon), driver.seen[:2])
     eta_s = round(far * DETOUR / (SPEED_KMH / 3.6))
     idle_ms = NOW_MS - driver.standing.idle_since_ms
     idle = min(1_800, max(0, (idle_ms + 500) // 1000))
     cost_s = round(eta_s - now.rules.idle_credit * idle)
-    return Cost(cost_s, trip.id, driver.id, eta_s, round(far))
+    made = Cost(cost_s, trip.id, driver.id, eta_s, round(far))
+    now.costs[trip.id, driver.id] = made
+    return made
+
+
+def age_s(now: Situation, driver: str) -> int:
+    [seen] = [one.seen for one in now.drivers if one.id == driver]
+    assert seen is not None
+    return (seen[2] + 500) // 1000
 
 
 def cap(now: Situation, trip: Trip) -> float:
@@ -178,21 +191,26 @@ def why_not(now: Situation, trip: Trip, driver: Driver) -> str | None:
     """The first verdict that holds of those that exclude; None: could be paired."""
     standing = driver.standing
     passed = trip.passed.get(driver.id)
-    in_order = {
-        "offline": not standing.online,
-        "busy": standing.busy,
-        "offer_pending": standing.offered,
-        "released": passed == "released",
-        "declined": passed == "declined",
-        "missed": passed == "missed",
-        "no_offers": not standing.offers,
-        "position_missing": driver.seen is None,
-        "position_stale": driver.seen is not None and driver.seen[2] > MAX_AGE_MS,
-        "needs": not trip.needs <= standing.tags,
-        "too_far": driver.seen is not None
-        and cost(now, trip, driver).eta_s > cap(now, trip),
-    }
-    return next((verdict for verdict, holds in in_order.items() if holds), None)
+    if not standing.online:
+        return "offline"
+    if standing.busy:
+        return "busy"
+    if standing.offered:
+        return "offer_pending"
+    for word in ("released", "declined", "missed"):
+        if passed == word:
+            return word
+    if not standing.offers:
+        return "no_offers"
+    if driver.seen is None:
+        return "position_missing"
+    if driver.seen[2] > MAX_AGE_MS:
+        return "position_stale"
+    if not trip.needs <= standing.tags:
+        return "needs"
+    if cost(now, trip, driver).eta_s > cap(now, trip):
+        return "too_far"
+    return None
 
 
 def pairs(now: Situation) -> list[Cost]:
@@ -214,9 +232,11 @@ def pairs(now: Situation) -> list[Cost]:
     return made
 
 
-def verdicts(now: Situation, trip: Trip) -> Mapping[str, tuple[str, str | None]]:
+def verdicts(
+    now: Situation, trip: Trip, made: list[Cost]
+) -> Mapping[str, tuple[str, str | None]]:
     """Every driver's verdict on this trip, and the trip they went to."""
-    went = {one.driver: one.trip for one in pairs(now)}
+    went = {one.driver: one.trip for one in made}
     told: dict[str, tuple[str, str | None]] = {}
     for driver in now.drivers:
         verdict = why_not(now, trip, driver)

@@ -1,5 +1,8 @@
 """Which driver is proposed for which trip: PROTOCOL.md section 7."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import pytest
 
 from dispatcher.engine.matching import (
@@ -12,10 +15,12 @@ from dispatcher.engine.matching import (
 )
 from dispatcher.engine.positions import Positions, Standing
 from dispatcher.engine.travel import GreatCircle, point
+from dispatcher.engine.verdicts import Round
 from schemas.commands import Fix
+from schemas.matching import Judged, Verdict
 from schemas.times import rfc3339
 from tests.unit.dispatcher import situations
-from tests.unit.dispatcher.situations import NOW_MS, situation
+from tests.unit.dispatcher.situations import NOW_MS, Situation, Trip, situation
 
 TRAVEL = GreatCircle(situations.DETOUR, situations.SPEED_KMH)
 SITUATIONS = 10_000
@@ -25,17 +30,61 @@ M = 1 / 111_195.08
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_pairs_are_those_of_a_brute_force_reading_of_the_contract(part: int) -> None:
+def test_pairs_and_verdicts_are_those_of_a_brute_force_reading_of_the_contract(
+    part: int,
+) -> None:
     for seed in range(part, SITUATIONS, PARTS):
         now = situation(seed)
-        found = proposed(
-            [one.unmatched() for one in now.trips], now.positions(), now.rules
-        )
+        trips = [one.unmatched() for one in now.trips]
+        positions = now.positions()
+        found = proposed(trips, positions, now.rules)
+        pairs = situations.pairs(now)
         wanted = [
             (one.trip, one.driver, one.cost_s, one.eta_s, one.distance_m)
-            for one in situations.pairs(now)
+            for one in pairs
         ]
         assert [told(one) for one in found] == wanted, f"seed {seed}"
+        went = {one.driver: one.trip for one in found}
+        judging = Round(positions, TRAVEL, now.rules, NOW_MS, went)
+        for trip in now.trips:
+            told_of = situations.verdicts(now, trip, pairs)
+            check_verdicts(judging, now, trip, told_of, f"seed {seed}, {trip.id}")
+
+
+def check_verdicts(
+    judging: Round,
+    now: Situation,
+    trip: Trip,
+    wanted: Mapping[str, tuple[str, str | None]],
+    where: str,
+) -> None:
+    asked = trip.unmatched()
+    for driver in now.drivers:
+        one = judging.judge(asked, driver.id)
+        assert (one.verdict, one.trip) == wanted[driver.id], f"{where}, {driver.id}"
+    made = judging.judgement(asked)
+    excluded = Counter(verdict for verdict, _ in wanted.values())
+    for verdict in ("lost_to", "farther", "chosen"):
+        del excluded[verdict]
+    assert made.considered == len(now.drivers), where
+    assert made.excluded == excluded, where
+    costs = sorted(
+        situations.cost(now, trip, driver)
+        for driver in now.drivers
+        if wanted[driver.id][0] not in excluded
+    )
+    assert made.ranked == [
+        Judged(
+            cost.driver,
+            Verdict(wanted[cost.driver][0]),
+            cost.eta_s,
+            cost.distance_m,
+            cost.cost_s,
+            situations.age_s(now, cost.driver),
+            wanted[cost.driver][1],
+        )
+        for cost in costs[:8]
+    ], where
 
 
 def told(one: Proposal) -> tuple[str, str, int, int, int]:
@@ -53,7 +102,7 @@ def drivers(*metres: float, idle_s: tuple[float, ...] = ()) -> Positions:
     """`d0`, `d1`, … so far north of (0, 0)."""
     made = Positions(60_000)
     for number, far in enumerate(metres):
-        put(made, f"d{number}", far, (*idle_s, *([0] * 99))[number])
+        put(made, f"d{number}", far, (*idle_s, *([0] * 200))[number])
     return made
 
 
@@ -85,6 +134,24 @@ def test_an_idle_driver_farther_away_comes_first() -> None:
     now = drivers(500, 1_000, idle_s=(0, 600))
     assert proposed([trip()], now)[0].driver == "d1"
     assert proposed([trip()], now, Rules(idle_credit=0))[0].driver == "d0"
+
+
+def test_who_is_as_cheap_but_not_yet_looked_at_may_come_first() -> None:
+    """d0, in the second look, costs what d1 does, in the first: 62 - 20 = 42."""
+    now = drivers(333, 224, *[20_000] * 40, idle_s=(100,))
+    [only] = proposed([trip()], now)
+    assert (only.driver, only.evidence.cost_s) == ("d0", 42)
+    whole, _ = list(now.free.around(point(0, 0)))[:2]
+    assert "d0" not in {one.driver for one in whole[0] if whole[1] > 333}
+
+
+def test_those_who_are_too_far_are_counted_to_the_metre() -> None:
+    """A metre is 0.19 s; 480 s are 2,564 m, and round to 480 as far as 2,566."""
+    now = drivers(*range(2_500, 2_600), *range(10))
+    judging = Round(now, TRAVEL, Rules(), NOW_MS, {})
+    made = judging.judgement(trip())
+    assert made.considered == 110
+    assert made.excluded == {"too_far": 33}
 
 
 def test_evidence_tells_distance_eta_cost_age_and_a_rounded_place() -> None:

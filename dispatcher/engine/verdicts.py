@@ -1,0 +1,141 @@
+"""Why these drivers: what one round of the matcher looked at, and why not at others.
+Pure.
+
+To be asked before the round's proposals are decided: the situation is the positions'
+own, as it was for the round.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from dispatcher.engine.matching import Pair, Rules, Search, Unmatched, asked, cap_s
+from dispatcher.engine.positions import Positions, Spot, idle_s
+from dispatcher.engine.travel import Travel, metres
+from schemas.matching import RANKED_MAX, Judged, Judgement, Verdict
+
+_FIRST = frozenset({Verdict.OFFLINE, Verdict.BUSY, Verdict.OFFER_PENDING})
+"""What is said before what a driver did with the trip."""
+
+
+class Round:
+    """`went`: driver → trip, of all proposals of the round."""
+
+    def __init__(
+        self,
+        positions: Positions,
+        travel: Travel,
+        rules: Rules,
+        stamp_ms: int,
+        went: Mapping[str, str],
+    ) -> None:
+        self._positions = positions
+        self._travel = travel
+        self._rules = rules
+        self._stamp_ms = stamp_ms
+        self._went = went
+
+    def judge(self, trip: Unmatched, driver: str) -> Judged:
+        """Of any driver of the region, known or not."""
+        positions = self._positions
+        spot = positions.spot(driver)
+        duty = positions.standing(driver).duty
+        passed = trip.passed.get(driver)
+        why: Verdict | None = None
+        if duty in _FIRST:
+            why = duty
+        elif passed is not None:
+            why = Verdict(passed)
+        elif duty is not None:
+            why = duty
+        elif spot is None:
+            why = Verdict.POSITION_MISSING
+        elif not positions.is_fresh(driver):
+            why = Verdict.POSITION_STALE
+        elif not trip.needs <= spot.standing.tags:
+            why = Verdict.NEEDS
+        if spot is None or not positions.is_fresh(driver):
+            return Judged(driver, why or Verdict.POSITION_MISSING)
+        return self._placed(trip, spot, why)
+
+    def _placed(self, trip: Unmatched, spot: Spot, why: Verdict | None) -> Judged:
+        eta_s = self._travel.eta_s(spot, trip.pick_up)
+        cost_s = None
+        if why is None and eta_s > cap_s(trip, self._rules, self._stamp_ms):
+            why = Verdict.TOO_FAR
+        if why is None:
+            idle = idle_s(spot.standing, self._stamp_ms)
+            cost_s = round(eta_s - self._rules.idle_credit * idle)
+            why = self._outcome(trip, spot.driver)
+        return Judged(
+            spot.driver,
+            why,
+            eta_s,
+            round(metres(spot, trip.pick_up)),
+            cost_s,
+            spot.age_s(self._stamp_ms),
+            self._went.get(spot.driver) if why is Verdict.LOST_TO else None,
+        )
+
+    def _outcome(self, trip: Unmatched, driver: str) -> Verdict:
+        to = self._went.get(driver)
+        if to is None:
+            return Verdict.FARTHER
+        return Verdict.CHOSEN if to == trip.trip else Verdict.LOST_TO
+
+    def judgement(self, trip: Unmatched) -> Judgement:
+        """Of all drivers who are known."""
+        positions = self._positions
+        excluded: Counter[Verdict] = Counter()
+        free = 0
+        for duty, count in positions.counts().items():
+            if duty is None:
+                free = count
+            else:
+                excluded[duty] += count
+        considered = free + excluded.total()
+        fresh = len(positions.free)
+        excluded[Verdict.POSITION_STALE] = positions.stale_free
+        excluded[Verdict.POSITION_MISSING] = free - fresh - positions.stale_free
+        fresh -= self._move_passed(trip, excluded)
+        if trip.needs:
+            able = sum(1 for _ in asked(trip, positions.free.by_id.values()))
+            excluded[Verdict.NEEDS] = fresh - able
+            fresh = able
+        search = Search(trip, positions.free, self._travel, self._rules, self._stamp_ms)
+        cheapest, within = search.cheapest(RANKED_MAX)
+        excluded[Verdict.TOO_FAR] = fresh - within
+        ranked = [self._told(trip, pair) for pair in cheapest]
+        told = {why.value: count for why, count in excluded.items() if count}
+        return Judgement(considered, told, ranked)
+
+    def _move_passed(self, trip: Unmatched, excluded: Counter[Verdict]) -> int:
+        """Count those who passed the trip as such. Returns: how many of them are free,
+        with a fresh position.
+        """
+        fresh = 0
+        for driver, word in trip.passed.items():
+            duty = self._positions.standing(driver).duty
+            if duty in _FIRST or not self._positions.is_known(driver):
+                continue
+            excluded[Verdict(word)] += 1
+            if duty is not None:
+                excluded[duty] -= 1
+            elif self._positions.is_fresh(driver):
+                fresh += 1
+            elif self._positions.spot(driver) is None:
+                excluded[Verdict.POSITION_MISSING] -= 1
+            else:
+                excluded[Verdict.POSITION_STALE] -= 1
+        return fresh
+
+    def _told(self, trip: Unmatched, pair: Pair) -> Judged:
+        why = self._outcome(trip, pair.driver)
+        return Judged(
+            pair.driver,
+            why,
+            pair.eta_s,
+            pair.distance_m,
+            pair.cost_s,
+            self._positions.free.by_id[pair.driver].age_s(self._stamp_ms),
+            self._went[pair.driver] if why is Verdict.LOST_TO else None,
+        )
