@@ -21,7 +21,7 @@ from schemas.times import from_rfc3339
 
 SPOT_BYTES = 1_024
 """What a driver's position counts in its budget, beside the id's length: measured with
-tracemalloc (tests/unit/dispatcher/test_positions.py)."""
+tracemalloc (tests/unit/dispatcher/engine/test_positions.py)."""
 FORGET_MS = 900_000
 """After so long without a fix a driver's place is forgotten."""
 REORDERED_MS = 10_000

@@ -38,7 +38,7 @@ _NO_KEY = (
     AttributeError,
     OverflowError,
 )
-"""What PyJWT and cryptography raise for JSON that is no key (tests/unit/identity)."""
+"""What PyJWT and cryptography raise for JSON that is no key: test_jwks.py."""
 
 
 class Trusted(Struct, frozen=True):

@@ -15,7 +15,7 @@ from schemas.allowances import UNLIMITED
 from tests.sizes.conftest import size
 from tests.support.client import welcomed
 from tests.support.stack import running
-from tests.unit.dispatcher.world import RITA, RON, World
+from tests.unit.dispatcher.engine.world import RITA, RON, World
 
 ADDRESSES = {"pick_up_address": "A", "drop_off_address": "B"}
 

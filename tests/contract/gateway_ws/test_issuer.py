@@ -23,7 +23,7 @@ from tests.support.issuer import AUDIENCE, IssuerServer, Key, running
 from tests.support.nats import NatsServer
 from tests.support.running import service
 from tests.support.waiting import until, until_true
-from tests.unit.identity.making import KEY, jwks_of
+from tests.unit.gateway.identity.making import KEY, jwks_of
 
 
 class Gate:

@@ -16,7 +16,7 @@ from schemas.codec import encode
 from schemas.trips import Role, User
 from tests.support.nats import free_port
 from tests.support.waiting import until
-from tests.unit.load.worlds import life
+from tests.unit.cabrank.trial.worlds import life
 
 ANN = User("rider", "ann", "Ann", "Lee", Role.RIDER)
 TRIP = json.loads(encode(life()[0]))

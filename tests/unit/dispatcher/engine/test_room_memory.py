@@ -1,0 +1,402 @@
+"""What of the rooms is kept, for how long, and across restarts and take-overs."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from dispatcher.engine.engine import Decided, Engine, Limits, Lookup
+from schemas.codec import decode, encode
+from schemas.commands import JoinRoom
+from schemas.refusals import Code, Refusal
+from schemas.rooms import MemberEvent, MessageData, MessageEvent
+from schemas.trips import Trip
+from tests.unit.dispatcher.engine.world import (
+    DAN,
+    DORA,
+    LIMITS,
+    NOON_MS,
+    OLGA,
+    RITA,
+    RON,
+    World,
+    joined,
+    numbers,
+    replay,
+    restart,
+    shows,
+    texts,
+)
+
+SMALL = msgspec.structs.replace(LIMITS, messages_max=10)
+
+
+def told(world: World, room: str) -> tuple[MessageData, ...]:
+    """What history knows of a room."""
+    return tuple(
+        event.message
+        for event in world.events
+        if isinstance(event, MessageEvent) and event.message.room == room
+    )
+
+
+def chat(world: World, room: str, count: int) -> None:
+    for n in range(count):
+        world.said(RITA, room, f"{room}{n + 1}")
+
+
+def held(world: World, room: str) -> bool:
+    """Whether a room's messages are answered without history."""
+    outcome = world.join(RON, room, "")
+    return not isinstance(outcome, Lookup)
+
+
+# ---- forgetting ----------------------------------------------------------------
+
+
+def test_the_room_longest_unused_is_forgotten_first() -> None:
+    world = World(SMALL)
+    for room in ("a", "b"):
+        chat(world, room, 4)
+    world.said(RITA, "a")
+    chat(world, "c", 2)
+    assert [held(world, room) for room in "abc"] == [True, False, True]
+
+
+def test_rooms_with_members_are_forgotten_last() -> None:
+    world = World(SMALL)
+    chat(world, "a", 4)
+    world.join(RON, "a")
+    chat(world, "b", 4)
+    chat(world, "c", 4)
+    assert [held(world, room) for room in "abc"] == [True, False, True]
+    world.leave(RON, "a")
+    world.said(RITA, "c")
+    chat(world, "d", 4)
+    assert [held(world, room) for room in "acd"] == [False, True, True]
+
+
+def test_a_forgotten_room_asks_history_and_its_numbers_go_on() -> None:
+    world = World(SMALL)
+    chat(world, "a", 4)
+    forgotten_seq = world.events[-1].seq
+    chat(world, "b", 8)
+    assert world.join(RON, "a") == Lookup("", forgotten_seq, "a")
+    data = joined(world.join(RON, "a", backlog=told(world, "a")))
+    assert texts(data) == ["a1", "a2", "a3", "a4"]
+    assert world.said(RITA, "a", "a5").seq == 5
+    assert isinstance(world.join(RON, "a", "", since=3), Lookup)
+    data = world.look("a", 4)
+    assert (data.recovered, numbers(data)) == (True, [5])
+    data = world.look("a", 2, backlog=told(world, "a"))
+    assert (data.recovered, numbers(data)) == (True, [3, 4, 5])
+
+
+def test_history_behind_the_held_messages_is_never_answered_with_a_gap() -> None:
+    world = World(SMALL)
+    chat(world, "a", 4)
+    chat(world, "b", 8)
+    world.said(RITA, "a", "a5")
+    data = world.look("a", 0, backlog=told(world, "a")[:2])
+    assert (data.recovered, numbers(data)) == (False, [5])
+    foreign = told(world, "b")
+    assert numbers(world.look("a", 0, backlog=foreign)) == [5]
+
+
+def test_messages_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.engine.rooms.BACKLOGS_BYTES_MAX", 5_000)
+    world = World()
+    world.said(RITA, "a", "x" * 2_000)
+    world.said(RITA, "b", "x" * 2_000)
+    assert held(world, "a")
+    world.said(RITA, "c", "x" * 2_000)
+    assert [held(world, room) for room in "abc"] == [False, True, True]
+    assert world.engine.rooms == (0, 0, 2)
+
+
+def test_a_user_s_own_oldest_message_keys_are_asked_of_history() -> None:
+    world = World(msgspec.structs.replace(LIMITS, message_keys_per_user_max=2))
+    first, *_ = [world.said(RITA, "a", key=f"k{n}", sought=True) for n in range(3)]
+    asked = world.send(RITA, "a", key="k0", sought=False, outside=True)
+    assert isinstance(asked, Lookup)
+    assert (asked.key, asked.room) == (True, "")
+    again = world.send(RITA, "b", key="k0", sought=True, made=first, outside=True)
+    assert again == Decided((), first)
+    assert isinstance(world.send(RITA, "a", key="x", sought=False), Lookup)
+    assert world.said(RITA, "a", key="x", sought=True).seq == 4
+    assert world.said(RON, "a", key="k0", sought=False).seq == 5
+
+
+def test_a_key_used_while_history_was_asked_for_it_is_asked_for_again() -> None:
+    """And forgotten by then: who asked before could not know."""
+    world = World(msgspec.structs.replace(LIMITS, message_keys_per_user_max=1))
+    for key in ("before", "held"):
+        world.said(RITA, "a", key=key, sought=True)
+    world.now_ms += 1
+    asked = world.send(RITA, "a", key="k", sought=False, outside=True)
+    assert isinstance(asked, Lookup)
+    found: dict[str, Any] = {"sought": True, "sought_ms": asked.asked_ms}
+    made = world.said(RITA, "a", key="k", **found)
+    world.said(RITA, "a", key="next", sought=True)
+    again = world.send(RITA, "a", key="k", outside=True, **found)
+    assert isinstance(again, Lookup)
+    assert again.key
+    found |= {"made": made}
+    answer = world.send(RITA, "a", key="k", outside=True, **found)
+    assert answer == Decided((), made)
+
+
+def test_what_a_key_made_is_asked_of_history_once_its_room_holds_it_no_more() -> None:
+    world = World(SMALL)
+    first = world.said(RITA, "a", "first", key="k")
+    first_seq = world.events[-1].seq
+    chat(world, "b", 10)
+    world.now_ms += 60_000
+    chat(world, "b", 1)
+    asked = world.send(RITA, "a", key="k", sought=False)
+    assert isinstance(asked, Lookup)
+    assert asked.key
+    assert first_seq <= asked.seq <= world.events[-1].seq
+    again = world.send(RITA, "a", key="k", sought=True, made=first)
+    assert again == Decided((), first)
+    gone = world.send(RITA, "a", key="k", sought=True)
+    assert isinstance(gone, Refusal)
+    assert gone.code is Code.UNAVAILABLE
+
+
+def test_a_gateway_that_cannot_ask_for_a_key_is_sent_for_its_room_s_messages() -> None:
+    world = World(SMALL)
+    first = world.said(RITA, "a", "first", key="k")
+    chat(world, "b", 10)
+    asked = world.send(RITA, "x", key="k")
+    assert isinstance(asked, Lookup)
+    assert (asked.key, asked.room) == (False, "a")
+    again = world.send(RITA, "x", key="k", backlog=told(world, "a"))
+    assert again == Decided((), first)
+    assert isinstance(world.send(RITA, "x", key="k", backlog=()), Refusal)
+
+
+def test_open_rooms_longest_without_a_message_are_asked_of_history() -> None:
+    world = World(msgspec.structs.replace(LIMITS, heads_max=2))
+    for room in ("a", "b"):
+        chat(world, room, 3)
+    world.said(RITA, "a", "a4")
+    assert world.said(RITA, "c", "c1").seq == 1
+    asked = world.send(RITA, "b", outside=True)
+    assert isinstance(asked, Lookup)
+    assert (asked.trip, asked.room) == ("", "b")
+    assert asked.seq >= max(
+        event.seq
+        for event in world.events
+        if isinstance(event, MessageEvent) and event.message.room == "b"
+    )
+    assert world.said(RITA, "b", backlog=told(world, "b")).seq == 4
+    assert isinstance(world.join(RON, "new"), Lookup)
+    assert joined(world.join(RON, "new", backlog=())).history == []
+    assert world.said(RITA, "new", backlog=()).seq == 1
+
+
+def test_a_million_names_keep_nobody_from_making_a_room() -> None:
+    world = World(msgspec.structs.replace(LIMITS, heads_max=3))
+    for number in range(20):
+        world.said(RITA, f"flood-{number}", backlog=())
+    assert world.said(RON, "mine", backlog=()).seq == 1
+    assert len(world.engine._state.rooms.heads) == 3
+    restored = Engine.restore(world.engine.snapshot(), LIMITS)
+    assert restored.snapshot() == world.engine.snapshot()
+    world.engine = restored
+    assert isinstance(world.send(RITA, "flood-0", outside=True), Lookup)
+
+
+def test_a_ledger_that_begins_late_asks_history_before_it_gives_a_number() -> None:
+    world = World()
+    world.next_n = 100
+    world.said(RITA, "other")
+    late = Engine("main", LIMITS)
+    late.apply_record(world.records[0])
+    world.engine = late
+    began_seq = 100 * 4096 - 1
+    assert world.send(RITA, "a", outside=True) == Lookup("", began_seq, "a")
+    before = msgspec.structs.replace(told(world, "other")[0], room="a", seq=7)
+    assert world.said(RITA, "a", backlog=(before,)).seq == 8
+    assert world.said(RITA, "a").seq == 9
+    assert world.said(RITA, "new", backlog=()).seq == 1
+
+
+# ---- restarts and take-overs ---------------------------------------------------
+
+
+def busy(limits: Limits = LIMITS) -> tuple[World, Trip]:
+    world = World(limits)
+    trip = world.driving("accept")
+    world.said(RITA, f"trip_{trip.id}", "here", key="here")
+    for room in "abc":
+        world.join(RON, room)
+        chat(world, room, 4)
+    world.leave(RON, "b")
+    world.said(RITA, "a", "old", key="old")
+    world.now_ms += 120_000
+    world.join(DORA, "c")
+    world.said(DORA, "c", "new", key="new")
+    return world, trip
+
+
+@pytest.mark.parametrize("limits", [LIMITS, SMALL, Limits(300_000, ring_events_max=1)])
+def test_replay_snapshot_and_tail_all_show_the_same(limits: Limits) -> None:
+    world, trip = busy(limits)
+    payload = world.engine.snapshot()
+    world.now_ms += 1_000
+    world.end(RON)
+    chat(world, "b", 2)
+    world.moves("arrive", DORA, trip)
+    expected = shows(world.engine, world.records)
+    assert shows(replay(world.records, limits), world.records) == expected
+    assert shows(restart(payload, world.records, limits), world.records) == expected
+
+
+def test_a_restored_engine_gives_the_same_snapshot_with_each_message_once() -> None:
+    world, _ = busy()
+    payload = world.engine.snapshot()
+    assert Engine.restore(payload, LIMITS).snapshot() == payload
+    assert payload.count(b'"text":"new"') == 1
+
+
+def test_a_snapshot_from_before_there_were_rooms_is_taken() -> None:
+    world = World()
+    world.request()
+    plain = msgspec.json.decode(world.engine.snapshot())
+    del plain["rooms"]
+    restored = Engine.restore(encode(plain), LIMITS)
+    assert restored.snapshot() == world.engine.snapshot()
+
+
+def test_a_key_whose_message_left_the_backlog_survives_a_restart() -> None:
+    world = World(SMALL)
+    first = world.said(RITA, "a", "first", key="k")
+    chat(world, "b", 10)
+    payload = world.engine.snapshot()
+    world.engine = restart(payload, world.records, SMALL)
+    assert world.engine.snapshot() == payload
+    assert isinstance(world.send(RITA, "a", key="k", sought=False), Lookup)
+    again = world.send(RITA, "a", "again", key="k", sought=True, made=first)
+    assert encode(again.data) == encode(first)  # type: ignore[union-attr]
+
+
+def test_members_and_numbers_survive_a_take_over() -> None:
+    world, _ = busy()
+    world.engine = replay(world.records)
+    world.engine.lead(0)
+    assert world.members("a") == ["ron"]
+    assert world.members("c") == ["ron", "dora"]
+    assert world.said(RITA, "a").seq == 6
+
+
+@pytest.mark.parametrize("by", ["replay", "restart"])
+def test_a_message_command_is_remembered_by_whoever_leads_next(by: str) -> None:
+    world = World()
+    world.said(RITA, "a", "x")
+    said = world.said(RON, "a", "y")
+    command = world.events[-1].command
+    world.engine = (
+        replay(world.records)
+        if by == "replay"
+        else restart(world.engine.snapshot(), world.records)
+    )
+    answer = world.engine.remembered(command)
+    assert answer is not None
+    assert answer.data is not None
+    assert decode(answer.data, MessageData) == said
+    world.engine.advance(NOON_MS + LIMITS.remember_ms)
+    assert world.engine.remembered(command) is None
+    assert world.engine.ring_floor_seq == 0
+
+
+def test_joins_and_leaves_are_decided_again_and_one_of_0_1_is_remembered() -> None:
+    """A leave made an event of its own then."""
+    world = World()
+    world.join(RITA, "a")
+    world.leave(RITA, "a")
+    for event in world.events:
+        assert isinstance(event, MemberEvent)
+        assert not event.command or world.engine.remembered(event.command) is None
+    event = MemberEvent(8 * 4096, NOON_MS, "a", RITA.person(), False, "of 0.1")
+    world.engine.apply(event, encode(event))
+    answer = world.engine.remembered("of 0.1")
+    assert answer is not None
+    assert encode(answer.data) == encode({"room": "a"})
+
+
+def test_room_events_take_no_place_of_trips_in_the_ring() -> None:
+    limits = Limits(300_000, ring_events_max=2)
+    world = World(limits)
+    world.driving("accept")
+    chat(world, "a", 10)
+    assert world.sync(RITA, 0).recovered
+    assert len(world.sync(RITA, 0).events) == 2
+
+
+def test_what_was_said_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.engine.ring.SAID_BYTES_MAX", 2_500)
+    world = World()
+    for _ in range(3):
+        world.said(RITA, "a", "x" * 1_000)
+    known = [world.engine.remembered(event.command) for event in world.events]
+    assert [answer is not None for answer in known] == [False, False, True]
+
+
+def moved(world: World, since: int) -> list[tuple[int, bool]] | None:
+    """(seq, joined) of who came and went in `a`, as a gateway after a gap asks."""
+    command = JoinRoom(room="a", moved_since=since, **world.envelope(OLGA))
+    outcome = world.decide(command)
+    assert isinstance(outcome, Decided)
+    told = decode(encode(outcome.data), Moved).moved
+    return None if told is None else [(e.seq, e.joined) for e in told]
+
+
+class Moved(Struct):
+    moved: list[MemberEvent] | None
+
+
+def test_a_gateway_learns_who_came_and_went_in_its_gap() -> None:
+    world = World()
+    world.join(RITA, "a")
+    world.join(RITA, "b")
+    world.join(RON, "a")
+    world.leave(RITA, "a")
+    first, _, second, third = (event.seq for event in world.events)
+    assert moved(world, 0) == [(first, True), (second, True), (third, False)]
+    assert moved(world, second) == [(third, False)]
+    assert moved(world, third) == []
+    standby = replay(world.records)
+    world.engine = standby
+    assert moved(world, first) == [(second, True), (third, False)]
+    world.engine.advance(world.now_ms + LIMITS.remember_ms)
+    assert moved(world, second) is None
+    assert moved(world, third) == []
+
+
+def test_who_came_and_went_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.engine.ring.MOVES_BYTES_MAX", 500)
+    monkeypatch.setattr("dispatcher.engine.ring.MOVED_BYTES_MAX", 250)
+    world = World()
+    for by in (RITA, RON, DORA, DAN):
+        world.join(by, "a")
+    seqs = [event.seq for event in world.events]
+    assert moved(world, 0) is None
+    assert moved(world, seqs[1]) is None
+    assert moved(world, seqs[2]) == [(seqs[3], True)]
+
+
+def test_after_a_start_from_a_snapshot_the_replay_tells_who_came_and_went() -> None:
+    world = World()
+    world.join(RITA, "a")
+    world.join(RON, "a")
+    first, second = (event.seq for event in world.events)
+    engine = Engine.restore(world.engine.snapshot(), LIMITS)
+    assert engine.ring_floor_seq == first
+    world.engine = engine
+    assert moved(world, first) is None
+    for record in world.records:
+        engine.refill_ring(record)
+    assert moved(world, first) == [(second, True)]

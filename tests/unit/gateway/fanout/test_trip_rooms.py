@@ -1,0 +1,158 @@
+"""Which trips' rooms a user is in, by the trips alone; clock in hand."""
+
+import itertools
+from typing import Any
+
+from msgspec import Raw
+
+from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.resync import Clock
+from gateway.fanout.rooms import Lobby
+from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
+from gateway.leader.link import Courier
+from gateway.limits import Limits
+from schemas.codec import encode
+from schemas.commands import SyncData
+from schemas.events import TripPush
+from schemas.trips import Role
+from tests.unit.gateway.fanout.seats import Socket
+from tests.unit.gateway.session.sessions import claims
+
+
+class Line:
+    """NATS as far as subscribing goes: who listens to what."""
+
+    def __init__(self) -> None:
+        self.subjects: list[str] = []
+
+    def subscribe_raw(self, subject: str, _: Any) -> Any:
+        self.subjects.append(subject)
+        line = self
+
+        class Subscription:
+            def cancel(self) -> None:
+                line.subjects.remove(subject)
+
+        return Subscription()
+
+    def send(self, *_: Any) -> bool:
+        return True
+
+
+class User:
+    """One user with one session at one gateway."""
+
+    def __init__(self, role: Role, **limits: Any) -> None:
+        self.now_s = 100.0
+        bounds = Limits(**limits)
+        clock = Clock(lambda: self.now_s, lambda: self.now_s)
+        self.line = Line()
+        courier = Courier(bounds, lambda *_: True, lambda *_: None, lambda: None)
+        region = Region("main", bounds.held_max)
+        bus: Any = self.line
+        lobby = Lobby(
+            gateway="g",
+            bus=bus,
+            courier=courier,
+            ids=(str(number) for number in itertools.count()),
+            limits=bounds,
+            clock=clock,
+            wake=lambda: None,
+            safe=lambda callback: callback,
+            regions={"main": region},
+        )
+        self.rooms = TripRooms(lobby, bounds, clock)
+        self.listener = Listener(region, claims(role))
+        self._seq = 0
+        self.sit()
+
+    def sit(self) -> None:
+        """One more session."""
+        socket: Any = Socket()
+        self.listener.seats.append(Seat(socket, self.listener))
+
+    def moves(self, number: int, version: int, kind: str, status: str) -> None:
+        self._seq += 1
+        push = TripPush(self._seq, f"trip.{kind}", trip(number, version, status))
+        self.rooms.moved(self.listener, push)
+
+    def drives(self, number: int) -> None:
+        self.moves(number, 2, "started", "STARTED")
+
+    def ends(self, number: int) -> None:
+        self.moves(number, 5, "completed", "COMPLETED")
+
+    def syncs(self, seq: int, *trips: Raw) -> None:
+        state = SyncData(seq, 0, raw(trips), raw([]), False, [], False)
+        self.rooms.synced(self.listener, state)
+
+    def heard(self) -> list[str]:
+        """Ids of the trips whose rooms are listened to."""
+        return [s.removeprefix("room.main.trip_") for s in self.line.subjects]
+
+
+def raw(value: Any) -> Raw:
+    return Raw(encode(value))
+
+
+def trip(number: int, version: int, status: str) -> Raw:
+    return raw({"id": f"t{number}", "version": version, "status": status})
+
+
+def test_a_busy_drivers_rooms_are_bounded_the_oldest_go_first() -> None:
+    driver = User(Role.DRIVER, trip_rooms_max=3)
+    for number in range(6):
+        driver.drives(number)
+        driver.ends(number)
+    assert driver.heard() == ["t3", "t4", "t5"]
+
+
+def test_an_ended_trips_room_is_left_after_its_time_an_active_ones_is_not() -> None:
+    driver = User(Role.DRIVER, trip_room_s=310)
+    driver.drives(1)
+    driver.ends(1)
+    driver.drives(2)
+    driver.now_s += 309
+    driver.rooms.tick(driver.now_s)
+    assert driver.heard() == ["t1", "t2"]
+    driver.now_s += SWEEP_S + 1
+    driver.rooms.tick(driver.now_s)
+    assert driver.heard() == ["t2"]
+
+
+def test_a_released_driver_leaves_and_a_repeat_brings_nobody_back() -> None:
+    driver, rider = User(Role.DRIVER), User(Role.RIDER)
+    for user in (driver, rider):
+        user.drives(1)
+        user.moves(1, 3, "released", "REQUESTED")
+    assert (driver.heard(), rider.heard()) == ([], ["t1"])
+    rider.drives(1)
+    rider.ends(1)
+    rider.moves(1, 2, "started", "STARTED")
+    assert rider.listener.trip_rooms["t1"].ended_s is not None
+
+
+def test_a_trip_that_was_never_driven_has_no_room_here() -> None:
+    rider = User(Role.RIDER)
+    rider.moves(1, 1, "requested", "REQUESTED")
+    rider.moves(1, 2, "cancelled", "CANCELLED")
+    assert rider.heard() == []
+
+
+def test_a_new_session_hears_the_rooms_of_all_trips_of_its_user() -> None:
+    rider = User(Role.RIDER)
+    rider.drives(1)
+    rider.ends(1)
+    rider.sit()
+    rider.syncs(9, trip(2, 3, "ARRIVED"))
+    assert rider.heard() == ["t1", "t2"]
+    for room in rider.listener.region.rooms.values():
+        assert set(room.live) == set(rider.listener.seats)
+
+
+def test_what_a_sync_no_longer_knows_is_left_but_not_what_is_newer() -> None:
+    driver = User(Role.DRIVER)
+    driver.drives(1)
+    driver.drives(2)
+    driver.syncs(1)
+    assert driver.heard() == ["t2"]

@@ -1,0 +1,155 @@
+"""A user's events reach them once, in order and without a gap; no sockets."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.fanout.user_stream import Recipient, missed
+from schemas import codec
+from schemas.events import TripPush
+from schemas.trips import Role
+from tests.contract.gateway_ws.leader import encoded_event, raw, trip
+from tests.unit.gateway.fanout.pushes import STATUS, push, state
+
+
+def synced(role: Role = Role.RIDER, *trips: dict[str, Any]) -> Recipient:
+    recipient = Recipient("u1", role)
+    assert recipient.start(state(100, *trips)) == []
+    return recipient
+
+
+def test_pushes_before_the_first_sync_are_held_and_contained_ones_dropped() -> None:
+    recipient = Recipient("u1", Role.RIDER)
+    for seq, version in ((99, 1), (101, 2), (102, 3)):
+        assert recipient.receive(push(seq, version)) is None
+    frames = recipient.start(state(100, trip(1)))
+    assert [seq for seq, _ in frames] == [101, 102]
+    assert recipient.held is None
+
+
+def test_repeats_are_dropped_by_seq() -> None:
+    recipient = synced()
+    assert recipient.receive(push(200, 1)) is not None
+    assert recipient.receive(push(200, 1)) is None
+    assert recipient.receive(push(100, 1, number=2)) is None
+    assert recipient.held is None
+
+
+@pytest.mark.parametrize(
+    ("role", "version", "gap"),
+    [
+        (Role.RIDER, 1, False),
+        (Role.RIDER, 2, True),
+        (Role.DRIVER, 2, False),
+        (Role.DRIVER, 3, True),
+        (Role.DRIVER, 1, True),
+    ],
+)
+def test_how_a_trip_may_begin_for_each_role(
+    role: Role, version: int, gap: bool
+) -> None:
+    recipient = synced(role)
+    frame = recipient.receive(push(200, version))
+    assert (frame is None) is gap
+    assert (recipient.held is not None) is gap
+
+
+def test_an_ended_trip_is_forgotten() -> None:
+    recipient = synced(Role.RIDER, trip(1, 4, "IN_PROGRESS"))
+    assert recipient.receive(push(200, 5)) is not None
+    assert recipient.trips == {}
+
+
+def test_after_a_release_the_rider_goes_on_counting_and_the_driver_does_not() -> None:
+    rider = synced(Role.RIDER, trip(1, 2, "STARTED"))
+    driver = synced(Role.DRIVER, trip(1, 2, "STARTED"))
+    released = TripPush(200, "trip.released", raw(trip(1, 3, "REQUESTED")))
+    assert rider.receive(released) is not None
+    assert driver.receive(released) is not None
+    assert (len(rider.trips), len(driver.trips)) == (1, 0)
+    again = TripPush(210, "trip.started", raw(trip(1, 4, "STARTED")))
+    assert rider.receive(again) is not None
+    later = TripPush(230, "trip.started", raw(trip(1, 6, "STARTED")))
+    assert driver.receive(later) is not None
+
+
+def test_a_settled_gap_delivers_what_was_missed_then_feed_and_held_by_seq() -> None:
+    recipient = synced(Role.DRIVER, trip(1, 2, "STARTED"))
+    assert recipient.receive(push(204, 4)) is None
+    recipient.hold()
+    recipient.held_feed.append((203, b"feed"))
+    events = [encoded_event(202, "trip.arrived", trip(1, 3, "ARRIVED"))]
+    data = state(202, trip(1, 3, "ARRIVED"), recovered=True, events=events)
+    settled = recipient.settle(data)
+    assert [seq for seq, _ in settled.frames] == [202, 203, 204]
+    assert not settled.lost
+    assert recipient.held is None
+    assert not recipient.asking
+
+
+def test_a_second_gap_among_what_was_held_is_seen() -> None:
+    recipient = synced(Role.RIDER, trip(1, 1))
+    recipient.receive(push(204, 4))
+    recipient.hold()
+    settled = recipient.settle(state(201, trip(1, 2, "STARTED"), recovered=True))
+    assert settled.frames == []
+    assert recipient.held is not None
+    assert recipient.seq == 201
+
+
+def test_a_new_session_s_sync_does_not_settle_a_gap() -> None:
+    recipient = synced(Role.RIDER, trip(1, 1))
+    recipient.receive(push(204, 4))
+    recipient.hold()
+    assert recipient.start(state(204, trip(1, 4, "IN_PROGRESS"))) == []
+    assert recipient.held is not None
+
+
+def test_a_driver_who_is_offline_gets_no_feed_that_was_held() -> None:
+    recipient = Recipient("u1", Role.DRIVER)
+    recipient.held_feed.append((101, b"feed"))
+    assert recipient.start(state(100, online=False)) == []
+
+
+def test_missed_events_are_frames_in_order() -> None:
+    events = [encoded_event(7, "trip.requested", trip(1))]
+    ((seq, frame),) = missed(state(100, recovered=True, events=events))
+    assert seq == 7
+    assert frame.endswith(b'"seq":7,"data":' + codec.encode(trip(1)) + b"}")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.booleans(), min_size=5, max_size=5),
+    st.lists(st.booleans(), min_size=5, max_size=5),
+    st.booleans(),
+)
+def test_whatever_is_lost_or_repeated_a_session_gets_each_version_once_in_order(
+    lost: list[bool], repeated: list[bool], held_by_sync: bool
+) -> None:
+    recipient = synced()
+    got: list[int] = []
+
+    def settle(at: int) -> None:
+        events = [
+            encoded_event(200 + v, "trip.x", trip(1, v, STATUS[v]))
+            for v in range(1, at + 1)
+            if 200 + v > recipient.seq
+        ]
+        live = [trip(1, at, STATUS[at])] if at < 5 else []
+        recipient.hold()
+        data = state(200 + at, *live, recovered=True, events=events)
+        got.extend(seq - 200 for seq, _ in recipient.settle(data).frames)
+
+    for version in range(1, 6):
+        for copies in range(1 + repeated[version - 1]):
+            if lost[version - 1] and not copies:
+                continue
+            if recipient.receive(push(200 + version, version)) is not None:
+                got.append(version)
+            if recipient.held is not None and not held_by_sync:
+                settle(version)
+    settle(5)
+    assert got == [1, 2, 3, 4, 5]
