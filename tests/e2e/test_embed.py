@@ -1,9 +1,13 @@
-"""The applications of docs/EMBED.md, as they are written there: their users ride."""
+"""The applications of docs/EMBED.md, as they are written there: their users ride, by
+the page's own lines of JavaScript in a browser.
+"""
 
 import asyncio
+import base64
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,16 +16,29 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import BrowserContext, Page, Route, async_playwright
 
-from tests.e2e.conftest import bearer, started
-from tests.support.client import connect, welcomed
+from tests.browser.conftest import FLAGS
+from tests.e2e.conftest import bearer
+from tests.support.client import welcomed
 from tests.support.nats import free_port
 from tests.support.stack import Stack
 from tests.support.waiting import until_is
 
 pytestmark = pytest.mark.timeout(300)  # it starts a system, and an application
 
-PAGE = (Path(__file__).parents[2] / "docs" / "EMBED.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "EMBED.md").read_text()
+CLIENT = ROOT / "web" / "client"
+HERS = """\
+client.on("trip.completed", (trip) => {
+  document.title = `by ${trip.driver.username}`;
+});
+globalThis.ride = () =>
+  client.trips.request({ pick_up_address: "A", drop_off_address: "B" });
+globalThis.client = client;
+"""
+"""What the test's page adds to the lines of docs/EMBED.md."""
 PASSWORD = "long enough"
 PORT = "9000"
 """Theirs on the page; here each has a free one."""
@@ -30,6 +47,7 @@ LINES_MAX = 40
 LIMIT_S = 60
 
 LogIn = Callable[[httpx.AsyncClient, str], Awaitable[None]]
+Enter = Callable[[BrowserContext, str], Awaitable[None]]
 
 
 async def by_basic(web: httpx.AsyncClient, name: str) -> None:
@@ -44,9 +62,63 @@ async def by_form(web: httpx.AsyncClient, name: str) -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, "/token")
 
 
+async def enter_by_basic(context: BrowserContext, _: str) -> None:
+    """A browser asks once, and says it with every request from then on."""
+    credentials = base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
+    await context.set_extra_http_headers({"Authorization": f"Basic {credentials}"})
+
+
+async def enter_by_form(context: BrowserContext, url: str) -> None:
+    page = await context.new_page()
+    await page.goto(f"{url}/log-in")
+    await page.fill("[name=username]", "ann")
+    await page.fill("[name=password]", PASSWORD)
+    await page.click("[type=submit]")
+    await page.wait_for_url(f"{url}/token")
+    await page.close()
+
+
+def script(cabrank_url: str) -> str:
+    """The lines of "In their pages", for the cabrank that runs."""
+    ((language, text),) = blocks("In their pages", 0)
+    assert language == "js"
+    assert text.count("http://127.0.0.1:8000") == 1
+    return text.replace("http://127.0.0.1:8000", cabrank_url)
+
+
+@contextlib.asynccontextmanager
+async def ann_s_page(url: str, cabrank_url: str, enter: Enter) -> AsyncIterator[Page]:
+    """A page of the application's own origin with those lines, and Ann logged in."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("This needs chromium: apt-get install chromium", pytrace=False)
+    lines = script(cabrank_url) + HERS
+
+    async def served(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        if name == "page":
+            text, kind = "<script type=module src=page.js></script>", "text/html"
+        else:
+            kind = "text/javascript"
+            text = lines if name == "page.js" else (CLIENT / name).read_text()
+        await route.fulfill(body=text, content_type=kind)
+
+    async with async_playwright() as playwright:
+        # What a test hands over comes from no address: it may call this machine too.
+        flags = [*FLAGS, "--disable-features=LocalNetworkAccessChecks"]
+        browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
+        context = await browser.new_context()
+        await enter(context, url)
+        page = await context.new_page()
+        await page.route(re.compile(rf"^{re.escape(url)}/(page|[\w-]+\.js)$"), served)
+        await page.goto(f"{url}/page")
+        yield page
+        await browser.close()
+
+
 def blocks(title: str, port: int) -> list[tuple[str, str]]:
     """Language and text of what stands in the section, in its order."""
-    section = PAGE.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+    section = re.split(r"\n##+ ", PAGE.partition(f"\n### {title}\n")[2])[0]
     found = re.findall(r"^```(\w+)\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
     return [(language, text.replace(PORT, str(port))) for language, text in found]
 
@@ -129,10 +201,18 @@ def test_an_application_of_the_page_is_one_short_block_of_python(title: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("title", "log_in"), [("In FastAPI", by_basic), ("In Django", by_form)]
+    ("title", "log_in", "enter"),
+    [
+        ("In FastAPI", by_basic, enter_by_basic),
+        ("In Django", by_form, enter_by_form),
+    ],
 )
 async def test_users_of_an_application_of_the_page_ride_and_drive(
-    own_stack: Callable[..., Stack], tmp_path: Path, title: str, log_in: LogIn
+    own_stack: Callable[..., Stack],
+    tmp_path: Path,
+    title: str,
+    log_in: LogIn,
+    enter: Enter,
 ) -> None:
     folder = tmp_path / "application"
     async with application(title, folder) as url:
@@ -153,17 +233,15 @@ async def test_users_of_an_application_of_the_page_ride_and_drive(
 
         # Its keys may still be under way.
         await until_is(me, lambda seen: seen == 200, LIMIT_S)
-        # As the page's client does: the token goes into the first frame.
-        async with await connect(stack.url, None, headers=page) as rider:
-            await rider.send({"type": "session.login", "data": {"token": ann}})
-            user = (await rider.expect("welcome"))["data"]["user"]
+        driver, welcome = await welcomed(stack.url, bob, headers=page)
+        async with driver, ann_s_page(url, stack.url, enter) as hers:
+            assert welcome["user"]["username"] == "sso.bob"
+            await hers.wait_for_function("globalThis.client?.state === 'open'")
+            user = await hers.evaluate("client.user")
             assert (user["username"], user["role"]) == ("sso.ann", "rider")
-            driver, welcome = await welcomed(stack.url, bob, headers=page)
-            async with driver:
-                assert welcome["user"]["username"] == "sso.bob"
-                trip = await started(rider, driver)
-                for step in ("trip.begin", "trip.complete"):
-                    await driver.do(step, {"id": trip["id"]})
-                done = await rider.expect_trip("trip.completed", trip["id"])
-                assert done["driver"]["username"] == "sso.bob"
-                assert done["rider"]["id"] == user["id"]
+            trip = await hers.evaluate("ride()")
+            asked = await driver.expect_trip("trip.requested", trip["id"])
+            assert asked["rider"]["id"] == trip["rider"]["id"] == user["id"]
+            for step in ("trip.accept", "trip.begin", "trip.complete"):
+                await driver.do(step, {"id": trip["id"]})
+            await hers.wait_for_function("document.title === 'by sso.bob'")
