@@ -1,4 +1,6 @@
-"""Draws docs/screenshots: `python -m tests.browser.screenshots docs/screenshots`."""
+"""Draws docs/screenshots: `python -m tests.browser.screenshots docs/screenshots`, with
+`--docs` those of /docs alone.
+"""
 
 import asyncio
 import shutil
@@ -7,6 +9,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright, expect
 
+from tests.browser import docs_page
 from tests.browser.conftest import FLAGS
 from tests.browser.site import Site, serving
 from tests.browser.tab import Tab
@@ -44,6 +47,30 @@ async def _tab(browser: Browser, site: Site, **options: object) -> Tab:
         **options,  # type: ignore[arg-type]
     )
     return Tab(await context.new_page(), site)
+
+
+DOCS = (
+    ("docs-light", WIDE, "light"),
+    ("docs-dark", WIDE, "dark"),
+    ("docs-phone", PHONE, "light"),
+)
+"""Of /docs: file, viewport, colours. From its first route on."""
+
+
+async def draw_docs(folder: Path) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS
+        )
+        for name, viewport, scheme in DOCS:
+            context = await browser.new_context(
+                viewport=viewport,  # type: ignore[arg-type]
+                color_scheme=scheme,  # type: ignore[arg-type]
+            )
+            page = await context.new_page()
+            await docs_page.show(page)
+            await page.screenshot(path=folder / f"{name}.png")
+        await browser.close()
 
 
 async def draw(folder: Path) -> None:
@@ -94,5 +121,11 @@ async def draw(folder: Path) -> None:
         await browser.close()
 
 
+async def main(folder: Path, *, docs_only: bool) -> None:
+    if not docs_only:
+        await draw(folder)
+    await draw_docs(folder)
+
+
 if __name__ == "__main__":
-    asyncio.run(draw(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), docs_only="--docs" in sys.argv))

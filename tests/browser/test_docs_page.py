@@ -3,15 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, cast
 
-import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from gateway.http.app import create_app
-from runtime.settings import Settings
+from tests.browser import docs_page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,13 +33,7 @@ async def shown(
     )
     contexts.push_async_callback(context.close)
     tab = await context.new_page()
-    # Of a gateway without a rest: the page asks nothing of it.
-    nothing = cast("Any", None)
-    app = create_app(nothing, nothing, nothing, Settings(), nothing)
-    transport = httpx.ASGITransport(cast("Any", app))
-    async with httpx.AsyncClient(transport=transport, base_url="http://site") as http:
-        await tab.set_content((await http.get("/docs")).text)
-        await tab.add_style_tag(content=(await http.get("/docs/docs.css")).text)
+    await docs_page.show(tab)
     await tab.evaluate(LOOKS.read_text())
     return tab
 
