@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "say": speaking.say,
     "notify": speaking.notify,
     "doctor": care.doctor,
+    "streams": care.streams,
     "top": care.top,
     "verify": care.verify,
     "rebuild": care.rebuild,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cabrank.commands.options import DataDirOption, writable
+from cabrank.errors import UsageError
 
 
 def doctor(
@@ -56,6 +57,42 @@ def top(
         as_json=as_json,
         svg=svg,
     )
+
+
+def streams(
+    data_dir: DataDirOption = None,
+    region: Annotated[
+        str | None, typer.Option(help="Whose ledger's limit to set.")
+    ] = None,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(min=0, help="How large that ledger may get; 0: no limit."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON a stream.")
+    ] = False,
+) -> int:
+    """List what NATS keeps: size, limit, leader, copies; or set a ledger's limit."""
+    import asyncio
+
+    from cabrank.operate import doctor as doctoring
+    from cabrank.operate import streams as keeping
+    from runtime import log
+
+    log.configure("streams", "error")
+    if (region is None) != (max_bytes is None):
+        raise UsageError("--region and --max-bytes go together.")
+    if max_bytes and max_bytes < keeping.LEDGER_BYTES_MIN:
+        least = keeping.LEDGER_BYTES_MIN
+        raise UsageError(f"--max-bytes is {max_bytes}: {least:,} at least, or 0.")
+    to = doctoring.subject(data_dir)
+    if region is None or max_bytes is None:
+        rows = asyncio.run(keeping.listed(to))
+    else:
+        rows = [asyncio.run(keeping.limit(to, region, max_bytes))]
+    for line in (keeping.lines if as_json else keeping.table)(rows):
+        print(line)
+    return 0
 
 
 def verify(

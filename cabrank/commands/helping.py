@@ -18,6 +18,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Look after one that runs": {
         "doctor": "cabrank doctor --nats-monitor http://nats:8222",
+        "streams": "cabrank streams --region oslo --max-bytes 10000000000",
         "top": "cabrank top --once --json",
         "verify": "cabrank verify --no-wait",
         "rebuild": "cabrank rebuild --data-dir taxi",
