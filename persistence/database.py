@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from persistence.checks import indexing
+from persistence import indexing
 from persistence.errors import DatabaseError
 
 __all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "reading"]

@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
+from persistence.accounts import Accounts
 from persistence.errors import DatabaseError, PersistenceError
 from persistence.history import retention
 from persistence.history.history import History
 from persistence.identity import cleanup
-from persistence.identity.accounts import Accounts
 from persistence.identity.keyfiles import Signer
 from persistence.projected.store import Store
 from persistence.projected.writer import Writer

@@ -255,7 +255,7 @@ class AuditRow(Base):
     actor: Mapped[str] = mapped_column(String(ID_CHARS))
     """A user's id; `command line`; empty: unknown, or nobody."""
     action: Mapped[str] = mapped_column(String(32))
-    """Of `persistence.identity.audit_log.ACTIONS`."""
+    """Of `persistence.audit_log.ACTIONS`."""
     subject: Mapped[str] = mapped_column(String(ID_CHARS))
     """Whom or what it was done to: an id; empty: nobody that is known."""
     outcome: Mapped[str] = mapped_column(String(32))

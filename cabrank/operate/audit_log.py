@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 from cabrank.errors import UsageError
 from cabrank.operate import target
 from cabrank.operate.say import ITSELF
-from persistence.identity.audit_log import ACTIONS
+from persistence.audit_log import ACTIONS
 from persistence.identity.audit_log_reader import Line, Wanted, read
 from persistence.identity.users import find_id
 from schemas import codec

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from cabrank.errors import CabrankError, UsageError, sentence
 from cabrank.operate import target
-from persistence.identity import audit_log, keyfiles
-from persistence.identity.audit_log import COMMAND_LINE, Entry
+from persistence import audit_log
+from persistence.audit_log import COMMAND_LINE, Entry
+from persistence.identity import keyfiles
 from persistence.identity.keyfiles import KeyFileError
 from persistence.identity.keyring import KeyRing
-from runtime import settings
+from runtime import environment
 from schemas.claims import LOAD_TEST_TTL_S
 from schemas.times import rfc3339
 
@@ -139,7 +140,7 @@ def _spare_ms(ring: KeyRing, kid: str, now_ms: int) -> int | None:
     superseded_ms = ring.superseded_ms(kid)
     if superseded_ms is None or superseded_ms > now_ms:
         return None
-    values = settings.load()
+    values = environment.load()
     longest_s = max(values.access_ttl_s, values.refresh_ttl_s, LOAD_TEST_TTL_S)
     return max(0, superseded_ms + round(longest_s * 1000) - now_ms)
 

@@ -12,9 +12,9 @@ import msgspec
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.operate import target
 from cabrank.operate.ledgers import connected
+from persistence import audit_log
+from persistence.audit_log import COMMAND_LINE, Entry
 from persistence.erasure import export as exporting
-from persistence.identity import audit_log
-from persistence.identity.audit_log import COMMAND_LINE, Entry
 from runtime import log
 from runtime.lookups import Asker
 from schemas import codec, subjects

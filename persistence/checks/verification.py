@@ -17,7 +17,7 @@ from persistence.checks.comparison import Difference, Key, Row, Trips, compare, 
 from persistence.checks.completeness import Hole, Kept
 from persistence.checks.walk import Piece
 from persistence.database import reading
-from persistence.erasure import erasing, erasure
+from persistence.erased import among
 from persistence.history import heads, retention
 from persistence.models import (
     DeadLetterRow,
@@ -26,6 +26,7 @@ from persistence.models import (
     TripEventRow,
     TripRow,
 )
+from persistence.projected import erasing
 from persistence.projected.messages import message_values
 from persistence.projected.projection import (
     AnyRow,
@@ -141,7 +142,7 @@ class Audit:
             return rows
         async with reading(self._engine) as connection:
             people = erasing.people_of(rows)
-            erased = await connection.run_sync(erasure.among, people)
+            erased = await connection.run_sync(among, people)
         return erasing.scrubbed(rows, erased)
 
     async def finish(self) -> list[Difference]:

@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
+from persistence.audit_log import Entry, write
+from persistence.erased import among
 from persistence.erasure import erasure
-from persistence.identity.audit_log import Entry, write
 from persistence.identity.revoking import Revoker
 from persistence.responder import answered, refused
 from runtime import streams as runtime_streams
@@ -114,7 +115,7 @@ def bring(engine: Engine, known: list[Erasure]) -> int:
     many users were.
     """
     with engine.connect().execution_options(**{database.READ_ONLY: True}) as connection:
-        there = erasure.among(connection, (one.user for one in known))
+        there = among(connection, (one.user for one in known))
         undone = erasure.undone(connection)
     new = [one for one in known if one.user not in there]
     for one in new:

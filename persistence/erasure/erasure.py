@@ -6,7 +6,7 @@ scrubbed, in small ones. Blocks; for a thread of its own or `run_sync`. Must not
 NATS.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from persistence.erasure import erasing
+from persistence.erased import IDS_MAX
 from persistence.identity import usernames
 from persistence.models import (
     AuditRow,
@@ -37,6 +37,7 @@ from persistence.models import (
     TripRow,
     UserRow,
 )
+from persistence.projected import erasing
 from persistence.projected.projection import TripFields, trip_columns
 from schemas import codec
 from schemas.accounts import Erasure
@@ -44,18 +45,11 @@ from schemas.trips import TERMINAL, Status
 
 CHUNK = 200
 """Trips scrubbed in one transaction: some ten milliseconds."""
-FEW = 1000
-"""So many erased users are looked through in memory; more are asked for by id."""
-IDS_MAX = 500
-"""Of one question, as in persistence/checks/verification.py."""
-
 ACTIVE = tuple(status.value for status in Status if status not in TERMINAL)
 """Named one by one, which an index takes; "none of the others" it doesn't."""
 
 _erased = ErasedUserRow.__table__.c
 _some = select(_erased.user_id).limit(FEW + 1)
-_SOME = str(_some.compile(compile_kwargs={"literal_binds": True}))
-"""Ready made: every transaction that writes begins with it."""
 
 T = TypeVar("T")
 
@@ -166,28 +160,6 @@ def undone(connection: Connection) -> list[str]:
 def everyone(connection: Connection) -> list[Erasure]:
     found = connection.execute(select(_erased.user_id, _erased.at_ms))
     return [Erasure(*row) for row in found]
-
-
-def among(connection: Connection, users: Iterable[str]) -> set[str]:
-    """Which of these users are erased."""
-    wanted = set(users)
-    few = connection.exec_driver_sql(_SOME).scalars().all()
-    if len(few) <= FEW:
-        return wanted.intersection(few)
-    found: set[str] = set()
-    for chunk in _chunks(sorted(wanted), IDS_MAX):
-        asked = select(_erased.user_id).where(_erased.user_id.in_(chunk))
-        found.update(connection.execute(asked).scalars())
-    return found
-
-
-def keep_out(connection: Connection) -> None:
-    """Who calls this before `among`, and then writes in the same transaction, writes
-    nothing that a `mark` beside it would have wanted scrubbed. SQLite lets only one
-    write at a time.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE erased_users IN ROW SHARE MODE"))
 
 
 def _trips_of(connection: Connection, user: str) -> list[str]:

@@ -7,9 +7,9 @@ from msgspec import Raw
 from sqlalchemy import RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from persistence import audit_log
 from persistence.database import reading
 from persistence.history import retention
-from persistence.identity import audit_log
 from persistence.identity.users import find_id
 from persistence.models import (
     AuditRow,

@@ -5,8 +5,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
 
+from persistence import audit_log
 from persistence.database import reading
-from persistence.identity import audit_log as log_book
 from persistence.models import AuditRow, UserRow
 
 
@@ -53,7 +53,7 @@ async def read(engine: AsyncEngine, wanted: Wanted) -> list[Line]:
     asked = asked.outerjoin(whom, whom.id == row.subject)
     asked = asked.where(row.at_ms >= wanted.since_ms)
     if wanted.user is not None:
-        asked = asked.where(log_book.about(wanted.user))
+        asked = asked.where(audit_log.about(wanted.user))
     if wanted.action is not None:
         asked = asked.where(row.action == wanted.action)
     newest = asked.order_by(row.at_ms.desc(), row.id.desc()).limit(wanted.limit)

@@ -10,9 +10,10 @@ from enum import Enum, auto
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from persistence.erasure import erasure
-from persistence.identity import audit_log, usernames
-from persistence.identity.audit_log import Entry
+from persistence import audit_log
+from persistence.audit_log import Entry
+from persistence.erased import among, keep_out
+from persistence.identity import usernames
 from persistence.identity.users import row_of
 from persistence.models import OutsideUserRow, UserRow
 from schemas.accounts import Meet
@@ -36,8 +37,8 @@ async def meet(connection: AsyncConnection, who: Meet, now_ms: int) -> Met:
     """Make the row, or bring it up to date; within the caller's transaction."""
     user = who.user
     entry = Entry("meet", user.id, user.id, detail=who.issuer[:500])
-    await connection.run_sync(erasure.keep_out)
-    if await connection.run_sync(erasure.among, [user.id]):
+    await connection.run_sync(keep_out)
+    if await connection.run_sync(among, [user.id]):
         refused = entry.refused(Code.NOT_AUTHENTICATED)
         await audit_log.write(connection, refused, now_ms)
         return Met.ERASED

@@ -10,9 +10,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence import audit_log
 from persistence.database import reading
 from persistence.errors import PersistenceError
-from persistence.identity import audit_log, password_rules, passwords, usernames
+from persistence.identity import password_rules, passwords, usernames
 from persistence.identity.keyfiles import Signer
 from persistence.models import UserRow
 from schemas import names, subjects

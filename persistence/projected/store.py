@@ -11,8 +11,7 @@ from sqlalchemy import Connection, Engine, case, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from persistence import metrics
-from persistence.erasure import erasing, erasure
-from persistence.identity import audit_log as log_book
+from persistence.erased import among, keep_out
 from persistence.models import (
     AuditRow,
     DeadLetterRow,
@@ -21,7 +20,8 @@ from persistence.models import (
     TripEventRow,
     TripRow,
 )
-from persistence.projected import failures
+from persistence.projected import erasing, failures
+from persistence.projected.acts import row_of_move
 from persistence.projected.messages import message_values, room_values
 from persistence.projected.projection import (
     AnyRow,
@@ -126,15 +126,15 @@ class Store:
 
     def _commit(self, rows: list[AnyRow]) -> None:
         with metrics.commit_seconds.time(), self._engine.begin() as connection:
-            erasure.keep_out(connection)
-            erased = erasure.among(connection, erasing.people_of(rows))
+            keep_out(connection)
+            erased = among(connection, erasing.people_of(rows))
             self._execute(connection, erasing.scrubbed(rows, erased))
         metrics.batch_events.observe(len(rows))
 
     def _execute(self, connection: Connection, rows: list[AnyRow]) -> None:
         moves = [row for row in rows if isinstance(row, EventRow)]
         said = [row for row in rows if not isinstance(row, EventRow)]
-        acts = map(log_book.row_of_move, moves)
+        acts = map(row_of_move, moves)
         # Always in this order, for the same reason as in `write`.
         work = [
             (self._events, "trip_events", [event_values(row) for row in moves]),
@@ -160,9 +160,9 @@ class Store:
             for letter in letters
         ]
         with self._engine.begin() as connection:
-            erasure.keep_out(connection)
+            keep_out(connection)
             for value in values:
-                if erasure.among(connection, erasing.ids_in(value["payload"])):
+                if among(connection, erasing.ids_in(value["payload"])):
                     value |= {"payload": b"", "error": erasing.TEXT}
             connection.execute(self._letters, values)
         metrics.dead_letters.inc(len(letters))

@@ -217,7 +217,7 @@ PERSISTENCE = (
         "questions at once, and those that wait",
         (
             "persistence.history.history:CONCURRENCY_MAX",
-            "persistence.identity.accounts:CONCURRENCY_MAX",
+            "persistence.accounts:CONCURRENCY_MAX",
             "persistence.identity.passwords:WAITING_MAX",
             "persistence.responder:WAITING_MAX",
         ),
@@ -292,8 +292,8 @@ NO_SIZE = {
     "persistence.database:POOL_MAX": "connections",
     "persistence.database:PORT_MAX": "a number's range",
     "persistence.checks.completeness:HOLES_MAX": "lines of a report",
-    "persistence.erasure.erasure:IDS_MAX": "ids of one query",
-    "persistence.identity.audit_log:_ADDRESS_CHARS": "a column; addresses are shorter",
+    "persistence.erased:IDS_MAX": "ids of one query",
+    "persistence.audit_log:_ADDRESS_CHARS": "a column; addresses are shorter",
     "persistence.models:ID_CHARS": "a column",
     "persistence.models:LEDGER_CHARS": "a column",
     "persistence.models:ROOM_CHARS": "a column",
@@ -309,6 +309,6 @@ NO_SIZE = {
     "runtime.ops:WAITING_MAX": "connections of the ops port",
     "runtime.otel:QUEUE_MAX": "spans; the SDK's default bounds each",
     "runtime.settings:CONNECTIONS_MAX": "a setting's range",
-    "runtime.settings:SECRET_BYTES_MAX": "an operator's own file",
+    "runtime.environment:SECRET_BYTES_MAX": "an operator's own file",
 }
 """Limits by name that bound no memory or message of their own, and why."""

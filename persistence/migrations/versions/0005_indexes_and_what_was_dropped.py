@@ -1,5 +1,5 @@
 """What of the past was let go of; and indexes, which are made after this revision, one
-by one, beside writers (persistence/checks/indexing.py). Expands only.
+by one, beside writers (persistence/indexing.py). Expands only.
 """
 
 import sqlalchemy as sa

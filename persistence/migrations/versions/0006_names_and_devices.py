@@ -1,7 +1,7 @@
 """What usernames are compared by, and which devices logged in before. Expands only: the
 version before writes no key, and its users are given one later
 (persistence/identity/usernames.py). Indexes are made after it
-(persistence/checks/indexing.py).
+(persistence/indexing.py).
 """
 
 import sqlalchemy as sa

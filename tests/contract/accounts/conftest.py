@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.identity.tokens import Identity
 from persistence import database
+from persistence.accounts import Accounts
 from persistence.identity import keyfiles
-from persistence.identity.accounts import Accounts
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
 from runtime.settings import Settings

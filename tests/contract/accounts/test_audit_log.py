@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence.audit_log import ACTIONS, COMMAND_LINE
 from persistence.identity import cleanup
-from persistence.identity.audit_log import ACTIONS, COMMAND_LINE
 from persistence.identity.tokens import GRACE_MS
 from persistence.identity.users import add_user
 from persistence.models import AuditRow

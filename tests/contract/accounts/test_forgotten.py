@@ -1,4 +1,4 @@
-"""Of who was erased nothing is left but what persistence/erasure/erasing.py names, in
+"""Of who was erased nothing is left but what persistence/projected/erasing.py names, in
 any table, stream or answer: whatever trips, messages, users and tables have by then.
 """
 
@@ -11,7 +11,6 @@ from sqlalchemy import MetaData, delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
-from persistence.erasure import erasing
 from persistence.erasure.export import export
 from persistence.history.history import History
 from persistence.models import (
@@ -23,6 +22,7 @@ from persistence.models import (
     RefreshTokenRow,
     UserRow,
 )
+from persistence.projected import erasing
 from persistence.projected.projection import read_record
 from persistence.projected.store import Store
 from runtime.bus import Bus

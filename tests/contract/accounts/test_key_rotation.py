@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.identity import keyfile
 from gateway.identity.tokens import Identity, InvalidToken
+from persistence.accounts import Accounts
 from persistence.identity import keyfiles
-from persistence.identity.accounts import Accounts
 from persistence.identity.keyring import KeyRing
 from runtime.bus import Bus
 from runtime.lifecycle import Service

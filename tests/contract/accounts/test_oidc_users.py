@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence.accounts import Accounts
 from persistence.erasure.export import export
-from persistence.identity.accounts import Accounts
 from persistence.models import AuditRow, UserRow
 from runtime.bus import Bus
 from runtime.settings import Settings

@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
+from persistence.accounts import AccountError, add_user, make_tokens
 from persistence.erasure import erasure
 from persistence.identity import passwords, usernames
-from persistence.identity.accounts import AccountError, add_user, make_tokens
 from persistence.identity.keyfiles import Signer
 from persistence.identity.users import find, row_of
 from persistence.models import OutsideUserRow, UserRow

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.identity.tokens import Identity
+from persistence.accounts import AccountError, add_user, make_tokens
 from persistence.identity import keyfiles
-from persistence.identity.accounts import AccountError, add_user, make_tokens
 from persistence.identity.keyfiles import Signer
 from persistence.identity.users import CHUNK_USERS
 from persistence.models import UserRow

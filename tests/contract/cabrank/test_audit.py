@@ -11,7 +11,7 @@ import pytest
 from cabrank.operate.audit_log import HEADING
 from cabrank.operate.say import ITSELF
 from persistence import database
-from persistence.identity.audit_log import Entry, write
+from persistence.audit_log import Entry, write
 from tests.contract.cabrank.commands import Shell, assert_refused
 
 T0_MS = 1_795_255_200_000

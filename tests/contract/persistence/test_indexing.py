@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
-from persistence import database
-from persistence.checks import indexing
+from persistence import database, indexing
 from persistence.models import TripRow
 from tests.contract.persistence.test_upgrades import KEPT, replay
 from tests.support.waiting import until_true

@@ -27,7 +27,7 @@ from tests.support.waiting import until, until_true
 CODE = """
 import sys
 from persistence.main import run
-from runtime.settings import load
+from runtime.environment import load
 sys.exit(run(load()))
 """
 

@@ -20,15 +20,14 @@ from sqlalchemy import Engine, event, insert, text, update
 from cabrank.operate import rebuild
 from cabrank.operate.verify import verify
 from cabrank.trial.bench import filling
-from persistence import database
+from persistence import audit_log, database
+from persistence.accounts import Accounts
 from persistence.checks import walk
 from persistence.erasure import eraser
 from persistence.erasure import export as exporting
 from persistence.history import retention
 from persistence.history.history import History
-from persistence.identity import audit_log as log_book
 from persistence.identity import audit_log_reader, cleanup, keyfiles, usernames, users
-from persistence.identity.accounts import Accounts
 from persistence.identity.audit_log_reader import Wanted
 from persistence.identity.keyfiles import Signer
 from persistence.identity.tokens import RefreshToken
@@ -63,14 +62,14 @@ ASKED = ("execute", "scalar", "scalars", "stream_scalars", "exec_driver_sql")
 """What asks a database."""
 
 LOCKS = {
-    ("persistence/erasure/erasure.py", "keep_out"),
+    ("persistence/erased.py", "keep_out"),
     ("persistence/history/retention.py", "_is_alone"),
 }
 """They ask PostgreSQL for locks, and nobody for rows."""
 
 NO_QUERY = {
     "persistence/database.py": "revisions and settings of a connection",
-    "persistence/checks/indexing.py": "makes what plans need",
+    "persistence/indexing.py": "makes what plans need",
     "persistence/main.py": "SELECT 1",
     "cabrank/trial/chaos/database.py": "breaks things",
     "cabrank/trial/bench/filling.py": "fills",
@@ -188,8 +187,8 @@ def crowd(engine: Engine) -> None:
         for user in people
     ]
     acts = [
-        log_book.row(
-            log_book.Entry("log_in", user, people[-place % len(people)]), place
+        audit_log.row(
+            audit_log.Entry("log_in", user, people[-place % len(people)]), place
         )
         for place, user in enumerate(people * 30)
     ]

@@ -2,7 +2,7 @@ import itertools
 
 import msgspec
 
-from persistence.erasure import erasing
+from persistence.projected import erasing
 from persistence.projected.messages import message_values
 from persistence.projected.projection import event_values, read_record, trip_values
 from schemas.trips import Position

@@ -15,11 +15,11 @@ from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import metrics
+from persistence import audit_log, metrics
+from persistence.audit_log import OK, Entry
 from persistence.database import reading
 from persistence.erasure.eraser import Eraser
 from persistence.identity import (
-    audit_log,
     devices,
     oidc_users,
     password_rules,
@@ -27,7 +27,6 @@ from persistence.identity import (
     throttle,
     usernames,
 )
-from persistence.identity.audit_log import OK, Entry
 from persistence.identity.keyfiles import LiveRing
 from persistence.identity.passwords import WAITING_MAX, HashingOverloaded, Passwords
 from persistence.identity.revoking import Revoker

@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.models import AuditRow
-from persistence.projected.projection import EventRow
 from schemas.refusals import Code
 
 Action = Literal[
@@ -41,13 +40,6 @@ ACTIONS: tuple[str, ...] = get_args(Action)
 OK = "ok"
 COMMAND_LINE = "command line"
 """As actor: somebody who can read the database's address."""
-_MOVES: dict[str, Action] = {
-    "trip.cancelled": "trip_cancel",
-    "trip.completed": "trip_complete",
-}
-"""What operators may do (PROTOCOL.md section 1)."""
-_EVENTS = uuid.UUID("8f1d2a54-6c0b-4e0e-9b5e-7d1c0f3a9e26")
-"""Made once, at random: the name space of rows that events make."""
 _ADDRESS_CHARS = 64
 _UNPRINTED = re.compile(r"[^\x20-\x7e]")
 
@@ -81,19 +73,6 @@ def row(entry: Entry, at_ms: int) -> dict[str, Any]:
         "address": _UNPRINTED.sub("", entry.address)[:_ADDRESS_CHARS],
         "detail": entry.detail,
     }
-
-
-def row_of_move(move: EventRow) -> dict[str, Any] | None:
-    """The columns for what neither the trip's rider nor its driver did to it, with the
-    event's time; the same each time the event comes. None: they did it, or nobody.
-    """
-    trip = move.trip
-    people = {"", trip.rider.id, trip.driver.id if trip.driver else ""}
-    action = _MOVES.get(move.type)
-    if action is None or move.by in people:
-        return None
-    event = uuid.uuid5(_EVENTS, f"{move.ledger}/{move.seq}")
-    return row(Entry(action, move.by, move.trip_id), move.at_ms) | {"id": str(event)}
 
 
 def about(user: str) -> ColumnElement[bool]:
