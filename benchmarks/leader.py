@@ -44,7 +44,7 @@ SECONDS = 3.0
 PROGRAM = """
 import sys
 from dispatcher.main import run
-from runtime.settings import load
+from runtime.environment import load
 sys.exit(run(load()))
 """
 

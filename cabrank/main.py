@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 from cabrank.commands import care, deployment, keys, people, speaking, system
 from cabrank.commands.helping import Group
 from cabrank.errors import CabrankError, UsageError
-from runtime import settings
+from runtime import environment, settings
 
 INTERRUPTED = 130  # what shells give for a Ctrl-C
 PRIVATE = 0o077
@@ -108,7 +108,7 @@ def run() -> int:
     arguments = sys.argv[1:]
     before = os.umask(PRIVATE)
     if LOGGING.isdisjoint(arguments[:1]):
-        for said in settings.unheard_of():
+        for said in environment.unheard_of():
             print(said, file=sys.stderr)
     try:
         _add_load_commands(arguments)

@@ -14,6 +14,7 @@ IDS_MAX = 500
 """Of one question, as in persistence/checks/verification.py."""
 
 _erased = ErasedUserRow.__table__.c
+_some = select(_erased.user_id).limit(FEW + 1)
 _SOME = str(_some.compile(compile_kwargs={"literal_binds": True}))
 """Ready made: every transaction that writes begins with it."""
 

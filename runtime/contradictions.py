@@ -3,13 +3,11 @@ sense together. Pure: opens no file and asks no network.
 """
 
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from runtime.lists import listed
+from runtime.settings import Settings
 from schemas import subjects
-
-if TYPE_CHECKING:
-    from runtime.settings import Settings
 
 Complaint = tuple[str, str]
 """(field, what is wrong with it): `CABRANK_<FIELD> <what>.` is a sentence."""
@@ -20,19 +18,13 @@ _ORIGIN = re.compile(
 )
 """Of the web, and of apps: capacitor, ionic, tauri, chrome-extension and such. The
 schemes left out send the origin "null"."""
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _NATS_SCHEMES = frozenset({"nats", "tls"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ROLES = ("rider", "driver", "operator")
 _DATABASES = ("sqlite", "postgresql", "postgres")
 
 
-def listed(text: str) -> list[str]:
-    """`a, b` → `[a, b]`."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def first(settings: "Settings") -> Complaint | None:
+def first(settings: Settings) -> Complaint | None:
     """What is wrong first, in the order of the fields; None: nothing is."""
     return (
         _nats_url(settings)
@@ -48,7 +40,7 @@ def first(settings: "Settings") -> Complaint | None:
     )
 
 
-def _nats_url(settings: "Settings") -> Complaint | None:
+def _nats_url(settings: Settings) -> Complaint | None:
     # The URL itself is not told: it may hold a password.
     for number, url in enumerate(settings.nats_url.split(","), 1):
         if not _is_server(url):
@@ -69,7 +61,7 @@ def _is_server(url: str) -> bool:
     )
 
 
-def _database_url(settings: "Settings") -> Complaint | None:
+def _database_url(settings: Settings) -> Complaint | None:
     scheme, separator, _ = settings.database_url.partition("://")
     if not separator:
         why = "is no database URL: sqlite:///PATH or postgresql://…"
@@ -80,7 +72,7 @@ def _database_url(settings: "Settings") -> Complaint | None:
     return None
 
 
-def _regions(settings: "Settings") -> Complaint | None:
+def _regions(settings: Settings) -> Complaint | None:
     names = settings.region_list()
     if not names:
         return "regions", f"is {settings.regions!r}: it names no region"
@@ -93,21 +85,12 @@ def _regions(settings: "Settings") -> Complaint | None:
     return None
 
 
-def _origins(settings: "Settings") -> Complaint | None:
+def _origins(settings: Settings) -> Complaint | None:
     for origin in settings.origin_list():
         if not _ORIGIN.fullmatch(origin) or not _has_port(origin):
             shape = "an origin is https://HOST, or an app's SCHEME://HOST"
             return "origins", f"has {origin[:80]!r}: {shape}"
     return None
-
-
-def origin(text: str) -> str:
-    """RFC 6454 section 6.2, as browsers send it; what is none stays what it is."""
-    plain = text.lower().rstrip("/")
-    for scheme, port in _DEFAULT_PORTS.items():
-        if plain.startswith(f"{scheme}://"):
-            return plain.removesuffix(port)
-    return plain
 
 
 def _has_port(origin: str) -> bool:
@@ -117,7 +100,7 @@ def _has_port(origin: str) -> bool:
         return False
 
 
-def _web_addresses(settings: "Settings") -> Complaint | None:
+def _web_addresses(settings: Settings) -> Complaint | None:
     # Untold as well: they may hold passwords.
     if settings.otel_endpoint and _web(settings.otel_endpoint) is None:
         return "otel_endpoint", "is not of the form http://HOST:PORT"
@@ -144,14 +127,14 @@ def _web(url: str) -> SplitResult | None:
     return parts if is_web and has_port and is_clean else None
 
 
-def _lives(settings: "Settings") -> Complaint | None:
+def _lives(settings: Settings) -> Complaint | None:
     if settings.refresh_ttl_s < settings.access_ttl_s:
         shorter = "is shorter than CABRANK_ACCESS_TTL_S: nobody could ever refresh"
         return "refresh_ttl_s", shorter
     return None
 
 
-def _window(settings: "Settings") -> Complaint | None:
+def _window(settings: Settings) -> Complaint | None:
     for field, what in (
         ("offer_ttl_s", "an offer lives"),
         ("request_ttl_s", "a trip waits"),
@@ -162,7 +145,7 @@ def _window(settings: "Settings") -> Complaint | None:
     return None
 
 
-def _nats_identity(settings: "Settings") -> Complaint | None:
+def _nats_identity(settings: Settings) -> Complaint | None:
     if settings.nats_nkey_seed_file and settings.nats_credentials_file:
         both = "and CABRANK_NATS_CREDENTIALS_FILE are both set; unset one of them"
         return "nats_nkey_seed_file", both
@@ -173,7 +156,7 @@ def _nats_identity(settings: "Settings") -> Complaint | None:
     return None
 
 
-def _oidc_roles(settings: "Settings") -> Complaint | None:
+def _oidc_roles(settings: Settings) -> Complaint | None:
     try:
         roles = settings.oidc_role_map()
     except ValueError:
@@ -185,7 +168,7 @@ def _oidc_roles(settings: "Settings") -> Complaint | None:
     return None
 
 
-def _oidc(settings: "Settings") -> Complaint | None:
+def _oidc(settings: Settings) -> Complaint | None:
     issuer = settings.oidc_issuer
     if not issuer:
         for field in ("oidc_audience", "oidc_roles"):

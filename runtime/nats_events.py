@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import nats.errors
 import structlog
 
 from runtime.nats_trouble import FORBIDDEN, UNREACHABLE, trouble
-
-if TYPE_CHECKING:
-    from runtime.bus import Bus
 
 log = structlog.get_logger()
 
@@ -18,12 +15,25 @@ REPEATED_AFTER_S = 30
 """What keeps a connection from being made is logged once, then again so often."""
 
 
+class Connection(Protocol):
+    """As much of runtime.bus.Bus as is told."""
+
+    closing: bool
+    """By its owner."""
+    on_forbidden: Callable[[str], None] | None
+
+    @property
+    def last_error(self) -> Exception | None: ...
+
+    def fail(self, error: BaseException) -> None: ...
+
+
 class Events:
     """What nats-py tells of one connection, passed on and logged."""
 
     def __init__(
         self,
-        bus: "Bus",
+        bus: Connection,
         name: str,
         on_disconnect: Callable[[], None] | None,
         on_reconnect: Callable[[], Awaitable[None] | None] | None,

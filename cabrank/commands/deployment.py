@@ -22,7 +22,7 @@ def nats_auth(
     ] = None,
 ) -> int:
     """Make an nkey for each service and nats-server's permissions for them."""
-    from cabrank.operate import nats_auth as authorizing
+    from cabrank.stack import nats_auth as authorizing
 
     for line in authorizing.run(directory, rotate or [], retire or []):
         print(line)

@@ -83,12 +83,12 @@ def restart(
 def _service(name: str) -> int:
     import structlog
 
-    from runtime import log, settings
+    from runtime import environment, log
 
     log.configure(name)
-    for said in settings.unheard_of():
+    for said in environment.unheard_of():
         structlog.get_logger().warning("a variable that means nothing", what=said)
-    values = settings.load()
+    values = environment.load()
     status: int = importlib.import_module(f"{name}.main").run(values)
     return status
 

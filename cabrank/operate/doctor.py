@@ -27,8 +27,8 @@ from cabrank.operate.target import Target
 from cabrank.stack import embedded
 from cabrank.stack.datadir import DEFAULT, DataDir, nats_names
 from cabrank.stack.stack import REPLICAS_MAX
-from persistence.checks import indexing
-from runtime import bus, durability, log, nats_trouble, settings
+from persistence import indexing
+from runtime import bus, durability, environment, log, nats_trouble
 from schemas import streams
 from schemas.permissions import Service
 
@@ -69,9 +69,9 @@ class Finding:
 
 def subject(data_dir: Path | None) -> Target:
     """What to look at: a data directory, or what the settings name."""
-    by_settings = any(map(settings.is_set, ("nats_url", "database_url")))
+    by_settings = any(map(environment.is_set, ("nats_url", "database_url")))
     if data_dir is None and (by_settings or not DataDir(DEFAULT).exists()):
-        return target.by_settings(settings.load())
+        return target.by_settings(environment.load())
     return target.find(data_dir)
 
 
@@ -109,7 +109,7 @@ async def _nats(found: Target, monitor_url: str | None) -> list[Finding]:
         async with permitted(connection, Service.OPERATOR):
             findings += await _jetstream(connection)
             held = await _ledgers(connection)
-            urls = monitor_url or settings.load().nats_monitoring_urls
+            urls = monitor_url or environment.load().nats_monitoring_urls
             findings.append(await _durability(found, connection, held, urls))
             findings += [copies(held, _replicas(found)), room(held)]
     except ForbiddenError as error:
@@ -230,8 +230,8 @@ async def _ledgers(connection: bus.Bus) -> list[StreamInfo]:
 
 
 def _replicas(found: Target) -> int:
-    if found.directory is None or settings.is_set("replicas"):
-        return settings.load().replicas
+    if found.directory is None or environment.is_set("replicas"):
+        return environment.load().replicas
     return min(found.directory.recall().nats_servers, REPLICAS_MAX)
 
 

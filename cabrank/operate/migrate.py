@@ -6,7 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cabrank.errors import UnreachableError, UsageError
 from persistence import database
-from runtime import settings
+from runtime import environment, settings
 
 
 def _told(what: str) -> None:
@@ -21,7 +21,7 @@ def run() -> None:
         SettingsError, UsageError: the URL can't be used.
         UnreachableError: the database can't be reached or refuses.
     """
-    url = settings.load().database_url
+    url = environment.load().database_url
     try:
         database.migrate(url, tell=_told)
     except database.DatabaseError as error:

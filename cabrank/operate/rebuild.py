@@ -32,7 +32,7 @@ from persistence.projected.projection import (
     read_record,
 )
 from persistence.projected.store import Store
-from runtime import log, settings
+from runtime import environment, log
 from runtime.bus import Bus
 from runtime.ledger import Ledger, open_ledger, patiently
 from schemas import codec, subjects
@@ -252,7 +252,7 @@ async def begin_anew(data_dir: Path | None) -> list[Begun]:
         try:
             return [
                 await _begin(bus, engine, region)
-                for region in settings.load().region_list()
+                for region in environment.load().region_list()
             ]
         except SQLAlchemyError as error:
             raise _unreachable(error) from None
@@ -274,7 +274,7 @@ async def _refuse_dispatchers(bus: Bus) -> None:
 
 async def _begin(bus: Bus, engine: Engine, region: str) -> Begun:
     js = bus.jetstream()
-    values = settings.load()
+    values = environment.load()
     head, last_ms = await asyncio.to_thread(_head, engine)
     ledger = await open_ledger(
         js,

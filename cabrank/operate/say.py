@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from cabrank.errors import UnreachableError, UsageError, reason, sentence
 from cabrank.operate import target
-from cabrank.trial.load.wire import base_url
+from cabrank.operate.address import base_url
 from persistence.errors import PersistenceError
 from persistence.identity.keyfiles import Signer
-from runtime import settings
+from runtime import environment
 from schemas import rooms
 from schemas.codec import CodecError, decode, encode
 from schemas.events import Heard
@@ -60,7 +60,7 @@ class Door:
         self._base = base_url(target.url(data_dir) if url is None else url)
         # Direct, as the load clients: a proxy for the web is none for this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._token = settings.read(TOKEN) or _sign(data_dir)
+        self._token = environment.read(TOKEN) or _sign(data_dir)
 
     def post(self, path: str, body: Any) -> bytes:
         """The answer's body. What may be asked again is, while it is `unavailable`.
@@ -152,7 +152,7 @@ def _sign(data_dir: Path | None) -> str:
     except PersistenceError as error:
         raise UsageError(sentence(error)) from None
     now_ms = int(time.time() * 1000)
-    region = settings.load().region
+    region = environment.load().region
     return signer.issue(ITSELF, region, str(uuid.uuid4()), now_ms, TOKEN_TTL_S)
 
 

@@ -19,8 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cabrank.errors import UsageError, sentence
-from cabrank.operate import nats_auth
-from cabrank.stack import certificates
+from cabrank.stack import certificates, nats_auth
 from persistence.errors import PersistenceError
 from persistence.identity import keyfiles
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.stack.datadir import DEFAULT, DataDir
 from persistence import database
-from runtime import nats_login, settings
+from runtime import environment, nats_login
 from runtime.nats_login import Login, seed_file
 from runtime.settings import Settings
 from schemas.permissions import Service
@@ -33,7 +33,7 @@ class Target:
             SettingsError: the settings name a file that can't be used.
         """
         if self.directory is None:
-            return nats_login.read(settings.load(), service)
+            return nats_login.read(environment.load(), service)
         seed = seed_file(self.directory.nats_auth, service)
         return Login(service, str(seed) if seed.exists() else "")
 
@@ -56,8 +56,8 @@ def find(data_dir: Path | None) -> Target:
         UsageError: nothing was ever started there, it is another user's, or a setting
             is wrong.
     """
-    values = settings.load()
-    if data_dir is None and settings.is_set("database_url"):
+    values = environment.load()
+    if data_dir is None and environment.is_set("database_url"):
         return by_settings(values)
     directory = DataDir(data_dir or DEFAULT)
     if not directory.exists():
@@ -99,9 +99,9 @@ def key_files(data_dir: Path | None) -> Target:
     Raises:
         UsageError: as `find`.
     """
-    is_named = settings.is_set("signing_key_file")
-    if data_dir is None and is_named and not settings.is_set("database_url"):
-        return replace(by_settings(settings.load()), database_url="")
+    is_named = environment.is_set("signing_key_file")
+    if data_dir is None and is_named and not environment.is_set("database_url"):
+        return replace(by_settings(environment.load()), database_url="")
     return find(data_dir)
 
 

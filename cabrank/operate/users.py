@@ -9,7 +9,7 @@ from cabrank.operate import target
 from persistence.errors import PersistenceError
 from persistence.identity.keyfiles import Signer
 from persistence.identity.users import add_user, make_tokens
-from runtime import settings
+from runtime import environment
 from schemas import codec
 from schemas.trips import Role, User
 
@@ -53,7 +53,7 @@ async def add(
                 username,
                 password,
                 role,
-                settings.load().region,
+                environment.load().region,
                 first_name,
                 last_name,
             )
@@ -79,7 +79,7 @@ async def print_tokens(
                 role,
                 count,
                 prefix,
-                settings.load().region,
+                environment.load().region,
             )
             async for user, access in made:
                 line = codec.encode({"user": user, "access": access})

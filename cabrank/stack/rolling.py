@@ -13,14 +13,11 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cabrank.errors import CabrankError, StackError, UsageError
 from cabrank.stack.datadir import DataDir
 from cabrank.stack.supervisor import Supervised, say
-
-if TYPE_CHECKING:
-    from cabrank.stack.up import Up
 
 RESTART = signal.SIGUSR1
 """SIGHUP does the same, but for a terminal's end."""
@@ -33,10 +30,20 @@ SERVICES = ("persistence", "dispatcher", "gateway")
 """In this order: who reads a newer shape comes before who writes it."""
 
 
+class Running(Protocol):
+    """As much of an `up` as is replaced."""
+
+    stages: list[list[Supervised]]
+    """Gateways, dispatchers, persistence and nats-servers."""
+    failed: asyncio.Future[None]
+
+    async def migrate(self) -> None: ...
+
+
 class Rolling:
     """Replaces the services of an `up` when asked to."""
 
-    def __init__(self, up: "Up") -> None:
+    def __init__(self, up: Running) -> None:
         self._up = up
         self._asked = asyncio.Event()
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cabrank.operate import nats_auth
-from cabrank.stack import embedded, ports, probes, tether
+from cabrank.stack import embedded, nats_auth, ports, probes, tether
 from cabrank.stack.datadir import DataDir, nats_names, nats_url, write
 from cabrank.stack.embedded import Home
 from cabrank.stack.supervisor import Launch
+from runtime.environment import FILE, is_set
 from runtime.nats_login import seed_file
-from runtime.settings import FILE, is_set, variable
+from runtime.settings import variable
 from schemas.permissions import Service
 
 REPLICAS_MAX = 3

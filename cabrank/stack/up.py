@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from cabrank.errors import StackError, UsageError, sentence
-from cabrank.operate import nats_auth
-from cabrank.stack import embedded, fulldisk, logs, ports, stack
+from cabrank.stack import embedded, fulldisk, logs, nats_auth, ports, stack
 from cabrank.stack.datadir import DataDir, Remembered
 from cabrank.stack.embedded import Home
 from cabrank.stack.rolling import RESTART, Rolling
 from cabrank.stack.stack import Plan
 from cabrank.stack.supervisor import Children, Supervised, say, tail
-from runtime import settings, tracing
+from runtime import environment, settings, tracing
 from runtime.lifecycle import cancel
 from schemas.permissions import Service
 from web import PAGES
@@ -64,7 +63,7 @@ def run(options: Options) -> int:
         StackError: a program can't be started.
     """
     # A wrong one is told here, not by each service in its log.
-    tracing.check(settings.load())
+    tracing.check(environment.load())
     directory = DataDir(options.data_dir)
     directory.make()
     lock = directory.lock()
@@ -116,7 +115,7 @@ def _plan(options: Options, directory: DataDir) -> Plan:
 
 def database_url(directory: DataDir, given: str | None) -> str:
     """The option, else the setting, else the one used last here, else SQLite's."""
-    setting = settings.read(settings.variable("database_url"))
+    setting = environment.read(settings.variable("database_url"))
     embedded_url = directory.embedded_database_url
     last = directory.recall().database_url or embedded_url
     chosen = given or setting or last

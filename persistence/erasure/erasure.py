@@ -49,7 +49,6 @@ ACTIVE = tuple(status.value for status in Status if status not in TERMINAL)
 """Named one by one, which an index takes; "none of the others" it doesn't."""
 
 _erased = ErasedUserRow.__table__.c
-_some = select(_erased.user_id).limit(FEW + 1)
 
 T = TypeVar("T")
 

@@ -21,8 +21,8 @@ from cabrank.operate.top.figures import Frame, compute
 from cabrank.operate.top.sample import Sample
 from cabrank.operate.top.scrape import Find, by_data_dir, by_urls, scrape
 from cabrank.operate.top.view import render
-from runtime import settings
-from runtime.contradictions import listed
+from runtime import environment
+from runtime.lists import listed
 from schemas.codec import encode
 
 ENDS = frozenset({b"q", b"Q", b"\x03", b"\x04"})
@@ -49,7 +49,7 @@ def run(
     if urls and data_dir is not None:
         raise UsageError("Name either --metrics or --data-dir, not both.")
     if data_dir is None and not urls:
-        urls = listed(settings.load().metrics_urls)
+        urls = listed(environment.load().metrics_urls)
     find = by_urls(urls) if urls else by_data_dir(data_dir)
     console = Console()
     is_single = once or svg is not None or not (as_json or console.is_terminal)

@@ -111,7 +111,7 @@ class Client:
         self._session = ""
         self._welcomed = asyncio.Event()
         self._waiting: dict[str, tuple[asyncio.Future[wire.Frame | None], Then]] = {}
-        self.visits = Visits(self, watch.conversations)
+        self.visits = Visits(self._id, self.ask, watch.conversations)
         self._refs = 0
         self._versions: dict[str, int] = {}
         self._closed: asyncio.Future[int] | None = None

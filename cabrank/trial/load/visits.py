@@ -5,31 +5,44 @@ it heard, and tells the checks what it said and heard
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 from cabrank.trial.load import wire
 from cabrank.trial.oracle.conversations import Conversations
-
-if TYPE_CHECKING:
-    from cabrank.trial.load.client import Client
 
 HEARD_MAX_S = 60.0
 """Beyond any fault and the longest backoff after it."""
 POLL_S = 0.02
 
 
+class Outcome(Protocol):
+    @property
+    def refused(self) -> str | None:
+        """A refusal's code; None: it was done."""
+
+
+class Ask(Protocol):
+    """A client's `ask`: sends a command until its outcome is known."""
+
+    async def __call__(
+        self,
+        kind: str,
+        data: dict[str, object],
+        then: Callable[[wire.Frame], None],
+        /,
+    ) -> Outcome: ...
+
+
 class Visits:
     """`rooms`: those it has joined, or is to be in again after a loss."""
 
-    def __init__(self, client: "Client", conversations: Conversations) -> None:
+    def __init__(self, me: str, ask: Ask, conversations: Conversations) -> None:
         self.rooms: set[str] = set()
-        self._client = client
+        self._me = me
+        self._ask = ask
         self._conversations = conversations
         self._coming_back: set[asyncio.Task[bool]] = set()
-
-    @property
-    def _me(self) -> str:
-        return self._client.account.user.id
 
     async def enter(self, room: str) -> bool:
         """Join; False: it was refused."""
@@ -51,7 +64,7 @@ class Visits:
                 asked_s=asked_s,
             )
 
-        outcome = await self._client.ask("chat.join", data, joined)
+        outcome = await self._ask("chat.join", data, joined)
         if outcome.refused is not None:
             self.removed(room)
         return outcome.refused is None
@@ -65,7 +78,7 @@ class Visits:
             message = wire.read_message(frame.data)
             self._conversations.answered(message, time.monotonic())
 
-        await self._client.ask("chat.send", data, answered)
+        await self._ask("chat.send", data, answered)
 
     async def leave(self, room: str) -> None:
         """Once all that was said until now is heard."""
@@ -77,7 +90,7 @@ class Visits:
             await asyncio.sleep(POLL_S)
         self.rooms.discard(room)
         self._conversations.leaves(self._me, room, due)
-        await self._client.ask("chat.leave", {"room": room}, lambda _: None)
+        await self._ask("chat.leave", {"room": room}, lambda _: None)
 
     def removed(self, room: str) -> None:
         """It is not ours any more."""

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from cabrank.errors import reason
+from cabrank.operate.address import base_url
 from cabrank.trial.load import LoadError
-from cabrank.trial.load.wire import base_url
 from schemas.codec import encode
 
 TIMEOUT_S = 10

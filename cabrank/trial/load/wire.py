@@ -1,11 +1,10 @@
 """Frames as a client reads and writes them. Pure: bytes in, facts out."""
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Raw, Struct
 
-from cabrank.trial.load import LoadError
 from schemas.codec import decoder, encode
 from schemas.frames import RefusedData
 from schemas.rooms import MessageData
@@ -75,24 +74,6 @@ def is_participant_frame(data: Raw) -> bool:
 
 def command(kind: str, ref: str, data: dict[str, object]) -> bytes:
     return encode(Command(kind, ref, data))
-
-
-def base_url(text: str) -> str:
-    """`text` without a trailing slash.
-
-    Raises:
-        LoadError: not an http or https URL with a host.
-    """
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        usable = usable and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        msg = f"{text!r} is not a URL such as http://127.0.0.1:8000."
-        raise LoadError(msg)
-    return text.rstrip("/")
 
 
 def socket_url(base: str, since: int | None = None) -> str:

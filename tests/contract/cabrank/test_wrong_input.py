@@ -276,11 +276,11 @@ def test_variables_of_compose_are_no_mistyped_settings() -> None:
     text = (root / "compose.yaml").read_text() + (root / "Dockerfile").read_text()
     import re  # noqa: PLC0415
 
-    from runtime import settings  # noqa: PLC0415
+    from runtime import environment  # noqa: PLC0415
 
     found = set(re.findall(r"\bCABRANK_[A-Z0-9_]+", text))
     assert found
-    assert settings.unheard_of(dict.fromkeys(found, "")) == []
+    assert environment.unheard_of(dict.fromkeys(found, "")) == []
 
 
 def test_nothing_to_retire_is_said(folder: Path) -> None:

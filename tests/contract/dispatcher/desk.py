@@ -48,7 +48,7 @@ DEADLINE_MS = 10_000
 PROGRAM = """
 import sys
 from dispatcher.main import run
-from runtime.settings import load
+from runtime.environment import load
 sys.exit(run(load()))
 """
 

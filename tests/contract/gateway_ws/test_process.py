@@ -16,8 +16,8 @@ from tests.support import client, nats
 from tests.support.tokens import Tokens
 
 PROGRAM = (
-    "import sys; from gateway import main; from runtime import settings;"
-    "sys.exit(main.run(settings.load()))"
+    "import sys; from gateway import main; from runtime import environment;"
+    "sys.exit(main.run(environment.load()))"
 )
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from cabrank.main import app
 from gateway import metrics
-from runtime import settings
+from runtime import environment, settings
 from runtime.lifecycle import DRAIN_MAX_S
 from runtime.nats_login import seed_file
 from schemas import streams
@@ -115,7 +115,7 @@ def test_every_variable_is_a_setting_and_the_services_take_them(
         for variable in given:
             assert variable in known | {f"{each}_FILE" for each in known}, variable
         here = {k: v.replace("/etc/cabrank", str(tmp_path)) for k, v in given.items()}
-        read = settings.load(here)
+        read = environment.load(here)
         if name in WITH_DATABASE:
             assert read.database_url.startswith("postgresql://"), name
         assert settings.variable("database_url") not in given
@@ -264,7 +264,7 @@ def test_new_users_are_of_a_region_that_is_served(
     """Persistence's sign-ups, and a gateway's users of an outside issuer."""
     for way in WAYS:
         regions = {name: environ(pod) for name, pod in pods(rendered[way])}
-        served = settings.load(
+        served = environment.load(
             {"CABRANK_REGIONS": regions["dispatcher"]["CABRANK_REGIONS"]}
         ).region_list()
         for name in ("gateway", "persistence"):
@@ -283,7 +283,7 @@ def test_dispatchers_and_operators_alone_ask_whether_nats_syncs_every_write(
         for name, pod in pods(rendered[way]):
             given = environ(pod)
             here = {urls: given[urls]} if urls in given else {}
-            told = settings.load(here).monitoring_urls()
+            told = environment.load(here).monitoring_urls()
             asks = name in ("dispatcher", "operator")
             assert told == (asked if asks else []), (way, name)
             ports = [

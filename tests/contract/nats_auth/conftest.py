@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cabrank.operate import nats_auth
+from cabrank.stack import nats_auth
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.nats_login import Login

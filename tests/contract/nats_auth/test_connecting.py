@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from cabrank.operate import nats_auth
+from cabrank.stack import nats_auth
 from runtime import bus as buses
 from runtime import nats_events, nats_login
 from runtime.lifecycle import cancel

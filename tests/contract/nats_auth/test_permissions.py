@@ -8,7 +8,7 @@ from typing import Any
 import nats
 import pytest
 
-from cabrank.operate import nats_auth
+from cabrank.stack import nats_auth
 from schemas import permissions, streams, subjects
 from schemas.permissions import Service
 from tests.contract.nats_auth.conftest import Connect, Locked

@@ -7,7 +7,7 @@ import nkeys
 import pytest
 
 from cabrank.errors import UsageError
-from cabrank.operate import nats_auth
+from cabrank.stack import nats_auth
 from runtime import bus as buses
 from runtime.nats_login import Login
 from runtime.nats_trouble import REFUSED, ConnectError

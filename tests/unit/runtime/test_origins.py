@@ -2,7 +2,8 @@
 
 import pytest
 
-from runtime.settings import Settings, SettingsError, load
+from runtime.environment import load
+from runtime.settings import Settings, SettingsError
 
 
 @pytest.mark.parametrize(

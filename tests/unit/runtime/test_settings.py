@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabrank.operate.listing import describe
-from runtime.settings import Settings, SettingsError, load, variable
+from runtime.environment import load
+from runtime.settings import Settings, SettingsError, variable
 
 NUMBERS = [
     field

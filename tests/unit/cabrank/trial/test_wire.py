@@ -2,7 +2,9 @@ import json
 
 import pytest
 
-from cabrank.trial.load import LoadError, wire
+from cabrank.errors import UsageError
+from cabrank.operate.address import base_url
+from cabrank.trial.load import wire
 
 
 @pytest.mark.parametrize(
@@ -10,13 +12,13 @@ from cabrank.trial.load import LoadError, wire
     ["", "foo", "ftp://host", "http://", "http://h:x", "http://h:99999", "ws://h"],
 )
 def test_what_is_no_base_url_is_refused_in_one_sentence(text: str) -> None:
-    with pytest.raises(LoadError, match="is not a URL such as") as caught:
-        wire.base_url(text)
+    with pytest.raises(UsageError, match="is not a URL such as") as caught:
+        base_url(text)
     assert "\n" not in str(caught.value)
 
 
 def test_base_url_loses_its_trailing_slash() -> None:
-    assert wire.base_url("https://example.org:8443/") == "https://example.org:8443"
+    assert base_url("https://example.org:8443/") == "https://example.org:8443"
 
 
 def test_socket_url_carries_since_and_keeps_tls() -> None:

@@ -3,7 +3,8 @@ import ipaddress
 import pytest
 
 from gateway.sockets.address import address
-from runtime.settings import SettingsError, load
+from runtime.environment import load
+from runtime.settings import SettingsError
 
 TRUSTED = load({"CABRANK_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.7,fd00::/8"}).proxies()
 
