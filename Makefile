@@ -202,7 +202,7 @@ LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 \
 # The third: what builds wheels (hatchling with editables ours, setuptools that of nkeys).
 lock: | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements-uv.lock
-	$(LOCKED) pyproject.toml $(ARGS) --extra otel -o requirements.lock
+	$(LOCKED) pyproject.toml $(ARGS) --extra otel --extra trial -o requirements.lock
 	$(LOCKED) pyproject.toml $(ARGS) --extra dev -o requirements-dev.lock
 	printf 'hatchling>=1.27\neditables>=0.5\nsetuptools>=80\n' | $(LOCKED) - $(ARGS) -o requirements-build.lock
 	echo 'uv>=0.13' | $(LOCKED) - $(ARGS) -o requirements-uv.lock

@@ -4,6 +4,7 @@
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -40,6 +41,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "rebuild": care.rebuild,
 }
 """Those without commands of their own; the help groups them (commands/helping.py)."""
+TRIAL = {"simulate", "chaos", "bench"}
+"""Those of cabrank/trial."""
 LOGGING = {"gateway", "dispatcher", "persistence"}
 """Standard error is their log, in JSON."""
 
@@ -78,12 +81,28 @@ def _root(
     pass
 
 
-def _add_load_commands(arguments: list[str]) -> None:
+def _has_trial() -> bool:
+    """Not in the image, and not where the extra `trial` is not installed."""
+    return bool(find_spec("cabrank.trial") and find_spec("picows"))
+
+
+def _add_trial_commands(arguments: list[str]) -> None:
     """Register simulate, chaos and bench where they are meant, or listed in the help:
     they import clients that no service needs.
+
+    Raises:
+        UsageError: one is meant and is not installed.
     """
     first = next((a for a in arguments if not a.startswith("-")), None)
     listed = first is None and bool({"--help", "-h"} & set(arguments))
+    if not (listed or first in TRIAL):
+        return
+    if not _has_trial():
+        if listed:
+            return
+        raise UsageError(
+            f"`cabrank {first}` is not installed here: pip install 'cabrank[trial]'."
+        )
     if listed or first == "simulate":
         from cabrank.trial.simulate import command as simulate
 
@@ -111,7 +130,7 @@ def run() -> int:
         for said in environment.unheard_of():
             print(said, file=sys.stderr)
     try:
-        _add_load_commands(arguments)
+        _add_trial_commands(arguments)
         status = app(arguments, prog_name="cabrank", standalone_mode=False)
     except TyperException as error:
         return _refuse(error.format_message(), error.exit_code)

@@ -1,3 +1,3 @@
 """What tries the system: load, oracle, simulate, chaos, bench. Not in the production
-image.
+image; its dependencies are the extra `cabrank[trial]`.
 """

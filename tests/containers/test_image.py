@@ -119,6 +119,24 @@ def test_a_wrong_setting_is_one_sentence_there_too() -> None:
     assert done.stderr.startswith("CABRANK_PORT is 'x'")
 
 
+def test_what_tries_a_system_is_not_in_it(tmp_path: Path) -> None:
+    with tarfile.open(_saved(IMAGE, tmp_path)) as archive:
+        names = set()
+        for layer in _manifest(archive)["Layers"]:
+            with tarfile.open(fileobj=archive.extractfile(layer)) as inside:
+                names |= {entry.name for entry in inside}
+    assert any(name.endswith("/cabrank/operate/doctor.py") for name in names)
+    assert not [name for name in names if re.search(r"/cabrank/trial\b|picows", name)]
+    done = subprocess.run(
+        ["docker", "run", "--rm", IMAGE, "bench"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("`cabrank bench` is not installed here")
+
+
 def _layers(image: str) -> list[str]:
     (facts,) = json.loads(run("docker", "image", "inspect", image))
     layers: list[str] = facts["RootFS"]["Layers"]
