@@ -15,7 +15,7 @@ from schemas import permissions
 GC_THRESHOLDS = (50_000, 20, 100)
 """Events live for minutes in the ring and hold no cycles: with Python's (700, 10, 10)
 the collector walks them over and over. p99 at 128 commands in flight: 38 → 22 ms
-(benchmarks/leader.py, 2026-11-21)."""
+(cabrank/trial/bench/leader.py, 2026-11-21)."""
 
 
 def run(settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """Fills a migrated, empty database with a region's past, as persistence writes it:
 whole trips, what was said on the way, and a room in which everybody writes. For
-benchmarks/history.py and the tests of plans.
+tests/bench/history.py and the tests of plans.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """How long after a revocation's request a user's sessions at two gateways are closed,
 alone and beside `cabrank bench lifecycle`'s trips.
 
-    python benchmarks/revocation.py --users 200
+    python -m cabrank.trial.bench.revocation --users 200
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """CPU of one command through the code of all three services, without NATS and sockets.
 
-    python benchmarks/hot_path.py --before TREE
+    python -m tests.bench.hot_path --before TREE
 
 Request, accept, begin, complete of one trip after the other: the session reads the
 frame, the batcher decides, the record is encoded, events are read back and framed, and
@@ -43,7 +43,7 @@ def accounts(users: dict[str, Any]) -> list[Any]:
     return [Allowances(users["users"])]
 
 
-def measure() -> float:  # noqa: PLR0915 - one way through all services
+def measure() -> float:
     """Least CPU-µs a command of `REPEATS` tries."""
     from dispatcher.engine.batch import Batcher, Writer  # noqa: PLC0415 - the tree's own
     from dispatcher.engine.engine import Engine, Limits  # noqa: PLC0415
@@ -119,12 +119,12 @@ def main() -> None:
     if given.here:
         print(json.dumps(measure()))
         return
-    here = Path(__file__).parents[1]
+    here = Path(__file__).parents[2]
     trees = {"before": given.before, "now": here} if given.before else {"now": here}
     seen: dict[str, list[float]] = {name: [] for name in trees}
     for number in range(given.rounds):
         for name in list(trees) if number % 2 else list(reversed(trees)):
-            done = subprocess.run(  # noqa: S603 - this very file
+            done = subprocess.run(
                 [sys.executable, "-P", __file__, "--here"],
                 env={**os.environ, "PYTHONPATH": str(trees[name])},
                 stdout=subprocess.PIPE,

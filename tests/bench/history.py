@@ -1,9 +1,9 @@
 """Reads of a filled database, each kind's p50 and p99 in ms, as a gateway asks.
 
-    python -m benchmarks.history sqlite:////tmp/past.db --trips 1000000
-    python -m benchmarks.history postgresql://…          (an empty database)
-    python -m benchmarks.history                         (a PostgreSQL of its own)
-    python -m benchmarks.history --keep /tmp/past        (the same, there for the next)
+    python -m tests.bench.history sqlite:////tmp/past.db --trips 1000000
+    python -m tests.bench.history postgresql://…          (an empty database)
+    python -m tests.bench.history                         (a PostgreSQL of its own)
+    python -m tests.bench.history --keep /tmp/past        (the same, there for the next)
 
 Fills it first where it is empty (cabrank/trial/bench/filling.py); `--fill` does no
 more, so that it may run beside other things, niced. Starts a nats-server and a process
@@ -162,7 +162,7 @@ async def run(url: str, trips: int, rate: float) -> None:
         )
         await answering(url, server.url, stack)
         print(f"{'ms':<28}{'p50':>8}{'p99':>8}{'max':>8}{'late':>8}")
-        luck = random.Random(1)  # noqa: S311
+        luck = random.Random(1)
         for kind, question in questions(trips, luck).items():
             # What is cached then is what a system caches.
             await measure(bus, question, rate, WARMING, luck)
@@ -175,7 +175,7 @@ async def run(url: str, trips: int, rate: float) -> None:
 
 async def answering(url: str, nats_url: str, stack: contextlib.ExitStack) -> None:
     """A process with history, as a persistence worker is one."""
-    process = subprocess.Popen(  # noqa: S603, ASYNC220 - nothing else runs yet
+    process = subprocess.Popen(
         [sys.executable, "-m", __spec__.name, url, "--serve", nats_url],
         stdout=subprocess.PIPE,
     )

@@ -1,7 +1,7 @@
 """How much one leader does: commands/s and its CPU per command at 1 to 1,024 commands
 in flight, over raw NATS, every record synced to disk.
 
-    python -m benchmarks.leader [seconds per step]
+    python -m cabrank.trial.bench.leader [seconds per step]
 
 A worker drives one trip after the other (request, accept, begin, complete) and waits
 for each answer, so as many commands are in flight as there are workers. This process

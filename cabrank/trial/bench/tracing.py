@@ -1,7 +1,7 @@
 """What tracing costs: systems with it off, off once more, on at 1 % and on for every
 command stand beside each other, and `cabrank bench lifecycle` loads them in turns.
 
-    python benchmarks/tracing.py --starts 5 --turns 4
+    python -m cabrank.trial.bench.tracing --starts 5 --turns 4
 
 The collector is a thread here that reads spans and drops them, as one elsewhere would.
 Ratios of CPU per trip count, each of two windows some seconds apart, so that a machine

@@ -2,7 +2,7 @@
 stands by for it, or leads it, did nothing else while it starts, saves a snapshot, takes
 over, and starts anew; how long a take-over takes; and its memory.
 
-    python -m benchmarks.large_region [share of 200 MB]
+    python -m tests.bench.large_region [share of 200 MB]
 
 Two dispatchers, each in a process of its own, are given two regions, a large one and an
 empty one. In each a task asks for the time every 5 ms: what it is late by is what any
@@ -95,7 +95,7 @@ async def work(url: str, name: str) -> None:
 
     def asked(_: bytes, reply: bytes, _p: bytes, _h: bytes) -> None:
         nonlocal late_s, busy_s
-        regions = placements[0]._regions if placements else {}  # noqa: SLF001
+        regions = placements[0]._regions if placements else {}
         told = Told(
             round(late_s * 1000, 1),
             round(busy_s * 1000, 1),
@@ -120,7 +120,7 @@ async def work(url: str, name: str) -> None:
 
     sampling = asyncio.create_task(sample())
     settings = Settings(nats_url=url, regions=f"{LARGE_REGION},{OTHER}")
-    await dispatcher_main._start(Service("dispatcher"), settings)  # noqa: SLF001
+    await dispatcher_main._start(Service("dispatcher"), settings)
     await sampling
 
 
@@ -138,7 +138,7 @@ class Worker:
         self.name = name
         log = Path(tempfile.gettempdir()) / f"large-region-{os.getpid()}-{name}.log"
         with log.open("ab") as out:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", __spec__.name, WORKER, url, name],
                 stderr=out,
                 stdout=out,

@@ -1,7 +1,7 @@
 """CPU of the batch writer per event, catching up and keeping pace.
 
-    python -m benchmarks.writer sqlite:////tmp/writer.db
-    python -m benchmarks.writer postgresql://…   (a database to fill)
+    python -m tests.bench.writer sqlite:////tmp/writer.db
+    python -m tests.bench.writer postgresql://…   (a database to fill)
 
 Starts a nats-server of its own. The writer is this process; the ledger is written by
 another. Prints microseconds of this process's CPU (user and system) for each event.
@@ -62,7 +62,7 @@ async def measure(nats_url: str, database_url: str, label: str, first: int) -> N
     ledger = Ledger(watch)
     pace = TRIPS_PER_S if label == "keeping pace" else 1e9
     filling = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.writer", nats_url, str(first), str(pace))
+        *(sys.executable, "-m", "tests.bench.writer", nats_url, str(first), str(pace))
     )
     if label == "catching up":
         await filling.wait()
@@ -100,7 +100,7 @@ async def main(database_url: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:  # noqa: PLR2004
+    if len(sys.argv) > 2:
         asyncio.run(fill(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
     else:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
