@@ -96,6 +96,71 @@ def test_the_files_that_a_page_names_are_there(page: str) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+PACKAGES = (
+    *("schemas", "runtime", "gateway", "dispatcher", "persistence", "cabrank", "web"),
+)
+ENTRY = re.compile(r"^( *)([\w.-]+/) +(\S.*)$")
+
+
+def mapped() -> set[str]:
+    """The folders of ARCHITECTURE.md's map: a line each, those below it indented; small
+    ones may be named in the line of the one they lie in.
+    """
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    drawn = text.partition("## The map")[2].split("```")[1].strip("\n")
+    found: set[str] = set()
+    above: list[str] = []
+    for line in drawn.splitlines():
+        entry = ENTRY.match(line)
+        assert entry is not None, line
+        indent, name, said = entry.groups()
+        above[len(indent) // 2 :] = [name]
+        folder = "".join(above)
+        found |= {
+            folder,
+            *(folder + below for below in re.findall(r"\b[a-z]+/(?!\w)", said)),
+        }
+    return found
+
+
+def folders(top: str, depth_max: int = 9) -> set[str]:
+    """Those that hold files, but what is made and hidden."""
+    return {
+        f"{path.parent.relative_to(ROOT)}/"
+        for path in (ROOT / top).rglob("*")
+        if path.is_file()
+        and not any(part[0] in "._" for part in path.relative_to(ROOT).parts[:-1])
+        and not SKIPPED & set(path.parts)
+        and len(path.relative_to(ROOT).parts) <= depth_max + 1
+    }
+
+
+def test_the_map_has_every_folder_of_the_packages_and_no_other() -> None:
+    there = {f for package in PACKAGES for f in folders(package)}
+    drawn = {f for f in mapped() if f.partition("/")[0] in PACKAGES}
+    assert drawn == there
+
+
+def test_the_map_has_every_folder_of_the_repository() -> None:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    there = {
+        f"{folder.name}/"
+        for folder in ROOT.iterdir()
+        if folder.is_dir()
+        and folder.name[0] not in "._"
+        and not {f"{folder.name}/", f"/{folder.name}/"} & set(ignored)
+    }
+    assert {f for f in mapped() if f.count("/") == 1} == there
+
+
+def test_contributing_tells_of_every_folder_of_the_tests() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.partition("| `tests/…` |")[2].partition("\n\n")[0]
+    names = [line.split("|")[1] for line in table.splitlines()[1:]]
+    told = {f"tests/{name}" for name in re.findall(r"`(\w+/)`", "".join(names))}
+    assert told == folders("tests", 2) - {"tests/"}
+
+
 def decisions() -> list[Path]:
     folder = ROOT / "docs" / "decisions"
     return sorted(page for page in folder.glob("*.md") if page.name != "README.md")
