@@ -12,11 +12,10 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from cabrank.ledgers import Reader, connected, find
-from dispatcher.ledger import Ledger
-
-from cabrank import target
-from dispatcher.engine import Engine, Limits
+from cabrank.operate import target
+from cabrank.operate.ledgers import Reader, connected, find
+from dispatcher.engine.engine import Engine, Limits
+from runtime.ledger import Ledger
 from schemas import codec
 from schemas.ledger import Record
 from tests.support.client import welcomed

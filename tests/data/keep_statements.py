@@ -12,25 +12,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from persistence.projection import Unreadable, read_record
-from persistence.store import Store
-from persistence.tokens import Forge
-from persistence.users import row_of
 from sqlalchemy import Engine, event, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import (
-    database,
+from persistence import database
+from persistence.erasure import erasure
+from persistence.history import retention
+from persistence.identity import (
+    cleanup,
     devices,
-    erasure,
-    janitor,
-    retention,
+    oidc_users,
     sessions,
     throttle,
     usernames,
-    visitors,
 )
+from persistence.identity.tokens import Forge
+from persistence.identity.users import row_of
 from persistence.models import UserRow
+from persistence.projected.projection import Unreadable, read_record
+from persistence.projected.store import Store
 from schemas.accounts import Meet
 from schemas.trips import Role, User
 from tests.support import postgres
@@ -79,14 +79,14 @@ async def visits(engine: AsyncEngine) -> None:
         user = User(OUTSIDE, "cleo", name, "Löw", Role.DRIVER)
         who = Meet(user, "main", "https://issuer.example", "subject")
         async with engine.begin() as connection:
-            await visitors.meet(connection, who, NOW_MS)
+            await oidc_users.meet(connection, who, NOW_MS)
     door = throttle.Throttle(engine)
     wanted = throttle.buckets("anna", "192.0.2.1")
     while await door.take(wanted, NOW_MS) is None:
         pass
     async with engine.begin() as connection:
         await throttle.give_back(connection, wanted)
-    await janitor.sweep(engine, NOW_MS, TTL_S)
+    await cleanup.sweep(engine, NOW_MS, TTL_S)
 
 
 async def people(engine: AsyncEngine) -> None:
