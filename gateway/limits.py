@@ -37,7 +37,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     bad_frames_max: int = 100
     bad_frames_s: float = 10
     output_bytes_max: int = 1024 * 1024
-    """DESIGN.md "The gateway": what may wait for one connection before 4001."""
+    """What may wait for one connection before 4001."""
     pending_per_connection_max: int = 256
     pending_while_busy: int = 4
     """Commands of a connection on their way while their leader is busy: it is read on

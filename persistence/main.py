@@ -119,7 +119,7 @@ async def start(
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
-    service.spawn("janitor", cleanup.run(engine, settings.audit_ttl_s))
+    service.spawn("cleanup", cleanup.run(engine, settings.audit_ttl_s))
     retaining = retention.run(engine, settings.history_kept_days)
     service.spawn("retention", retaining, may_end=True)
 

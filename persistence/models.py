@@ -70,7 +70,7 @@ class RefreshTokenRow(Base):
         Index(None, "user_id"),
         Index(None, "current_hash", unique=True),
         Index(None, "previous_hash"),
-        # What is past its time (janitor.py).
+        # What is past its time (identity/cleanup.py).
         Index(None, "expires_at_ms"),
     )
 

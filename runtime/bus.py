@@ -2,7 +2,7 @@
 parsing, and a publish without await.
 
 nats-py's callback subscription costs 4.8 KiB and a task; this one costs 0.23 KiB and
-runs its callback in the read loop (79-118k messages/s against 44k, DESIGN.md). It has
+runs its callback in the read loop (79-118k messages/s against 44k). It has
 no public API for that, so `_process_msg` is met here; the version is pinned and
 tests/contract/test_bus.py holds us to it. Must not know any subject.
 """

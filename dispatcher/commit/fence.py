@@ -2,8 +2,8 @@
 
 `Nats-Expected-Last-Subject-Sequence` lets a record in only directly after the one its
 writer knows as the last, so a deposed leader can't write, and what it can't write it
-doesn't answer. With several records in flight the fence would leak (DESIGN.md), so
-there is one. Must not know what is in a record beyond its head.
+doesn't answer. With several records in flight the fence would leak, so there is one
+(docs/decisions/group-commit.md). Must not know what is in a record beyond its head.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from schemas.ledger import head_of
 log = structlog.get_logger()
 
 ACK_TIMEOUT_S = 2.0
-"""An acknowledgement takes 1-2 ms (DESIGN.md); a slow disk's fsync, below a second."""
+"""An acknowledgement takes 1-2 ms; a slow disk's fsync, below a second."""
 RETRY_S = 0.1
 GIVE_UP_S = 10.0
 """Connected and still no verdict: a command's whole deadline has passed."""

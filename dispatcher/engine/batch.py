@@ -34,7 +34,7 @@ EXPIRY_BYTES_MAX = EVENTS_BYTES_MAX // 2
 ANSWER_BYTES_MAX = 768 * 1024
 """Below the server's default `max_payload` of 1 MiB: one over it cuts us off."""
 ANSWERS_BYTES_MAX = 4 * 1024 * 1024
-"""Answers of one record; 19,000 sessions may ask for 40 KB each at once (DESIGN.md)."""
+"""Answers of one record; 19,000 sessions may ask for 40 KB each at once."""
 REFUSED_MAX = 20_000
 """Commands of one record refused for want of room."""
 

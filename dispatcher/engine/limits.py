@@ -6,7 +6,7 @@ from schemas.allowances import UserLimits
 
 
 class Limits(Struct, frozen=True):
-    """Set once for an engine's life. The ring's and `remember_ms` are DESIGN.md's."""
+    """Set once for an engine's life. What each comes to in memory: docs/LIMITS.md."""
 
     request_ttl_ms: int
     """How long a trip stays REQUESTED after its `updated`."""

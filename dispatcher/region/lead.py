@@ -37,7 +37,7 @@ QUEUE_MAX = 20_000
 ANNOUNCE_S = 1.0
 REPUBLISHED_RECORDS = 2
 """Record n + 1 being stored proves that NATS got the events of record n; of the last
-two nothing proves it (DESIGN.md)."""
+two nothing proves it."""
 
 Clock = Callable[[], int]
 """Wall clock in ms."""

@@ -28,7 +28,7 @@ from dispatcher.region.pinger import BEGINNER_S, HEIR_S, Pinger
 from dispatcher.region.snapshots import Frozen, SnapshotStore
 from dispatcher.region.snapshotter import Snapshotter
 from dispatcher.region.stamps import Stamps
-from dispatcher.region.standby import Replica
+from dispatcher.region.standby import Standby
 from runtime import ledger as ledgers
 from runtime.bus import Bus
 from runtime.errors import RecordError
@@ -93,7 +93,7 @@ class Region:
         self._snapshotter: Snapshotter
         self._stamps = Stamps()
         self._follower: Follower
-        self._replica: Replica
+        self._standby: Standby
 
     # ---- from outside --------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Region:
         self._follower = Follower(
             self._bus, self._ledger, metrics.bad_records.labels(self._ledger.region).inc
         )
-        self._replica = Replica(
+        self._standby = Standby(
             self._js, self._ledger, self._store, self._follower, self._limits()
         )
         try:
@@ -188,8 +188,8 @@ class Region:
 
     async def _rebuild(self) -> None:
         self.missing = "replaying the ledger"
-        self._snapshotter.begin(await self._replica.rebuild(self._wait_for))
-        self._stamps.begin(self._replica.engine.stamp_ms, wall_ms(), steady_ms())
+        self._snapshotter.begin(await self._standby.rebuild(self._wait_for))
+        self._stamps.begin(self._standby.engine.stamp_ms, wall_ms(), steady_ms())
 
     async def _stand_by(self, patience_s: float) -> None:
         """Follow until nobody leads; believe that only after `patience_s`."""
@@ -202,7 +202,7 @@ class Region:
                     pinger.tick()
                     pinged_s = time.monotonic()
                 try:
-                    messages = await self._follower.read(self._replica.n + 1)
+                    messages = await self._follower.read(self._standby.n + 1)
                 except TimeoutError:
                     self.missing = "NATS does not answer"
                     await asyncio.sleep(POLL_S)
@@ -210,16 +210,16 @@ class Region:
                 metrics.lag_records.labels(self.name).set(len(messages))
                 pace = Pace()
                 for message in messages:
-                    self._replica.follow(message)
-                    if self._replica.epoch == message.seq:
+                    self._standby.follow(message)
+                    if self._standby.epoch == message.seq:
                         pinger.hold_back(BEGINNER_S)
                     await pace.after(message)
                 if messages:
-                    self._stamps.hear(self._replica.engine.stamp_ms, steady_ms())
+                    self._stamps.hear(self._standby.engine.stamp_ms, steady_ms())
                 if not messages:
                     self.missing = None
-                    if await self._snapshotter.is_due(self._replica.n):
-                        frozen = self._freeze(self._replica.engine, self._replica.n)
+                    if await self._snapshotter.is_due(self._standby.n):
+                        frozen = self._freeze(self._standby.engine, self._standby.n)
                         self._save_beside(frozen)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(pinger.gone.wait(), POLL_S)
@@ -230,7 +230,7 @@ class Region:
         return self._snapshotter.freeze(engine, self._ledger, n)
 
     async def _save_snapshot(self) -> None:
-        frozen = self._freeze(self._replica.engine, self._replica.n)
+        frozen = self._freeze(self._standby.engine, self._standby.n)
         if frozen is not None:
             await self._snapshotter.save(frozen)
 
@@ -245,21 +245,21 @@ class Region:
     async def _take_over(self) -> Writer | None:
         """Write the epoch record; None: another was first."""
         self.missing = "taking over"
-        epoch = self._replica.epoch
+        epoch = self._standby.epoch
         last = await patiently(
             "last record", lambda: ledgers.last_record(self._js, self._ledger)
         )
         if last is not None:
-            await self._replica.catch_up(last[0])
-        if last is None or last[0] < self._replica.n:
-            reaches = partial(ledgers.check, self._js, self._ledger, self._replica.n)
+            await self._standby.catch_up(last[0])
+        if last is None or last[0] < self._standby.n:
+            reaches = partial(ledgers.check, self._js, self._ledger, self._standby.n)
             await patiently("extent", reaches)
-        if self._replica.epoch != epoch:
+        if self._standby.epoch != epoch:
             return None  # another has just begun to lead, and answers pings by now
         if self._filled:  # what did not fit is larger than an epoch record
             await self._make_room(saves=True)
-        n = self._replica.n + 1
-        stamp_ms = max(self._replica.engine.stamp_ms, self._stamp())
+        n = self._standby.n + 1
+        stamp_ms = max(self._standby.engine.stamp_ms, self._stamp())
         writer = Writer(self._ledger.id, n, self._instance)
         payload = writer.record(n, stamp_ms, [])
         fate = await self._append(payload, n, 0 if last is None else n - 1)
@@ -268,7 +268,7 @@ class Region:
         if fate is not Fate.STORED:
             log.info("another leads", region=self.name, fate=fate.value)
             return None
-        self._replica.apply(
+        self._standby.apply(
             n,
             Record(RECORD_VERSION, self._ledger.id, n, n, self._instance, stamp_ms, []),
         )
@@ -318,7 +318,7 @@ class Region:
         if await self._purge(0) or await self._purge(remembered_s, ring=False):
             return
         for _ in range(retention.SNAPSHOTS):
-            if saves and await self._snapshotter.is_behind(self._replica.n):
+            if saves and await self._snapshotter.is_behind(self._standby.n):
                 await self._save_snapshot()
                 await self._purge(remembered_s, ring=False)
 
@@ -326,15 +326,15 @@ class Region:
 
     async def _hold(self, writer: Writer) -> Ended:
         """Lead until the end of it."""
-        for batch in self._replica.recent:
+        for batch in self._standby.recent:
             batch.encoded = [encode(event) for event in batch.events]
         lead = self._lead = Lead(
             self._bus,
             self._js,
             self._ledger,
-            self._replica.engine,
+            self._standby.engine,
             writer,
-            last=self._replica.n,
+            last=self._standby.n,
             clock=wall_ms,
             stamp=self._stamp,
             freeze=self._freeze,
@@ -343,7 +343,7 @@ class Region:
         if not self._resigned.is_set():
             self.heir = None  # who it was may just have died
         self.led_since_s = time.monotonic()
-        lead.start(list(self._replica.recent))
+        lead.start(list(self._standby.recent))
         self.missing = None
         if self._resigned.is_set():
             lead.resign(self.heir)

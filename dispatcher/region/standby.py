@@ -27,7 +27,7 @@ LET_GO = 10_000
 Collection = dict[Any, Any] | set[Any] | list[Any] | deque[Any]
 
 
-class Replica:
+class Standby:
     """Of one region in this process; `rebuild` before anything else, and again after a
     lead, whose engine was ahead of the ledger.
     """

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from persistence import database
 from persistence.history.freshness import Freshness
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
-from persistence.projected import messages as rooms
+from persistence.projected import messages
 from persistence.projected.messages import PAGE_BYTES_MAX
 from persistence.responder import Responder, answered, refused
 from runtime.bus import Bus
@@ -95,7 +95,7 @@ class History:
                 question.limit
             )
             rows = (await connection.execute(page)).scalars().all()
-        return _list(rooms.within([row.encode() for row in rows], PAGE_BYTES_MAX))
+        return _list(messages.within([row.encode() for row in rows], PAGE_BYTES_MAX))
 
     async def _place(
         self, connection: AsyncConnection, question: ListTrips
@@ -139,7 +139,7 @@ class History:
                 return missing
             rows = (await connection.execute(asked)).all()
         made = [codec.encode(_audit_row(row)) for row in rows[:EVENTS_MAX]]
-        page = rooms.within(made, PAGE_BYTES_MAX)
+        page = messages.within(made, PAGE_BYTES_MAX)
         return _list(page, more=len(page) < len(rows))
 
     async def find(self, question: FindTrip) -> Result:
@@ -182,7 +182,7 @@ class History:
                 region = found.region
             limit, before = question.limit, question.before
             page = await _page(connection, region, room, limit, before)
-        return _list(rooms.within(page, PAGE_BYTES_MAX))
+        return _list(messages.within(page, PAGE_BYTES_MAX))
 
     async def backlog(self, question: FindBacklog) -> Result:
         """A room's last messages, which the leader no longer holds."""
@@ -193,7 +193,7 @@ class History:
         about = question.region, question.room, HISTORY_MAX
         async with database.looking(self._engine) as connection:
             page = await _page(connection, *about, None)
-        return _list(rooms.within(page, rooms.BACKLOG_BYTES_MAX)[::-1])
+        return _list(messages.within(page, messages.BACKLOG_BYTES_MAX)[::-1])
 
     async def made(self, question: FindMade) -> Result:
         """What an idempotency key made that the leader no longer holds."""
@@ -232,7 +232,7 @@ class History:
         )
         async with database.looking(self._engine) as connection:
             found = (await connection.execute(asked)).one_or_none()
-        return answered(None if found is None else rooms.message_of(found))
+        return answered(None if found is None else messages.message_of(found))
 
     async def _freshen(self, region: str | None) -> None:
         """Wait, but not long, until what the ledger holds now is in the database."""
@@ -268,8 +268,8 @@ async def _page(
     ).where(RoomRow.region == region, RoomRow.name == room)
     row = MessageRow
     page: list[bytes] = []
-    known = [rooms.Span(*span) for span in await connection.execute(spans)]
-    for span in rooms.visible(known, before):
+    known = [messages.Span(*span) for span in await connection.execute(spans)]
+    for span in messages.visible(known, before):
         asked = (
             select(MessageRow.__table__)
             .where(row.region == region, row.room == room)
@@ -279,7 +279,7 @@ async def _page(
             .limit(limit - len(page))
         )
         found = await connection.execute(asked)
-        page += [codec.encode(rooms.message_of(each)) for each in found]
+        page += [codec.encode(messages.message_of(each)) for each in found]
         if len(page) == limit:
             break
     return page

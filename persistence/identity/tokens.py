@@ -19,7 +19,7 @@ from enum import Enum, auto
 from msgspec import Struct
 
 GRACE_MS = 30_000
-"""DESIGN.md: how long the token before still gets its successor."""
+"""How long the token before still gets its successor."""
 
 _SESSION_BYTES = 16
 _BODY_BYTES = 32

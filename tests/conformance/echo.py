@@ -3,7 +3,7 @@
 What differs from production: no session (a message, binary ones too, goes back instead
 of to one, after the same UTF-8 check), hence no limit on frames a second; no limit on a
 message's size, for the Autobahn suite sends up to 16 MiB; no uvicorn before it. What is
-the same: all of gateway/sockets/websocket.py, opening.py and outbox.py otherwise:
+the same: all of gateway/sockets/websocket.py, upgrade.py and writer.py otherwise:
 framing, fragments, control frames, closing, one write a tick.
 """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.protocol import OPEN
 
-from cabrank.trial.load import wire
+from cabrank.trial.load import frames
 from cabrank.trial.oracle.history import Call
 from gateway.sockets.handshake import Accepted
 from gateway.sockets.websocket import Connection
@@ -243,27 +243,27 @@ class Client:
                 size, at = int.from_bytes(data[at : at + 8], "big"), at + 8
             payload, at = data[at : at + size], at + size
             if first == 0x81:
-                self._take(wire.read_frame(payload))
+                self._take(frames.read_frame(payload))
             elif first == 0x88:
                 cable.cut()
 
-    def _take(self, frame: wire.Frame) -> None:
+    def _take(self, frame: frames.Frame) -> None:
         checker = self._world.watch.checker
         if self.talk.takes(frame):
             self._since = max(frame.seq or 0, self._since or 0) or None
         elif frame.type in {"reply", "refused"}:
             self._answered(frame)
         elif frame.type == "welcome":
-            self._welcome(wire.read_welcome(frame.data))
+            self._welcome(frames.read_welcome(frame.data))
         elif frame.type == "trip.snapshot":
-            trip = wire.read_trip(frame.data)
+            trip = frames.read_trip(frame.data)
             checker.snapshot(self.session, trip)
             self._saw(trip)
         elif frame.seq is not None:
             self._since = max(frame.seq, self._since or 0)
             self._event(frame, frame.seq)
 
-    def _welcome(self, welcome: wire.Welcome) -> None:
+    def _welcome(self, welcome: frames.Welcome) -> None:
         self.welcomed = True
         self._world.watch.checker.welcome(
             self.id,
@@ -281,17 +281,17 @@ class Client:
         self.open = {trip.id: trip.version for trip in welcome.open_trips}
         self.talk.welcomed()
 
-    def _event(self, frame: wire.Frame, seq: int) -> None:
+    def _event(self, frame: frames.Frame, seq: int) -> None:
         checker = self._world.watch.checker
-        trip_id = wire.read_trip_ref(frame.data).id
+        trip_id = frames.read_trip_ref(frame.data).id
         if frame.type == "trip.taken":
             self.open.pop(trip_id, None)
             checker.feed(self.session, seq, frame.type, trip_id)
-        elif not wire.is_participant_frame(frame.data):
+        elif not frames.is_participant_frame(frame.data):
             self.open[trip_id] = seq
             checker.feed(self.session, seq, frame.type, trip_id)
         else:
-            trip = wire.read_trip(frame.data)
+            trip = frames.read_trip(frame.data)
             checker.event(self.session, seq, frame.type, trip)
             self._saw(trip)
             if self.role is Role.DRIVER and frame.type == "trip.started":
@@ -307,7 +307,7 @@ class Client:
                 self.talk.removed(trip)
         watch.seen[trip.id] = None
 
-    def _answered(self, frame: wire.Frame) -> None:
+    def _answered(self, frame: frames.Frame) -> None:
         call = self.calls.pop(frame.ref or "", None)
         if call is None:
             self._world.watch.strange(f"{self.id}: an answer to {frame.ref}")
@@ -315,13 +315,13 @@ class Client:
         history = self._world.watch.history
         now_s = self._loop.time()
         if frame.type == "refused":
-            history.refused(call, wire.read_refused(frame.data).code, now_s)
+            history.refused(call, frames.read_refused(frame.data).code, now_s)
         elif call.kind == "trip.decline":
-            history.declined(call, wire.read_open_trip(frame.data), now_s)
+            history.declined(call, frames.read_open_trip(frame.data), now_s)
         elif call.kind in {"driver.online", "driver.offline"}:
             history.unknown(call)
         else:
-            trip = wire.read_trip(frame.data)
+            trip = frames.read_trip(frame.data)
             history.answered(call, trip, now_s)
             if call.kind != "trip.get":
                 self._world.watch.checker.answer(self.id, call.kind, trip)
@@ -393,7 +393,7 @@ class Client:
         call = Call(self.id, self.role, kind, trip, key, self._loop.time())
         self.calls[ref] = call
         self._world.watch.history.add(call)
-        self.send(wire.command(kind, ref, data))
+        self.send(frames.command(kind, ref, data))
 
     def send(self, payload: bytes) -> None:
         if self._cable is not None:

@@ -26,7 +26,7 @@ from dispatcher.region.ledger_full import FULL, Refuser
 from dispatcher.region.region import Region
 from dispatcher.region.snapshots import Head, SnapshotStore
 from dispatcher.region.stamps import Stamps
-from dispatcher.region.standby import Replica
+from dispatcher.region.standby import Standby
 from gateway.leader.commands import Owner
 from gateway.leader.link import Courier
 from persistence.projected.pull import Delivery
@@ -101,12 +101,12 @@ class Epochless(Region):
     async def _take_over(self) -> Writer | None:
         writer = await super()._take_over()
         if writer is not None:
-            self._replica.n -= 1
+            self._standby.n -= 1
         return writer
 
 
-async def _not_caught_up(replica: Replica, last: int) -> None:
-    replica.n = max(replica.n, last)
+async def _not_caught_up(standby: Standby, last: int) -> None:
+    standby.n = max(standby.n, last)
 
 
 class Skipping(SnapshotStore):
@@ -254,7 +254,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "ack before commit": [(persistence.projected.writer, {"Writer": Acknowledging})],
     "an answer ahead of its record": [(dispatcher.region.region, {"Lead": Hasty})],
     "no epoch record": [(dispatcher.region.region, {"Region": Epochless})],
-    "leads without having caught up": [(Replica, {"catch_up": _not_caught_up})],
+    "leads without having caught up": [(Standby, {"catch_up": _not_caught_up})],
     "replay from the wrong record": [
         (dispatcher.region.region, {"SnapshotStore": Skipping})
     ],

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from cabrank.trial.load import wire
+from cabrank.trial.load import frames
 from schemas.refusals import RETRYABLE
 from schemas.rooms import of_trip
 from schemas.trips import Trip
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LOUNGE = "lounge"
 AGAIN_S = 0.2
 """Until what was refused for a while is asked again."""
-Then = Callable[[wire.Frame], None]
+Then = Callable[[frames.Frame], None]
 
 
 class Talk:
@@ -65,10 +65,10 @@ class Talk:
 
     # ---- frames in -------------------------------------------------------------
 
-    def takes(self, frame: wire.Frame) -> bool:
+    def takes(self, frame: frames.Frame) -> bool:
         """Whether it was for this: an answer to what it asked, or a room's."""
         if frame.type == "chat.message":
-            self._checks.heard(self._client.id, wire.read_message(frame.data))
+            self._checks.heard(self._client.id, frames.read_message(frame.data))
             return True
         if frame.type.startswith("chat."):
             return True
@@ -105,18 +105,18 @@ class Talk:
         since = self._checks.cursor(me, room)
         asked_s = self._world.loop.time()
 
-        def answered(frame: wire.Frame) -> None:
+        def answered(frame: frames.Frame) -> None:
             if frame.type == "reply":
                 if room not in self.rooms:
                     return  # it gave the trip back meanwhile
                 self.rooms[room] = True
-                said = wire.read_joined(frame.data)
+                said = frames.read_joined(frame.data)
                 self._checks.joined(
                     *(me, room, since, said.history),
                     recovered=said.recovered,
                     asked_s=asked_s,
                 )
-            elif wire.read_refused(frame.data).code in RETRYABLE:
+            elif frames.read_refused(frame.data).code in RETRYABLE:
                 self._later(frame, lambda: room in self.rooms and self._join(room))
             else:
                 self._forget(room)
@@ -127,11 +127,11 @@ class Talk:
         self._ask("chat.join", data, answered)
 
     def _send(self, room: str, text: str) -> None:
-        def answered(frame: wire.Frame) -> None:
+        def answered(frame: frames.Frame) -> None:
             if frame.type == "reply":
-                message = wire.read_message(frame.data)
+                message = frames.read_message(frame.data)
                 self._checks.answered(message, self._world.loop.time())
-            elif wire.read_refused(frame.data).code in RETRYABLE:
+            elif frames.read_refused(frame.data).code in RETRYABLE:
                 self._later(frame, lambda: self._send(room, text))
                 return
             self._unheard.pop(text, None)
@@ -154,9 +154,9 @@ class Talk:
         self._count += 1
         ref = f"talk/{self._client.session}/{self._count}"
         self._pending[ref] = then
-        self._client.send(wire.command(kind, ref, data))
+        self._client.send(frames.command(kind, ref, data))
 
-    def _later(self, frame: wire.Frame, again: Callable[[], object]) -> None:
+    def _later(self, frame: frames.Frame, again: Callable[[], object]) -> None:
         """Not on another connection: there everything is asked anew."""
         ref = f"{frame.ref} again"
         self._pending[ref] = lambda _: None

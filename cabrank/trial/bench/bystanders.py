@@ -12,8 +12,8 @@ import time
 import uvloop
 
 from cabrank.trial.bench.floods import Beat, Come, Heard
+from cabrank.trial.load.frames import command, read_frame
 from cabrank.trial.load.link import Link, LinkError, connect
-from cabrank.trial.load.wire import command, read_frame
 from schemas.codec import decode, encode
 
 ANSWER_MAX_S = 30.0

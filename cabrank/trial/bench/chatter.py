@@ -19,8 +19,8 @@ from cabrank.trial.bench.chat_orders import Order, Summary, Window
 from cabrank.trial.bench.generator import CONNECTING_AT_ONCE, WELCOME_MAX_S
 from cabrank.trial.bench.orders import Member
 from cabrank.trial.load.figures import percentile
+from cabrank.trial.load.frames import command
 from cabrank.trial.load.link import Link, connect
-from cabrank.trial.load.wire import command
 from schemas.codec import decode, encode
 
 DELIVERY_MAX_S = 30.0

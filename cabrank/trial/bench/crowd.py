@@ -25,8 +25,8 @@ from cabrank.trial.bench.tasks import (
     Task,
     Watch,
 )
+from cabrank.trial.load.frames import command, read_frame, read_refused, read_trip_ref
 from cabrank.trial.load.link import Connect, Link, LinkError, connect
-from cabrank.trial.load.wire import command, read_frame, read_refused, read_trip_ref
 from schemas.codec import decode, encode
 
 WELCOME_MAX_S = 60.0

@@ -7,7 +7,7 @@ and both sides were shown its event; the driver accepts as soon as the feed show
 
 from collections.abc import Callable
 
-from cabrank.trial.load.wire import command, read_frame, read_refused, read_trip_ref
+from cabrank.trial.load.frames import command, read_frame, read_refused, read_trip_ref
 from schemas.trips import User
 
 RIDER, DRIVER = 0, 1

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 
-from cabrank.trial.load import wire
+from cabrank.trial.load import frames
 from cabrank.trial.load.link import Link, LinkError, connect
 from cabrank.trial.load.users import Account
 
@@ -59,14 +59,14 @@ class Probe:
             if self._welcomed and len(self._asked) < IN_FLIGHT_MAX:
                 self._refs += 1
                 self._asked[str(self._refs)] = time.monotonic()
-                link.send(wire.command("trip.request", str(self._refs), REQUEST))
+                link.send(frames.command("trip.request", str(self._refs), REQUEST))
             await asyncio.sleep(EVERY_S)
 
     def _lost(self, _: int) -> None:
         self._closed.set()
 
     def _read(self, message: bytes) -> None:
-        frame = wire.read_frame(message)
+        frame = frames.read_frame(message)
         if frame.type == "welcome":
             self._welcomed = True
         elif frame.type in {"reply", "refused"}:

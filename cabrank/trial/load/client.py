@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from cabrank.trial.load import wire
+from cabrank.trial.load import frames
 from cabrank.trial.load.figures import Figures
 from cabrank.trial.load.link import Link, LinkError, connect
 from cabrank.trial.load.users import Account
@@ -53,7 +53,7 @@ TRIP_EVENTS = frozenset(
 )
 
 
-def _nothing(_: wire.Frame) -> None:
+def _nothing(_: frames.Frame) -> None:
     pass
 
 
@@ -64,7 +64,7 @@ class Outcome(Struct):
     refused: str | None = None
 
 
-Then = Callable[[wire.Frame], None]
+Then = Callable[[frames.Frame], None]
 """Gets a reply as it is read, before any frame that follows it."""
 
 
@@ -110,7 +110,7 @@ class Client:
         self._since: int | None = None
         self._session = ""
         self._welcomed = asyncio.Event()
-        self._waiting: dict[str, tuple[asyncio.Future[wire.Frame | None], Then]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[frames.Frame | None], Then]] = {}
         self.visits = Visits(self._id, self.ask, watch.conversations)
         self._refs = 0
         self._versions: dict[str, int] = {}
@@ -218,7 +218,7 @@ class Client:
     def tell(self, kind: str, data: dict[str, object]) -> None:
         """Send what has no answer."""
         if self._link is not None and self.connected:
-            self._link.send(wire.command(kind, "", data))
+            self._link.send(frames.command(kind, "", data))
 
     async def ask(
         self, kind: str, data: dict[str, object], then: Then = _nothing
@@ -233,7 +233,7 @@ class Client:
             if frame is None:
                 continue
             if frame.type == "refused":
-                refused = wire.read_refused(frame.data)
+                refused = frames.read_refused(frame.data)
                 self._watch.history.refused(call, refused.code, time.monotonic())
                 self._watch.figures.refusals[refused.code.value] += 1
                 if refused.code in RETRYABLE:
@@ -242,11 +242,11 @@ class Client:
                     continue
                 return Outcome(refused=refused.code.value)
             if kind == "trip.decline":
-                left = wire.read_open_trip(frame.data)
+                left = frames.read_open_trip(frame.data)
                 self._watch.history.declined(call, left, time.monotonic())
             if not kind.startswith("trip.") or kind == "trip.decline":
                 return Outcome()
-            trip = wire.read_trip(frame.data)
+            trip = frames.read_trip(frame.data)
             self._watch.checker.answer(self._id, kind, trip)
             self._watch.history.answered(call, trip, time.monotonic())
             self._take(trip)
@@ -263,7 +263,7 @@ class Client:
 
     async def _attempt(
         self, call: Call, data: dict[str, object], then: Then
-    ) -> wire.Frame | None:
+    ) -> frames.Frame | None:
         """None: the connection went, or nothing came in time."""
         link = self._link
         if link is None or not link.open:
@@ -271,13 +271,13 @@ class Client:
             return None
         self._refs += 1
         ref = str(self._refs)
-        future: asyncio.Future[wire.Frame | None]
+        future: asyncio.Future[frames.Frame | None]
         future = asyncio.get_running_loop().create_future()
         self._waiting[ref] = (future, then)
         if call.kind in RECORDED:
             self._watch.history.add(call)
         call.start = started = time.monotonic()
-        link.send(wire.command(call.kind, ref, data))
+        link.send(frames.command(call.kind, ref, data))
         try:
             frame = await asyncio.wait_for(future, ANSWER_TIMEOUT_S)
         except TimeoutError:
@@ -295,7 +295,7 @@ class Client:
     def _read(self, message: bytes, closed: asyncio.Future[int]) -> None:
         if self._closed is not closed and self._closed is not None:
             return
-        frame = wire.read_frame(message)
+        frame = frames.read_frame(message)
         if frame.type in {"reply", "refused"}:
             future, then = self._waiting.pop(frame.ref or "", (None, _nothing))
             if future is not None and not future.done():
@@ -303,19 +303,19 @@ class Client:
                     then(frame)
                 future.set_result(frame)
         elif frame.type == "welcome":
-            self._welcome(wire.read_welcome(frame.data))
+            self._welcome(frames.read_welcome(frame.data))
         elif frame.type == "trip.snapshot":
-            trip = wire.read_trip(frame.data)
+            trip = frames.read_trip(frame.data)
             self._watch.checker.snapshot(self._session, trip)
             self._take(trip)
         elif frame.type == "chat.message":
             self._since = max(frame.seq or 0, self._since or 0)
-            self._watch.conversations.heard(self._id, wire.read_message(frame.data))
+            self._watch.conversations.heard(self._id, frames.read_message(frame.data))
         elif frame.seq is not None:
             self._since = max(frame.seq, self._since or 0)
             self._event(frame, frame.seq)
 
-    def _welcome(self, welcome: wire.Welcome) -> None:
+    def _welcome(self, welcome: frames.Welcome) -> None:
         self._session = welcome.session
         self._watch.figures.welcomes += 1
         self._watch.checker.welcome(
@@ -341,22 +341,22 @@ class Client:
         self._welcomed.set()
         self.changed.set()
 
-    def _event(self, frame: wire.Frame, seq: int) -> None:
+    def _event(self, frame: frames.Frame, seq: int) -> None:
         checker = self._watch.checker
         if frame.type == "trip.taken":
-            trip_id = wire.read_trip_ref(frame.data).id
+            trip_id = frames.read_trip_ref(frame.data).id
             checker.feed(self._session, seq, frame.type, trip_id)
             self.open.pop(trip_id, None)
         elif frame.type not in TRIP_EVENTS:
             return
         elif self._driver and frame.type == "trip.requested":
-            offered = wire.read_open_trip(frame.data)
+            offered = frames.read_open_trip(frame.data)
             checker.feed(self._session, seq, frame.type, offered.id)
             if self._is_of_run(offered):
                 self.open[offered.id] = offered
                 self.changed.set()
         else:
-            trip = wire.read_trip(frame.data)
+            trip = frames.read_trip(frame.data)
             checker.event(self._session, seq, frame.type, trip)
             self._take(trip)
 

@@ -15,7 +15,7 @@ from picows import (
     ws_connect,
 )
 
-from cabrank.trial.load.wire import socket_url
+from cabrank.trial.load.frames import socket_url
 
 HANDSHAKE_TIMEOUT_S = 10
 """PROTOCOL.md section 2: no `welcome` possible within 10 s closes with 1013."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from cabrank.trial.load import wire
+from cabrank.trial.load import frames
 from cabrank.trial.oracle.conversations import Conversations
 
 HEARD_MAX_S = 60.0
@@ -29,7 +29,7 @@ class Ask(Protocol):
         self,
         kind: str,
         data: dict[str, object],
-        then: Callable[[wire.Frame], None],
+        then: Callable[[frames.Frame], None],
         /,
     ) -> Outcome: ...
 
@@ -53,8 +53,8 @@ class Visits:
             data["since"] = since
         asked_s = time.monotonic()
 
-        def joined(frame: wire.Frame) -> None:
-            answer = wire.read_joined(frame.data)
+        def joined(frame: frames.Frame) -> None:
+            answer = frames.read_joined(frame.data)
             self._conversations.joined(
                 self._me,
                 room,
@@ -74,8 +74,8 @@ class Visits:
         self._conversations.asks(text)
         data: dict[str, object] = {"room": room, "text": text, "idempotency_key": text}
 
-        def answered(frame: wire.Frame) -> None:
-            message = wire.read_message(frame.data)
+        def answered(frame: frames.Frame) -> None:
+            message = frames.read_message(frame.data)
             self._conversations.answered(message, time.monotonic())
 
         await self._ask("chat.send", data, answered)

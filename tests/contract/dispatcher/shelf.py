@@ -4,7 +4,7 @@ from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import snapshotter
 from dispatcher.region.region import Region
 from dispatcher.region.snapshots import SnapshotStore
-from dispatcher.region.standby import Replica
+from dispatcher.region.standby import Standby
 from runtime.bus import Bus
 from runtime.follower import Follower
 from runtime.lifecycle import Service
@@ -57,7 +57,7 @@ class Shelf:
         region._ledger = await self.book.ledger()
         region._store = self.store
         region._snapshotter = snapshotter.Snapshotter(region._store, "main")
-        region._replica = Replica(
+        region._standby = Standby(
             self.book.js, region._ledger, self.store, self.follower, region._limits()
         )
         return region

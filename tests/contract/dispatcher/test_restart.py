@@ -54,8 +54,8 @@ async def test_snapshot_and_tail_make_what_the_whole_ledger_makes(shelf: Shelf) 
     for n in (1, 5, last - 1, last):
         await shelf.save(n)
         region = await shelf.rebuilt()
-        assert region._replica.n == last
-        assert region._replica.engine.snapshot() == whole.snapshot()
+        assert region._standby.n == last
+        assert region._standby.engine.snapshot() == whole.snapshot()
 
 
 async def test_a_start_from_a_snapshot_answers_since_from_before_it(
@@ -84,7 +84,7 @@ async def test_a_torn_snapshot_is_ignored(shelf: Shelf) -> None:
     bucket = await shelf.book.js.object_store(streams.SNAPSHOTS)
     for torn in (payload[: len(payload) // 2], b"", b"\x00" * 100, b'{"v":1}'):
         await bucket.put("main", torn, meta=ObjectMeta(description="{}"))
-        assert (await shelf.rebuilt())._replica.engine.snapshot() == whole
+        assert (await shelf.rebuilt())._standby.engine.snapshot() == whole
 
 
 async def test_a_snapshot_whose_digest_is_wrong_is_ignored(shelf: Shelf) -> None:
@@ -97,7 +97,7 @@ async def test_a_snapshot_whose_digest_is_wrong_is_ignored(shelf: Shelf) -> None
     await js.purge_stream(f"OBJ_{streams.SNAPSHOTS}", subject=chunks)
     await js.publish(chunks, b'{"v":1}')
     whole = await shelf.replayed(last)
-    assert (await shelf.rebuilt())._replica.engine.snapshot() == whole.snapshot()
+    assert (await shelf.rebuilt())._standby.engine.snapshot() == whole.snapshot()
 
 
 async def tear(shelf: Shelf, n: int) -> None:
@@ -128,7 +128,7 @@ async def test_where_the_newest_snapshot_is_torn_the_one_before_stands_in(
     await retention.purge(book.js, ledger, shelf.store, shelf.follower, 0)
     assert await book.first() == last - 3
     await tear(shelf, last)
-    engine = (await shelf.rebuilt())._replica.engine
+    engine = (await shelf.rebuilt())._standby.engine
     assert engine.head_seq == whole.head_seq
     assert engine.active_trips == whole.active_trips == 1
 
@@ -155,7 +155,7 @@ async def test_a_snapshot_of_another_version_leaves_the_one_before(
     await save(shelf.store, codec.encode(newer))
     assert [head.n for head in await shelf.store.heads()] == [last - 1]
     region = await shelf.rebuilt()
-    assert region._replica.engine.snapshot() == engine.snapshot()
+    assert region._standby.engine.snapshot() == engine.snapshot()
     await shelf.save(last)
     assert [head.n for head in await shelf.store.heads()] == [last, last - 1]
 
@@ -168,7 +168,7 @@ async def test_a_snapshot_ahead_of_the_ledger_is_none(shelf: Shelf) -> None:
     await shelf.save(last - 1)
     await save(shelf.store, written(engine, ledger, last + 1))
     region = await shelf.rebuilt()
-    assert region._replica.engine.snapshot() == engine.snapshot()
+    assert region._standby.engine.snapshot() == engine.snapshot()
     assert [head.n for head in await shelf.store.heads()] == [last - 1]
     await shelf.save(last)
     assert [head.n for head in await shelf.store.heads()] == [last, last - 1]
@@ -186,7 +186,7 @@ async def test_a_snapshot_of_another_ledger_or_of_the_future_is_ignored(
         written(engine, ledger, last + 1),
     ):
         await save(shelf.store, payload)
-        assert (await shelf.rebuilt())._replica.engine.snapshot() == engine.snapshot()
+        assert (await shelf.rebuilt())._standby.engine.snapshot() == engine.snapshot()
 
 
 async def test_a_ledger_whose_beginning_is_gone_is_not_led_without_a_snapshot(
@@ -205,9 +205,9 @@ async def test_a_snapshot_stands_for_what_is_gone(shelf: Shelf) -> None:
     await shelf.save(last - 1)
     await shelf.book.js.purge_stream(shelf.book.stream, seq=last)
     region = await shelf.rebuilt()
-    assert region._replica.engine.snapshot() != Engine("main", LIMITS).snapshot()
-    assert region._replica.engine.head_seq == whole.head_seq
-    assert region._replica.engine.active_trips == 1
+    assert region._standby.engine.snapshot() != Engine("main", LIMITS).snapshot()
+    assert region._standby.engine.head_seq == whole.head_seq
+    assert region._standby.engine.active_trips == 1
 
 
 async def test_a_ledger_in_place_of_another_is_not_taken_for_it(
@@ -228,7 +228,7 @@ async def test_a_ledger_restored_from_a_backup_is_behind_and_not_led(
     shelf: Shelf, bus: Bus
 ) -> None:
     region = await shelf.rebuilt()
-    region._replica.n += 1  # applied here, and not in the backup
+    region._standby.n += 1  # applied here, and not in the backup
     with pytest.raises(LedgerGapError, match="was there before"):
         await region._take_over()
 
@@ -273,7 +273,7 @@ async def test_a_lone_leader_saves_a_snapshot_of_a_stored_record(
     assert loaded is not None
     expected = await shelf.replayed(loaded[0].n)
     assert loaded[1].head_seq == expected.head_seq
-    assert (await shelf.rebuilt())._replica.n == await shelf.book.last()
+    assert (await shelf.rebuilt())._standby.n == await shelf.book.last()
 
 
 async def test_a_leader_goes_on_after_the_nats_server_was_away(

@@ -173,7 +173,7 @@ async def test_a_dispatcher_says_what_it_waits_for_and_starts_once_it_is_back(
     await until(lambda: "stream not found" in str(region.missing))
     await save(shelf.store, payload)
     await starting
-    assert region._replica.n == shelf.last
+    assert region._standby.n == shelf.last
 
 
 async def test_a_snapshot_that_is_replaced_while_it_is_read_is_not_torn(

@@ -4,7 +4,7 @@ import pytest
 
 from cabrank.errors import UsageError
 from cabrank.operate.address import base_url
-from cabrank.trial.load import wire
+from cabrank.trial.load import frames
 
 
 @pytest.mark.parametrize(
@@ -22,20 +22,20 @@ def test_base_url_loses_its_trailing_slash() -> None:
 
 
 def test_socket_url_carries_since_and_keeps_tls() -> None:
-    assert wire.socket_url("http://h:1") == "ws://h:1/ws"
-    assert wire.socket_url("https://h", 7) == "wss://h/ws?since=7"
+    assert frames.socket_url("http://h:1") == "ws://h:1/ws"
+    assert frames.socket_url("https://h", 7) == "wss://h/ws?since=7"
 
 
 def test_since_zero_is_a_cursor_too() -> None:
-    assert wire.socket_url("http://h:1", 0) == "ws://h:1/ws?since=0"
+    assert frames.socket_url("http://h:1", 0) == "ws://h:1/ws?since=0"
 
 
 def test_frame_is_read_whatever_the_order_of_its_fields() -> None:
-    frame = wire.read_frame(b'{"data":{"id":"x"},"seq":4096,"type":"trip.taken"}')
+    frame = frames.read_frame(b'{"data":{"id":"x"},"seq":4096,"type":"trip.taken"}')
     assert (frame.type, frame.seq, frame.ref) == ("trip.taken", 4096, None)
-    assert wire.read_trip_ref(frame.data).id == "x"
+    assert frames.read_trip_ref(frame.data).id == "x"
 
 
 def test_command_is_a_frame_of_the_protocol() -> None:
-    made = json.loads(wire.command("trip.accept", "r1", {"id": "x"}))
+    made = json.loads(frames.command("trip.accept", "r1", {"id": "x"}))
     assert made == {"type": "trip.accept", "ref": "r1", "data": {"id": "x"}}

@@ -1,4 +1,4 @@
-"""What a replica held is freed before it starts anew."""
+"""What a standby held is freed before it starts anew."""
 
 from dispatcher.region.standby import _let_go
 from tests.support.largest import LARGE, filled
