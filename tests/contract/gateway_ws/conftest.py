@@ -19,12 +19,11 @@ from runtime.settings import Settings
 from schemas import streams
 from schemas.trips import Role
 from tests.contract.gateway_ws.leader import FakeLeader, trip
-from tests.contract.gateway_ws.roomleader import RoomLeader
+from tests.contract.gateway_ws.roomleader import DRIVER, RoomLeader
 from tests.support import nats, tokens
 from tests.support.client import Client, connect, welcomed
 
 RIDER = tokens.RIDER
-DRIVER = "0192f0c4-2222-7000-8000-000000000002"
 OTHER = "0192f0c4-1111-7000-8000-000000000009"
 TRIP_ROOM = f"trip_{trip(1)['id']}"
 

@@ -1,4 +1,6 @@
-"""A leader as gateways see it (ARCHITECTURE.md); it decides what tests say."""
+"""A leader's place on NATS. It has no rules: what is answered and pushed a test says,
+also what no leader of ours could be made to; or RoomLeader does.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +53,9 @@ class FakeLeader:
         self.on_feed: Callable[[commands.SyncFeed], Any] = lambda _: None
         self.bases: list[commands.SyncFeed] = []
         """Questions about what is open, apart from those about the feed."""
-        self.on_base: Callable[[commands.SyncFeed], Any] = lambda _: None
+        self.on_base: Callable[[commands.SyncFeed], Any] = lambda _: commands.FeedData(
+            5, [], complete=True
+        )
         self.held: list[tuple[str, Answer]] = []
         self._subscriptions: list[bus.RawSubscription] = []
 

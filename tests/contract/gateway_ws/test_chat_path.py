@@ -3,13 +3,14 @@
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from schemas.refusals import Code, Refusal
+from schemas.refusals import Code
 from tests.contract.gateway_ws.conftest import (
     OTHER,
     TRIP_ROOM,
     World,
     member,
 )
+from tests.contract.gateway_ws.leader import refuse
 from tests.contract.gateway_ws.roomleader import RoomLeader
 
 
@@ -71,7 +72,7 @@ async def test_both_shapes_in_one_room_get_their_own_frame(
 async def test_a_trips_room_in_the_path_is_judged_before_the_upgrade(
     world: World, rooms: RoomLeader, code: Code, status: int
 ) -> None:
-    rooms.refusals[TRIP_ROOM] = Refusal(code, "no")
+    world.leader.decide = refuse(code)
     with pytest.raises(InvalidStatus) as refused:
         await world.anyone(world.tokens.issue(), path=f"/ws/chat/{TRIP_ROOM}/")
     assert refused.value.response.status_code == status
@@ -80,15 +81,16 @@ async def test_a_trips_room_in_the_path_is_judged_before_the_upgrade(
 async def test_a_trips_room_of_ones_own_in_the_path_is_entered(
     world: World, rooms: RoomLeader
 ) -> None:
-    path = f"/ws/chat/{TRIP_ROOM.upper().replace('TRIP', 'trip')}/"
+    room = rooms.request()
+    path = f"/ws/chat/{room.upper().replace('TRIP', 'trip')}/"
     client, _ = await world.user(world.tokens.issue(), path=path)
-    assert (await client.answer(None))["data"]["room"] == TRIP_ROOM
+    assert (await client.answer(None))["data"]["room"] == room
 
 
 async def test_a_log_in_by_frame_is_told_of_a_forbidden_room_after_welcome(
     world: World, rooms: RoomLeader
 ) -> None:
-    rooms.refusals[TRIP_ROOM] = Refusal(Code.ROOM_FORBIDDEN, "no")
+    world.leader.decide = refuse(Code.ROOM_FORBIDDEN)
     client = await world.anyone(None, path=f"/ws/chat/{TRIP_ROOM}/")
     login = {"type": "session.login", "data": {"token": world.tokens.issue()}}
     await client.send(login)

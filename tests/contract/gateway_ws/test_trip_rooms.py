@@ -1,8 +1,15 @@
 """A trip's room: who hears it, from when on and until when."""
 
-from schemas.commands import Answer, AnyCommand, JoinRoom
-from tests.contract.gateway_ws.conftest import DRIVER, RIDER, TRIP_ROOM, World
-from tests.contract.gateway_ws.leader import raw, trip, with_state
+from schemas.commands import (
+    AcceptTrip,
+    Answer,
+    AnyCommand,
+    ArriveTrip,
+    BeginTrip,
+    CompleteTrip,
+    JoinRoom,
+)
+from tests.contract.gateway_ws.conftest import World
 from tests.contract.gateway_ws.roomleader import RoomLeader
 
 
@@ -10,19 +17,17 @@ async def test_both_hear_their_trips_room_from_the_accept_on(
     world: World, rooms: RoomLeader
 ) -> None:
     rider, driver = await world.rider(), await world.driver()
-    world.leader.push(RIDER, 200, "trip.requested", trip(1))
-    for user in (RIDER, DRIVER):
-        world.leader.push(user, 201, "trip.started", trip(1, 2, "STARTED"))
+    room = rooms.request()
+    rooms.accept()
     for client in (rider, driver):
         await client.expect("trip.started")
-    rooms.say(TRIP_ROOM, "I am at the corner")
+    rooms.say(room, "I am at the corner")
     for client in (rider, driver):
         await client.expect("chat.message")
-    for user in (RIDER, DRIVER):
-        world.leader.push(user, 300, "trip.released", trip(1, 3))
+    rooms.release()
     for client in (rider, driver):
         await client.expect("trip.released")
-    rooms.say(TRIP_ROOM, "where are you?")
+    rooms.say(room, "where are you?")
     await rider.expect("chat.message", lambda f: f["data"]["seq"] == 2)
     await driver.quiet()
     assert len(driver.seen("chat.message")) == 1
@@ -32,11 +37,12 @@ async def test_a_released_driver_who_had_joined_hears_no_more(
     world: World, rooms: RoomLeader
 ) -> None:
     driver = await world.driver()
-    world.leader.push(DRIVER, 201, "trip.started", trip(1, 2, "STARTED"))
-    await driver.do("chat.join", {"room": TRIP_ROOM})
-    world.leader.push(DRIVER, 300, "trip.released", trip(1, 3))
+    room = rooms.request()
+    rooms.accept()
+    await driver.do("chat.join", {"room": room})
+    rooms.release()
     await driver.expect("trip.released")
-    rooms.say(TRIP_ROOM, "secret")
+    rooms.say(room, "secret")
     await driver.quiet()
     assert not driver.seen("chat.message")
 
@@ -44,16 +50,16 @@ async def test_a_released_driver_who_had_joined_hears_no_more(
 async def test_who_comes_back_to_an_active_trip_hears_its_room(
     world: World, rooms: RoomLeader
 ) -> None:
-    with_state(world.leader, trips=raw([trip(1, 3, "ARRIVED")]))
-    rooms.say(TRIP_ROOM, "before")
+    room = rooms.request()
+    rooms.drive(AcceptTrip, ArriveTrip)
+    rooms.say(room, "before")
     rider = await world.rider()
     await rider.quiet()
-    rooms.say(TRIP_ROOM, "now")
+    rooms.say(room, "now")
     assert (await rider.expect("chat.message"))["data"]["seq"] == 2
-    world.leader.push(RIDER, 300, "trip.in_progress", trip(1, 4, "IN_PROGRESS"))
-    world.leader.push(RIDER, 301, "trip.completed", trip(1, 5, "COMPLETED"))
+    rooms.drive(BeginTrip, CompleteTrip)
     await rider.expect("trip.completed")
-    rooms.say(TRIP_ROOM, "you left your phone")
+    rooms.say(room, "you left your phone")
     await rider.expect("chat.message", lambda f: f["data"]["seq"] == 3)
 
 
@@ -61,10 +67,11 @@ async def test_what_the_rider_wrote_before_reaches_the_driver_too(
     world: World, rooms: RoomLeader
 ) -> None:
     driver = await world.driver()
-    rooms.say(TRIP_ROOM, "second door")
-    world.leader.push(DRIVER, 201, "trip.started", trip(1, 2, "STARTED"))
+    room = rooms.request()
+    rooms.say(room, "second door")
+    rooms.accept()
     await driver.expect("chat.message", lambda f: f["data"]["seq"] == 1)
-    rooms.say(TRIP_ROOM, "are you there?")
+    rooms.say(room, "are you there?")
     await driver.expect("chat.message", lambda f: f["data"]["seq"] == 2)
     assert [f["data"]["seq"] for f in driver.seen("chat.message")] == [1, 2]
 
@@ -73,9 +80,10 @@ async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
     world: World, rooms: RoomLeader
 ) -> None:
     driver = await world.driver()
-    world.leader.push(DRIVER, 201, "trip.started", trip(1, 2, "STARTED"))
+    room = rooms.request()
+    rooms.accept()
     await driver.expect("trip.started")
-    rooms.say(TRIP_ROOM, "I am at the corner")
+    rooms.say(room, "I am at the corner")
     await driver.expect("chat.message")
 
     def but_looks(command: AnyCommand) -> Answer | None:
@@ -84,12 +92,12 @@ async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
 
     world.leader.decide = but_looks
     rooms.lost = 1
-    rooms.say(TRIP_ROOM, "this is lost")
-    rooms.say(TRIP_ROOM, "and this shows it, and waits")
-    reply = await driver.do("chat.join", {"room": TRIP_ROOM})
+    rooms.say(room, "this is lost")
+    rooms.say(room, "and this shows it, and waits")
+    reply = await driver.do("chat.join", {"room": room})
     assert [message["seq"] for message in reply["history"]] == [1, 2, 3]
     world.leader.decide = rooms.decide
-    rooms.say(TRIP_ROOM, "now")
+    rooms.say(room, "now")
     await driver.expect("chat.message", lambda f: f["data"]["seq"] == 4)
     assert [f["data"]["seq"] for f in driver.seen("chat.message")] == [1, 4]
 
@@ -97,19 +105,20 @@ async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
 async def test_a_session_that_left_its_trips_room_is_not_brought_back_by_another(
     world: World, rooms: RoomLeader
 ) -> None:
-    with_state(world.leader, trips=raw([trip(1, 3, "ARRIVED")]))
+    room = rooms.request()
+    rooms.drive(AcceptTrip, ArriveTrip)
     first = await world.rider()
-    await first.do("chat.join", {"room": TRIP_ROOM})
-    await first.do("chat.leave", {"room": TRIP_ROOM})
+    await first.do("chat.join", {"room": room})
+    await first.do("chat.leave", {"room": room})
     second = await world.rider()
     await second.quiet()
-    rooms.say(TRIP_ROOM, "only to one")
+    rooms.say(room, "only to one")
     await second.expect("chat.message")
     await first.quiet()
     assert not first.seen("chat.message")
-    await first.do("chat.join", {"room": TRIP_ROOM})
+    await first.do("chat.join", {"room": room})
     third = await world.rider()
     await third.quiet()
-    rooms.say(TRIP_ROOM, "to all")
+    rooms.say(room, "to all")
     for client in (first, second, third):
         await client.expect("chat.message", lambda f: f["data"]["text"] == "to all")
