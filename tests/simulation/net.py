@@ -18,6 +18,7 @@ import nats.errors
 from nats.js.errors import NotFoundError
 
 from schemas.budget import PAYLOAD_BYTES_MAX
+from tests.simulation.connection import Connection, Subscription
 from tests.simulation.loop import WALL_S, Loop, Process
 from tests.simulation.luck import Luck
 from tests.simulation.objects import ObjectStream
@@ -29,31 +30,6 @@ TICK_S = 1e-7
 """Between two messages of a connection: the loop keeps no order of equal times."""
 QUOTA = b'{"error":{"err_code":10002,"description":"limits exceeded"}}'
 NO_RESPONDERS = b"NATS/1.0 503\r\n\r\n"
-
-
-class Subscription:
-    def __init__(
-        self, link: "Link", subject: str, callback: Callable[..., None]
-    ) -> None:
-        self.link = link
-        self.subject = subject
-        self.callback: Callable[..., None] | None = callback
-
-    def cancel(self) -> None:
-        self.callback = None
-        self.link.forget(self)
-
-
-class Connection:
-    """One life of a link; the server's side of it is `subscriptions`."""
-
-    def __init__(self, link: "Link") -> None:
-        self.link = link
-        self.subscriptions: list[Subscription] = []
-        self.up_s = self.down_s = 0.0
-        self.up_until_s = float("inf")
-        self.is_cut = False
-        self.is_deaf = False
 
 
 class Server:

@@ -4,7 +4,6 @@ for those named here. A query that no test here has asked fails it too.
 
 import ast
 import base64
-import json
 import re
 import sys
 import time
@@ -31,7 +30,7 @@ from persistence.identity import audit_log_reader, cleanup, keyfiles, usernames,
 from persistence.identity.audit_log_reader import Wanted
 from persistence.identity.keyfiles import Signer
 from persistence.identity.tokens import RefreshToken
-from persistence.models import AuditRow, Base, OutsideUserRow, RefreshTokenRow, UserRow
+from persistence.models import AuditRow, OutsideUserRow, RefreshTokenRow, UserRow
 from persistence.projected.projection import Unreadable, read_record
 from persistence.projected.store import Store
 from runtime.bus import Bus
@@ -52,6 +51,7 @@ from schemas.accounts import (
 )
 from schemas.trips import Role, Status, User
 from tests.contract.rebuild.conftest import Kept
+from tests.contract.rebuild.plans import looked_through
 from tests.support import records as made
 from tests.support.nats import NatsServer
 from tests.support.running import service
@@ -377,31 +377,3 @@ def reason(table: str, sql: str) -> str | None:
         (why for (name, part), why in WHOLE.items() if name == table and part in sql),
         None,
     )
-
-
-def looked_through(connection: Any, sql: str, values: Any) -> set[str]:
-    """Tables of which the statement reads all rows, or all of an index."""
-    if connection.dialect.name == "sqlite":
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
-        details = [row[3] for row in plan]
-        return {
-            name
-            for detail in details
-            if (match := re.match(r"SCAN (\w+)", detail))
-            and (name := re.sub(r"_\d+$", "", match[1])) in Base.metadata.tables
-        }
-    # As where there are so many rows that nothing else would do.
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", values).scalar()
-    connection.rollback()
-    (whole,) = plan if not isinstance(plan, str) else json.loads(plan)
-    return set(scans(whole["Plan"]))
-
-
-def scans(node: dict[str, Any]) -> Iterator[str]:
-    kind = node["Node Type"]
-    by_key = "Index Cond" in node or kind in ("Bitmap Heap Scan", "Tid Scan")
-    if "Relation Name" in node and "Scan" in kind and not by_key:
-        yield node["Relation Name"]
-    for child in node.get("Plans", []):
-        yield from scans(child)
