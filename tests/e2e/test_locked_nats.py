@@ -47,3 +47,14 @@ async def test_the_tools_of_the_data_directory_are_let_in(town: Town) -> None:
     bus = await buses.connect(found.nats_url, "test", login=found.nats_login())
     assert await bus.jetstream().streams_info()
     await bus.close()
+
+
+def test_what_nats_keeps_is_listed_for_whoever_has_the_data_directory(
+    town: Town,
+) -> None:
+    done = town.stack.command("streams")
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert {"LEDGER_main", "OBJ_SNAPSHOTS", "REVOCATIONS"} <= set(names)
+    (ledger,) = [line for line in done.stdout.splitlines() if "LEDGER_main" in line]
+    assert ledger.endswith("1 of 1")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatcher.engine.apply import apply
 from dispatcher.engine.engine import Engine, Limits
@@ -19,7 +20,8 @@ KEYS_PER_RIDER = 20
 
 class Size(Struct, frozen=True):
     """`keys`: trips with idempotency keys that have ended. `rooms`: open ones that had
-    a message, in the first of which all `members` are; `messages`: with keys.
+    a message, in the first of which all `members` are; `messages`: with keys. `trips`:
+    open ones; `rides`: those under way, of the longest words.
     """
 
     keys: int
@@ -27,18 +29,29 @@ class Size(Struct, frozen=True):
     messages: int
     members: int
     trips: int
+    rides: int
 
     def times(self, factor: float) -> "Size":
         return Size(*(max(1, int(part * factor)) for part in self._parts()))
 
     def _parts(self) -> tuple[int, ...]:
-        return self.keys, self.rooms, self.messages, self.members, self.trips
+        counts = self.keys, self.rooms, self.messages, self.members
+        return *counts, self.trips, self.rides
 
 
 LARGE = Size(
-    keys=1_000_000, rooms=500_000, messages=100_000, members=2_000, trips=10_000
+    keys=1_000_000,
+    rooms=500_000,
+    messages=100_000,
+    members=2_000,
+    trips=10_000,
+    rides=32_000,
 )
-"""A snapshot of 200 MB."""
+"""A snapshot of 200 MB: as many keys, rooms and messages as are held at all take 62,
+the rest are trips under way, which nothing but their people bounds.
+"""
+WIDE = "\U0001f695"
+"""Four bytes, in JSON and in memory."""
 
 
 def filled(
@@ -69,6 +82,10 @@ def _events(size: Size, seqs: "count[int]", at_ms: int, region: str) -> Iterator
         rider = person("t", number)
         trip = _trip(f"t{number}", rider, region, at)
         yield TripEvent(next(seqs), "trip.requested", at_ms, (rider.id,), trip)
+    for number in range(size.rides):
+        trip = _ride(f"y{number}", number, region, at)
+        people = (trip.rider.id, person("d", number).id)
+        yield TripEvent(next(seqs), "trip.started", at_ms, people, trip)
     for number in range(size.members):
         yield MemberEvent(
             next(seqs), at_ms, uuid("room0"), person("m", number), joined=True
@@ -91,6 +108,16 @@ def uuid(name: str) -> str:
 def person(kind: str, number: int) -> Person:
     name = f"{kind}{number}"
     return Person(uuid(name), name, "Wilhelmina", "Oberreuter")
+
+
+def _ride(name: str, number: int, region: str, at: str) -> Trip:
+    rider, driver = (
+        replace(person(kind, number), first_name=WIDE * 150, last_name=WIDE * 150)
+        for kind in ("y", "d")
+    )
+    words = {"pick_up_address": WIDE * 255, "drop_off_address": WIDE * 255}
+    trip = _trip(name, rider, region, at, Status.STARTED)
+    return replace(trip, driver=driver, **words)
 
 
 def _trip(
