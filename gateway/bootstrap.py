@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Any
 
 import structlog
 from msgspec import Raw, Struct
@@ -38,7 +39,15 @@ from runtime.lifecycle import Service
 from runtime.lookups import Asker
 from runtime.settings import Network
 from schemas import codec, subjects, traceparent
-from schemas.accounts import FindBacklog, FindMade, FindTrip, LogIn, Result, Revocation
+from schemas.accounts import (
+    FindBacklog,
+    FindMade,
+    FindTrip,
+    FindUser,
+    LogIn,
+    Result,
+    Revocation,
+)
 from schemas.allowances import Allowances, cost_of, share_of
 from schemas.claims import Claims
 from schemas.commands import Answer, AnyCommand, JoinRoom, Lookup, SendMessage
@@ -49,6 +58,7 @@ log = structlog.get_logger()
 
 TICK_S = 0.05
 """Courier's shortest pause, and how often positions are sent on."""
+_WHEREABOUTS = subjects.accounts("whereabouts")
 LOOKUPS_MAX = 64
 """Questions to history at once."""
 HEARD_S = 0.3
@@ -216,7 +226,7 @@ class Edge:
         self._service.spawn("history.find", work, may_end=True)
 
     async def _find(self, pending: Pending, lookup: Lookup) -> None:
-        trip = backlog = made = None
+        trip = backlog = made = user = None
         if lookup.trip:
             question = FindTrip(pending.region, lookup.trip, lookup.seq)
             trip = await self._insist(pending, "find", question)
@@ -225,8 +235,11 @@ class Edge:
             backlog = await self._insist(pending, "backlog", about)
         if lookup.key:
             made = await self._insist(pending, "made", _key_of(pending, lookup))
+        if lookup.user:
+            user = await self._asker.ask(_WHEREABOUTS, FindUser(lookup.user))
         found = trip, time.monotonic(), backlog, made
-        self.courier.looked_up(pending, *found, asked_ms=lookup.asked_ms)
+        asked_ms = lookup.asked_ms
+        self.courier.looked_up(pending, *found, asked_ms=asked_ms, user=user)
 
     async def _insist(self, pending: Pending, operation: str, about: Struct) -> Result:
         """Ask until history is far enough, or the command's deadline has passed."""
@@ -301,15 +314,26 @@ class Edge:
         self, claims: Claims, room: str, text: str, key: str | None
     ) -> Answer:
         """Send to a room from the server side."""
-        command = SendMessage(
+        sought = None if key is None else False
+        more: dict[str, Any] = {
+            "room": room,
+            "text": text,
+            "key": key,
+            "sought": sought,
+        }
+        return await self.decide(
+            claims, claims.region, SendMessage, outside=True, **more
+        )
+
+    async def decide(
+        self, claims: Claims, region: str, command_of: Any, **fields: Any
+    ) -> Answer:
+        """Have a region's leader decide a command that no session sent."""
+        command: AnyCommand = command_of(
             id=next(self.shared.ids),
             deadline_ms=self._deadline_ms(),
             by=claims.user(),
-            room=room,
-            text=text,
-            key=key,
-            sought=None if key is None else False,
-            outside=True,
+            **fields,
         )
         answered: asyncio.Future[Answer] = self._loop.create_future()
 
@@ -320,7 +344,7 @@ class Edge:
         now_s = time.monotonic()
         trace, ended = self.traced(command, tracing.current.get(), done)
         refusal = self._over(command) or self.courier.submit(
-            claims.region, command, Own(), ended, now_s, traceparent=trace
+            region, command, Own(), ended, now_s, traceparent=trace
         )
         if refusal is not None:
             ended(Answer(command.id, command.attempt, refused=refusal))

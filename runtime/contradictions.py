@@ -3,9 +3,11 @@ sense together. Pure: opens no file and asks no network.
 """
 
 import re
+from typing import get_args
 from urllib.parse import SplitResult, urlsplit
 
 from runtime.lists import listed
+from runtime.match_settings import Policy, policies
 from runtime.settings import Settings
 from schemas import subjects
 
@@ -33,6 +35,7 @@ def first(settings: Settings) -> Complaint | None:
         or _origins(settings)
         or _web_addresses(settings)
         or _lives(settings)
+        or _matching(settings)
         or _window(settings)
         or _nats_identity(settings)
         or _oidc(settings)
@@ -131,6 +134,20 @@ def _lives(settings: Settings) -> Complaint | None:
     if settings.refresh_ttl_s < settings.access_ttl_s:
         shorter = "is shorter than CABRANK_ACCESS_TTL_S: nobody could ever refresh"
         return "refresh_ttl_s", shorter
+    return None
+
+
+def _matching(settings: Settings) -> Complaint | None:
+    parts = listed(settings.matching)
+    names = [part.rpartition("=")[0].strip() for part in parts]
+    for name, policy in policies(settings.matching).items():
+        if policy not in get_args(Policy):
+            why = f"{policy[:40]!r} is not nearest or broadcast"
+            return "matching", f"is {settings.matching[:80]!r}: {why}"
+        if name and name not in settings.region_list():
+            return "matching", f"has {name[:80]!r}, no region of CABRANK_REGIONS"
+    if len(set(names)) < len(names):
+        return "matching", f"is {settings.matching[:80]!r}: it says one thing twice"
     return None
 
 

@@ -1,13 +1,28 @@
 """How drivers are found for trips, as settings: PROTOCOL.md section 7. Pure."""
 
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta
 
+from runtime.lists import listed
 from runtime.user_limits import UserSettings
 
 LONG_S = 100 * 365 * 86400
 """A century: for ever."""
+
+
+Policy = Literal["nearest", "broadcast"]
+
+
+def policies(text: str) -> dict[str, Policy]:
+    """`nearest,oslo=broadcast` → `{"": "nearest", "oslo": "broadcast"}`; what is no
+    policy is in it, too.
+    """
+    found: dict[str, Policy] = {"": "nearest"}
+    for part in listed(text):
+        region, _, policy = part.rpartition("=")
+        found[region.strip()] = cast("Policy", policy.strip())
+    return found
 
 
 class MatchSettings(UserSettings, frozen=True, kw_only=True):

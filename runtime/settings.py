@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from runtime import lists
-from runtime.match_settings import MatchSettings
+from runtime.match_settings import MatchSettings, Policy, policies
 
 PREFIX = "CABRANK_"
 
@@ -191,9 +191,39 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
         Seconds, Meta(description="seconds a driver has to take an offer (nearest)")
     ] = 15
     matching: Annotated[
-        Literal["broadcast"],
-        Meta(description="how drivers learn of a trip: broadcast (to all)"),
-    ] = "broadcast"
+        str,
+        Meta(
+            description="how drivers learn of a trip: nearest (offered to one at a "
+            "time) or broadcast (to all), then a region's own, such as "
+            "nearest,oslo=broadcast"
+        ),
+    ] = "nearest"
+    offers_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000,
+            description="drivers who are offered a trip, one after another, before all "
+            "are told",
+        ),
+    ] = 8
+    broadcast_after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=CENTURY_S,
+            description="seconds without a driver before all are told; 0: never",
+        ),
+    ] = 120
+    missed_offers_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000,
+            description="offers in a row that a driver may let expire before they go "
+            "offline",
+        ),
+    ] = 3
     signing_key_file: Annotated[
         str,
         Meta(
@@ -305,6 +335,11 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
         parts = [part.strip() for part in self.oidc_roles.split(",") if part.strip()]
         pairs = (part.rsplit("=", 1) for part in parts)
         return {theirs.strip(): ours.strip() for theirs, ours in pairs}
+
+    def policy_of(self, region: str) -> Policy:
+        """How drivers learn of a region's trips."""
+        found = policies(self.matching)
+        return found.get(region, found[""])
 
     def proxies(self) -> list[Network]:
         """Raises: SettingsError: one is no address or network."""

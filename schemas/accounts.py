@@ -280,3 +280,5 @@ class FindUser(Struct):
 class Whereabouts(Struct):
     id: str
     region: str
+    user: User | None = None
+    """Who that is; None: persistence of 0.1 doesn't say."""

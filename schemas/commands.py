@@ -55,11 +55,21 @@ class TripCommand(Command, frozen=True):
 
 
 class AcceptTrip(TripCommand, frozen=True, tag="accept"):
-    pass
+    offer: str | None = None
+    """None: whichever lives."""
 
 
 class DeclineTrip(TripCommand, frozen=True, tag="decline"):
-    pass
+    offer: str | None = None
+    reason: str | None = None
+
+
+class AssignTrip(TripCommand, frozen=True, kw_only=True, tag="assign"):
+    driver: str
+    """Whose trip it is to be: a user's id."""
+    sought: bool = False
+    """Whether accounts were asked who that is; then they are in `found`."""
+    found: User | None = None
 
 
 class ArriveTrip(TripCommand, frozen=True, tag="arrive"):
@@ -87,11 +97,20 @@ class GetTrip(TripCommand, frozen=True, tag="get"):
 
 
 class GoOnline(Command, frozen=True, tag="online"):
-    pass
+    offers: bool | None = None
+    """Whether they want offers; None: as it is."""
 
 
 class GoOffline(Command, frozen=True, tag="offline"):
     pass
+
+
+class TagDriver(Command, frozen=True, kw_only=True, tag="tag"):
+    """What a driver has from now on. Answered `{driver, tags}`."""
+
+    driver: str
+    """A user's id, known to be a driver's."""
+    tags: tuple[str, ...]
 
 
 class SyncUser(Command, frozen=True, tag="sync"):
@@ -162,6 +181,7 @@ AnyCommand = (
     RequestTrip
     | AcceptTrip
     | DeclineTrip
+    | AssignTrip
     | ArriveTrip
     | BeginTrip
     | CompleteTrip
@@ -170,6 +190,7 @@ AnyCommand = (
     | GetTrip
     | GoOnline
     | GoOffline
+    | TagDriver
     | SyncUser
     | SyncFeed
     | JoinRoom
@@ -192,7 +213,7 @@ class Lookup(Struct, frozen=True, omit_defaults=True):
     that trip, as `archived`; where history knows no such trip, it is
     `trip_not_found`. `room`, if set: its last messages, as `backlog`. `key`: what the
     command's key made after `since_ms`, as `made`, and `sought`; and `asked_ms`, the
-    stamp, as `sought_ms`.
+    stamp, as `sought_ms`. `user`, if set: who that is, as `found`, and `sought`.
     """
 
     trip: str
@@ -201,6 +222,7 @@ class Lookup(Struct, frozen=True, omit_defaults=True):
     key: bool = False
     since_ms: int = 0
     asked_ms: int = 0
+    user: str = ""
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
@@ -210,8 +232,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     attempt: int
     data: OptionalRaw = None
     """Trip commands: a `Trip` (`OpenTrip` for a decline). Online, offline:
-    `{"online": bool}`. Sync: `SyncData`. Feed: `FeedData`. Join: `JoinedData`.
-    Leave: `{"room": …}`. Send: `MessageData`."""
+    `OnlineData`. Tag: `TagsData`. Sync: `SyncData`. Feed: `FeedData`. Join:
+    `JoinedData`. Leave: `{"room": …}`. Send: `MessageData`."""
     refused: Refusal | None = None
     lookup: Lookup | None = None
     seq: int = 0
@@ -225,13 +247,13 @@ class Answers(Struct, frozen=True):
     answers: list[Answer]
 
 
-class SyncData(Struct, frozen=True):
+class SyncData(Struct, frozen=True, omit_defaults=True):
     """State of one user at cursor `seq`, and what was missed.
 
     `events`: where `recovered`, the user's `TripEvent`s with since < seq ≤ `seq`, in
     order, encoded; else empty. `trips`: active ones. `open_trips`: `OpenTrip`s, newest
     first, for drivers; null where the gateway didn't ask. `online`: drivers only, else
-    false.
+    false. `offers`: a driver's live ones, `LiveOffer`s; None also of a leader of 0.1.
     """
 
     seq: int
@@ -241,6 +263,34 @@ class SyncData(Struct, frozen=True):
     recovered: bool
     events: list[Raw]
     online: bool
+    offers: OptionalRaw = None
+
+
+class OnlineData(Struct, frozen=True):
+    """What online and offline are answered with."""
+
+    online: bool
+    offers: bool
+
+
+class TagsData(Struct, frozen=True):
+    driver: str
+    tags: tuple[str, ...]
+
+
+class LiveOffer(Struct, frozen=True):
+    """An offer that lives at the cursor. `seq`: of its `OfferEvent`."""
+
+    seq: int
+    offer: str
+    trip: Raw
+    """An `OpenTrip`."""
+    round: int
+    expires_ms: int
+    expires_in_ms: int
+    """From the moment of the answer, so that nobody's clock matters."""
+    pick_up_distance_m: int
+    pick_up_eta_s: int
 
 
 class FeedData(Struct, frozen=True, omit_defaults=True):

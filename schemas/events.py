@@ -8,8 +8,9 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from schemas.matching import Evidence
 from schemas.rooms import MemberEvent, MessageEvent
-from schemas.trips import Trip
+from schemas.trips import OpenTrip, Trip
 
 EVENTS_PER_RECORD_MAX = 4096
 
@@ -22,6 +23,26 @@ def record_of(seq: int) -> tuple[int, int]:
     """The inverse: (record's ledger sequence, index)."""
     return divmod(seq, EVENTS_PER_RECORD_MAX)
 
+
+Matching = Literal[
+    "",
+    "nearest",
+    "waiting",
+    "setting",
+    "no_pick_up",
+    "no_positions",
+    "offers_max",
+    "too_long",
+]
+"""How a driver is found for an open trip: offered to one at a time (`nearest`), perhaps
+so (`waiting`: a new leader that knows no positions yet), or told to all, and why: the
+rest. Empty, of 0.1: told to all."""
+MATCHED = frozenset({"nearest", "waiting"})
+"""Not told to all."""
+
+OfferEnd = Literal["declined", "expired", "taken", "cancelled", "withdrawn"]
+"""An offer that is accepted ends by `trip.started` alone."""
+DriverWhy = Literal["self", "missed_offers", "operator"]
 
 TripEventType = Literal[
     "trip.requested",
@@ -55,6 +76,10 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
     """trip.requested: the rider's idempotency key."""
     reason: str | None = None
     """trip.cancelled: what the canceller said."""
+    matching: Matching = ""
+    """Of an event that opens the trip: how a driver is found for it."""
+    offer: str = ""
+    """trip.started: the offer that was accepted; empty: there was none."""
     restored: bool = False
     """Not a move: the trip as the database had it when its ledger was lost. Nobody is
     told, and it makes no row."""
@@ -65,7 +90,9 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
 class DriverEvent(
     Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="driver"
 ):
-    """A driver came online or went offline (of the user, on all sessions)."""
+    """A driver (of the user, on all sessions) as they are from now on: whether online,
+    whether they asked for offers, what they have.
+    """
 
     seq: int
     at_ms: int
@@ -73,9 +100,77 @@ class DriverEvent(
     online: bool
     command: str = ""
     traceparent: str = ""
+    offers: bool = False
+    tags: tuple[str, ...] = ()
+    why: DriverWhy = "self"
+    """Who made it so: the driver, offers they let expire, or an operator (tags)."""
 
 
-Event = TripEvent | DriverEvent | MessageEvent | MemberEvent
+class OfferEvent(
+    Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="offer"
+):
+    """An open trip was offered to one driver."""
+
+    seq: int
+    at_ms: int
+    offer: str
+    """Its id, a UUIDv7."""
+    driver: str
+    trip: OpenTrip
+    round: int
+    """From 1, of this trip."""
+    expires_ms: int
+    evidence: Evidence
+    command: str = ""
+    traceparent: str = ""
+
+
+class OfferEndedEvent(
+    Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="offer_ended"
+):
+    """It is over, and the driver is told. Where a move of the trip or of the driver
+    ends it, it is so from that event on; this one follows.
+    """
+
+    seq: int
+    at_ms: int
+    offer: str
+    driver: str
+    trip: str
+    why: OfferEnd
+    reason: str | None = None
+    """declined: what the driver said."""
+    command: str = ""
+    traceparent: str = ""
+
+
+class MatchingEvent(
+    Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="matching"
+):
+    """How a driver is found for an open trip changed: all are told of it now, or, with
+    `nearest`, it will be offered. The trip's `version` stays.
+    """
+
+    seq: int
+    at_ms: int
+    trip: OpenTrip
+    matching: Matching
+    feed: int = 0
+    exclude: tuple[str, ...] = ()
+    """Drivers who are not told: who gave the trip back."""
+    command: str = ""
+    traceparent: str = ""
+
+
+Event = (
+    TripEvent
+    | DriverEvent
+    | OfferEvent
+    | OfferEndedEvent
+    | MatchingEvent
+    | MessageEvent
+    | MemberEvent
+)
 
 
 class Moved(Struct, frozen=True, tag_field="kind", tag="moved"):
@@ -99,8 +194,44 @@ class TripPush(Struct, frozen=True, tag_field="kind", tag="trip"):
 
 
 class DriverPush(Struct, frozen=True, tag_field="kind", tag="driver"):
+    """A `DriverEvent` as a gateway reads it."""
+
     seq: int
     online: bool
+    driver: str = ""
+    offers: bool = False
+    why: str = "self"
+    tags: tuple[str, ...] = ()
+    at_ms: int = 0
+    traceparent: str = ""
+
+
+class OfferPush(Struct, frozen=True, tag_field="kind", tag="offer"):
+    """An `OfferEvent` as a gateway reads it: the trip is passed on unread."""
+
+    seq: int
+    offer: str
+    trip: Raw
+    round: int
+    expires_ms: int
+    evidence: Evidence
+    at_ms: int = 0
+    traceparent: str = ""
+
+
+class OfferEndedPush(Struct, frozen=True, tag_field="kind", tag="offer_ended"):
+    seq: int
+    offer: str
+    trip: str
+    why: str
+    at_ms: int = 0
+    traceparent: str = ""
+
+
+class MatchingPush(Struct, frozen=True, tag_field="kind", tag="matching"):
+    """No gateway hears of it but by the feed."""
+
+    seq: int
 
 
 class Notice(Struct, frozen=True, tag_field="kind", tag="notice"):
@@ -116,7 +247,7 @@ class Heard(Struct, frozen=True):
     """Live sessions of the user that this gateway gave it to."""
 
 
-UserPush = TripPush | DriverPush | Moved | Notice
+UserPush = TripPush | DriverPush | OfferPush | OfferEndedPush | Moved | Notice
 """What a gateway reads from `user.<region>.<id>` (one message, one push)."""
 
 

@@ -15,9 +15,12 @@ NAME = rf"^[^{NOT_IN_NAMES}]*{_END}"
 USERNAME = rf"^[^\x00-*,/:-?\[-^`{{-\x9f]+{_END}"
 """Of ASCII: letters, digits, `@.+-_`; of the rest schemas/names.py says what may be."""
 
+TAG = rf"^[a-z0-9_-]{{1,32}}{_END}"
+
 WORDS = {
     NO_NUL: "can't hold the character U+0000",
     ROOM_NAME: "must be 1 to 64 letters (A to Z), digits, “-” or “_”",
+    TAG: "must be 1 to 32 small letters (a to z), digits, “-” or “_”",
     NAME: "can't hold control or bidirectional characters",
     USERNAME: "may hold letters, digits and @ . + - _ only",
 }

@@ -4,14 +4,21 @@ it. /asyncapi.json is made of this table; a new frame is added here.
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from schemas.commands import OnlineData as Online
 from schemas.frames import (
+    AcceptTripData,
+    AssignTripData,
     CancelTripData,
+    DeclineTripData,
+    DriverState,
     Empty,
     LocationData,
     Login,
     MovedData,
+    OfferEnded,
+    OnlineData,
     Refresh,
     RequestTripData,
     TripId,
@@ -31,10 +38,16 @@ DRIVER = (Role.DRIVER,)
 ALL = tuple(Role)
 
 
-class Online(Struct):
-    """What `driver.online` and `driver.offline` are answered with."""
+class OfferedShape(Struct):
+    """`frames.Offered` with the shape of the trip it carries already encoded."""
 
-    online: bool
+    trip: OpenTrip
+    offer: str
+    round: int
+    expires_at: str
+    expires_in_ms: int
+    pick_up_distance_m: int
+    pick_up_eta_s: int
 
 
 class Renewed(Struct):
@@ -70,6 +83,8 @@ class WelcomeShape(Struct):
     trips: list[Trip]
     open_trips: list[OpenTrip]
     recovered: bool
+    online: bool | UnsetType = UNSET
+    offers: list[OfferedShape] | UnsetType = UNSET
 
 
 class ClientFrameType(Struct, frozen=True):
@@ -109,9 +124,26 @@ CLIENT = (
     ),
     ClientFrameType("session.refresh", Refresh, ALL, Renewed, "A newer access token."),
     ClientFrameType("trip.request", RequestTripData, RIDER, Trip, "Ask for a driver."),
-    ClientFrameType("trip.accept", TripId, DRIVER, Trip, "Take an open trip."),
     ClientFrameType(
-        "trip.decline", TripId, DRIVER, OpenTrip, "Leave an open trip to the others."
+        "trip.accept",
+        AcceptTripData,
+        DRIVER,
+        Trip,
+        "Take a trip: by the offer, where it was offered.",
+    ),
+    ClientFrameType(
+        "trip.decline",
+        DeclineTripData,
+        DRIVER,
+        OpenTrip,
+        "Leave a trip to others; its offer to this driver ends.",
+    ),
+    ClientFrameType(
+        "trip.assign",
+        AssignTripData,
+        (Role.OPERATOR,),
+        Trip,
+        "Give an open trip to a driver, whether they are online or not.",
     ),
     ClientFrameType(
         "trip.arrive", TripId, DRIVER, Trip, f"At the pick-up; {_ITS_DRIVER}."
@@ -144,7 +176,11 @@ CLIENT = (
         "trip.get", TripId, ALL, Trip, "Its rider or driver, or an operator."
     ),
     ClientFrameType(
-        "driver.online", Empty, DRIVER, Online, "Show this user open trips."
+        "driver.online",
+        OnlineData,
+        DRIVER,
+        Online,
+        "Show this user open trips; with `offers`, offer them trips or no longer.",
     ),
     ClientFrameType(
         "driver.offline", Empty, DRIVER, Online, "Show this user no open trips."
@@ -212,6 +248,26 @@ SERVER = (
         TripId,
         "the drivers of the region but its own",
         "A trip is no longer up for grabs.",
+    ),
+    ServerFrameType(
+        "trip.offered",
+        OfferedShape,
+        "one driver who asked for offers",
+        "A trip is theirs to take until `expires_at`. Not sent again by `since`.",
+    ),
+    ServerFrameType(
+        "trip.offer_ended",
+        OfferEnded,
+        "that driver",
+        "The offer is over, but not accepted: `why` is `declined`, `expired`, `taken`, "
+        "`cancelled` or `withdrawn`.",
+    ),
+    ServerFrameType(
+        "driver.state",
+        DriverState,
+        "a driver, on all sessions",
+        "They are online or offline now; `why` is `self`, `missed_offers` or "
+        "`operator`.",
     ),
     ServerFrameType("trip.started", Trip, _BOTH, "A driver accepted."),
     ServerFrameType("trip.arrived", Trip, _BOTH, "The driver is at the pick-up."),

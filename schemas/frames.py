@@ -24,6 +24,9 @@ Ref = Annotated[str, Meta(max_length=REF_CHARS_MAX)]
 Key = Annotated[str, Meta(min_length=1, max_length=64)]
 """An idempotency key: the user's own."""
 
+Reason = Annotated[str, Meta(max_length=255)]
+OfferId = Annotated[str, Meta(max_length=64)]
+
 # ---- client → server ---------------------------------------------------------
 
 
@@ -62,9 +65,31 @@ class TripId(Struct):
     id: str
 
 
+class AcceptTripData(Struct):
+    id: str
+    offer: OfferId | None = None
+
+
+class DeclineTripData(Struct):
+    id: str
+    offer: OfferId | None = None
+    reason: Reason | None = None
+
+
+class AssignTripData(Struct):
+    id: str
+    driver: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class OnlineData(Struct):
+    """`offers`: whether to be offered trips; None: as it is."""
+
+    offers: bool | None = None
+
+
 class CancelTripData(Struct):
     id: str
-    reason: Annotated[str, Meta(max_length=255)] | None = None
+    reason: Reason | None = None
 
 
 class UpdateTripData(Struct):
@@ -112,7 +137,9 @@ class Refused(Struct, tag_field="type", tag="refused"):
 
 
 class WelcomeData(Struct):
-    """`seq` is the cursor to come back with; `open_trips` is empty but for drivers."""
+    """`seq` is the cursor to come back with; `open_trips` is empty but for drivers.
+    `online`, `offers` (as `Offered`): drivers' alone.
+    """
 
     user: User
     session: str
@@ -122,6 +149,8 @@ class WelcomeData(Struct):
     trips: Any
     open_trips: Any
     recovered: bool
+    online: bool | UnsetType = UNSET
+    offers: Any = UNSET
 
 
 class Welcome(Struct, tag_field="type", tag="welcome"):
@@ -134,6 +163,35 @@ class EventFrame(Struct, omit_defaults=True):
     type: str
     data: Any
     seq: int | UnsetType = UNSET
+
+
+class Offered(Struct):
+    """`trip.offered`, and in `welcome.data.offers`. `trip`: an `OpenTrip`;
+    `expires_in_ms`: from when the frame was made, so that no clock matters.
+    """
+
+    trip: Any
+    offer: str
+    round: int
+    expires_at: str
+    expires_in_ms: int
+    pick_up_distance_m: int
+    pick_up_eta_s: int
+
+
+class OfferEnded(Struct):
+    """`trip.offer_ended`; `id`: the trip's."""
+
+    id: str
+    offer: str
+    why: str
+
+
+class DriverState(Struct):
+    """`driver.state`."""
+
+    online: bool
+    why: str
 
 
 class MovedData(Struct):

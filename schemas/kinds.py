@@ -5,11 +5,24 @@ that a place forgets is a missing argument there, which mypy finds; that rows, u
 and tags agree is tests/unit/schemas/test_kinds.py's, a part of `make check`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from schemas.events import DriverEvent, DriverPush, Event, TripEvent, TripPush
+from schemas.events import (
+    MATCHED,
+    DriverEvent,
+    DriverPush,
+    Event,
+    MatchingEvent,
+    MatchingPush,
+    OfferEndedEvent,
+    OfferEndedPush,
+    OfferEvent,
+    OfferPush,
+    TripEvent,
+    TripPush,
+)
 from schemas.rooms import MemberEvent, MemberPush, MessageEvent, MessagePush
 
 H = TypeVar("H")
@@ -21,6 +34,8 @@ class ToUsers(Generic[H]):
 
     trip: H
     driver: H
+    offer: H
+    offer_ended: H
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +47,14 @@ class ToRooms(Generic[H]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByKind(ToUsers[H], ToRooms[H]):
+class ToDrivers(Generic[H]):
+    """Kinds that gateways know by `drivers.<region>` alone."""
+
+    matching: H
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByKind(ToUsers[H], ToRooms[H], ToDrivers[H]):
     """All kinds."""
 
 
@@ -47,12 +69,38 @@ class Kind:
 KINDS: ByKind[Kind] = ByKind(
     trip=Kind(TripEvent, TripPush),
     driver=Kind(DriverEvent, DriverPush),
+    offer=Kind(OfferEvent, OfferPush),
+    offer_ended=Kind(OfferEndedEvent, OfferEndedPush),
+    matching=Kind(MatchingEvent, MatchingPush),
     message=Kind(MessageEvent, MessagePush),
     member=Kind(MemberEvent, MemberPush),
 )
 
 
-def by_tag(handlers: ToUsers[H] | ToRooms[H]) -> dict[str, H]:
+def format_of(event: Event) -> int:
+    """The format (schemas/ledger.py) that a record with this event has: that of the
+    oldest program which doesn't lose anything of it.
+    """
+    return _FORMATS[type(event)](event)
+
+
+def _trip_format(event: TripEvent) -> int:
+    return 2 if event.matching in MATCHED or event.offer else 1
+
+
+def _driver_format(event: DriverEvent) -> int:
+    return 2 if event.offers or event.tags or event.why != "self" else 1
+
+
+def _first(_: Event) -> int:
+    return 1
+
+
+def _second(_: Event) -> int:
+    return 2
+
+
+def by_tag(handlers: ToUsers[H] | ToRooms[H] | ToDrivers[H]) -> dict[str, H]:
     return {one.name: getattr(handlers, one.name) for one in fields(handlers)}
 
 
@@ -72,3 +120,15 @@ def pushes() -> Iterator[type[Any]]:
 def _row(tag: str) -> Kind:
     row: Kind = getattr(KINDS, tag)
     return row
+
+
+_FORMAT_OF: ByKind[Callable[[Any], int]] = ByKind(
+    trip=_trip_format,
+    driver=_driver_format,
+    offer=_second,
+    offer_ended=_second,
+    matching=_second,
+    message=_first,
+    member=_first,
+)
+_FORMATS = by_fact(_FORMAT_OF)

@@ -5,7 +5,9 @@ from msgspec import Raw, Struct
 from schemas import codec
 from schemas.events import Event
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""The newest format. A record says the oldest that reads all of it: 2 where it has
+offers, or drivers or trips that have to do with them, else 1."""
 RECORD_BYTES_MAX = 512 * 1024
 """Half the server's default `max_payload`; what doesn't fit goes into the next."""
 EVENTS_BYTES_MAX = RECORD_BYTES_MAX - 1024
@@ -18,7 +20,7 @@ class RecordHead(Struct, frozen=True):
     """
 
     v: int
-    """`RECORD_VERSION` of the writer."""
+    """The record's format."""
     ledger: str
     """The ledger's id, part of the database's keys."""
     epoch: int
@@ -49,12 +51,16 @@ class Writer(Struct, frozen=True):
     epoch: int
     instance: str
 
-    def record(self, n: int, stamp_ms: int, encoded: list[bytes]) -> bytes:
-        """Record `n`, of events that are encoded already."""
+    def record(
+        self, n: int, stamp_ms: int, encoded: list[bytes], record_format: int = 1
+    ) -> bytes:
+        """Record `n`, of events that are encoded already; `record_format`: the greatest
+        of theirs (schemas/kinds.py).
+        """
         events = [Raw(event) for event in encoded]
         return codec.encode(
             RecordOut(
-                RECORD_VERSION,
+                record_format,
                 self.ledger,
                 self.epoch,
                 n,

@@ -17,7 +17,15 @@ from schemas import subjects
 from schemas.budget import MESSAGE_BYTES_MAX, as_list, in_messages
 from schemas.codec import encode
 from schemas.commands import Announcement, Answer, Answers
-from schemas.events import DriverEvent, Event, FeedEntry, TripEvent
+from schemas.events import (
+    DriverEvent,
+    Event,
+    FeedEntry,
+    MatchingEvent,
+    OfferEndedEvent,
+    OfferEvent,
+    TripEvent,
+)
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
 
@@ -50,7 +58,7 @@ class Publisher:
                 # Ids are checked before anything is decided: a foreign record's.
                 log.error("event names no subject", seq=event.seq, error=str(error))  # noqa: TRY400
                 continue
-            entry = feed_entry(event) if type(event) is TripEvent else None
+            entry = feed_entry(event)
             if entry is not None:
                 feed.append(entry)
         return self._feed(feed) and sent
@@ -109,8 +117,14 @@ def _trip(region: str, event: TripEvent) -> list[str]:
     return [*told, subjects.trip(region, event.trip.id)]
 
 
-def _driver(region: str, event: DriverEvent) -> list[str]:
+def _driver(
+    region: str, event: DriverEvent | OfferEvent | OfferEndedEvent
+) -> list[str]:
     return [subjects.user(region, event.driver)]
+
+
+def _matching(region: str, event: MatchingEvent) -> list[str]:
+    return [subjects.trip(region, event.trip.id)]
 
 
 def _message(region: str, event: MessageEvent) -> list[str]:
@@ -122,6 +136,12 @@ def _member(region: str, event: MemberEvent) -> list[str]:
 
 
 _HANDLERS: ByKind[Callable[[str, Any], list[str]]] = ByKind(
-    trip=_trip, driver=_driver, message=_message, member=_member
+    trip=_trip,
+    driver=_driver,
+    offer=_driver,
+    offer_ended=_driver,
+    matching=_matching,
+    message=_message,
+    member=_member,
 )
 _TELLS = by_fact(_HANDLERS)

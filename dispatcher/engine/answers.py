@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, Union
 
 from schemas.codec import Raw, decoder, encode
-from schemas.events import DriverPush, TripPush
+from schemas.commands import OnlineData, TagsData
+from schemas.events import DriverPush, OfferEndedPush, TripPush
 from schemas.kinds import ByKind, by_push, pushes
 from schemas.rooms import MemberPush, MessagePush
 
@@ -22,7 +23,17 @@ def _trip(push: TripPush) -> Raw:
 
 
 def _driver(push: DriverPush) -> Raw:
-    return Raw(encode({"online": push.online}))
+    if push.why == "operator":
+        return Raw(encode(TagsData(push.driver, push.tags)))
+    return Raw(encode(OnlineData(push.online, push.offers)))
+
+
+def _offer_ended(_: OfferEndedPush) -> None:
+    """A decline, which is answered with the trip as it is now."""
+
+
+def _never(_: object) -> None:
+    """No command makes it."""
 
 
 def _message(push: MessagePush) -> Raw:
@@ -35,6 +46,12 @@ def _member(push: MemberPush) -> Raw | None:
 
 
 _HANDLERS: ByKind[Callable[[Any], Raw | None]] = ByKind(
-    trip=_trip, driver=_driver, message=_message, member=_member
+    trip=_trip,
+    driver=_driver,
+    offer=_never,
+    offer_ended=_offer_ended,
+    matching=_never,
+    message=_message,
+    member=_member,
 )
 _ANSWERS = by_push(_HANDLERS)

@@ -5,8 +5,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from dispatcher.engine import apply_offers as offers
 from dispatcher.engine.state import Held, State
-from schemas.events import DriverEvent, Event, TripEvent
+from schemas.events import MATCHED, DriverEvent, Event, TripEvent
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import DRIVING, TERMINAL, Status
@@ -24,6 +25,7 @@ def apply(state: State, event: Event) -> None:
 
 
 def _driver(state: State, event: DriverEvent) -> None:
+    offers.stand(state, event)
     if event.online:
         state.go_online(event.driver)
     else:
@@ -48,10 +50,17 @@ def _trip(state: State, event: TripEvent) -> None:
 
     if status is Status.REQUESTED:
         state.open[trip.id] = None
-        state.open_changed()
+        state.opened_due(state.trips[trip.id])
+        if event.matching in MATCHED:
+            state.untold[trip.id] = None
+        else:
+            state.open_changed()
     elif trip.id in state.open:
+        if state.is_told(trip.id):
+            state.open_changed()
         del state.open[trip.id]
-        state.open_changed()
+        state.untold.pop(trip.id, None)
+    offers.move(state, event, None if before is None else before.trip.driver)
 
     if event.feed:
         state.feed = event.feed
@@ -69,6 +78,12 @@ def _member(state: State, event: MemberEvent) -> None:
 
 _Change = Callable[[State, Any], None]
 _HANDLERS: ByKind[_Change] = ByKind(
-    trip=_trip, driver=_driver, message=_message, member=_member
+    trip=_trip,
+    driver=_driver,
+    offer=offers.make,
+    offer_ended=offers.end,
+    matching=offers.match,
+    message=_message,
+    member=_member,
 )
 _CHANGES = by_fact(_HANDLERS)

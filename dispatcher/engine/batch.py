@@ -26,6 +26,7 @@ from schemas.commands import (
     SyncUser,
 )
 from schemas.events import EVENTS_PER_RECORD_MAX, Event, seq_of
+from schemas.kinds import format_of
 from schemas.ledger import EVENTS_BYTES_MAX, Writer
 from schemas.refusals import Code, Refusal
 
@@ -35,6 +36,9 @@ ANSWER_BYTES_MAX = 768 * 1024
 """Below the server's default `max_payload` of 1 MiB: one over it cuts us off."""
 ANSWERS_BYTES_MAX = 4 * 1024 * 1024
 """Answers of one record; 19,000 sessions may ask for 40 KB each at once."""
+FOLLOWS_MAX = 16
+"""Turns of what is due and what comes of it, in one go: an offer that ends, its driver
+paused, all told of the trip, are three."""
 REFUSED_MAX = 20_000
 """Commands of one record refused for want of room."""
 
@@ -66,6 +70,7 @@ class Batch:
         "event_bytes",
         "events",
         "feed",
+        "format",
         "head_seq",
         "n",
         "payload",
@@ -79,6 +84,8 @@ class Batch:
         self.events: list[Event] = []
         self.encoded: list[bytes] = []
         self.event_bytes = 0
+        self.format = 1
+        """The record's (schemas/ledger.py)."""
         self.entries: list[Entry] = []
         self.answer_bytes = 0
         self.payload = b""
@@ -168,12 +175,16 @@ class Batcher:
         return self.engine.remembered(command_id) is not None
 
     def expire(self, now_ms: int) -> None:
-        """Open a batch if trips are due to expire, or if members have come or gone
-        without a command (opening one makes their events).
+        """Open a batch if anything is due, if members have come or gone without a
+        command, or drivers were found for trips (opening one makes their events).
         """
-        due_ms = self.engine.next_expiry_ms()
-        if (due_ms is not None and due_ms <= now_ms) or self.engine.unsettled(now_ms):
-            self._open(now_ms)
+        due_ms = self.engine.next_due_ms()
+        is_due = due_ms is not None and due_ms <= now_ms
+        # All three are asked: each goes on with its own work.
+        unsettled, found = self.engine.unsettled(now_ms), self.engine.seek(now_ms)
+        if is_due or unsettled or found:
+            batch = self._open(now_ms)
+            self._follow(batch)
 
     def close(self) -> Batch:
         """The open batch as a record to be written; the next one is `n` + 1."""
@@ -181,7 +192,9 @@ class Batcher:
         assert batch is not None, "no batch is open"
         self._batch = None
         self.n += 1
-        batch.payload = self._writer.record(batch.n, batch.stamp_ms, batch.encoded)
+        batch.payload = self._writer.record(
+            batch.n, batch.stamp_ms, batch.encoded, batch.format
+        )
         batch.head_seq = self.engine.head_seq
         batch.feed = self.engine.feed
         return batch
@@ -200,32 +213,55 @@ class Batcher:
         batch = self._batch
         if batch is None:
             batch = self._batch = Batch(self.n, self.engine.advance(now_ms))
-            due_ms = self.engine.next_expiry_ms()
-            if due_ms is not None and due_ms <= batch.stamp_ms:
-                self._append_due(batch, self.engine.due(seq_of(batch.n, 0)))
+            self._follow(batch)
             self._settle(batch)
         return batch
+
+    def _follow(self, batch: Batch) -> None:
+        """What is due at the batch's stamp, what comes of that, and offers to whoever
+        was found by it.
+        """
+        engine, stamp_ms = self.engine, batch.stamp_ms
+        for _ in range(FOLLOWS_MAX):
+            due_ms = engine.next_due_ms()
+            if due_ms is not None and due_ms <= stamp_ms:
+                events: Iterable[Event] = engine.due(self._seq(batch))
+            elif engine.seek(stamp_ms):
+                offers = engine.offers(self._seq(batch))
+                if not self._append_due(batch, offers):
+                    kept = {event.seq for event in batch.events[-len(offers) :]}
+                    engine.again(o.trip.id for o in offers if o.seq not in kept)
+                    return
+                continue
+            else:
+                return
+            if not self._append_due(batch, events):
+                return
+
+    def _seq(self, batch: Batch) -> int:
+        return seq_of(batch.n, len(batch.events))
 
     def _settle(self, batch: Batch) -> None:
         """Who comes or goes without an event of their command's."""
         if batch.event_bytes < EXPIRY_BYTES_MAX and self.engine.unsettled():
-            seq = seq_of(batch.n, len(batch.events))
-            self._append_due(batch, self.engine.settle(seq))
+            self._append_due(batch, self.engine.settle(self._seq(batch)))
 
-    def _append_due(self, batch: Batch, events: Iterable[Event]) -> None:
-        """Those that don't fit stay due, for the next batch."""
+    def _append_due(self, batch: Batch, events: Iterable[Event]) -> bool:
+        """Those that don't fit stay due, for the next batch; whether all did."""
         for event in events:
             encoded = encode(event)
             is_full = batch.event_bytes + len(encoded) > EXPIRY_BYTES_MAX
             if is_full or len(batch.events) >= EVENTS_PER_RECORD_MAX:
-                break
+                return False
             self._append(batch, event, encoded)
+        return True
 
     def _append(self, batch: Batch, event: Event, encoded: bytes) -> None:
         self.engine.apply(event, encoded)
         batch.events.append(event)
         batch.encoded.append(encoded)
         batch.event_bytes += len(encoded) + 1
+        batch.format = max(batch.format, format_of(event))
 
     def _add(self, batch: Batch, entry: Entry) -> None:
         batch.entries.append(entry)
@@ -289,6 +325,7 @@ class Batcher:
                 for event, payload in zip(events, encoded, strict=True):
                     self._append(batch, event, payload)
                 engine.remember(answer)
+                self._follow(batch)
             if type(command) is JoinRoom:
                 answer = msgspec.structs.replace(answer, seq=engine.head_seq)
             if outcome.attends:

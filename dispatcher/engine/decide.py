@@ -10,15 +10,18 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.engine import decide_offers as offers
 from dispatcher.engine.idempotency import Keys
+from dispatcher.engine.regional import Regional
 from dispatcher.engine.ring import Ring
 from dispatcher.engine.state import Held, State
 from dispatcher.engine.sync import sync_feed, sync_user
-from dispatcher.engine.transitions import ENDED_BY, MOVES, Move
+from dispatcher.engine.transitions import ENDED_BY, MOVES, Move, moved
 from schemas.commands import (
     AcceptTrip,
     AnyCommand,
     ArriveTrip,
+    AssignTrip,
     BeginTrip,
     CancelTrip,
     Command,
@@ -28,23 +31,26 @@ from schemas.commands import (
     GoOffline,
     GoOnline,
     Lookup,
+    OnlineData,
     ReleaseTrip,
     RequestTrip,
     SendMessage,
     SyncFeed,
     SyncUser,
+    TagDriver,
+    TagsData,
     TripCommand,
 )
-from schemas.events import DriverEvent, Event, TripEvent
+from schemas.events import MATCHED, Event, Matching, TripEvent
 from schemas.ids import made_id
 from schemas.refusals import Code, Refusal
 from schemas.trips import TERMINAL, OpenTrip, Person, Role, Status, Trip, User
 
 
 class Decided(Struct, frozen=True):
-    """`data` is what the answer's `data` encodes to: a `Trip`, an `OpenTrip`,
-    `{"online": bool}`, a `SyncData`, a `FeedData`, or
-    dispatcher/engine/decide_rooms.py's.
+    """`data` is what the answer's `data` encodes to: a `Trip`, an `OpenTrip`, an
+    `OnlineData`, a `TagsData`, a `SyncData`, a `FeedData`, or that of
+    dispatcher/engine/decide_rooms.py.
     """
 
     events: tuple[Event, ...]
@@ -56,38 +62,18 @@ class Decided(Struct, frozen=True):
 Outcome = Decided | Refusal | Lookup
 
 
-def decide(state: State, ring: Ring, command: AnyCommand, seq: int) -> Outcome:
+def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
     """What comes of a command at the state's stamp; its events are numbered from
     `seq`.
     """
-    return _HANDLERS[type(command)](state, ring, command, seq)
-
-
-def due(state: State, ttl_ms: int, seq: int, count_max: int) -> tuple[TripEvent, ...]:
-    """The expiries of trips that were REQUESTED for `ttl_ms`, the oldest first."""
-    events: list[TripEvent] = []
-    for held in state.oldest_open():
-        if held.at_ms + ttl_ms > state.stamp_ms or len(events) == count_max:
-            break
-        trip = held.trip
-        events.append(
-            TripEvent(
-                seq=seq + len(events),
-                type=ENDED_BY[Status.EXPIRED],
-                at_ms=state.stamp_ms,
-                audience=(trip.rider.id,),
-                trip=_moved(trip, Status.EXPIRED, None, state.stamp_text()),
-                feed=state.feed + 1 + len(events),
-            )
-        )
-    return tuple(events)
+    return _HANDLERS[type(command)](region, command, seq)
 
 
 # ---- a trip begins -----------------------------------------------------------
 
 
-def _request(state: State, ring: Ring, command: RequestTrip, seq: int) -> Outcome:
-    by = command.by
+def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
+    state, ring, by = region.state, region.ring, command.by
     if by.role is not Role.RIDER:
         return _wrong_role(command)
     if command.key is not None:
@@ -114,18 +100,25 @@ def _request(state: State, ring: Ring, command: RequestTrip, seq: int) -> Outcom
         created=now,
         updated=now,
     )
+    how = region.market.how(state, trip)
     event = TripEvent(
         seq=seq,
         type="trip.requested",
         at_ms=state.stamp_ms,
         audience=(by.id,),
         trip=trip,
-        feed=state.feed + 1,
+        feed=_feed_of(state, how),
         command=command.id,
         by=by.id,
         key=command.key,
+        matching=how,
     )
     return Decided((event,), trip)
+
+
+def _feed_of(state: State, how: Matching) -> int:
+    """The feed's number for a trip that opens."""
+    return 0 if how in MATCHED else state.feed + 1
 
 
 def _keyed(state: State, ring: Ring, command: RequestTrip, key: str) -> Outcome | None:
@@ -146,9 +139,9 @@ def _keyed(state: State, ring: Ring, command: RequestTrip, key: str) -> Outcome 
 # ---- a trip moves ------------------------------------------------------------
 
 
-def _move(state: State, ring: Ring, command: TripCommand, seq: int) -> Outcome:
+def _move(region: Regional, command: TripCommand, seq: int) -> Outcome:
+    state, ring, by = region.state, region.ring, command.by
     move = MOVES[type(command)]
-    by = command.by
     may_from = move.may.get(by.role)
     if may_from is None:
         return _wrong_role(command)
@@ -164,62 +157,119 @@ def _move(state: State, ring: Ring, command: TripCommand, seq: int) -> Outcome:
     if held.type == move.event and (held.by is None or held.by == by.id):
         return Decided((), trip)
     if held.by is None or trip.status not in may_from:
-        return _not_open(trip) if comes else _wrong_status(command, trip)
-    if comes and by.id in state.drivers:
-        active = state.trips[state.drivers[by.id]].trip
+        if isinstance(command, AcceptTrip):
+            return _not_open(trip)
+        return _wrong_status(command, trip)
+    if not comes:
+        return _moves(region, command, move, trip, seq)
+    return _takes(region, command, move, trip, seq)
+
+
+def _takes(
+    region: Regional, command: TripCommand, move: Move, trip: Trip, seq: int
+) -> Outcome:
+    """An open trip gets a driver."""
+    state, offer = region.state, ""
+    if isinstance(command, AcceptTrip):
+        found = offers.accepted(state, command)
+        if isinstance(found, Refusal):
+            return found
+        offer = found
+    driver = _comes(command)
+    if driver.id in state.drivers:
+        active = state.trips[state.drivers[driver.id]].trip
         return Refusal(
-            Code.DRIVER_BUSY, f"your trip {active.id} is {active.status}, end it first"
+            Code.DRIVER_BUSY, f"trip {active.id} is {active.status}, end it first"
         )
-    return _moves(state, command, move, trip, seq)
+    return _moves(region, command, move, trip, seq, offer=offer)
+
+
+def _comes(command: TripCommand) -> Person:
+    """Whose trip it will be."""
+    if isinstance(command, AssignTrip):
+        assert command.found is not None, "nobody was looked up"
+        return command.found.person()
+    return command.by.person()
+
+
+def _assign(region: Regional, command: AssignTrip, seq: int) -> Outcome:
+    if command.by.role is not Role.OPERATOR:
+        return _wrong_role(command)
+    if not command.sought:
+        return Lookup("", 0, user=command.driver)
+    found = command.found
+    if found is None or found.role is not Role.DRIVER:
+        return Refusal(Code.INVALID_DATA, "driver: there is no such driver")
+    held = find_trip(region.state, region.ring, command.trip, command.archived)
+    if held is not None and held.trip.driver is not None:
+        is_theirs = held.trip.driver.id == found.id
+        if held.type == "trip.started" and not is_theirs:
+            return _wrong_status(command, held.trip)
+    return _move(region, command, seq)
 
 
 def _moves(
-    state: State, command: TripCommand, move: Move, trip: Trip, seq: int
+    region: Regional,
+    command: TripCommand,
+    move: Move,
+    trip: Trip,
+    seq: int,
+    *,
+    offer: str = "",
 ) -> Decided:
-    by = command.by
-    driver = trip.driver
+    state, by = region.state, command.by
+    driver, how, feed = trip.driver, _HAS_ONE, 0
     if move.driver == "comes":
-        driver = by.person()
+        driver = _comes(command)
     elif move.driver == "leaves":
         driver = None
-    after = _moved(trip, move.to, driver, state.stamp_text())
-    opens_or_closes = Status.REQUESTED in (trip.status, move.to)
+    after = moved(trip, move.to, driver, state.stamp_text())
+    if move.to is Status.REQUESTED:
+        how = region.market.how(state, after)
+        feed = _feed_of(state, how)
+    elif state.is_told(trip.id):
+        feed = state.feed + 1
     event = TripEvent(
         seq=seq,
         type=move.event,
         at_ms=state.stamp_ms,
         audience=(after if trip.driver is None else trip).participants(),
         trip=after,
-        feed=state.feed + 1 if opens_or_closes else 0,
+        feed=feed,
         command=command.id,
         by=by.id,
         reason=command.reason if isinstance(command, CancelTrip) else None,
+        matching=how,
+        offer=offer,
     )
     return Decided((event,), after)
 
 
-def _moved(trip: Trip, to: Status, driver: Person | None, now: str) -> Trip:
-    """All that no move changes stays, whatever a trip has."""
-    return replace(
-        trip, status=to, version=trip.version + 1, driver=driver, updated=now
-    )
+_HAS_ONE: Matching = ""
+"""Of a trip that no driver is found for, since it has one or has ended."""
 
 
 # ---- a trip stays as it is ---------------------------------------------------
 
 
-def _decline(state: State, ring: Ring, command: DeclineTrip, _: int) -> Outcome:
+def _decline(region: Regional, command: DeclineTrip, seq: int) -> Outcome:
+    state, ring = region.state, region.ring
     if command.by.role is not Role.DRIVER:
         return _wrong_role(command)
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
         return _lookup(ring, command.trip)
-    if held.by is None or held.trip.status is not Status.REQUESTED:
+    met = offers.declined(state, command, held.trip)
+    if held.by is None or met is None:
         return _wrong_status(command, held.trip)
-    return Decided((), OpenTrip.of(held.trip))
+    events: tuple[Event, ...] = ()
+    if met.live is not None:
+        events = (offers.decline(state, command, met.live, seq),)
+    return Decided(events, OpenTrip.of(held.trip))
 
 
-def _get(state: State, ring: Ring, command: GetTrip, _: int) -> Outcome:
+def _get(region: Regional, command: GetTrip, _: int) -> Outcome:
+    state, ring = region.state, region.ring
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
         return _lookup(ring, command.trip)
@@ -231,18 +281,23 @@ def _get(state: State, ring: Ring, command: GetTrip, _: int) -> Outcome:
 # ---- drivers, sessions, gateways ---------------------------------------------
 
 
-def _online(state: State, _: Ring, command: GoOnline | GoOffline, seq: int) -> Outcome:
-    by = command.by
-    if by.role is not Role.DRIVER:
+def _online(region: Regional, command: GoOnline | GoOffline, seq: int) -> Outcome:
+    if command.by.role is not Role.DRIVER:
         return _wrong_role(command)
+    events, wants = offers.stands(region.state, command, seq)
     online = isinstance(command, GoOnline)
-    events: tuple[Event, ...] = ()
-    if online == (by.id in state.offline):
-        events = (DriverEvent(seq, state.stamp_ms, by.id, online, command.id),)
-    return Decided(events, {"online": online})
+    return Decided(events, OnlineData(online, wants))
 
 
-def _sync(state: State, ring: Ring, command: SyncUser, _: int) -> Outcome:
+def _tag(region: Regional, command: TagDriver, seq: int) -> Outcome:
+    if command.by.role is not Role.OPERATOR:
+        return _wrong_role(command)
+    events = offers.tagged(region.state, command, seq)
+    return Decided(events, TagsData(command.driver, tuple(sorted(set(command.tags)))))
+
+
+def _sync(region: Regional, command: SyncUser, _: int) -> Outcome:
+    state, ring = region.state, region.ring
     return Decided(
         (),
         sync_user(
@@ -251,16 +306,18 @@ def _sync(state: State, ring: Ring, command: SyncUser, _: int) -> Outcome:
     )
 
 
-def _feed(state: State, ring: Ring, command: SyncFeed, _: int) -> Outcome:
+def _feed(region: Regional, command: SyncFeed, _: int) -> Outcome:
+    state, ring = region.state, region.ring
     return Decided(
         (), sync_feed(state, ring, command.since, open_trips=command.open_trips)
     )
 
 
-_HANDLERS: dict[type[Command], Callable[[State, Ring, Any, int], Outcome]] = {
+_HANDLERS: dict[type[Command], Callable[[Regional, Any, int], Outcome]] = {
     RequestTrip: _request,
     AcceptTrip: _move,
     DeclineTrip: _decline,
+    AssignTrip: _assign,
     ArriveTrip: _move,
     BeginTrip: _move,
     CompleteTrip: _move,
@@ -269,6 +326,7 @@ _HANDLERS: dict[type[Command], Callable[[State, Ring, Any, int], Outcome]] = {
     GetTrip: _get,
     GoOnline: _online,
     GoOffline: _online,
+    TagDriver: _tag,
     SyncUser: _sync,
     SyncFeed: _feed,
 }

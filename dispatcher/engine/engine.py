@@ -8,15 +8,21 @@ missed them.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from dispatcher.engine import answers, lined
 from dispatcher.engine import decide as _decide
+from dispatcher.engine import decide_offers as _offers
 from dispatcher.engine import decide_rooms as _rooms
 from dispatcher.engine import snapshot as _snapshot
 from dispatcher.engine.apply import apply
 from dispatcher.engine.decide import Decided, Outcome
+from dispatcher.engine.dues import What
 from dispatcher.engine.feed import feed_entry
 from dispatcher.engine.limits import ANSWERS_MAX, DUE_MAX, Limits
+from dispatcher.engine.market import Market
+from dispatcher.engine.positions import Positions
 from dispatcher.engine.presence import Attending
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.ring import Ring
@@ -36,10 +42,21 @@ from schemas.commands import (
     Lookup,
     SendMessage,
 )
-from schemas.events import Event, Moved, TripEvent, seq_of
+from schemas.events import (
+    DriverEvent,
+    Event,
+    Matching,
+    MatchingEvent,
+    Moved,
+    OfferEndedEvent,
+    OfferEvent,
+    TripEvent,
+    seq_of,
+)
+from schemas.kinds import ByKind, by_fact
 from schemas.ledger import Record
 from schemas.refusals import Refusal as Refused
-from schemas.rooms import MemberEvent, Presence, canonical
+from schemas.rooms import MemberEvent, MessageEvent, Presence, canonical
 from schemas.trips import TERMINAL, Status, Trip
 
 __all__ = [
@@ -59,7 +76,9 @@ class Engine:
 
     __slots__ = (
         "_answers",
+        "_leads",
         "_limits",
+        "_market",
         "_presence",
         "_regional",
         "_ring",
@@ -73,7 +92,9 @@ class Engine:
         self._ring = Ring(limits)
         self._presence = Attending()
         self._shares = Shares(limits.users)
-        self._regional = Regional(self._state, self._ring, self._presence, limits)
+        self._market = Market(limits.matching)
+        self._leads = False
+        self._look_at_all()
         self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
         """Command → (stamp, answer), of commands that made no event."""
 
@@ -177,19 +198,54 @@ class Engine:
         """
         if type(command) in _rooms.HANDLERS:
             return _rooms.decide(self._regional, command, seq)
-        return _decide.decide(self._state, self._ring, command, seq)
+        return _decide.decide(self._regional, command, seq)
 
-    def due(self, seq: int) -> tuple[TripEvent, ...]:
-        """Expiries due at the stamp, at most 1,000, numbered from `seq`; to be applied
-        like those of `decide`. Where 1,000 came, ask again.
+    def due(self, seq: int) -> tuple[Event, ...]:
+        """What is due at the stamp: expiries, and what follows from other events; at
+        most 1,000, numbered from `seq`, to be applied like those of `decide`. Then more
+        may be.
         """
-        return _decide.due(self._state, self._limits.request_ttl_ms, seq, DUE_MAX)
+        return _offers.due(self._regional, seq, DUE_MAX)
 
-    def next_expiry_ms(self) -> int | None:
-        """The stamp from which `due` has something to give; None: nothing is open."""
-        for held in self._state.oldest_open():
-            return held.at_ms + self._limits.request_ttl_ms
-        return None
+    def next_due_ms(self) -> int | None:
+        """The stamp from which `due` has something to give; None: nothing is."""
+        return self._state.due_ms()
+
+    # ---- matching: what a leader knows of positions ------------------------------
+
+    @property
+    def positions(self) -> Positions:
+        return self._market.positions
+
+    def hear_from(self, positions: Positions) -> None:
+        """Go on with what was heard of drivers before this engine was there."""
+        self._market.positions = positions
+        self._market.begin(self._state)
+
+    def locate(self, fix: Fix, now_ms: int) -> None:
+        """A driver's position arrives; standbys hear it too."""
+        self._market.hear(fix, now_ms)
+
+    def seek(self, now_ms: int) -> bool:
+        """Look for drivers, no longer than a tick may take; whether `offers` may have
+        something to give.
+        """
+        return self._market.seek(max(now_ms, self._state.stamp_ms))
+
+    def offers(self, seq: int) -> tuple[OfferEvent, ...]:
+        """What comes of whom `seek` found, numbered from `seq`; to be applied like
+        those of `decide`.
+        """
+        found, self._market.found = self._market.found, []
+        made = _offers.offered(self._regional, found, seq)
+        offered = {event.trip.id for event in made}
+        self.again(one.trip for one in found if one.trip not in offered)
+        return made
+
+    def again(self, trips: Iterable[str]) -> None:
+        """No offer came of whom `seek` found for these: look for others."""
+        for trip in trips:
+            self._market.look_at_trip(self._state, trip)
 
     # ---- who is present: the leader's own memory -------------------------------
 
@@ -201,7 +257,23 @@ class Engine:
         self._presence = presence = Attending()
         self._shares = Shares(self._limits.users)
         presence.begin(now_ms, state.rooms.everybody())
-        self._regional = Regional(state, self._ring, presence, self._limits)
+        self._leads = True
+        state.lead()
+        self._market.lead(state)
+        for course in state.offers.courses.values():
+            self._wait(course.trip, course.matching)
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        self._regional = Regional(
+            self._state, self._ring, self._presence, self._limits, self._market
+        )
+
+    def _wait(self, trip: str, how: Matching) -> None:
+        """A trip that waits for positions does so for as long as this leader may."""
+        if how == "waiting":
+            until_ms = self._market.waits_until_ms(self._state.stamp_ms)
+            self._state.later(until_ms, What.STOP_WAITING, trip)
 
     def hear(self, news: Presence, now_ms: int) -> None:
         self._presence.hear(news, now_ms)
@@ -250,8 +322,45 @@ class Engine:
         """
         apply(self._state, event)
         self._ring.push(event, encoded)
-        if type(event) is MemberEvent:
-            self._presence.settled((event.room, event.user.id))
+        _NOTES[type(event)](self, event)
+
+    def _note_trip(self, event: TripEvent) -> None:
+        self._market.look_at_trip(self._state, event.trip.id)
+        for user in event.audience:
+            self._market.look_at_driver(self._state, user)
+        if self._leads:
+            self._wait(event.trip.id, event.matching)
+
+    def _note_offer(self, event: OfferEvent) -> None:
+        self._market.look_at_trip(self._state, event.trip.id)
+        self._market.look_at_driver(self._state, event.driver)
+
+    def _note_end(self, event: OfferEndedEvent) -> None:
+        self._market.look_at_trip(self._state, event.trip)
+        self._market.look_at_driver(self._state, event.driver)
+
+    def _note_driver(self, event: DriverEvent) -> None:
+        self._market.look_at_driver(self._state, event.driver)
+
+    def _note_matching(self, event: MatchingEvent) -> None:
+        self._market.look_at_trip(self._state, event.trip.id)
+
+    def _note_message(self, event: MessageEvent) -> None:
+        pass
+
+    def _note_member(self, event: MemberEvent) -> None:
+        self._presence.settled((event.room, event.user.id))
+
+    HANDLERS: "ByKind[Callable[[Engine, Any], None]]" = ByKind(
+        trip=_note_trip,
+        driver=_note_driver,
+        offer=_note_offer,
+        offer_ended=_note_end,
+        matching=_note_matching,
+        message=_note_message,
+        member=_note_member,
+    )
+    """What a leader's own memory takes of an event."""
 
     def apply_record(self, record: Record) -> None:
         """Take a record of the ledger, in order, from the one after the snapshot."""
@@ -296,6 +405,11 @@ class Engine:
 
     # ---- snapshots -----------------------------------------------------------
 
+    @property
+    def snapshot_format(self) -> int:
+        """Of a snapshot that is taken now."""
+        return _snapshot.format_of(self._state)
+
     def freeze(self) -> Snapshot:
         """All but the ring and the answers that no event gives again; to be written
         before the engine goes on.
@@ -315,7 +429,8 @@ class Engine:
         state = thaw.state
         engine = cls(state.region, limits)
         engine._state = state
-        engine._regional = Regional(state, engine._ring, engine._presence, limits)
+        engine._market.begin(state)
+        engine._look_at_all()
         engine._ring.await_refill(thaw.marks, state.head_seq, state.feed)
         return engine
 
@@ -342,3 +457,6 @@ class Engine:
             if event.seq <= self._state.head_seq:
                 self._ring.refill(event, encode(event))
         self._ring.evict(self._state.stamp_ms)
+
+
+_NOTES = by_fact(Engine.HANDLERS)

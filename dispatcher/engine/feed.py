@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from schemas.codec import Raw, encode
-from schemas.events import Event, FeedEntry, TripEvent
+from schemas.events import Event, FeedEntry, MatchingEvent, TripEvent
 from schemas.kinds import ByKind, by_fact
 from schemas.trips import OpenTrip, Status
 
@@ -14,6 +14,7 @@ def feed_entry(event: Event) -> FeedEntry | None:
 
     A trip that is up for grabs (again) is `trip.requested`, one that no longer is
     `trip.taken`; the event's own audience got the participant's frame and is left out.
+    A trip that was matched is up for grabs from its `MatchingEvent` on.
     """
     return _ENTRIES[type(event)](event)
 
@@ -23,29 +24,43 @@ def _trip(event: TripEvent) -> FeedEntry | None:
         return None
     trip = event.trip
     if trip.status is Status.REQUESTED:
-        data = encode(OpenTrip.of(trip))
-        return _entry(event, "trip.requested", data)
-    return _entry(event, "trip.taken", encode({"id": trip.id}))
+        return _entry(event, "trip.requested", OpenTrip.of(trip), event.audience)
+    return _entry(event, "trip.taken", {"id": trip.id}, event.audience)
+
+
+def _matching(event: MatchingEvent) -> FeedEntry | None:
+    if not event.feed:
+        return None
+    return _entry(event, "trip.requested", event.trip, event.exclude)
 
 
 def _not_told(_: Event) -> None: ...
 
 
 def _entry(
-    event: TripEvent, kind: Literal["trip.requested", "trip.taken"], data: bytes
+    event: TripEvent | MatchingEvent,
+    kind: Literal["trip.requested", "trip.taken"],
+    data: Any,
+    exclude: tuple[str, ...],
 ) -> FeedEntry:
     return FeedEntry(
         event.feed,
         event.seq,
         kind,
-        event.audience,
-        Raw(data),
+        exclude,
+        Raw(encode(data)),
         event.at_ms,
         event.traceparent,
     )
 
 
 _HANDLERS: ByKind[Callable[[Any], FeedEntry | None]] = ByKind(
-    trip=_trip, driver=_not_told, message=_not_told, member=_not_told
+    trip=_trip,
+    driver=_not_told,
+    offer=_not_told,
+    offer_ended=_not_told,
+    matching=_matching,
+    message=_not_told,
+    member=_not_told,
 )
 _ENTRIES = by_fact(_HANDLERS)

@@ -1,8 +1,36 @@
 """How much, and how long, the engine remembers. All times are of the stamp."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from schemas.allowances import UserLimits
+
+Policy = Literal["nearest", "broadcast"]
+
+
+class Matching(Struct, frozen=True):
+    """PROTOCOL.md section 7; see `CABRANK_MATCHING` and those it names."""
+
+    policy: Policy = "nearest"
+    offer_ttl_ms: int = 15_000
+    offers_max: int = 8
+    broadcast_after_ms: int = 120_000
+    """0: never."""
+    missed_offers_max: int = 3
+    position_max_age_ms: int = 60_000
+    idle_credit: float = 0.2
+    pick_up_max_s: float = 480
+    window_ms: int = 0
+    detour: float = 1.3
+    speed_kmh: float = 25
+
+
+LATE_MS = 2_000
+"""PROTOCOL.md section 7: an accept may be so late. A new leader gives live offers as
+long at least."""
+WAIT_MS = 5_000
+"""The same: how long a new leader waits for positions."""
 
 
 class Limits(Struct, frozen=True):
@@ -37,6 +65,10 @@ class Limits(Struct, frozen=True):
     offline_max: int = 100_000
     """Drivers known to be offline, 0.2 KB each: five times as many as a region's
     connections (docs/OPERATING.md)."""
+    duties_max: int = 50_000
+    """Drivers who asked for offers, or have tags: twice the 25,000 of DISPATCH.md's
+    goal, some 1 KB each."""
+    matching: Matching = Matching()
     users: UserLimits = UserLimits()
     """How much one user may ask for."""
 

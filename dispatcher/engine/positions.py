@@ -301,6 +301,11 @@ class Positions:
         else:
             self.free.remove(spot)
 
+    def begin(self) -> None:
+        """The ledger is read anew: where they are is all that is known of anybody."""
+        for driver in list(self._standings):
+            self.stand(driver, None)
+
     def expire(self, now_ms: int) -> None:
         """To be called before the free ones are asked for: what is stale by now goes,
         and what has been so for long is forgotten.

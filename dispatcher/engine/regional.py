@@ -1,8 +1,9 @@
-"""All that a decision about rooms looks at."""
+"""All that a decision looks at."""
 
 from msgspec import Struct
 
 from dispatcher.engine.limits import Limits
+from dispatcher.engine.market import Market
 from dispatcher.engine.presence import Attending
 from dispatcher.engine.ring import Ring
 from dispatcher.engine.state import State
@@ -13,3 +14,4 @@ class Regional(Struct, frozen=True, gc=False):
     ring: Ring
     presence: Attending
     limits: Limits
+    market: Market

@@ -21,7 +21,14 @@ from dispatcher.engine.limits import (
 )
 from dispatcher.engine.state import Held
 from schemas.codec import decode, exact
-from schemas.events import DriverEvent, Event, TripEvent
+from schemas.events import (
+    DriverEvent,
+    Event,
+    MatchingEvent,
+    OfferEndedEvent,
+    OfferEvent,
+    TripEvent,
+)
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import TERMINAL
@@ -124,8 +131,15 @@ class Ring:
             )
         )
 
-    def _driver(self, event: DriverEvent, encoded: bytes) -> None:
+    def _unaddressed(
+        self, event: DriverEvent | OfferEvent | OfferEndedEvent, encoded: bytes
+    ) -> None:
+        """Nobody who missed it is sent it; a command made it, perhaps."""
         self._keep(Kept(event.seq, event.at_ms, encoded, (), 0, event.command, ""))
+
+    def _matching(self, event: MatchingEvent, encoded: bytes) -> None:
+        kept = Kept(event.seq, event.at_ms, encoded, (), event.feed, "", "")
+        self._keep(kept)
 
     def _member(self, event: MemberEvent, encoded: bytes) -> None:
         self._move(event, encoded)
@@ -264,8 +278,9 @@ class Ring:
             self._awaited = None
         elif event.seq <= self._top_seq:
             return
-        if isinstance(event, TripEvent) and 0 < event.feed <= self.gone_feed:
-            self.gone_feed = event.feed - 1
+        feed = event.feed if isinstance(event, TripEvent | MatchingEvent) else 0
+        if 0 < feed <= self.gone_feed:
+            self.gone_feed = feed - 1
         self._push(event, encoded)
 
     # ---- questions -----------------------------------------------------------
@@ -316,7 +331,13 @@ class Ring:
         return _after(self._feed, since, by_feed=True)
 
     HANDLERS: "ByKind[Callable[[Ring, Any, bytes], None]]" = ByKind(
-        trip=_trip, driver=_driver, message=_say, member=_member
+        trip=_trip,
+        driver=_unaddressed,
+        offer=_unaddressed,
+        offer_ended=_unaddressed,
+        matching=_matching,
+        message=_say,
+        member=_member,
     )
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from dispatcher.engine.idempotency import Forgotten
 from dispatcher.engine.limits import Limits
+from dispatcher.engine.offers import OfferRows
 from dispatcher.engine.ring import Marks
 from dispatcher.engine.rooms import RoomRows
 from dispatcher.engine.state import Held, State
@@ -18,7 +19,10 @@ from dispatcher.engine.timeline import Point
 from dispatcher.errors import SnapshotError
 from schemas.trips import DRIVING
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
+"""The newest format. A snapshot says 1, which programs before offers read, where there
+is nothing of them in it.
+"""
 
 KeyRow = tuple[int, str, str, str]
 """(made at, in ms; rider; key; trip)."""
@@ -41,13 +45,19 @@ class Snapshot(Struct, frozen=True):
     rooms: RoomRows = RoomRows()
     keys_forgotten: Forgotten = Forgotten()
     timeline: list[Point] = []
+    untold: list[str] = []
+    offers: OfferRows = OfferRows()
+
+
+def format_of(state: State) -> int:
+    return 1 if not state.untold and state.offers.is_empty else SNAPSHOT_VERSION
 
 
 def freeze(state: State, marks: Marks) -> Snapshot:
     """To be written before the state changes."""
     keys: Any = state.keys.rows()
     return Snapshot(
-        v=SNAPSHOT_VERSION,
+        v=format_of(state),
         region=state.region,
         stamp_ms=state.stamp_ms,
         head_seq=state.head_seq,
@@ -60,6 +70,8 @@ def freeze(state: State, marks: Marks) -> Snapshot:
         rooms=state.rooms.rows(),
         keys_forgotten=state.keys.forgotten(),
         timeline=state.timeline.rows(),
+        untold=list(state.untold),
+        offers=state.offers.rows(),
     )
 
 
@@ -74,8 +86,8 @@ class Thaw:
         """Raises:
         SnapshotError: it is of another version.
         """
-        if part.v != SNAPSHOT_VERSION:
-            msg = f"snapshot is of version {part.v}, not {SNAPSHOT_VERSION}"
+        if not 1 <= part.v <= SNAPSHOT_VERSION:
+            msg = f"snapshot is of version {part.v}, not 1 to {SNAPSHOT_VERSION}"
             raise SnapshotError(msg)
         state = self.state
         state.region = part.region
@@ -90,6 +102,8 @@ class Thaw:
                 state.drivers[trip.driver.id] = trip.id
         for open_trip in part.open:
             state.open[open_trip] = None
+        state.untold.update(dict.fromkeys(part.untold))
+        state.offers.add_rows(part.offers)
         for driver in part.offline:
             state.go_offline(driver)
         for row in part.keys:

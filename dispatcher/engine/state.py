@@ -1,5 +1,5 @@
 """What a region's leader holds of the present: active trips and who is in them,
-and rooms.
+offers, and rooms.
 
 Changed by dispatcher/engine/apply.py alone.
 """
@@ -10,12 +10,15 @@ from itertools import islice
 
 from msgspec import Struct
 
+from dispatcher.engine.dues import Due, Dues, What
 from dispatcher.engine.idempotency import Keys
-from dispatcher.engine.limits import ALL_OPEN_TRIPS_MAX, OPEN_BYTES_MAX, Limits
+from dispatcher.engine.limits import ALL_OPEN_TRIPS_MAX, LATE_MS, OPEN_BYTES_MAX, Limits
+from dispatcher.engine.offers import Course, Offers, Unsaid
 from dispatcher.engine.rooms import Rooms
 from dispatcher.engine.timeline import Timeline
 from schemas.budget import as_list, in_messages
 from schemas.codec import Raw, encode
+from schemas.events import MATCHED, OfferEnd, OfferEvent
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.times import rfc3339
 from schemas.trips import OpenTrip, Trip
@@ -42,10 +45,14 @@ class State:
         "_text",
         "_text_of",
         "drivers",
+        "dues",
         "feed",
         "head_seq",
         "keys",
+        "led_ms",
+        "led_seq",
         "limits",
+        "offers",
         "offline",
         "open",
         "region",
@@ -54,6 +61,7 @@ class State:
         "stamp_ms",
         "timeline",
         "trips",
+        "untold",
     )
 
     def __init__(self, region: str, limits: Limits) -> None:
@@ -64,8 +72,13 @@ class State:
         self.feed = 0
         self.trips: dict[str, Held] = {}
         self.open: OrderedDict[str, None] = OrderedDict()
-        """REQUESTED trips in the order in which they became so: stamps never fall and
-        the TTL is one for all, so they expire in this order too."""
+        """REQUESTED trips in the order in which they became so."""
+        self.untold: dict[str, None] = {}
+        """Those of them that are matched: not all drivers were told."""
+        self.offers = Offers(limits.duties_max)
+        self.dues = Dues()
+        self.led_seq = self.led_ms = 0
+        """The head and the stamp when this lead began."""
         self.riders: dict[str, str] = {}
         """Rider → their active trip."""
         self.drivers: dict[str, str] = {}
@@ -114,12 +127,12 @@ class State:
         self.offline.pop(driver, None)
 
     def open_trips(self) -> Raw:
-        """The newest REQUESTED trips as a JSON list of `OpenTrip`, as many as fit; kept
-        until the next change, since after a failure thousands of drivers ask for it at
-        once.
+        """The newest that all were told of as a JSON list of `OpenTrip`, as many as
+        fit; kept until the next change, since after a failure thousands of drivers ask
+        for it at once.
         """
         if self._open_encoded is None:
-            newest = islice(reversed(self.open), OPEN_TRIPS_MAX)
+            newest = islice(self._newest_told(), OPEN_TRIPS_MAX)
             shown = (encode(OpenTrip.of(self.trips[trip].trip)) for trip in newest)
             fitting = next(in_messages(shown, OPEN_TRIPS_BYTES_MAX), [])
             self._open_encoded = Raw(as_list(fitting))
@@ -129,15 +142,146 @@ class State:
         """The same, but as many of the newest as a message has room for, and whether
         that is all of them: for gateways, once each.
         """
-        newest = islice(reversed(self.open), ALL_OPEN_TRIPS_MAX)
+        newest = islice(self._newest_told(), ALL_OPEN_TRIPS_MAX)
         shown = (encode(OpenTrip.of(self.trips[trip].trip)) for trip in newest)
         fitting = next(in_messages(shown, OPEN_BYTES_MAX), [])
-        return Raw(as_list(fitting)), len(fitting) == len(self.open)
+        return Raw(as_list(fitting)), len(fitting) == len(self.open) - len(self.untold)
+
+    def is_told(self, trip: str) -> bool:
+        """Whether all drivers were told of it since it was opened last, and it is open
+        yet.
+        """
+        return trip in self.open and trip not in self.untold
+
+    def _newest_told(self) -> Iterator[str]:
+        return (trip for trip in reversed(self.open) if trip not in self.untold)
 
     def open_changed(self) -> None:
         self._open_encoded = None
 
-    def oldest_open(self) -> Iterator[Held]:
-        """REQUESTED trips, the first to expire first."""
+    # ---- offers ------------------------------------------------------------------
+
+    def end_offer(
+        self, course: Course, why: OfferEnd, at_ms: int, *, says: bool
+    ) -> None:
+        """The course's live offer is over, if there is one. `says`: an event of that is
+        yet to come. Where it was the last, all are told of the trip.
+        """
+        live = self.offers.end(course, why, at_ms)
+        if live is None:
+            return
+        if says:
+            unsaid = Unsaid(live.offer, live.driver, course.trip, why)
+            self.offers.unsaid[live.offer] = unsaid
+            self.later(at_ms, What.SAY_END, live.offer)
+        if course.matching in MATCHED and self.is_exhausted(course, at_ms):
+            self.later(at_ms, What.TELL_ALL, course.trip)
+
+    def is_exhausted(self, course: Course, at_ms: int) -> bool:
+        """Whether there is to be no other offer of a trip that is matched."""
+        matching = self.limits.matching
+        return course.made >= matching.offers_max or (
+            0 < matching.broadcast_after_ms <= at_ms - course.opened_ms
+        )
+
+    def expires_ms(self, live: OfferEvent) -> int:
+        """When a live offer ends: one from before this lead not in its first 2 s."""
+        if live.seq > self.led_seq:
+            return live.expires_ms
+        return max(live.expires_ms, self.led_ms + LATE_MS)
+
+    # ---- what is due -------------------------------------------------------------
+
+    def lead(self) -> None:
+        """A lead begins; also after a snapshot: all that is due, and when."""
+        self.led_seq, self.led_ms = self.head_seq, self.stamp_ms
+        self.dues.clear()
         for trip in self.open:
-            yield self.trips[trip]
+            self.opened_due(self.trips[trip])
+        for course in self.offers.courses.values():
+            if course.matching in MATCHED:
+                self.matched_due(course)
+            if course.live is not None:
+                ends_ms = self.expires_ms(course.live)
+                self.later(ends_ms, What.EXPIRE_OFFER, course.trip)
+        for offer in self.offers.unsaid:
+            self.later(self.stamp_ms, What.SAY_END, offer)
+        for duty in self.offers.duties.values():
+            if duty.misses or duty.paused:
+                self.later(self.stamp_ms, What.PAUSE, duty.driver)
+                self.later(self.stamp_ms, What.RESUME, duty.driver)
+
+    def opened_due(self, held: Held) -> None:
+        ends_ms = held.at_ms + self.limits.request_ttl_ms
+        self.later(ends_ms, What.EXPIRE_TRIP, held.trip.id)
+
+    def matched_due(self, course: Course) -> None:
+        """Of a trip that is matched, from now on."""
+        after_ms = self.limits.matching.broadcast_after_ms
+        if self.is_exhausted(course, self.stamp_ms):
+            self.later(self.stamp_ms, What.TELL_ALL, course.trip)
+        elif after_ms:
+            self.later(course.opened_ms + after_ms, What.TELL_ALL, course.trip)
+
+    def later(self, at_ms: int, what: What, about: str) -> None:
+        self.dues.put(at_ms, what, about, self._holds)
+
+    def due_ms(self) -> int | None:
+        """When the next is due; None: nothing is."""
+        return self.dues.next_ms(self._holds)
+
+    def due(self, count_max: int) -> list[Due]:
+        """All that is due at the stamp."""
+        return self.dues.until(self.stamp_ms, count_max, self._holds)
+
+    def _holds(self, due: Due) -> bool:
+        return _HOLDS[due.what](self, due)
+
+    def _expires_trip(self, due: Due) -> bool:
+        if due.id not in self.open:
+            return False
+        ends_ms = self.trips[due.id].at_ms + self.limits.request_ttl_ms
+        return due.at_ms == ends_ms
+
+    def _expires_offer(self, due: Due) -> bool:
+        live = self.offers.live(due.id)
+        return live is not None and due.at_ms == self.expires_ms(live)
+
+    def _says_end(self, due: Due) -> bool:
+        return due.id in self.offers.unsaid
+
+    def _tells_all(self, due: Due) -> bool:
+        """A live offer runs out first, and puts this in again."""
+        course = self.offers.courses.get(due.id)
+        if course is None or course.matching not in MATCHED:
+            return False
+        if due.at_ms > self.stamp_ms:
+            return True
+        return course.live is None and self.is_exhausted(course, self.stamp_ms)
+
+    def _stops_waiting(self, due: Due) -> bool:
+        course = self.offers.courses.get(due.id)
+        return course is not None and course.matching == "waiting"
+
+    def _pauses(self, due: Due) -> bool:
+        duty = self.offers.duties.get(due.id)
+        if duty is None or due.id in self.offline:
+            return False
+        return duty.misses >= self.limits.matching.missed_offers_max
+
+    def _resumes(self, due: Due) -> bool:
+        duty = self.offers.duties.get(due.id)
+        if duty is None or due.id not in self.offline:
+            return False
+        return duty.paused and not duty.misses
+
+
+_HOLDS = {
+    What.EXPIRE_TRIP: State._expires_trip,  # noqa: SLF001 - a table of its own methods
+    What.EXPIRE_OFFER: State._expires_offer,  # noqa: SLF001
+    What.SAY_END: State._says_end,  # noqa: SLF001
+    What.TELL_ALL: State._tells_all,  # noqa: SLF001
+    What.STOP_WAITING: State._stops_waiting,  # noqa: SLF001
+    What.PAUSE: State._pauses,  # noqa: SLF001
+    What.RESUME: State._resumes,  # noqa: SLF001
+}

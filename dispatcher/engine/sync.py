@@ -3,13 +3,15 @@
 from dispatcher.engine.feed import feed_entry
 from dispatcher.engine.ring import Ring
 from dispatcher.engine.state import State
-from schemas.codec import Raw, decode, encode
-from schemas.commands import FeedData, SyncData
-from schemas.events import TripEvent
+from schemas.codec import Raw, decoder, encode
+from schemas.commands import FeedData, LiveOffer, SyncData
+from schemas.events import MatchingEvent, OfferEvent, TripEvent
 from schemas.trips import Role, User
 
 _NONE = Raw(b"[]")
 _NOT_ASKED = Raw(b"null")
+_fed = decoder(TripEvent | MatchingEvent)
+"""All kinds that are on the feed."""
 
 
 def sync_user(
@@ -32,6 +34,25 @@ def sync_user(
         recovered=missed is not None,
         events=[Raw(kept.encoded) for kept in missed or ()],
         online=drives and user.id not in state.offline,
+        offers=_offers(state, user.id) if drives else None,
+    )
+
+
+def _offers(state: State, driver: str) -> Raw:
+    live = state.offers.of_driver(driver)
+    return _NONE if live is None else Raw(encode([_live(state, live)]))
+
+
+def _live(state: State, live: OfferEvent) -> LiveOffer:
+    return LiveOffer(
+        live.seq,
+        live.offer,
+        Raw(encode(live.trip)),
+        live.round,
+        live.expires_ms,
+        max(0, live.expires_ms - state.stamp_ms),
+        live.evidence.pick_up_distance_m,
+        live.evidence.pick_up_eta_s,
     )
 
 
@@ -40,7 +61,7 @@ def sync_feed(state: State, ring: Ring, since: int, *, open_trips: bool) -> Feed
     open besides.
     """
     missed = ring.missed_feed(since) if since <= state.feed else None
-    events = (decode(kept.encoded, TripEvent) for kept in missed or ())
+    events = (_fed.decode(kept.encoded) for kept in missed or ())
     entries = [entry for event in events if (entry := feed_entry(event)) is not None]
     complete = missed is not None
     if not open_trips:

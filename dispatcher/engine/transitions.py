@@ -5,10 +5,12 @@ and 2. Nothing else in the project knows when a status changes.
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.commands import (
     AcceptTrip,
     ArriveTrip,
+    AssignTrip,
     BeginTrip,
     CancelTrip,
     CompleteTrip,
@@ -16,7 +18,7 @@ from schemas.commands import (
     TripCommand,
 )
 from schemas.events import TripEventType
-from schemas.trips import Role, Status
+from schemas.trips import Person, Role, Status, Trip
 
 REQUESTED = Status.REQUESTED
 STARTED = Status.STARTED
@@ -54,6 +56,8 @@ BEFORE_RIDE = _from(REQUESTED, STARTED, ARRIVED)
 MOVES: dict[type[TripCommand], Move] = {
     AcceptTrip: Move("trip.started", STARTED, "comes",
                      {DRIVER: _from(REQUESTED)}),
+    AssignTrip: Move("trip.started", STARTED, "comes",
+                     {OPERATOR: _from(REQUESTED)}),
     ArriveTrip: Move("trip.arrived", ARRIVED, "stays",
                      {DRIVER: _from(STARTED)}),
     BeginTrip: Move("trip.in_progress", IN_PROGRESS, "stays",
@@ -76,3 +80,10 @@ ENDED_BY: dict[Status, TripEventType] = {
     EXPIRED: "trip.expired",
 }
 """The last event of a trip that has ended so."""
+
+
+def moved(trip: Trip, to: Status, driver: Person | None, now: str) -> Trip:
+    """All that no move changes stays, whatever a trip has. `now`: RFC 3339."""
+    return replace(
+        trip, status=to, version=trip.version + 1, driver=driver, updated=now
+    )

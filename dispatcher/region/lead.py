@@ -233,12 +233,15 @@ class Lead:
             metrics.dropped.labels(region, "queue").inc()
 
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-        region = self._ledger.region
+        region, now_ms = self._ledger.region, self._stamp()
         for fix in inbox.read_fixes(region, payload):
+            self._engine.locate(fix, now_ms)
             told = self._engine.moved(fix)
             if told is not None:
                 user, moved = told
                 self._bus.send(subjects.user(region, user), codec.encode(moved))
+        self._batcher.expire(now_ms)  # who has come near is offered what is open
+        self._pump_later()
 
     def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         news = inbox.read_presence(self._ledger.region, payload)

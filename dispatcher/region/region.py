@@ -20,10 +20,11 @@ from nats.js import JetStreamContext
 from dispatcher import metrics
 from dispatcher.commit.fence import Fate, Fence
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.region import ledger_metrics, retention
+from dispatcher.region import inbox, ledger_metrics, retention
 from dispatcher.region.clocks import steady_ms, wall_ms
 from dispatcher.region.lead import Ended, Lead
 from dispatcher.region.ledger_full import Refuser
+from dispatcher.region.match_limits import matching_of
 from dispatcher.region.pinger import BEGINNER_S, HEIR_S, Pinger
 from dispatcher.region.snapshots import Frozen, SnapshotStore
 from dispatcher.region.snapshotter import Snapshotter
@@ -36,6 +37,7 @@ from runtime.follower import POLL_S, Follower, Pace
 from runtime.ledger import UNREACHABLE, Ledger, patiently
 from runtime.lifecycle import Service
 from runtime.settings import Settings
+from schemas import subjects
 from schemas.codec import encode
 from schemas.ledger import RECORD_VERSION, Record, Writer
 
@@ -124,6 +126,7 @@ class Region:
         return Limits(
             request_ttl_ms=int(self._settings.request_ttl_s * 1000),
             trip_room_ttl_ms=int(self._settings.trip_room_ttl_s * 1000),
+            matching=matching_of(self._settings, self.name),
             users=self._settings.user_limits(),
         )
 
@@ -196,6 +199,7 @@ class Region:
         pinger = Pinger(self._bus, self.name, self._instance, time.monotonic)
         pinger.hold_back(patience_s)
         pinged_s = 0.0
+        hears = self._bus.subscribe_raw(subjects.locations(self.name), self._located)
         try:
             while not self._resigned.is_set() and not pinger.gone.is_set():
                 if time.monotonic() - pinged_s >= TICK_S:
@@ -224,7 +228,14 @@ class Region:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(pinger.gone.wait(), POLL_S)
         finally:
+            hears.cancel()
             pinger.close()
+
+    def _located(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        """So that whoever takes over knows where drivers are."""
+        now_ms = self._stamp()
+        for fix in inbox.read_fixes(self.name, payload):
+            self._standby.engine.locate(fix, now_ms)
 
     def _freeze(self, engine: Engine, n: int) -> Frozen | None:
         return self._snapshotter.freeze(engine, self._ledger, n)

@@ -40,7 +40,7 @@ class Head(Struct, frozen=True):
     """What tells whether a snapshot fits, and where it stands."""
 
     v: int
-    """`SNAPSHOT_VERSION` of the writer."""
+    """The snapshot's format."""
     ledger: str
     n: int
     """The last record it contains."""
@@ -75,7 +75,7 @@ class Frozen:
 def head_of(engine: Engine, ledger: Ledger, n: int) -> Head:
     floor = record_of(engine.ring_floor_seq)[0]
     start = min(floor, n + 1) if floor else n + 1
-    return Head(SNAPSHOT_VERSION, ledger.id, n, start)
+    return Head(engine.snapshot_format, ledger.id, n, start)
 
 
 def of(engine: Engine, ledger: Ledger, n: int) -> Stored:
@@ -168,7 +168,7 @@ class SnapshotStore:
         return head
 
     def _check(self, head: Head) -> None:
-        if head.v != SNAPSHOT_VERSION or head.ledger != self._ledger.id:
+        if not 1 <= head.v <= SNAPSHOT_VERSION or head.ledger != self._ledger.id:
             msg = f"it is of version {head.v}, ledger {head.ledger}"
             raise SnapshotError(msg)
 

@@ -67,6 +67,7 @@ class Standby:
         """
         self.recent.clear()
         before, self.engine = self.engine, Engine(self._ledger.region, self._limits)
+        positions = before.positions
         await _let_go(before)
         held, loaded = await self._load(tell)
         first = held.first if held.messages else held.last + 1
@@ -80,6 +81,7 @@ class Standby:
             head, self.engine = loaded
             self.n = head.n
             await self._refill(head, first)
+        self.engine.hear_from(positions)
         began_at = self.n
         await self.catch_up(held.last)
         log.info("replayed", region=self._ledger.region, n=self.n)

@@ -12,10 +12,10 @@ from gateway import metrics
 from gateway.fanout import channel
 from gateway.fanout.channel import Feed
 from gateway.fanout.open_trips import OpenTrips
-from gateway.fanout.user_stream import Recipient, Stamped
+from gateway.fanout.user_stream import FactPush, Recipient, Stamped
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.events import DriverPush, FeedEntry, TripPush
+from schemas.events import FeedEntry
 from schemas.trips import Role
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Listener:
         """Of the trips they drive or ride in, or did a moment ago; oldest first."""
         self.is_steady = False
 
-    def receive(self, push: TripPush | DriverPush) -> bytes | None:
+    def receive(self, push: FactPush) -> bytes | None:
         """`Recipient.receive`."""
         frame = self.recipient.receive(push)
         if self.is_steady and not self.recipient.takes_feed:

@@ -15,7 +15,7 @@ from gateway.fanout.region import Connection, Listener, Region, Seat
 from gateway.fanout.resync import Clock, Gaps, Own
 from gateway.fanout.rooms import Lobby
 from gateway.fanout.trip_rooms import TripRooms
-from gateway.fanout.user_stream import missed
+from gateway.fanout.user_stream import live_offers, missed
 from gateway.leader.link import Courier
 from gateway.limits import Limits
 from runtime.bus import Bus, RawCallback, is_no_responders
@@ -239,6 +239,9 @@ class Hub:
             open_trips,
             data.recovered,
         )
+        if claims.role is Role.DRIVER:
+            welcome.online = data.online
+            welcome.offers = [shown for shown, _ in live_offers(data)]
         return framing.text(codec.encode(frames.Welcome(welcome)))
 
     # ---- messages ------------------------------------------------------------

@@ -11,14 +11,24 @@ from msgspec import Raw, Struct
 
 from gateway import framing
 from schemas import codec
-from schemas.commands import SyncData
-from schemas.events import DriverPush, TripHead, TripPush
+from schemas.commands import LiveOffer, SyncData
+from schemas.events import (
+    DriverPush,
+    OfferEndedPush,
+    OfferPush,
+    TripHead,
+    TripPush,
+)
+from schemas.frames import DriverState, Offered, OfferEnded
 from schemas.kinds import ToUsers, by_push
+from schemas.times import rfc3339
 from schemas.trips import TERMINAL, Role, Status
 
 Stamped = tuple[int, bytes]
 """(seq, frame); seq 0: a frame without one, delivered whatever a session has seen."""
 
+FactPush = TripPush | DriverPush | OfferPush | OfferEndedPush
+"""What becomes of a fact on a user's subject."""
 _ENDED = frozenset(status.value for status in TERMINAL)
 
 
@@ -32,7 +42,17 @@ class Settled(Struct, frozen=True):
 class Recipient:
     """Starts out unsynced (`held` is a list): the first sync settles it."""
 
-    __slots__ = ("asking", "held", "held_feed", "id", "online", "role", "seq", "trips")
+    __slots__ = (
+        "asking",
+        "held",
+        "held_feed",
+        "id",
+        "offers",
+        "online",
+        "role",
+        "seq",
+        "trips",
+    )
 
     def __init__(self, user_id: str, role: Role) -> None:
         self.id = user_id
@@ -42,7 +62,9 @@ class Recipient:
         self.trips: dict[str, int] = {}
         """Versions of the trips they take part in."""
         self.online = False
-        self.held: list[TripPush | DriverPush] | None = []
+        self.offers: dict[str, str] = {}
+        """Live ones of a driver, as far as their sessions were told → their trips."""
+        self.held: list[FactPush] | None = []
         self.held_feed: list[Stamped] = []
         self.asking = False
         """A sync for the user (not for one new session) is on its way or queued."""
@@ -52,7 +74,7 @@ class Recipient:
         """Whether a driver is to get the feed's entries as they come."""
         return self.held is None and self.online
 
-    def receive(self, push: TripPush | DriverPush) -> bytes | None:
+    def receive(self, push: FactPush) -> bytes | None:
         """The frame to deliver, if any. Where this finds a gap, `held` becomes a list
         and the caller must ask for a sync since `seq`.
         """
@@ -63,9 +85,24 @@ class Recipient:
             return None
         return _RECEIVES[type(push)](self, push)
 
-    def _driver(self, push: DriverPush) -> None:
+    def _driver(self, push: DriverPush) -> bytes | None:
         self.seq = push.seq
+        if push.online == self.online:
+            return None
         self.online = push.online
+        data = DriverState(push.online, push.why)
+        return _event("driver.state", push, codec.encode(data))
+
+    def _offer(self, push: OfferPush) -> bytes:
+        self.seq = push.seq
+        self.offers[push.offer] = codec.decode(push.trip, TripHead).id
+        return _offered(push)
+
+    def _offer_ended(self, push: OfferEndedPush) -> bytes:
+        self.seq = push.seq
+        self.offers.pop(push.offer, None)
+        data = OfferEnded(push.trip, push.offer, push.why)
+        return _event("trip.offer_ended", push, codec.encode(data))
 
     def _trip(self, push: TripPush) -> bytes | None:
         head = codec.decode(push.trip, TripHead)
@@ -107,14 +144,35 @@ class Recipient:
         else:
             trips = codec.decode(data.trips, list[Raw])
             frames = [(0, framing.push("trip.snapshot", trip)) for trip in trips]
+        frames += self._offers_changed(data)
         feed, self.held_feed = self.held_feed, []
         frames = sorted(frames + feed + self._adopt(data), key=_seq)
         return Settled(frames, lost)
+
+    def _offers_changed(self, data: SyncData) -> list[Stamped]:
+        """What is lost of offers is not replayed: what lives now says it."""
+        frames: list[Stamped] = []
+        live = live_offers(data)
+        known = {offer.offer for offer, _ in live}
+        mine = {head.id for head in codec.decode(data.trips, list[TripHead])}
+        for offer, trip in self.offers.items():
+            if offer not in known and trip not in mine:
+                ended = codec.encode(OfferEnded(trip, offer, "withdrawn"))
+                frames.append((0, framing.push("trip.offer_ended", ended)))
+        for shown, seq in live:
+            if shown.offer not in self.offers:
+                frame = framing.event("trip.offered", seq, codec.encode(shown))
+                frames.append((seq, frame))
+        return frames
 
     def _adopt(self, data: SyncData) -> list[Stamped]:
         heads = codec.decode(data.trips, list[TripHead])
         self.trips = {head.id: head.version for head in heads}
         self.online = data.online
+        self.offers = {
+            shown.offer: codec.decode(shown.trip, TripHead).id
+            for shown, _ in live_offers(data)
+        }
         self.seq = data.seq
         held, self.held = self.held or [], None
         frames = []
@@ -133,6 +191,9 @@ class Recipient:
         return head.version == 1
 
     def _note(self, kind: str, head: TripHead) -> None:
+        if kind == "trip.started":
+            left = self.offers.items()
+            self.offers = {offer: trip for offer, trip in left if trip != head.id}
         given_back = kind == "trip.released" and self.role is Role.DRIVER
         if given_back or head.status in _ENDED:
             self.trips.pop(head.id, None)
@@ -140,7 +201,7 @@ class Recipient:
             self.trips[head.id] = head.version
 
     HANDLERS: "ToUsers[Callable[[Recipient, Any], bytes | None]]" = ToUsers(
-        trip=_trip, driver=_driver
+        trip=_trip, driver=_driver, offer=_offer, offer_ended=_offer_ended
     )
 
 
@@ -155,6 +216,44 @@ def missed(data: SyncData) -> list[Stamped]:
 
 def _frame(push: TripPush) -> bytes:
     return framing.event(push.type, push.seq, push.trip, push.traceparent)
+
+
+def live_offers(data: SyncData) -> list[tuple[Offered, int]]:
+    """Those of a driver that live as of a sync, and the `seq` of each."""
+    if data.offers is None:
+        return []
+    return [
+        (
+            Offered(
+                one.trip,
+                one.offer,
+                one.round,
+                rfc3339(one.expires_ms),
+                one.expires_in_ms,
+                one.pick_up_distance_m,
+                one.pick_up_eta_s,
+            ),
+            one.seq,
+        )
+        for one in codec.decode(data.offers, list[LiveOffer])
+    ]
+
+
+def _event(kind: str, push: FactPush, data: bytes) -> bytes:
+    return framing.event(kind, push.seq, data, push.traceparent)
+
+
+def _offered(push: OfferPush) -> bytes:
+    data = Offered(
+        push.trip,
+        push.offer,
+        push.round,
+        rfc3339(push.expires_ms),
+        max(0, push.expires_ms - push.at_ms),
+        push.evidence.pick_up_distance_m,
+        push.evidence.pick_up_eta_s,
+    )
+    return _event("trip.offered", push, codec.encode(data))
 
 
 def _seq(stamped: Stamped) -> int:

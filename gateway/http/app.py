@@ -17,7 +17,7 @@ from gateway.http.docs import routes as docs
 from gateway.http.outer import Outer
 from gateway.http.problems import BODY_BYTES_MAX, Refused, of_framework, response
 from gateway.http.requests import ApiRequest, ClientGone, read_body
-from gateway.http.routes import accounts, operations, pages, rooms, trips
+from gateway.http.routes import accounts, drivers, operations, pages, rooms, trips
 from gateway.http.routes.operations import Readiness
 from gateway.http.routes.rooms import Desk
 from gateway.identity.tokens import Identity
@@ -89,6 +89,7 @@ def _described(*, with_metrics: bool) -> list[Router]:
         accounts.routes(),
         trips.routes(),
         rooms.routes(),
+        drivers.routes(),
         operations.routes(with_metrics=with_metrics),
     ]
 

@@ -21,7 +21,7 @@ from gateway.leader.commands import Done, Owner, Pending
 from gateway.leader.inorder import Line
 from gateway.limits import Limits
 from schemas import codec
-from schemas.accounts import Result
+from schemas.accounts import Result, Whereabouts
 from schemas.budget import as_list, in_messages
 from schemas.commands import MADE, Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
@@ -203,9 +203,10 @@ class Courier:
         made: Result | None = None,
         *,
         asked_ms: int = 0,
+        user: Result | None = None,
     ) -> None:
-        """What history said (None: wasn't asked); a command past its deadline no
-        longer cares.
+        """What history, or of a user accounts, said (None: wasn't asked); a command
+        past its deadline no longer cares.
         """
         state = self._regions[pending.region]
         if state.pending.get(pending.command.id) is not pending:
@@ -225,6 +226,14 @@ class Courier:
             found[field] = what
         if made is not None:
             found |= {"sought": True, "sought_ms": asked_ms}
+        if user is not None:
+            who = _found(user, Whereabouts)
+            if isinstance(who, Refusal):
+                self._finish(state, pending, _refusal(pending, who))
+                return
+            is_here = who.region == pending.region
+            is_here &= who.id == getattr(pending.command, "driver", None)
+            found |= {"sought": True, "found": who.user if is_here else None}
         pending.command = msgspec.structs.replace(pending.command, **found)
         size = len(codec.encode(pending.command))
         self.bytes += size - pending.size

@@ -35,6 +35,7 @@ _RFC3339 = re.compile(
 ANYONE = frozenset(Role)
 RIDER = frozenset({Role.RIDER})
 DRIVER = frozenset({Role.DRIVER})
+OPERATOR = frozenset({Role.OPERATOR})
 DRIVER_OR_OPERATOR = frozenset({Role.DRIVER, Role.OPERATOR})
 
 
@@ -83,27 +84,33 @@ def _request(data: frames.RequestTripData, ask: Asking) -> Request:
     )
 
 
-def _about_trip(command: Callable[..., commands.AnyCommand]) -> Build:
-    def build(data: frames.TripId, ask: Asking) -> Request:
+def _about_trip(command: Callable[..., commands.AnyCommand], **more: Any) -> Build:
+    def build(data: Any, ask: Asking) -> Request:
         trip = data.id.lower()
         if _UUID.fullmatch(trip) is None:
             return _not_found(data.id)
-        return command(id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, trip=trip)
+        return command(
+            id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, trip=trip, **more
+        )
 
     return build
 
 
+def _accept(data: frames.AcceptTripData, ask: Asking) -> Request:
+    return _about_trip(commands.AcceptTrip, offer=data.offer)(data, ask)
+
+
+def _decline(data: frames.DeclineTripData, ask: Asking) -> Request:
+    more = {"offer": data.offer, "reason": data.reason}
+    return _about_trip(commands.DeclineTrip, **more)(data, ask)
+
+
+def _assign(data: frames.AssignTripData, ask: Asking) -> Request:
+    return _about_trip(commands.AssignTrip, driver=data.driver)(data, ask)
+
+
 def _cancel(data: frames.CancelTripData, ask: Asking) -> Request:
-    trip = data.id.lower()
-    if _UUID.fullmatch(trip) is None:
-        return _not_found(data.id)
-    return commands.CancelTrip(
-        id=ask.id,
-        deadline_ms=ask.deadline_ms,
-        by=ask.by,
-        trip=trip,
-        reason=data.reason,
-    )
+    return _about_trip(commands.CancelTrip, reason=data.reason)(data, ask)
 
 
 _UPDATES: dict[str, Build] = {
@@ -120,8 +127,10 @@ def _update(data: frames.UpdateTripData, ask: Asking) -> Request:
     return _UPDATES[data.status](data, ask)
 
 
-def _online(_: frames.Empty, ask: Asking) -> Request:
-    return commands.GoOnline(id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by)
+def _online(data: frames.OnlineData, ask: Asking) -> Request:
+    return commands.GoOnline(
+        id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, offers=data.offers
+    )
 
 
 def _offline(_: frames.Empty, ask: Asking) -> Request:
@@ -189,8 +198,9 @@ def _send(data: rooms.SendMessageData, ask: Asking) -> Request:
 
 KINDS: dict[str, Kind] = {
     "trip.request": Kind(frames.RequestTripData, RIDER, _request),
-    "trip.accept": Kind(frames.TripId, DRIVER, _about_trip(commands.AcceptTrip)),
-    "trip.decline": Kind(frames.TripId, DRIVER, _about_trip(commands.DeclineTrip)),
+    "trip.accept": Kind(frames.AcceptTripData, DRIVER, _accept),
+    "trip.decline": Kind(frames.DeclineTripData, DRIVER, _decline),
+    "trip.assign": Kind(frames.AssignTripData, OPERATOR, _assign),
     "trip.arrive": Kind(frames.TripId, DRIVER, _about_trip(commands.ArriveTrip)),
     "trip.begin": Kind(frames.TripId, DRIVER, _about_trip(commands.BeginTrip)),
     "trip.complete": Kind(
@@ -199,7 +209,7 @@ KINDS: dict[str, Kind] = {
     "trip.release": Kind(frames.TripId, DRIVER, _about_trip(commands.ReleaseTrip)),
     "trip.cancel": Kind(frames.CancelTripData, ANYONE, _cancel),
     "trip.get": Kind(frames.TripId, ANYONE, _about_trip(commands.GetTrip)),
-    "driver.online": Kind(frames.Empty, DRIVER, _online),
+    "driver.online": Kind(frames.OnlineData, DRIVER, _online),
     "driver.offline": Kind(frames.Empty, DRIVER, _offline),
     LOCATION: Kind(frames.LocationData, DRIVER, _locate),
     JOIN: Kind(rooms.JoinRoomData, ANYONE, _join),

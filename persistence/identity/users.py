@@ -95,15 +95,27 @@ async def add_user(  # noqa: PLR0917 - a user's fields, in the order of the row
     return user
 
 
+_SHOWN = (
+    UserRow.id,
+    UserRow.username,
+    UserRow.first_name,
+    UserRow.last_name,
+    UserRow.role,
+)
+
+
 async def find(engine: AsyncEngine, name: str) -> Whereabouts | None:
     """The user with that id or username; None: there is none."""
     async with reading(engine) as connection:
         user = await connection.run_sync(usernames.id_of, name)
         if user is None:
             return None
-        asked = select(UserRow.id, UserRow.region).where(UserRow.id == user)
+        asked = select(*_SHOWN, UserRow.region).where(UserRow.id == user)
         row = (await connection.execute(asked)).one_or_none()
-    return None if row is None else Whereabouts(row.id, row.region)
+    if row is None:
+        return None
+    shown = User(row.id, row.username, row.first_name, row.last_name, Role(row.role))
+    return Whereabouts(row.id, row.region, shown)
 
 
 async def find_id(engine: AsyncEngine, name: str) -> str | None:

@@ -84,7 +84,27 @@ class MemberFact(Struct, frozen=True, tag_field="kind", tag="member"):
     """
 
 
-Fact = TripFact | DriverFact | MessageFact | MemberFact
+class OfferFact(Struct, frozen=True, tag_field="kind", tag="offer"):
+    """Has no row yet."""
+
+
+class OfferEndedFact(Struct, frozen=True, tag_field="kind", tag="offer_ended"):
+    """Has no row yet."""
+
+
+class MatchingFact(Struct, frozen=True, tag_field="kind", tag="matching"):
+    """Has no row yet."""
+
+
+Fact = (
+    TripFact
+    | DriverFact
+    | OfferFact
+    | OfferEndedFact
+    | MatchingFact
+    | MessageFact
+    | MemberFact
+)
 
 
 class FactRecord(Struct, frozen=True):
@@ -245,7 +265,13 @@ def _event_row(
 
 
 _HANDLERS: ByKind[Callable[[str, str, int, bytes, Any], AnyRow | None]] = ByKind(
-    trip=_event_row, driver=_no_row, message=_message_row, member=_no_row
+    trip=_event_row,
+    driver=_no_row,
+    offer=_no_row,
+    offer_ended=_no_row,
+    matching=_no_row,
+    message=_message_row,
+    member=_no_row,
 )
 _ROWS = by_tag(_HANDLERS)
 

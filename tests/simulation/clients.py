@@ -259,7 +259,7 @@ class Client:
             trip = frames.read_trip(frame.data)
             checker.snapshot(self.session, trip)
             self._saw(trip)
-        elif frame.seq is not None:
+        elif frame.seq is not None and frame.type != "driver.state":
             self._since = max(frame.seq, self._since or 0)
             self._event(frame, frame.seq)
 

@@ -44,6 +44,9 @@ MESSAGE_BYTES = len(encode(MESSAGE))
 HEAD_BYTES = 400
 """A counted entry of a dict in CPython with its key, two numbers and a struct."""
 KEY_BYTES = at("dispatcher.engine.idempotency:KEY_BYTES")
+DUTY_BYTES = 2_500
+"""A driver who asked for offers, with 16 tags of 32 characters, as an object; what the
+matcher knows of them included."""
 SEEN_BYTES = 200
 """An id with an instant in a dict of CPython."""
 FIX_BYTES = 1_000

@@ -4,6 +4,7 @@ limits that are no sizes.
 
 from tests.sizes.constants import value_of as at
 from tests.sizes.largest import (
+    DUTY_BYTES,
     FIX_BYTES,
     HEAD_BYTES,
     KEY_BYTES,
@@ -142,6 +143,20 @@ DISPATCHER = (
         "who has been offline for the longest is online, as a new driver is",
     ),
     Row(
+        "drivers who asked for offers, or have tags: 50,000 of them",
+        (f"{_ENGINE}Limits.duties_max",),
+        held(f"{_ENGINE}Limits.duties_max", DUTY_BYTES),
+        "region; one a driver",
+        "who was not heard of for the longest is as who never asked",
+    ),
+    Row(
+        "drivers who were asked, of a trip that is matched",
+        ("dispatcher.engine.offers:ASKED_MAX",),
+        held("dispatcher.engine.offers:ASKED_MAX", 2 * SEEN_BYTES),
+        "trip",
+        "who was asked long ago may be asked again",
+    ),
+    Row(
         "drivers' positions, of 15 min, in leader and standbys",
         (f"{_ENGINE}POSITIONS_BYTES_MAX", "dispatcher.engine.positions:SPOT_BYTES"),
         at(f"{_ENGINE}POSITIONS_BYTES_MAX"),
@@ -259,6 +274,9 @@ PERSISTENCE = (
 )
 
 NO_SIZE = {
+    "gateway.http.routes.drivers:TAGS_MAX": "an operator's to give; of 32 characters",
+    "dispatcher.engine.batch:FOLLOWS_MAX": "turns of what is due, in a bounded record",
+    "dispatcher.engine.market:STEPS_MAX": "looks around pick-ups in one tick",
     "dispatcher.region.frozen:PIPE_BYTES": "the kernel's pipe to who saves a snapshot",
     "dispatcher.region.frozen:READ_BYTES": "read at once from that pipe",
     "dispatcher.engine.idempotency:KEY_BYTES": "what a key counts in its budget",

@@ -63,6 +63,22 @@ export interface Welcome {
   trips: Trip[];
   open_trips: Trip[];
   recovered: boolean;
+  /** Drivers alone. */
+  online?: boolean;
+  /** A driver's live ones; they replace what was known. */
+  offers?: Offer[];
+}
+
+/** A trip that is one driver's to take, until it ends. */
+export interface Offer {
+  trip: Trip;
+  offer: string;
+  round: number;
+  expires_at: string;
+  /** From when it was sent, so that no clock matters. */
+  expires_in_ms: number;
+  pick_up_distance_m: number;
+  pick_up_eta_s: number;
 }
 
 export interface Frame<Data = any> {
@@ -137,8 +153,17 @@ export type ClientEvents = {
   "chat.message": [Message, Frame<Message>];
   "chat.joined": [{ room: string; user: Person }, Frame];
   "chat.left": [{ room: string; user: Person }, Frame];
-  "trip.offered": [
-    { trip: Trip; offer: string; expires_at: string; pick_up_distance_m: number },
+  "trip.offered": [Offer, Frame<Offer>];
+  "trip.offer_ended": [
+    {
+      id: string;
+      offer: string;
+      why: "declined" | "expired" | "taken" | "cancelled" | "withdrawn";
+    },
+    Frame,
+  ];
+  "driver.state": [
+    { online: boolean; why: "self" | "missed_offers" | "operator" },
     Frame,
   ];
   "trip.taken": [{ id: string }, Frame];

@@ -79,6 +79,14 @@ class Desk(Protocol):
         """Send to a room as that user; the leader's answer, or a refusal."""
         ...
 
+    async def decide(
+        self, claims: Claims, region: str, command_of: Any, **fields: Any
+    ) -> Answer:
+        """What a region's leader says to a command of that user's: `command_of` with
+        these fields.
+        """
+        ...
+
     def notify(self, region: str, user: str, data: bytes) -> bool:
         """Tell all live sessions of a user; False: not told, NATS is away."""
         ...

@@ -237,7 +237,7 @@ async def test_a_driver_goes_offline_once(
 ) -> None:
     for _ in range(2):
         answer = await gateway.ask(command(GoOffline, DORA))
-        assert bytes(answer.data or b"") == b'{"online":false}'
+        assert bytes(answer.data or b"") == b'{"online":false,"offers":false}'
     events = [event for one in await book.records() for event in one.events]
     assert len(events) == 1
 

@@ -33,7 +33,11 @@ from tests.contract.dispatcher.test_durability import readyz
 from tests.support.nats import NatsServer
 from tests.support.waiting import until_is
 
-NEWER = f"import schemas.ledger\nschemas.ledger.RECORD_VERSION = 2\n{PROGRAM}"
+NEWER = (
+    "import schemas.kinds, schemas.ledger\n"
+    "schemas.ledger.RECORD_VERSION = 3\n"
+    f"schemas.kinds.format_of = lambda _: 3\n{PROGRAM}"
+)
 """A dispatcher of the next version, which writes records of a format of its own."""
 LIMIT_S = 30
 
@@ -79,7 +83,7 @@ async def test_a_region_of_a_newer_version_is_never_led_by_an_older_one(
     port = ports.free()
     older = start(CABRANK_OPS_PORT=str(port))
     said = await said_by(port, "format")
-    assert "LEDGER_main has format 2, this program reads up to 1" in said
+    assert "LEDGER_main has format 3, this program reads up to 2" in said
     standby = newer.start()
     await standby.stands_by()
     leader.kill()
@@ -124,13 +128,13 @@ async def test_only_what_no_leader_of_this_ledger_wrote_is_skipped(
 
     assert decoded() is not None
     assert decoded(ledger=secrets.token_hex(16)) is None
-    assert decoded(ledger=secrets.token_hex(16), v=2) is None
+    assert decoded(ledger=secrets.token_hex(16), v=3) is None
     assert decoded(n=record["n"] - 1) is None
     assert follower.decode(Message(record["n"], b'{"type":"error"}')) is None
     for changes in (
-        {"v": 2},
-        {"v": 2, "events": [{"kind": "offer"}]},
-        {"v": 2, "events": None},
+        {"v": 3},
+        {"v": 3, "events": [{"kind": "offer"}]},
+        {"v": 3, "events": None},
         {"events": [{"kind": "offer"}]},
         {"events": [record["events"][0] | {"seq": 1}]},
     ):

@@ -74,6 +74,7 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Claims, str, str, str | None]] = []
+        self.decided: list[tuple[Claims, str, Any, dict[str, Any]]] = []
         self.told: list[tuple[str, str, bytes]] = []
         self.answer = CommandAnswer("c", 1, data=msgspec.Raw(b"{}"))
         self.is_connected = True
@@ -83,6 +84,12 @@ class FakeDesk:
         self, claims: Claims, room: str, text: str, key: str | None
     ) -> CommandAnswer:
         self.sent.append((claims, room, text, key))
+        return self.answer
+
+    async def decide(
+        self, claims: Claims, region: str, command_of: Any, **fields: Any
+    ) -> CommandAnswer:
+        self.decided.append((claims, region, command_of, fields))
         return self.answer
 
     def notify(self, region: str, user: str, data: bytes) -> bool:

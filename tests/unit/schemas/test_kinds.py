@@ -7,6 +7,7 @@ import pytest
 
 from dispatcher.commit import publisher
 from dispatcher.engine import answers, apply, feed
+from dispatcher.engine.engine import Engine
 from dispatcher.engine.ring import Ring
 from gateway.fanout.user_stream import Recipient
 from persistence.projected import projection
@@ -21,6 +22,8 @@ PLACES = {
     "feed": feed._HANDLERS,
     "publisher": publisher._HANDLERS,
     "answers": answers._HANDLERS,
+    "the leader's memory": Engine.HANDLERS,
+    "format": kinds._FORMAT_OF,
     "projection": projection._HANDLERS,
 }
 NO_FACTS = {events.Moved, events.Notice}
@@ -55,7 +58,8 @@ def test_gateways_read_every_kind_where_it_comes() -> None:
     besides = {one.__struct_config__.tag for one in NO_FACTS}
     assert tags(UserPush) == to_users | besides
     assert tags(RoomPush) == to_rooms
-    assert to_users | to_rooms == set(ROWS)
+    to_drivers = {one.name for one in fields(kinds.ToDrivers)}
+    assert to_users | to_rooms | to_drivers == set(ROWS)
 
 
 def test_rows_are_made_of_facts_of_every_kind() -> None:

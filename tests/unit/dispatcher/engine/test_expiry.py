@@ -37,13 +37,13 @@ def test_a_request_expires_when_its_time_is_over_and_not_before() -> None:
 
 def test_the_next_expiry_is_that_of_the_oldest_request() -> None:
     world = World()
-    assert world.engine.next_expiry_ms() is None
+    assert world.engine.next_due_ms() is None
     first = world.request()
     world.now_ms += 5
     world.request(RON)
-    assert world.engine.next_expiry_ms() == NOON_MS + TTL_MS
+    assert world.engine.next_due_ms() == NOON_MS + TTL_MS
     world.moves("accept", DORA, first)
-    assert world.engine.next_expiry_ms() == NOON_MS + 5 + TTL_MS
+    assert world.engine.next_due_ms() == NOON_MS + 5 + TTL_MS
 
 
 def test_an_accepted_trip_does_not_expire() -> None:

@@ -197,6 +197,7 @@ ALLOWED = {
     "create.trip": {Role.RIDER},
     "trip.accept": {Role.DRIVER},
     "trip.decline": {Role.DRIVER},
+    "trip.assign": {Role.OPERATOR},
     "trip.arrive": {Role.DRIVER},
     "trip.begin": {Role.DRIVER},
     "trip.complete": {Role.DRIVER, Role.OPERATOR},
@@ -220,6 +221,7 @@ FULL = {
     "lon": 2,
     "room": "lobby",
     "text": "hello",
+    "driver": "d1",
 }
 
 

@@ -1,0 +1,181 @@
+"""Offers over real sockets: PROTOCOL.md section 7."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ADDRESSES, Sockets, Town
+from tests.support.client import LIMIT_S, Client
+from tests.support.stack import Person
+
+PLACE = {"lat": 64.1466, "lon": -21.9426}
+"""Where no other test is."""
+NEARBY = {"lat": 64.1506, "lon": -21.9426}
+FARTHER = {"lat": 64.1646, "lon": -21.9426}
+
+
+class Fleet:
+    """Drivers who asked for offers; at the end they want none, lest other tests' trips
+    be offered to them.
+    """
+
+    def __init__(self, town: Town, sockets: Sockets) -> None:
+        self._town = town
+        self._sockets = sockets
+        self.people: list[Person] = []
+
+    async def driver(self, place: dict[str, float]) -> tuple[Person, Client]:
+        person = self._town.driver()
+        self.people.append(person)
+        client = await self._sockets.open(person)
+        answer = await client.do("driver.online", {"offers": True})
+        assert answer == {"online": True, "offers": True}
+        await client.send({"type": "driver.location", "data": place})
+        return person, client
+
+    async def rest(self) -> None:
+        for person in self.people:
+            client = await self._sockets.open(person)
+            await client.do("driver.online", {"offers": False})
+
+
+@pytest.fixture
+async def fleet(town: Town, sockets: Sockets) -> AsyncIterator[Fleet]:
+    made = Fleet(town, sockets)
+    yield made
+    await made.rest()
+
+
+async def requested(rider: Client, bystander: Client) -> dict[str, Any]:
+    """A trip that is matched. Where drivers are is heard a moment after they say it;
+    until then all are told of trips.
+    """
+    request = {**ADDRESSES, "pick_up": PLACE}
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            trip: dict[str, Any] = await rider.do("trip.request", request)
+            await bystander.quiet()
+            if not bystander.seen("trip.requested", trip["id"]):
+                return trip
+            await rider.do("trip.cancel", {"id": trip["id"]})
+
+
+async def test_a_trip_is_offered_to_one_driver_after_another_and_nobody_else_hears(
+    town: Town, sockets: Sockets, fleet: Fleet
+) -> None:
+    rider = await sockets.open(town.rider())
+    bystander = await sockets.open(town.driver())
+    near, first = await fleet.driver(NEARBY)
+    far, second = await fleet.driver(FARTHER)
+    trip = await requested(rider, bystander)
+
+    offered = await first.expect(
+        "trip.offered", lambda frame: frame["data"]["trip"]["id"] == trip["id"]
+    )
+    data = offered["data"]
+    assert data["trip"]["id"] == trip["id"]
+    assert set(data["trip"]["rider"]) == {"id", "first_name"}
+    assert data["round"] == 1
+    assert data["pick_up_distance_m"] == pytest.approx(445, abs=2)
+    assert data["pick_up_eta_s"] == pytest.approx(83, abs=1)
+    assert 0 < data["expires_in_ms"] <= 15_000
+    assert offered["seq"] > 0
+    refused = await second.refusal("trip.accept", {"id": trip["id"]})
+    assert refused == "trip_not_open"
+
+    shown = await first.do("trip.decline", {"id": trip["id"], "offer": data["offer"]})
+    assert shown["status"] == "REQUESTED"
+    ended = await first.expect("trip.offer_ended")
+    assert ended["data"] == {
+        "id": trip["id"],
+        "offer": data["offer"],
+        "why": "declined",
+    }
+    next_one = (await second.expect("trip.offered"))["data"]
+    assert (next_one["trip"]["id"], next_one["round"]) == (trip["id"], 2)
+    refused = await first.refusal("trip.accept", {"id": trip["id"]})
+    assert refused == "offer_expired"
+
+    # It lives on where the driver comes back, and is not replayed.
+    again = await sockets.open(far, since=second.cursor)
+    welcome = again.frames[0]["data"]
+    assert welcome["online"] is True
+    (live,) = welcome["offers"]
+    assert (live["offer"], live["trip"]) == (next_one["offer"], next_one["trip"])
+    assert 0 < live["expires_in_ms"] <= next_one["expires_in_ms"]
+    assert set(live) == set(next_one)
+
+    accept = {"id": trip["id"], "offer": live["offer"]}
+    taken = await again.do("trip.accept", accept)
+    assert taken["driver"]["id"] == far.id
+    assert taken["version"] == 2
+    for client in (rider, second, again):
+        assert await client.expect_trip("trip.started", trip["id"]) == taken
+    for client in (bystander, first, second, again):
+        await client.quiet()
+        assert client.seen("trip.requested", trip["id"]) == []
+        assert client.seen("trip.taken", trip["id"]) == []
+    assert again.seen("trip.offer_ended") == []
+    assert near.id != far.id
+
+
+async def test_an_operator_gives_a_trip_to_a_driver(
+    town: Town, sockets: Sockets, fleet: Fleet
+) -> None:
+    rider = await sockets.open(town.rider())
+    _, asked = await fleet.driver(NEARBY)
+    chosen = town.driver()
+    chosen_one = await sockets.open(chosen)
+    operator = await sockets.open(town.operator)
+    trip = await requested(rider, chosen_one)
+    await asked.expect("trip.offered")
+    for unknown in ("nobody", town.rider().id):
+        answer = await operator.refusal(
+            "trip.assign", {"id": trip["id"], "driver": unknown}
+        )
+        assert answer == "invalid_data"
+    order = {"id": trip["id"], "driver": chosen.id}
+    assert await rider.refusal("trip.assign", order) == "wrong_role"
+    taken = await operator.do("trip.assign", order)
+    assert taken["driver"]["id"] == chosen.id
+    assert await chosen_one.expect_trip("trip.started", trip["id"]) == taken
+    ended = await asked.expect("trip.offer_ended")
+    assert ended["data"]["why"] == "taken"
+
+
+async def test_going_offline_is_told_on_all_sessions(
+    town: Town, sockets: Sockets
+) -> None:
+    person = town.driver()
+    one, other = await sockets.open(person), await sockets.open(person)
+    assert await one.do("driver.offline") == {"online": False, "offers": False}
+    for client in (one, other):
+        frame = await client.expect("driver.state")
+        assert frame["data"] == {"online": False, "why": "self"}
+        assert frame["seq"] > 0
+    third = await sockets.open(person)
+    assert third.frames[0]["data"]["online"] is False
+
+
+async def test_tags_are_an_operators_to_give(town: Town) -> None:
+    driver, rider = town.driver(), town.rider()
+
+    def put(who: Person, user: str, tags: Any) -> httpx.Response:
+        return httpx.put(
+            f"{town.url}/api/drivers/{user}/tags",
+            json={"tags": tags},
+            headers={"Authorization": f"Bearer {who.access}"},
+            timeout=10,
+        )
+
+    operator = town.operator
+    answer = put(operator, driver.id, ["xl", "child_seat"])
+    assert answer.status_code == 200
+    assert answer.json() == {"driver": driver.id, "tags": ["child_seat", "xl"]}
+    assert put(driver, driver.id, ["xl"]).status_code == 403
+    assert put(operator, rider.id, ["xl"]).status_code == 404
+    for bad in (["XL"], ["a" * 33], [1], "xl", [f"t{n}" for n in range(17)]):
+        assert put(operator, driver.id, bad).status_code == 422
