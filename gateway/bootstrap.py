@@ -1,72 +1,57 @@
-"""What all connections of a gateway share, wired together, and its heartbeat.
+"""The gateway's parts, wired together, and its heartbeat: nowhere else is wired.
 
 One tick of the event loop is gathered here: what it brought for NATS and for each
 socket goes out in one write each. One periodic task drives every deadline.
 """
 
 import asyncio
-import contextlib
 import secrets
+import socket
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
-from typing import Any
 
 import structlog
-from msgspec import Raw, Struct
 
 from gateway import metrics
-from gateway.fanout.resync import Clock, Own
+from gateway.clock import Now
 from gateway.fanout.router import Hub, command_ids
+from gateway.http.app import create_app
+from gateway.identity.keyfile import follow_keys
+from gateway.identity.oidc import Outside
 from gateway.identity.oidc_keys import Issuer
+from gateway.identity.oidc_keys import rules as outside_rules
+from gateway.identity.revocation_stream import follow
 from gateway.identity.tokens import Identity
-from gateway.leader.commands import Done, Pending
+from gateway.leader.commands import Pending
 from gateway.leader.link import Courier
+from gateway.leader.lookups import Found, Lookups
 from gateway.leader.positions import Positions
+from gateway.leader.server_side import ServerSide
 from gateway.limits import Limits
-from gateway.session.machine import Now, Shared
-from gateway.sockets.admission import Admission
-from gateway.sockets.holding import Held
-from gateway.sockets.intake import READ_BYTES_MAX
+from gateway.session.machine import Shared
 from gateway.sockets.quota import Crowd
-from gateway.sockets.timers import Wheel
-from gateway.sockets.turns import Turns
-from gateway.sockets.websocket import Connection
-from gateway.sockets.writer import Outbox
-from runtime import tracing
-from runtime.bus import Bus, is_no_responders
+from gateway.sockets.runner import Services
+from gateway.sockets.shared import Sockets
+from gateway.sockets.upgrade import Door
+from gateway.sockets.webserver import WebServer
+from runtime import bus as nats
+from runtime import nats_login, ops
+from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.lookups import Asker
-from runtime.settings import Network
-from schemas import codec, subjects, traceparent
-from schemas.accounts import (
-    FindBacklog,
-    FindMade,
-    FindTrip,
-    FindUser,
-    LogIn,
-    Result,
-    Revocation,
-)
-from schemas.allowances import Allowances, cost_of, share_of
-from schemas.claims import Claims
-from schemas.commands import Answer, AnyCommand, JoinRoom, Lookup, SendMessage
-from schemas.events import Heard, Notice
-from schemas.refusals import Code, Refusal
+from runtime.settings import Network, Settings
+from schemas import permissions, subjects, traceparent
+from schemas.accounts import Revocation
+from schemas.allowances import Allowances
+from schemas.commands import Lookup
 
 log = structlog.get_logger()
 
 TICK_S = 0.05
-"""Courier's shortest pause, and how often positions are sent on."""
-_WHEREABOUTS = subjects.accounts("whereabouts")
-LOOKUPS_MAX = 64
-"""Questions to history at once."""
-HEARD_S = 0.3
-"""How long gateways have to say that a notice was heard. One that is asked answers in
-a millisecond; how many there are to answer, a gateway doesn't know."""
+"""The link's shortest pause, and how often positions are sent on."""
 
 
-class Edge:
+class Gateway:
     """Make it with a connected bus; then `run` it as a task."""
 
     def __init__(
@@ -80,18 +65,18 @@ class Edge:
         limits: Limits,
         proxies: Sequence[Network] = (),
     ) -> None:
-        self.bus = bus
-        self.proxies = proxies
-        self.issuer: Issuer | None = None
-        self.identity = identity
-        self.origins = origins
-        self.limits = limits
         self.id = secrets.token_hex(8)
-        self.clock = Clock(time.monotonic, time.time)
+        self.bus = bus
+        self.issuer: Issuer | None = None
+        self._identity = identity
+        self._limits = limits
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._woken = False
+        self._reply: dict[str, str] = {}
         ids = command_ids(self.id)
-        self.allowances = Allowances(limits.users)
-        self.shared = Shared(identity.verify, ids, limits, self.allowances)
-        self.wheel = Wheel(time.monotonic())
+        allowances = Allowances(limits.users)
+        self._lookups = Lookups(asker, service, limits, self.now)
         self.courier = Courier(
             limits,
             self._send_commands,
@@ -105,29 +90,33 @@ class Edge:
             courier=self.courier,
             ids=ids,
             limits=limits,
-            clock=self.clock,
+            now=self.now,
             wake=self.wake,
         )
-        self.crowd = Crowd(limits)
-        self.held = Held(limits)
-        self.positions = Positions(self._send_fixes)
-        self.frames_in = 0
-        self.writes = 0
-        self.bytes_out = 0
-        self.connections: set[Connection] = set()
-        self.draining = False
-        self._dirty: list[Outbox] = []
-        self._asker = asker
-        self._service = service
-        self._lookups = asyncio.Semaphore(LOOKUPS_MAX)
-        self._loop = asyncio.get_running_loop()
-        self.turns = Turns(self._loop.call_soon)
-        self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
-        """All sockets': what it holds is copied before another is read."""
-        self.admission = Admission(self._loop)
-        self._woken = False
-        self._reply: dict[str, str] = {}
-        self._counts = count(1)
+        self.server_side = ServerSide(
+            gateway=self.id,
+            bus=bus,
+            courier=self.courier,
+            allowances=allowances,
+            ids=ids,
+            limits=limits,
+            now=self.now,
+        )
+        self._positions = Positions(self._send_fixes)
+        self.sockets = Sockets(limits, self.now, self._loop, self.wake)
+        self.door = Door(
+            identity,
+            origins,
+            proxies,
+            Crowd(limits),
+            self.now,
+            self._renew_keys,
+            self.server_side.may_enter,
+        )
+        sessions = Shared(identity.verify, ids, limits, allowances)
+        self.services = Services(
+            sessions, self.courier, self.hub, self._positions, self._lookups.log_in
+        )
 
     def now(self) -> Now:
         return Now(time.monotonic(), int(time.time() * 1000))
@@ -140,19 +129,12 @@ class Edge:
             self._woken = True
             self._loop.call_soon(self._end_tick)
 
-    def dirty(self, connection: Outbox) -> None:
-        """`connection` has something to write."""
-        self._dirty.append(connection)
-        self.wake()
-
     def _end_tick(self) -> None:
         self._woken = False
         self.hub.flush()
         self.courier.flush(time.monotonic())
         self.bus.write_now()
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            connection.flush()
+        self.sockets.flush()
         if self.hub.oldest_ms:
             took_s = time.time() - self.hub.oldest_ms / 1000
             metrics.FANOUT_SECONDS.observe(max(0.0, took_s))
@@ -166,19 +148,20 @@ class Edge:
             now_s = time.monotonic()
             self.courier.tick(now_s)
             self.hub.tick(now_s)
-            self.wheel.turn(now_s)
+            self.sockets.wheel.turn(now_s)
             if now_s >= next_fixes_s:
-                self.positions.flush()
-                next_fixes_s = now_s + self.limits.locations_s
+                self._positions.flush()
+                next_fixes_s = now_s + self._limits.locations_s
             self._measure()
 
     def _measure(self) -> None:
+        sockets = self.sockets
         metrics.PENDING.set(self.courier.count)
         metrics.NATS_CONNECTED.set(self.bus.is_connected)
-        metrics.FRAMES_IN.inc(self.frames_in)
-        metrics.WRITES.inc(self.writes)
-        metrics.BYTES_OUT.inc(self.bytes_out)
-        self.frames_in = self.writes = self.bytes_out = 0
+        metrics.FRAMES_IN.inc(sockets.frames_in)
+        metrics.WRITES.inc(sockets.writes)
+        metrics.BYTES_OUT.inc(sockets.bytes_out)
+        sockets.frames_in = sockets.writes = sockets.bytes_out = 0
 
     # ---- NATS ----------------------------------------------------------------
 
@@ -202,74 +185,27 @@ class Edge:
         self.hub.resync()
 
     def revoked(self, revocation: Revocation) -> None:
-        self.identity.revoke(revocation)
-        self.hub.revoked(revocation, self.identity.is_revoked)
+        self._identity.revoke(revocation)
+        self.hub.revoked(revocation, self._identity.is_revoked)
 
-    def traced(self, command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
-        """The context that a command carries on, and `done`, which ends its span."""
-        span = tracing.enter("gateway command", parent)
-        if not span.is_recording:
-            return span.traceparent, done
-
-        def ended(answer: Answer) -> None:
-            done(answer)
-            code = answer.refused.code.value if answer.refused is not None else ""
-            kind = str(command.__struct_config__.tag)
-            span.end(code, kind=kind, command=command.id, user=command.by.id)
-
-        return span.traceparent, ended
-
-    # ---- questions to persistence --------------------------------------------
+    # ---- what is waited for --------------------------------------------------
 
     def _look_up(self, pending: Pending, lookup: Lookup) -> None:
-        work = self._find(pending, lookup)
-        self._service.spawn("history.find", work, may_end=True)
-
-    async def _find(self, pending: Pending, lookup: Lookup) -> None:
-        trip = backlog = made = user = None
-        if lookup.trip:
-            question = FindTrip(pending.region, lookup.trip, lookup.seq)
-            trip = await self._insist(pending, "find", question)
-        if lookup.room:
-            about = FindBacklog(pending.region, lookup.room, lookup.seq)
-            backlog = await self._insist(pending, "backlog", about)
-        if lookup.key:
-            made = await self._insist(pending, "made", _key_of(pending, lookup))
-        if lookup.user:
-            user = await self._asker.ask(_WHEREABOUTS, FindUser(lookup.user))
-        found = trip, time.monotonic(), backlog, made
-        asked_ms = lookup.asked_ms
-        self.courier.looked_up(pending, *found, asked_ms=asked_ms, user=user)
-
-    async def _insist(self, pending: Pending, operation: str, about: Struct) -> Result:
-        """Ask until history is far enough, or the command's deadline has passed."""
-        subject = subjects.history(operation)
-        while True:
-            async with self._lookups:
-                result = await self._asker.ask(subject, about)
-            refused = result.refused
-            lagging = refused is not None and refused.code is Code.UNAVAILABLE
-            if not lagging or time.monotonic() >= pending.deadline_s:
-                return result
-            await asyncio.sleep(self.limits.lookup_retry_s)
-
-    def log_in(self, connection: Connection, request: LogIn) -> None:
-        """Have a password checked; the connection hears of it."""
-
-        async def ask() -> None:
-            subject = subjects.accounts("log_in")
-            question = LogIn(
-                request.username,
-                request.password,
-                connection.place,
-                connection.device,
+        def told(found: Found) -> None:
+            trip, backlog, made, user = found
+            self.courier.looked_up(
+                pending,
+                trip,
+                time.monotonic(),
+                backlog,
+                made,
+                asked_ms=lookup.asked_ms,
+                user=user,
             )
-            result: Result = await self._asker.ask(subject, question)
-            connection.logged_in(result)
 
-        self._service.spawn("accounts.log_in", ask(), may_end=True)
+        self._lookups.look_up(pending, lookup, told)
 
-    def renew_keys(self, then: Callable[[], None]) -> bool:
+    def _renew_keys(self, then: Callable[[], None]) -> bool:
         """Fetch an outside issuer's keys again; False: there is nobody to ask."""
         issuer = self.issuer
         if issuer is None:
@@ -282,118 +218,6 @@ class Edge:
         self._service.spawn("issuer.renewed", renew(), may_end=True)
         return True
 
-    # ---- for whom no session asks --------------------------------------------
-
-    def _over(self, command: AnyCommand) -> Refusal | None:
-        """Count a command that no frame brought against its user's limits."""
-        by, cost = command.by, cost_of(command)
-        return self.allowances.take(by.id, share_of(by), cost, time.monotonic_ns())
-
-    def may_enter(
-        self, claims: Claims, room: str, told: Callable[[Refusal | None], None]
-    ) -> None:
-        """Whether that user may join a room; `told` hears None, or why not."""
-        command = JoinRoom(
-            id=next(self.shared.ids),
-            deadline_ms=self._deadline_ms(),
-            by=claims.user(),
-            room=room,
-        )
-
-        def done(answer: Answer) -> None:
-            told(answer.refused)
-
-        now_s = time.monotonic()
-        refusal = self._over(command) or self.courier.submit(
-            claims.region, command, Own(), done, now_s
-        )
-        if refusal is not None:
-            told(refusal)
-
-    async def send_message(
-        self, claims: Claims, room: str, text: str, key: str | None
-    ) -> Answer:
-        """Send to a room from the server side."""
-        sought = None if key is None else False
-        more: dict[str, Any] = {
-            "room": room,
-            "text": text,
-            "key": key,
-            "sought": sought,
-        }
-        return await self.decide(
-            claims, claims.region, SendMessage, outside=True, **more
-        )
-
-    async def decide(
-        self, claims: Claims, region: str, command_of: Any, **fields: Any
-    ) -> Answer:
-        """Have a region's leader decide a command that no session sent."""
-        command: AnyCommand = command_of(
-            id=next(self.shared.ids),
-            deadline_ms=self._deadline_ms(),
-            by=claims.user(),
-            **fields,
-        )
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-
-        def done(answer: Answer) -> None:
-            if not answered.done():
-                answered.set_result(answer)
-
-        now_s = time.monotonic()
-        trace, ended = self.traced(command, tracing.current.get(), done)
-        refusal = self._over(command) or self.courier.submit(
-            region, command, Own(), ended, now_s, traceparent=trace
-        )
-        if refusal is not None:
-            ended(Answer(command.id, command.attempt, refused=refusal))
-        return await answered
-
-    def notify(self, region: str, user: str, data: bytes, reply: str = "") -> bool:
-        """Send a notice to a user's live sessions, on whatever gateway; `data` is a
-        JSON object. Gateways that have such sessions say at `reply` how many. False:
-        NATS is away.
-        """
-        notice = codec.encode(Notice(Raw(data)))
-        return self.bus.send(subjects.notice(region, user), notice, reply)
-
-    async def notify_and_count(self, region: str, user: str, data: bytes) -> int | None:
-        """`notify`, and wait a moment for what the region's gateways say.
-
-        Returns:
-            Sessions that got it, of the gateways that answered within `HEARD_S` (those
-            of 0.1 don't); None: NATS is away.
-        """
-        sessions = 0
-        over = asyncio.Event()
-
-        def heard(_: bytes, _r: bytes, payload: bytes, headers: bytes) -> None:
-            nonlocal sessions
-            if is_no_responders(headers):
-                over.set()
-                return
-            try:
-                sessions += codec.decode(payload, Heard).sessions
-            except codec.CodecError as error:
-                log.error("unreadable message", error=str(error))  # noqa: TRY400
-
-        reply = subjects.heard(self.id, next(self._counts))
-        subscription = self.bus.subscribe_raw(reply, heard)
-        try:
-            if not self.notify(region, user, data, reply):
-                return None
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), HEARD_S)
-        finally:
-            subscription.cancel()
-        return sessions
-
-    def _deadline_ms(self) -> int:
-        return int((time.time() + self.limits.command_s) * 1000)
-
-    # ---- the end -------------------------------------------------------------
-
     async def settle(self, limit_s: float) -> None:
         """Wait until no command is pending, at most `limit_s`."""
         until_s = time.monotonic() + limit_s
@@ -401,11 +225,85 @@ class Edge:
             await asyncio.sleep(0.01)
 
 
-def _key_of(pending: Pending, lookup: Lookup) -> FindMade:
-    """The question what a command's key made."""
-    command = pending.command
-    key = getattr(command, "key", None) or ""
-    kind = str(command.__struct_config__.tag)
-    return FindMade(
-        pending.region, command.by.id, key, kind, lookup.since_ms, lookup.seq
+async def start(
+    service: Service,
+    settings: Settings,
+    identity: Identity,
+    listeners: Sequence[socket.socket],
+    limits: Limits,
+) -> tuple[Gateway, WebServer, nats.Bus]:
+    """Start everything. Waits for NATS and for the revocations, so
+    that whoever reaches the port reaches a gateway that knows them.
+    """
+    made: list[Gateway] = []
+
+    def disconnected() -> None:
+        for gateway in made:
+            gateway.nats_is_away()
+
+    def reconnected() -> None:
+        for gateway in made:
+            gateway.nats_is_back()
+
+    health = ops.serve(settings)
+    bus = await nats.connect(
+        settings.nats_url,
+        "gateway",
+        login=nats_login.read(settings, permissions.Service.GATEWAY),
+        on_disconnect=disconnected,
+        on_reconnect=reconnected,
     )
+    service.watch("nats", bus.broken)
+    asker = Asker(bus)
+    gateway = Gateway(
+        bus=bus,
+        identity=identity,
+        asker=asker,
+        service=service,
+        origins=settings.origin_list(),
+        limits=limits,
+        proxies=settings.proxies(),
+    )
+    made.append(gateway)
+    await follow(service, bus, gateway.revoked)
+
+    def readiness() -> str | None:
+        if gateway.sockets.draining:
+            return "it is stopping"
+        return None if bus.is_connected else "NATS is not connected"
+
+    issuer = _issuer(settings, identity, asker, service)
+    gateway.issuer = issuer
+    renew_keys = None if issuer is None else issuer.renewed
+    app = create_app(
+        asker,
+        identity,
+        readiness,
+        settings,
+        gateway.server_side,
+        renew_keys=renew_keys,
+    )
+    server = WebServer(app, gateway.sockets, gateway.door, gateway.services, listeners)
+    await server.start()
+    health.readiness = readiness
+    service.spawn("tick", gateway.run())
+    service.spawn("keys", follow_keys(settings.verify_keys_file, identity))
+    service.spawn("uvicorn", server.run())
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        log.info("listening", host=host, port=port, gateway=gateway.id)
+    return gateway, server, bus
+
+
+def _issuer(
+    settings: Settings, identity: Identity, asker: Asker, service: Service
+) -> Issuer | None:
+    rules = outside_rules(settings)
+    if rules is None:
+        return None
+    outside = Outside(rules)
+    identity.accept(outside)
+    made = Issuer(outside, asker)
+    service.spawn("issuer", made.run())
+    service.spawn("users from outside", made.meet())
+    return made

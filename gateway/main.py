@@ -1,4 +1,4 @@
-"""The gateway process: wires its parts, serves, drains. Nothing else decides here."""
+"""The gateway process: starts, serves, drains. Nothing else decides here."""
 
 import asyncio
 import errno
@@ -8,24 +8,17 @@ from collections.abc import Sequence
 
 import structlog
 
-from gateway.bootstrap import Edge
-from gateway.http.app import create_app
-from gateway.identity.keyfile import follow_keys
-from gateway.identity.oidc import Outside
-from gateway.identity.oidc_keys import Issuer
-from gateway.identity.oidc_keys import rules as outside_rules
-from gateway.identity.revocation_stream import follow
-from gateway.identity.tokens import Identity, IdentityError
+from gateway import bootstrap
+from gateway.bootstrap import Gateway
+from gateway.errors import IdentityError
+from gateway.identity.tokens import Identity
 from gateway.limits import Limits
 from gateway.sockets import drain, webserver
 from runtime import bus as nats
-from runtime import lifecycle, nats_login, ops, tracing
+from runtime import lifecycle, tracing
 from runtime import log as logs
 from runtime.lifecycle import Service
-from runtime.lookups import Asker
 from runtime.settings import Settings, SettingsError, variable
-from schemas import permissions
-from schemas.accounts import Revocation
 
 log = structlog.get_logger()
 
@@ -46,25 +39,29 @@ class Running:
     """A started gateway; calling it drains it."""
 
     def __init__(
-        self, edge: Edge, server: webserver.WebServer, bus: nats.Bus, drain_s: float
+        self,
+        gateway: Gateway,
+        server: webserver.WebServer,
+        bus: nats.Bus,
+        drain_s: float,
     ) -> None:
-        self.edge = edge
+        self.gateway = gateway
         self._server = server
         self._bus = bus
         self._drain_s = drain_s
 
     async def __call__(self) -> None:
         """Accept no more, let commands under way be answered, send clients away."""
-        self.edge.draining = True
+        self.gateway.sockets.draining = True
         self._server.refuse_new()
         http_s = min(self._drain_s, LAST_REQUESTS_S)
         await asyncio.gather(
-            drain.send_away(self.edge.connections, self._drain_s),
+            drain.send_away(self.gateway.sockets.connections, self._drain_s),
             self._server.settle(http_s),
         )
-        await self.edge.settle(LAST_ANSWERS_S)
+        await self.gateway.settle(LAST_ANSWERS_S)
         await self._server.stop()
-        await self.edge.settle(LAST_LEAVES_S)
+        await self.gateway.settle(LAST_LEAVES_S)
         await self._bus.close()
 
 
@@ -124,20 +121,6 @@ def _listeners(settings: Settings) -> list[socket.socket]:
     return [webserver.bind(settings.host, settings.port)]
 
 
-def _issuer(
-    settings: Settings, identity: Identity, asker: Asker, service: Service
-) -> Issuer | None:
-    rules = outside_rules(settings)
-    if rules is None:
-        return None
-    outside = Outside(rules)
-    identity.accept(outside)
-    made = Issuer(outside, asker)
-    service.spawn("issuer", made.run())
-    service.spawn("users from outside", made.meet())
-    return made
-
-
 async def start(
     service: Service,
     settings: Settings,
@@ -145,61 +128,6 @@ async def start(
     listeners: Sequence[socket.socket],
     limits: Limits,
 ) -> Running:
-    """Start everything. Waits for NATS and for the revocations, so
-    that whoever reaches the port reaches a gateway that knows them.
-    """
-    edges: list[Edge] = []
-
-    def disconnected() -> None:
-        for edge in edges:
-            edge.nats_is_away()
-
-    def reconnected() -> None:
-        for edge in edges:
-            edge.nats_is_back()
-
-    health = ops.serve(settings)
-    bus = await nats.connect(
-        settings.nats_url,
-        "gateway",
-        login=nats_login.read(settings, permissions.Service.GATEWAY),
-        on_disconnect=disconnected,
-        on_reconnect=reconnected,
-    )
-    service.watch("nats", bus.broken)
-    asker = Asker(bus)
-    edge = Edge(
-        bus=bus,
-        identity=identity,
-        asker=asker,
-        service=service,
-        origins=settings.origin_list(),
-        limits=limits,
-        proxies=settings.proxies(),
-    )
-    edges.append(edge)
-
-    def revoked(revocation: Revocation) -> None:
-        edge.revoked(revocation)
-
-    await follow(service, bus, revoked)
-
-    def readiness() -> str | None:
-        if edge.draining:
-            return "it is stopping"
-        return None if bus.is_connected else "NATS is not connected"
-
-    issuer = _issuer(settings, identity, asker, service)
-    edge.issuer = issuer
-    renew_keys = None if issuer is None else issuer.renewed
-    app = create_app(asker, identity, readiness, settings, edge, renew_keys=renew_keys)
-    server = webserver.WebServer(app, edge, listeners)
-    await server.start()
-    health.readiness = readiness
-    service.spawn("edge", edge.run())
-    service.spawn("keys", follow_keys(settings.verify_keys_file, identity))
-    service.spawn("uvicorn", server.run())
-    for listener in listeners:
-        host, port = listener.getsockname()[:2]
-        log.info("listening", host=host, port=port, gateway=edge.id)
-    return Running(edge, server, bus, settings.drain_s)
+    """`bootstrap.start`, as `lifecycle.run` has it."""
+    started = await bootstrap.start(service, settings, identity, listeners, limits)
+    return Running(*started, settings.drain_s)

@@ -5,17 +5,18 @@ A few messages a tick, each cut by bytes, so that no size of it fills the connec
 keeps the leader busy, at once. Decides nothing about who may be in a room.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from gateway.clock import Clock
+from gateway.fanout.attendance import Attendance, Visitor
 from gateway.fanout.region import Region, Seat
-from gateway.fanout.resync import Clock
 from gateway.fanout.room import Room
 from gateway.limits import Limits
-from schemas import subjects
+from schemas import rooms, subjects
 from schemas.budget import as_list, in_messages
 from schemas.codec import encode
 from schemas.commands import Announcement
-from schemas.rooms import Attendance, Presence, Seated
+from schemas.rooms import Presence, Seated
 
 STALL_S = 3.0
 """A pause after which a leader may take this gateway for dead (PRESENCE_SILENCE_MS)."""
@@ -35,14 +36,14 @@ class Presences:
         gateway: str,
         send: Callable[[str, bytes], bool],
         limits: Limits,
-        clock: Clock,
-        regions: dict[str, Region],
+        now: Clock,
+        attendances: Mapping[Region, Attendance],
         join_again: Callable[[Region], None],
     ) -> None:
         self._gateway = gateway
         self._send = send
         self._limits = limits
-        self._regions = regions
+        self._attendances = attendances
         self._join_again = join_again
         self._epochs: dict[Region, int] = {}
         self._by_parts: set[Region] = set()
@@ -51,7 +52,7 @@ class Presences:
         """The leader may think that sessions are here which aren't."""
         self._telling: dict[Region, Iterator[bytes]] = {}
         """What is still to be told of."""
-        self._beat_s = clock.mono_s()
+        self._beat_s = now().mono_s
 
     def announced(self, region: Region, said: Announcement) -> None:
         if self._epochs.get(region) == said.epoch:
@@ -73,10 +74,10 @@ class Presences:
         if since_s < self._limits.presence_s:
             return
         self._beat_s = now_s
-        for region in self._regions.values():
+        for region, attendance in self._attendances.items():
             if since_s > STALL_S or region in self._untold:
                 self.tell(region)
-            elif region.rooms:
+            elif attendance.rooms:
                 self._say(region, encode(Presence(self._gateway)))
 
     def tell(self, region: Region) -> None:
@@ -102,13 +103,16 @@ class Presences:
         """Each as it is when it is asked for: who joins meanwhile, the leader hears by
         their command, after the first part; who is over by then isn't in it.
         """
-        seats = [
-            seat
-            for listener in region.listeners.values()
-            for seat in listener.seats
-            if seat.attendance
+        visitors = [
+            (seat, visitor)
+            for seat, visitor in self._attendances[region].visitors.items()
+            if visitor.id
         ]
-        said = (encode(seated) for seat in seats if (seated := _seated(seat)).rooms)
+        said = (
+            encode(seated)
+            for seat, visitor in visitors
+            if (seated := _seated(seat, visitor)).rooms
+        )
         gateway = encode(self._gateway)
         number = 0
         for number, part in enumerate(in_messages(said, PART_BYTES_MAX), 1):
@@ -123,10 +127,12 @@ class Presences:
         """To a leader of 0.1."""
         here: list[bytes] = []
         room_bytes = self._limits.presence_bytes_max
-        for room in region.rooms.values():
+        attendance = self._attendances[region]
+        for room in attendance.rooms.values():
             for seat in _explicit(room):
                 person = seat.listener.claims.user().person()
-                here.append(encode(Attendance(seat.attendance, person, room.name)))
+                session = attendance.visitors[seat].id
+                here.append(encode(rooms.Attendance(session, person, room.name)))
                 room_bytes -= len(here[-1]) + 1
             if room_bytes < 0:
                 self._say(region, encode(Presence(self._gateway)))
@@ -149,12 +155,12 @@ def _explicit(room: Room) -> Iterator[Seat]:
                 yield seat
 
 
-def _seated(seat: Seat) -> Seated:
-    rooms = (
+def _seated(seat: Seat, visitor: Visitor) -> Seated:
+    names = (
         room.name
-        for room in seat.rooms or ()
+        for room in visitor.rooms
         if (found := room.live.get(seat) or room.joining.get(seat)) is not None
         and found.explicit
     )
     person = seat.listener.claims.user().person()
-    return Seated(seat.attendance, person, tuple(sorted(rooms)))
+    return Seated(visitor.id, person, tuple(sorted(names)))

@@ -6,79 +6,38 @@ writing to connections; subscribing and asking is gateway/fanout/router.py's.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
 from gateway import metrics
 from gateway.fanout import channel
 from gateway.fanout.channel import Feed
 from gateway.fanout.open_trips import OpenTrips
 from gateway.fanout.user_stream import FactPush, Recipient, Stamped
+from gateway.ports import Cancellable, Connection, Direct
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.events import FeedEntry
 from schemas.trips import Role
-
-if TYPE_CHECKING:
-    from gateway.fanout.room import Room
-    from gateway.fanout.trip_rooms import TripRoom
-    from gateway.sockets.writer import Steady
-
-
-class Connection(Protocol):
-    """What the fan-out needs of a socket."""
-
-    pending: int
-    steady: "Steady | None"
-    """Who is told when it can't be written to directly any more."""
-    bare: bool
-    """An older client's, that wants a message's text beside its type."""
-
-    def write(self, data: bytes) -> None:
-        """Queue whole frames; written when the tick ends."""
-
-    def deliver(self, data: bytes) -> bool:
-        """The same while a tick ends; whether it was written at once."""
-
-    def settle(self, steady: "Listener") -> "Writer | None":
-        """What may be written to directly until `steady.unsettle`; None: nothing."""
-
-    def write_latest(self, key: str, frame: bytes) -> None:
-        """Queue a frame that replaces the one with the same key, if it still waits."""
-
-    def close(self, code: Close) -> None: ...
-
-    def live(self) -> None:
-        """The welcome is out."""
-
-    def current_claims(self) -> Claims | None: ...
-
-
-class Writer(Protocol):
-    def write(self, data: bytes) -> None: ...
 
 
 class Seat:
     """One session's place among its user's."""
 
     __slots__ = (
-        "attendance",
         "connection",
         "cursor",
         "held",
         "later",
         "listener",
-        "rooms",
+        "writer",
     )
 
     def __init__(self, connection: Connection, listener: "Listener") -> None:
         self.connection = connection
+        self.writer = connection.writer
         self.listener = listener
         self.cursor = 0
         self.held: list[Stamped] | None = []
         """What waits for the welcome; None once that is out."""
-        self.attendance = ""
-        """The session as rooms know it; empty until it has asked to join one."""
-        self.rooms: set[Room] | None = None
         self.later: list[Stamped] | None = None
         """Rooms' frames that must wait for a sync of the user, so that the highest
         `seq` the client saw stays a safe cursor."""
@@ -86,7 +45,7 @@ class Seat:
     def give(self, seq: int, frame: bytes, held_max: int) -> None:
         if self.held is None:
             if seq > self.cursor or seq == 0:
-                self.connection.write(frame)
+                self.writer.write(frame)
         elif len(self.held) < held_max:
             self.held.append((seq, frame))
         else:
@@ -120,7 +79,6 @@ class Listener:
         "region",
         "seats",
         "subscription",
-        "trip_rooms",
     )
 
     def __init__(self, region: "Region", claims: Claims) -> None:
@@ -129,8 +87,6 @@ class Listener:
         self.recipient = Recipient(claims.sub, Role(claims.role))
         self.seats: list[Seat] = []
         self.subscription: Cancellable | None = None
-        self.trip_rooms: dict[str, TripRoom] = {}
-        """Of the trips they drive or ride in, or did a moment ago; oldest first."""
         self.is_steady = False
 
     def receive(self, push: FactPush) -> bytes | None:
@@ -158,7 +114,7 @@ class Listener:
         self.is_steady = True
         steady = self.region.steady
         for seat in self.seats:
-            writer = seat.connection.settle(self)
+            writer = seat.writer.settle(self)
             if writer is None:
                 self.unsettle()
                 return
@@ -170,7 +126,7 @@ class Listener:
             self.is_steady = False
             self.region.look_at[self] = None
             for seat in self.seats:
-                seat.connection.steady = None
+                seat.writer.steady = None
                 self.region.steady.pop(seat, None)
 
     @property
@@ -179,10 +135,6 @@ class Listener:
         if self.recipient.held is not None:
             return True
         return self.recipient.role is Role.DRIVER and self.region.feed.has_gap
-
-
-class Cancellable(Protocol):
-    def cancel(self) -> None: ...
 
 
 class Region:
@@ -200,7 +152,6 @@ class Region:
         "open_trips",
         "own",
         "ready",
-        "rooms",
         "seq",
         "steady",
         "top_seq",
@@ -223,7 +174,7 @@ class Region:
         """Something may be lost, and hasn't been asked for."""
         self.listeners: dict[str, Listener] = {}
         self.drivers: dict[str, Listener] = {}
-        self.steady: dict[Seat, Writer] = {}
+        self.steady: dict[Seat, Direct] = {}
         """Drivers' sessions that are written to without a look: 1,000 drivers cost the
         loop over them, and what differs of a few is looked at apart."""
         self.look_at: dict[Listener, None] = {}
@@ -238,8 +189,6 @@ class Region:
         """This tick's feed, in order."""
         self.own: dict[Listener, list[Stamped]] = {}
         """This tick's own events of drivers."""
-        self.rooms: dict[str, Room] = {}
-        """Rooms that sessions of this gateway are in."""
 
     def add_driver(self, listener: Listener) -> None:
         self.drivers[listener.recipient.id] = listener
@@ -348,7 +297,7 @@ class Region:
             at_once = 0
             for seat in list(listener.seats):
                 if seat.held is None and first > seat.cursor:
-                    at_once += seat.connection.deliver(blob)
+                    at_once += seat.writer.deliver(blob)
                 else:
                     for seq, frame in stamped:
                         seat.give(seq, frame, self.held_max)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from gateway import metrics
+from gateway.clock import Clock
 from gateway.fanout.region import Listener, Region
 from gateway.leader.link import Courier
 from gateway.limits import Limits
@@ -28,26 +29,6 @@ NOTHING = 2**62
 """A number of the feed after which there is nothing."""
 
 
-class Clock:
-    """Both clocks of this process; tests may hold others."""
-
-    def __init__(
-        self, mono_s: Callable[[], float], wall_s: Callable[[], float]
-    ) -> None:
-        self.mono_s = mono_s
-        self.wall_s = wall_s
-
-    def deadline_ms(self, in_s: float) -> int:
-        """Since 1970, as commands carry it."""
-        return int((self.wall_s() + in_s) * 1000)
-
-
-class Own:
-    """Commands of the gateway's own: their bound is `resync_inflight_max`."""
-
-    pending = 0
-
-
 class Gaps:
     """`feed_ready` takes entries that may be delivered now, `synced` the state that an
     answer held.
@@ -60,7 +41,7 @@ class Gaps:
         courier: Courier,
         ids: Iterator[str],
         limits: Limits,
-        clock: Clock,
+        now: Clock,
         regions: dict[str, Region],
         feed_ready: Callable[[Region, list[FeedEntry]], None],
         synced: Callable[[Listener, SyncData], None],
@@ -68,7 +49,7 @@ class Gaps:
         self._courier = courier
         self._ids = ids
         self._limits = limits
-        self._clock = clock
+        self._now = now
         self._regions = regions
         self._feed_ready = feed_ready
         self._synced = synced
@@ -122,9 +103,9 @@ class Gaps:
             refusal = self._courier.submit(
                 listener.region.name,
                 self.sync_command(listener.claims.user(), since),
-                Own(),
+                None,
                 answered,
-                self._clock.mono_s(),
+                self._now().mono_s,
             )
             if refusal is not None:
                 self._syncing -= 1
@@ -156,7 +137,7 @@ class Gaps:
             self._unsynced.append(listener)
             self._ask_users("retry")
 
-        at_s = self._clock.mono_s() + self._limits.resync_retry_s
+        at_s = self._now().mono_s + self._limits.resync_retry_s
         self._retry.append((at_s, again))
 
     def ask_feed(self, region: Region) -> None:
@@ -184,13 +165,13 @@ class Gaps:
     ) -> bool:
         command = commands.SyncFeed(
             id=next(self._ids),
-            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+            deadline_ms=self._now().deadline_ms(self._limits.command_s),
             by=self._itself,
             since=since,
             open_trips=open_trips,
         )
-        now_s = self._clock.mono_s()
-        refusal = self._courier.submit(region.name, command, Own(), answered, now_s)
+        now_s = self._now().mono_s
+        refusal = self._courier.submit(region.name, command, None, answered, now_s)
         return refusal is None
 
     def _fed(self, region: Region, answer: Answer) -> None:
@@ -217,7 +198,7 @@ class Gaps:
             if region.feed is feed:
                 self.ask_feed(region)
 
-        at_s = self._clock.mono_s() + self._limits.resync_retry_s
+        at_s = self._now().mono_s + self._limits.resync_retry_s
         self._retry.append((at_s, again))
 
     # ---- what is open --------------------------------------------------------
@@ -261,7 +242,7 @@ class Gaps:
             if region.open_trips is known:
                 self.ask_open(region)
 
-        at_s = self._clock.mono_s() + self._limits.resync_retry_s
+        at_s = self._now().mono_s + self._limits.resync_retry_s
         self._retry.append((at_s, again))
 
     def led(self, region: Region, epoch: int) -> None:
@@ -284,7 +265,7 @@ class Gaps:
     ) -> commands.SyncUser:
         return commands.SyncUser(
             id=next(self._ids),
-            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+            deadline_ms=self._now().deadline_ms(self._limits.command_s),
             by=user,
             since=since,
             open_trips=open_trips,

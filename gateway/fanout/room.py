@@ -9,12 +9,13 @@ gateway/fanout/rooms.py's.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway import framing, metrics
 from gateway.fanout.region import Region, Seat
+from gateway.ports import Cancellable
 from schemas import codec
 from schemas.closes import Close
 from schemas.rooms import MemberPush, MessageHead, MessagePush
@@ -39,10 +40,6 @@ class Id(Struct, frozen=True):
 
 class _Text(Struct, frozen=True):
     text: str
-
-
-class Cancellable(Protocol):
-    def cancel(self) -> None: ...
 
 
 class Item(NamedTuple):
@@ -338,12 +335,12 @@ class Room:
             if seat.held is not None or seat.listener.waits:
                 self._give(occupant, ready)
             elif not occupant.bare:
-                seat.connection.write(plain)
+                seat.writer.write(plain)
             else:
                 if not bare:
                     ready = [_with_bare(item) for item in ready]
                     bare = b"".join([item.bare for item in ready])
-                seat.connection.write(bare)
+                seat.writer.write(bare)
         metrics.ROOM_DELIVERIES.inc(len(ready) * len(self.live))
 
     def _give(self, occupant: Occupant, items: Iterable[Item]) -> None:

@@ -6,13 +6,14 @@ this carries the questions. Decides nothing about who may be in a room.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
 from gateway import metrics
+from gateway.clock import Clock
+from gateway.fanout.attendance import Attendance
 from gateway.fanout.region import Region, Seat
-from gateway.fanout.resync import Clock, Own
 from gateway.fanout.room import Joined, Room
 from gateway.leader.link import Courier
 from gateway.limits import Limits
@@ -40,7 +41,8 @@ class RoomGaps:
         courier: Courier,
         ids: Iterator[str],
         limits: Limits,
-        clock: Clock,
+        now: Clock,
+        attendances: Mapping[Region, Attendance],
         settled: Callable[[Region, Room], None],
         remove: Callable[[Seat, Room], None],
     ) -> None:
@@ -48,7 +50,8 @@ class RoomGaps:
         self._courier = courier
         self._ids = ids
         self._limits = limits
-        self._clock = clock
+        self._now = now
+        self._attendances = attendances
         self._settled = settled
         self._remove = remove
         self._asks: deque[_Ask] = deque()
@@ -78,7 +81,7 @@ class RoomGaps:
     def _send_ask(self, ask: _Ask) -> None:
         """Join once more, as who has joined, or only look (schemas: no session)."""
         region, room, seat = ask
-        if region.rooms.get(room.name) is not room:
+        if not self._attendances[region].has(room):
             return
         by = seat or room.speaker()
         occupant = None
@@ -90,10 +93,10 @@ class RoomGaps:
         joined = occupant.explicit
         command = JoinRoom(
             id=next(self._ids),
-            deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+            deadline_ms=self._now().deadline_ms(self._limits.command_s),
             by=by.listener.claims.user(),
             room=room.name,
-            session=by.attendance if joined else "",
+            session=self._attendances[region].visitors[by].id if joined else "",
             gateway=self._gateway if joined else "",
             since=room.n,
             repair=True,
@@ -107,14 +110,14 @@ class RoomGaps:
             self._told(ask, by, answer)
             self._ask_on()
 
-        now_s = self._clock.mono_s()
-        if self._courier.submit(region.name, command, Own(), answered, now_s):
+        now_s = self._now().mono_s
+        if self._courier.submit(region.name, command, None, answered, now_s):
             self._asking -= 1
             self._later(ask)
 
     def _told(self, ask: _Ask, by: Seat, answer: Answer) -> None:
         region, room, _ = ask
-        if region.rooms.get(room.name) is not room:
+        if not self._attendances[region].has(room):
             return
         if answer.data is None:
             self._not_told(ask, by, answer.refused)
@@ -139,15 +142,15 @@ class RoomGaps:
         elif occupant is not None:
             self._remove(by, room)
         room.asking = False  # the next one, if the gap is still open
-        if region.rooms.get(room.name) is room:
+        if self._attendances[region].has(room):
             self._settled(region, room)
 
     def _later(self, ask: _Ask) -> None:
-        self._retry.append((self._clock.mono_s() + self._limits.resync_retry_s, ask))
+        self._retry.append((self._now().mono_s + self._limits.resync_retry_s, ask))
 
     def hold(self, region: Region) -> None:
         """Every room may have a gap: keep what comes for `resync`."""
-        for room in region.rooms.values():
+        for room in self._attendances[region].rooms.values():
             if room.n is not None:
                 room.hold()
                 room.asking = True
@@ -157,12 +160,12 @@ class RoomGaps:
         leader is told by gateway/fanout/presence.py.
         """
         self.hold(region)
-        for room in list(region.rooms.values()):
+        for room in list(self._attendances[region].rooms.values()):
             self._ask(region, room)
 
     def join_again(self, region: Region) -> None:
         """Have all who asked to join do so once more, for a leader of 0.1."""
-        for room in list(region.rooms.values()):
+        for room in list(self._attendances[region].rooms.values()):
             explicit = [seat for seat, o in room.live.items() if o.explicit]
             for seat in explicit or (None,):
                 self._ask(region, room, seat)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from gateway import metrics
+from gateway.clock import Clock
+from gateway.fanout.attendance import Attendance, TripRoom, Visitor
 from gateway.fanout.presence import Presences
-from gateway.fanout.region import Region, Seat
-from gateway.fanout.resync import Clock, Own
+from gateway.fanout.region import Listener, Region, Seat
 from gateway.fanout.room import Joined, Occupant, Push, Room
 from gateway.fanout.room_resync import NOT_HERS, RoomGaps
 from gateway.leader.link import Courier
@@ -38,25 +39,26 @@ class Lobby:
         courier: Courier,
         ids: Iterator[str],
         limits: Limits,
-        clock: Clock,
+        now: Clock,
         wake: Callable[[], None],
         safe: Callable[[RawCallback], RawCallback],
-        regions: dict[str, Region],
     ) -> None:
         self._gateway = gateway
         self._bus = bus
         self._courier = courier
         self._ids = ids
         self._limits = limits
-        self._clock = clock
+        self._now = now
         self._wake = wake
         self._safe = safe
+        self.attendances: dict[Region, Attendance] = {}
         self._gaps = RoomGaps(
             gateway=gateway,
             courier=courier,
             ids=ids,
             limits=limits,
-            clock=clock,
+            now=now,
+            attendances=self.attendances,
             settled=self._check,
             remove=self.remove,
         )
@@ -64,14 +66,18 @@ class Lobby:
             gateway=gateway,
             send=bus.send,
             limits=limits,
-            clock=clock,
-            regions=regions,
+            now=now,
+            attendances=self.attendances,
             join_again=self._gaps.join_again,
         )
         self.awake: dict[Room, None] = {}
         """Rooms with something to hand on."""
 
     # ---- sessions come and go ------------------------------------------------
+
+    def begin(self, region: Region) -> None:
+        """Sessions of that region may come."""
+        self.attendances[region] = Attendance()
 
     def visit(
         self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
@@ -85,10 +91,11 @@ class Lobby:
         self, seat: Seat, command: JoinRoom, done: Done, traceparent: str
     ) -> Refusal | None:
         region = seat.listener.region
-        if not seat.attendance:
-            seat.attendance = next(self._ids)
+        visitor = self.visitor(seat)
+        if not visitor.id:
+            visitor.id = next(self._ids)
         command = msgspec.structs.replace(
-            command, session=seat.attendance, gateway=self._gateway
+            command, session=visitor.id, gateway=self._gateway
         )
         room = self.room(region, command.room, None)
         occupant = (
@@ -107,12 +114,13 @@ class Lobby:
             self._drop_if_empty(region, room)
             return refusal
         occupant.asked += 1
-        _note_left(seat, command.room, left=False)
+        if (trip := self._trip_room(seat, command.room)) is not None:
+            trip.left.discard(seat)
         if seat in room.live:
             room.begin_again(occupant)
         elif seat not in room.joining:
             room.begin(occupant)
-            _note(seat, room)
+            visitor.rooms.add(room)
         return None
 
     def _joined(
@@ -146,12 +154,13 @@ class Lobby:
     ) -> Refusal | None:
         region = seat.listener.region
         command = msgspec.structs.replace(
-            command, session=seat.attendance, gateway=self._gateway
+            command, session=self.visitor(seat).id, gateway=self._gateway
         )
         refusal = self._carry(seat, command, done, traceparent)
-        if refusal is None:
-            _note_left(seat, command.room, left=True)
-        room = region.rooms.get(command.room)
+        trip = self._trip_room(seat, command.room)
+        if refusal is None and trip is not None:
+            trip.left.add(seat)
+        room = self.attendances[region].rooms.get(command.room)
         if refusal is None and room is not None:
             self.remove(seat, room)
         return refusal
@@ -159,7 +168,7 @@ class Lobby:
     def _carry(
         self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
     ) -> Refusal | None:
-        region, now_s = seat.listener.region.name, self._clock.mono_s()
+        region, now_s = seat.listener.region.name, self._now().mono_s
         owner = seat.connection
         return self._courier.submit(
             region,
@@ -174,14 +183,17 @@ class Lobby:
 
     def end(self, seat: Seat) -> None:
         """The connection is over."""
-        for room in list(seat.rooms or ()):
-            self.remove(seat, room)
-        for known in seat.listener.trip_rooms.values():
-            known.left.discard(seat)
-        if not seat.attendance:
-            return
         listener = seat.listener
         region = listener.region
+        attendance = self.attendances[region]
+        visitor = self.visitor(seat)
+        for room in list(visitor.rooms):
+            self.remove(seat, room)
+        del attendance.visitors[seat]
+        for trip in attendance.trips[listener].values():
+            trip.left.discard(seat)
+        if not visitor.id:
+            return
 
         def answered(answer: Answer) -> None:
             if answer.data is None:
@@ -190,32 +202,47 @@ class Lobby:
         def end() -> None:
             command = EndSession(
                 id=next(self._ids),
-                deadline_ms=self._clock.deadline_ms(self._limits.command_s),
+                deadline_ms=self._now().deadline_ms(self._limits.command_s),
                 by=listener.claims.user(),
-                session=seat.attendance,
+                session=visitor.id,
                 gateway=self._gateway,
             )
-            now_s = self._clock.mono_s()
-            if self._courier.submit(region.name, command, Own(), answered, now_s):
+            now_s = self._now().mono_s
+            if self._courier.submit(region.name, command, None, answered, now_s):
                 self.presence.tell_later(region)
 
         # A join that is still on its way, decided after it by a leader who knows
         # nothing of it any more, would seat somebody who never leaves.
         self._courier.after(region.name, seat.connection, end)
 
+    def forget(self, listener: Listener) -> None:
+        """The last of their sessions is over."""
+        self.attendances[listener.region].trips.pop(listener, None)
+
+    def visitor(self, seat: Seat) -> Visitor:
+        return self.attendances[seat.listener.region].visitors[seat]
+
+    def _trip_room(self, seat: Seat, room: str) -> TripRoom | None:
+        """That of a trip of theirs, which may bring the session back to it."""
+        trip = trip_of(room)
+        if trip is None:
+            return None
+        listener = seat.listener
+        return self.attendances[listener.region].trips[listener].get(trip)
+
     def admit(self, seat: Seat, name: str, n: int | None) -> None:
         """Let a session hear its trip's room from the message after `n` on; None: from
         now on.
         """
         region = seat.listener.region
-        is_new = name not in region.rooms
+        is_new = name not in self.attendances[region].rooms
         room = self.room(region, name, n)
         if (asking := room.joining.get(seat)) is not None:
             asking.explicit_before = bool(asking.explicit_before)
         if seat in room.live or asking is not None:
             return
         room.admit(Occupant(seat, explicit=False))
-        _note(seat, room)
+        self.visitor(seat).rooms.add(room)
         if is_new:  # NATS may not have heard of the subscription when somebody wrote
             room.hold()
             self._gaps.check(region, room, anew=True)
@@ -224,10 +251,11 @@ class Lobby:
 
     def room(self, region: Region, name: str, n: int | None) -> Room:
         """The room, subscribed."""
-        room = region.rooms.get(name)
+        rooms = self.attendances[region].rooms
+        room = rooms.get(name)
         if room is not None:
             return room
-        room = region.rooms[name] = Room(name, n, self._limits.held_max, region)
+        room = rooms[name] = Room(name, n, self._limits.held_max, region)
 
         def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
             self._on_push(region, room, payload)
@@ -243,16 +271,16 @@ class Lobby:
         if seat in room.live:
             room.flush()
         room.remove(seat)
-        if seat.rooms is not None:
-            seat.rooms.discard(room)
+        self.visitor(seat).rooms.discard(room)
         room.abandon()
         self._check(region, room)
         self._drop_if_empty(region, room)
 
     def _drop_if_empty(self, region: Region, room: Room) -> None:
-        if not room.is_empty or region.rooms.get(room.name) is not room:
+        attendance = self.attendances[region]
+        if not room.is_empty or not attendance.has(room):
             return
-        del region.rooms[room.name]
+        del attendance.rooms[room.name]
         metrics.ROOMS.dec()
         self.awake.pop(room, None)
         if room.subscription is not None:
@@ -300,17 +328,3 @@ class Lobby:
     def tick(self, now_s: float) -> None:
         self._gaps.tick(now_s)
         self.presence.tick(now_s)
-
-
-def _note_left(seat: Seat, room: str, *, left: bool) -> None:
-    """Whether the trip whose room it is may bring the session back to it."""
-    trip = trip_of(room)
-    known = seat.listener.trip_rooms.get(trip) if trip is not None else None
-    if known is not None:
-        (known.left.add if left else known.left.discard)(seat)
-
-
-def _note(seat: Seat, room: Room) -> None:
-    if seat.rooms is None:
-        seat.rooms = set()
-    seat.rooms.add(room)

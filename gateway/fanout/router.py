@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from gateway import framing, metrics
-from gateway.fanout.region import Connection, Listener, Region, Seat
-from gateway.fanout.resync import Clock, Gaps, Own
+from gateway.clock import Clock
+from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.resync import Gaps
 from gateway.fanout.rooms import Lobby
 from gateway.fanout.trip_rooms import TripRooms
 from gateway.fanout.user_stream import live_offers, missed
 from gateway.leader.link import Courier
 from gateway.limits import Limits
+from gateway.ports import Connection
 from runtime.bus import Bus, RawCallback, is_no_responders
 from schemas import codec, frames, subjects
 from schemas.accounts import Revocation
@@ -44,7 +46,7 @@ class Hub:
         courier: Courier,
         ids: Iterator[str],
         limits: Limits,
-        clock: Clock,
+        now: Clock,
         wake: Callable[[], None],
     ) -> None:
         self._gateway = gateway
@@ -52,7 +54,7 @@ class Hub:
         self._courier = courier
         self._ids = ids
         self._limits = limits
-        self._clock = clock
+        self._now = now
         self._wake = wake
         self.regions: dict[str, Region] = {}
         self._awake: set[Region] = set()
@@ -66,18 +68,17 @@ class Hub:
             courier=courier,
             ids=ids,
             limits=limits,
-            clock=clock,
+            now=now,
             wake=wake,
             safe=self._safe,
-            regions=self.regions,
         )
-        self._trip_rooms = TripRooms(self.lobby, limits, clock)
+        self._trip_rooms = TripRooms(self.lobby, limits, now)
         self.gaps = Gaps(
             gateway=gateway,
             courier=courier,
             ids=ids,
             limits=limits,
-            clock=clock,
+            now=now,
             regions=self.regions,
             feed_ready=self._feed_ready,
             synced=self._trip_rooms.synced,
@@ -112,8 +113,8 @@ class Hub:
         def answered(answer: Answer) -> None:
             self._welcomed(seat, claims, since, answer)
 
-        now_s = self._clock.mono_s()
-        return not self._courier.submit(region.name, command, Own(), answered, now_s)
+        now_s = self._now().mono_s
+        return not self._courier.submit(region.name, command, None, answered, now_s)
 
     def detach(self, seat: Seat) -> None:
         """The session is over. Idempotent."""
@@ -126,6 +127,7 @@ class Hub:
         if listener.seats:
             return
         region = listener.region
+        self.lobby.forget(listener)
         if listener.subscription is not None:
             listener.subscription.cancel()
         del region.listeners[listener.recipient.id]
@@ -139,7 +141,8 @@ class Hub:
         region = self.regions.get(name)
         if region is None:
             region = self.regions[name] = Region(name, self._limits.held_max)
-            region.heard_s = self._clock.mono_s()
+            region.heard_s = self._now().mono_s
+            self.lobby.begin(region)
 
             def announced(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
                 self._on_announcement(region, payload)
@@ -209,11 +212,11 @@ class Hub:
             return
         held, seat.held = seat.held, None
         seat.cursor = data.seq
-        connection = seat.connection
-        connection.write(self._welcome(claims, data, open_trips))
+        connection, writer = seat.connection, seat.writer
+        writer.write(self._welcome(claims, data, open_trips))
         if data.recovered:
             for _, frame in missed(data):
-                connection.write(frame)
+                writer.write(frame)
         connection.live()
         for seq, frame in held:
             seat.give(seq, frame, self._limits.held_max)
@@ -259,7 +262,7 @@ class Hub:
 
     def _on_reply(self, subject: bytes, _: bytes, data: bytes, headers: bytes) -> None:
         region = subjects.region_of_reply(subject.decode())
-        now_s = self._clock.mono_s()
+        now_s = self._now().mono_s
         if is_no_responders(headers):
             self._courier.no_responders(region, now_s)
             return
@@ -272,7 +275,7 @@ class Hub:
 
     def _on_announcement(self, region: Region, payload: bytes) -> None:
         said = codec.decode(payload, Announcement)
-        self._courier.announced(region.name, said.epoch, self._clock.mono_s())
+        self._courier.announced(region.name, said.epoch, self._now().mono_s)
         self.gaps.led(region, said.epoch)
         self._heard(region, said.seq)
         region.feed.announced(said.feed)
@@ -284,7 +287,7 @@ class Hub:
             return
         if region.is_cut:
             self._resync(region)
-        region.seq, region.heard_s = seq, self._clock.mono_s()
+        region.seq, region.heard_s = seq, self._now().mono_s
 
     def _on_push(self, listener: Listener, payload: bytes) -> None:
         push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
@@ -295,7 +298,7 @@ class Hub:
             frame = framing.push("driver.moved", codec.encode(moved))
             for seat in listener.seats:
                 if seat.held is None:
-                    seat.connection.write_latest(push.trip, frame)
+                    seat.writer.write_latest(push.trip, frame)
             metrics.MOVED_DELIVERIES.inc(len(listener.seats))
             return
         if isinstance(push, Notice):
@@ -384,7 +387,7 @@ class Hub:
 
     def _resync(self, region: Region) -> None:
         region.is_cut = False
-        region.heard_s = self._clock.mono_s()  # silence may set in before it is heard
+        region.heard_s = self._now().mono_s  # silence may set in before it is heard
         self.gaps.resync(region)
         self.lobby.resync(region)
 

@@ -4,8 +4,9 @@ Reads the trip's pushes and state as they pass. Leaves rooms some time after the
 end, a driver at once on release. Must not know what the rooms carry.
 """
 
-from gateway.fanout.region import Listener, Seat
-from gateway.fanout.resync import Clock
+from gateway.clock import Clock
+from gateway.fanout.attendance import Attendance, TripRoom
+from gateway.fanout.region import Listener
 from gateway.fanout.rooms import Lobby
 from gateway.limits import Limits
 from schemas import codec, rooms
@@ -20,28 +21,20 @@ _DRIVING = frozenset(status.value for status in DRIVING)
 _ENDED = frozenset(status.value for status in TERMINAL)
 
 
-class TripRoom:
-    """`seq`: of the event, or of the state, that made the user a participant."""
-
-    __slots__ = ("ended_s", "left", "seq", "version")
-
-    def __init__(self, version: int, seq: int) -> None:
-        self.version = version
-        self.seq = seq
-        self.ended_s: float | None = None
-        """When the trip ended; None: it goes on."""
-        self.left: set[Seat] = set()
-        """Sessions that asked to leave its room: their trip doesn't bring them back."""
-
-
 class TripRooms:
-    def __init__(self, lobby: Lobby, limits: Limits, clock: Clock) -> None:
+    def __init__(self, lobby: Lobby, limits: Limits, now: Clock) -> None:
         self._lobby = lobby
         self._limits = limits
-        self._clock = clock
+        self._now = now
         self._ending: set[Listener] = set()
         """Who has a room of a trip that ended."""
-        self._swept_s = clock.mono_s()
+        self._swept_s = now().mono_s
+
+    def _attendance(self, listener: Listener) -> Attendance:
+        return self._lobby.attendances[listener.region]
+
+    def _of(self, listener: Listener) -> dict[str, TripRoom]:
+        return self._attendance(listener).trips[listener]
 
     def moved(self, listener: Listener, push: TripPush) -> None:
         """A trip of that user moved; repeats and old news change nothing."""
@@ -49,7 +42,7 @@ class TripRooms:
             self._move(listener, push, codec.decode(push.trip, TripHead))
 
     def _move(self, listener: Listener, push: TripPush, head: TripHead) -> None:
-        known = listener.trip_rooms.get(head.id)
+        known = self._of(listener).get(head.id)
         if known is not None:
             if head.version <= known.version:
                 return
@@ -71,7 +64,7 @@ class TripRooms:
         heads = {}
         if bytes(data.trips) != _NONE:
             heads = {h.id: h for h in codec.decode(data.trips, list[TripHead])}
-        for trip, known in list(listener.trip_rooms.items()):
+        for trip, known in list(self._of(listener).items()):
             if trip in heads or known.ended_s is not None or known.seq > data.seq:
                 continue
             # Ended or given back while nobody looked: only a rider is surely still in.
@@ -82,11 +75,11 @@ class TripRooms:
         for head in heads.values():
             if head.status in _DRIVING:
                 self._open(listener, head, data.seq, None)
-        for trip in listener.trip_rooms:
+        for trip in self._of(listener):
             self._admit(listener, trip, None)
 
     def _admit(self, listener: Listener, trip: str, n: int | None) -> None:
-        left = listener.trip_rooms[trip].left
+        left = self._of(listener)[trip].left
         for seat in listener.seats:
             if seat not in left:
                 self._lobby.admit(seat, rooms.of_trip(trip), n)
@@ -99,7 +92,7 @@ class TripRooms:
         for listener in list(self._ending):
             ended = [
                 (trip, room.ended_s)
-                for trip, room in listener.trip_rooms.items()
+                for trip, room in self._of(listener).items()
                 if room.ended_s is not None
             ]
             over = [trip for trip, ended_s in ended if ended_s <= over_s]
@@ -114,13 +107,13 @@ class TripRooms:
         """All their sessions hear the room. `n`: of its last message, as far as this
         gateway can know; the rider may have written there before.
         """
-        if head.id not in listener.trip_rooms:
-            listener.trip_rooms[head.id] = TripRoom(head.version, seq)
+        if head.id not in self._of(listener):
+            self._of(listener)[head.id] = TripRoom(head.version, seq)
             self._bound(listener)
         self._admit(listener, head.id, n)
 
     def _bound(self, listener: Listener) -> None:
-        known = listener.trip_rooms
+        known = self._of(listener)
         if len(known) > self._limits.trip_rooms_max:
             ended = (trip for trip, room in known.items() if room.ended_s is not None)
             oldest = next(ended, None)
@@ -128,13 +121,13 @@ class TripRooms:
                 self._close(listener, oldest)
 
     def _end(self, listener: Listener, known: TripRoom) -> None:
-        known.ended_s = self._clock.mono_s()
+        known.ended_s = self._now().mono_s
         self._ending.add(listener)
 
     def _close(self, listener: Listener, trip: str) -> None:
         """Their sessions hear the room no longer, whether they asked to or not."""
-        listener.trip_rooms.pop(trip, None)
-        room = listener.region.rooms.get(rooms.of_trip(trip))
+        self._of(listener).pop(trip, None)
+        room = self._attendance(listener).rooms.get(rooms.of_trip(trip))
         if room is not None:
             for seat in list(listener.seats):
                 self._lobby.remove(seat, room)

@@ -12,15 +12,15 @@ from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import ASGIApp
 
-from gateway.http import cors
+from gateway import cors
 from gateway.http.docs import routes as docs
 from gateway.http.outer import Outer
-from gateway.http.problems import BODY_BYTES_MAX, Refused, of_framework, response
 from gateway.http.requests import ApiRequest, ClientGone, read_body
 from gateway.http.routes import accounts, drivers, operations, pages, rooms, trips
 from gateway.http.routes.operations import Readiness
 from gateway.http.routes.rooms import Desk
 from gateway.identity.tokens import Identity
+from gateway.problems import BODY_BYTES_MAX, Refused, of_framework, response
 from runtime.lookups import Asker
 from runtime.settings import Settings
 from schemas.allowances import Allowances

@@ -9,18 +9,15 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
-from gateway.http import cors
-from gateway.http.metrics import REQUEST_SECONDS, REQUESTS
-from gateway.http.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
-from gateway.sockets import requesthead
+from gateway import cors, requesthead
+from gateway.metrics import REQUEST_SECONDS, count_request
+from gateway.problems import BODY_BYTES_MAX, MEDIA_TYPE, body_and_headers
 from runtime import tracing
 from schemas import traceparent
 from schemas.refusals import Code, Refusal
 
 log = structlog.get_logger()
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Others are one label, since anybody can make them up."""
 _SECURITY = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -116,8 +113,7 @@ def _secured(path: str, headers: Any) -> list[tuple[bytes, bytes]]:
 
 def _measure(inner: Any, method: str, status: int, started: float) -> None:
     route = inner.get("path_template") or "none"
-    label = method if method in METHODS else "other"
-    REQUESTS.labels(route, label, str(status)).inc()
+    count_request(route, method, status)
     REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
 
 

@@ -11,11 +11,10 @@ from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 from litestar.handlers.base import BaseRouteHandler
 
+from gateway import address as peer
 from gateway.errors import InvalidToken, UnknownKey
-from gateway.http.problems import Refused
 from gateway.identity.tokens import Identity
-from gateway.sockets import address as peer
-from gateway.sockets.quota import place
+from gateway.problems import Refused
 from runtime.lookups import Asker
 from schemas import subjects, wording
 from schemas.accounts import Denied
@@ -200,7 +199,7 @@ def address(request: ASGIConnection[Any, Any, Any, Any]) -> str:
     client = request.client
     forwarded = request.headers.getall("x-forwarded-for", [])
     trusted = request.app.state.proxies
-    return place(peer.address(client.host if client else "", forwarded, trusted))
+    return peer.place(peer.address(client.host if client else "", forwarded, trusted))
 
 
 def uuid_or_none(text: str) -> str | None:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.leader.inorder import Line
 from gateway.limits import Limits
+from runtime import tracing
 from schemas.commands import Answer, AnyCommand
 
 
@@ -45,7 +46,7 @@ class Pending:
         self,
         region: str,
         command: AnyCommand,
-        owner: Owner,
+        owner: Owner | None,
         done: Done,
         *,
         encoded: bytes,
@@ -72,3 +73,18 @@ class Pending:
         """In its line, until others are over."""
         self.looking_up = self.is_found = False
         self.traceparent = traceparent
+
+
+def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
+    """The context that a command carries on, and `done`, which ends its span."""
+    span = tracing.enter("gateway command", parent)
+    if not span.is_recording:
+        return span.traceparent, done
+
+    def ended(answer: Answer) -> None:
+        done(answer)
+        code = answer.refused.code.value if answer.refused is not None else ""
+        kind = str(command.__struct_config__.tag)
+        span.end(code, kind=kind, command=command.id, user=command.by.id)
+
+    return span.traceparent, ended

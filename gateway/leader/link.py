@@ -95,7 +95,7 @@ class Courier:
         self,
         region: str,
         command: AnyCommand,
-        owner: Owner,
+        owner: Owner | None,
         done: Done,
         now_s: float,
         *,
@@ -104,11 +104,12 @@ class Courier:
         alone: bool = False,
     ) -> Refusal | None:
         """Take one command, or say why not; then `done` is never called. Those of one
-        owner and `line` are decided in order (gateway/leader/inorder.py).
+        owner and `line` are decided in order (gateway/leader/inorder.py). Owner None:
+        it is the gateway's own, and bounded where it is asked.
         """
         limits = self._limits
-        if owner.pending >= limits.pending_per_connection_max:
-            most = limits.pending_per_connection_max
+        most = limits.pending_per_connection_max
+        if owner is not None and owner.pending >= most:
             text = f"{most} commands of this connection wait for their answers"
             return Refusal(Code.RATE_LIMITED, text)
         state = self._regions.get(region)
@@ -131,7 +132,8 @@ class Courier:
         state.pending[command.id] = pending
         if not line or self._enter(state, pending, line, alone=alone):
             state.outbox.append(pending)
-        owner.pending += 1
+        if owner is not None:
+            owner.pending += 1
         self.count += 1
         self.bytes += pending.size
         self._wake()
@@ -385,7 +387,8 @@ class Courier:
         del state.pending[pending.command.id]
         if pending.queued and pending in state.outbox:
             state.outbox.remove(pending)
-        pending.owner.pending -= 1
+        if pending.owner is not None:
+            pending.owner.pending -= 1
         self.count -= 1
         self.bytes -= pending.size
         line = pending.line

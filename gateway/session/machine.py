@@ -18,7 +18,8 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from gateway import framing
-from gateway.identity.tokens import InvalidToken
+from gateway.clock import Now
+from gateway.errors import InvalidToken
 from gateway.limits import Limits
 from gateway.session import client_frames
 from gateway.session.abuse import Window
@@ -43,13 +44,6 @@ from schemas.closes import Close
 from schemas.commands import JoinRoom, LeaveRoom
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
-
-
-class Now(Struct, frozen=True):
-    """`mono_s` only ever grows; `wall_ms` is since 1970."""
-
-    mono_s: float
-    wall_ms: int
 
 
 class Shared(Struct, frozen=True):
@@ -245,7 +239,7 @@ class Session:
         return allowances.take(user.id, share_of(user), cost, now_ns)
 
     def _asking(self, user: User, now: Now) -> client_frames.Asking:
-        deadline_ms = now.wall_ms + int(self._shared.limits.command_s * 1000)
+        deadline_ms = now.deadline_ms(self._shared.limits.command_s)
         return client_frames.Asking(
             next(self._shared.ids), user, now.wall_ms, deadline_ms
         )

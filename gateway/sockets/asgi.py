@@ -12,7 +12,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from gateway.sockets import requesthead
+from gateway import requesthead
 from gateway.sockets.incoming import Incoming
 
 if TYPE_CHECKING:

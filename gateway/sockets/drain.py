@@ -18,8 +18,9 @@ connects per CPU-second (issue 4), so those that come back use less than half of
 
 
 class Session(Protocol):
-    pending: int
-    """Commands of it that are not yet answered."""
+    @property
+    def pending(self) -> int:
+        """Commands of it that are not yet answered."""
 
     def close(self, code: Close) -> None: ...
 

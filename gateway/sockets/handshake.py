@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
+from gateway import requesthead
 from gateway.errors import InvalidToken, UnknownKey
 from gateway.session.client_frames import parse_since
-from gateway.sockets import requesthead
 from schemas import rooms, subjects
 from schemas.claims import Claims
 from schemas.refusals import Code

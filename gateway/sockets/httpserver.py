@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from websockets.http11 import Request
 
-from gateway.http import cors
-from gateway.http.metrics import REQUESTS
-from gateway.http.outer import METHODS
-from gateway.sockets import address as peer
-from gateway.sockets import asgi, quota, rejection, requesthead
+from gateway import address as peer
+from gateway import cors, requesthead
+from gateway.metrics import count_request
+from gateway.sockets import asgi, rejection
 from gateway.sockets.handshake import Rejected
 from gateway.sockets.holding import Holding
 from gateway.sockets.incoming import Incoming
 from gateway.sockets.intake import READ_BYTES_MAX
+from gateway.sockets.runner import Services
+from gateway.sockets.shared import Sockets
+from gateway.sockets.upgrade import Door
 from gateway.sockets.websocket import Connection
 from schemas.refusals import HTTP_STATUS, Code
 
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
-
-    from gateway.bootstrap import Edge
 
 READ_BYTES_MIN = 2 * 1024
 """Where this turn of the loop has taken enough from all sockets
@@ -64,15 +64,20 @@ _READS = frozenset({State.IDLE, State.HEAD, State.BODY})
 class HttpConnection(asyncio.BufferedProtocol):
     def __init__(
         self,
-        edge: "Edge",
+        sockets: Sockets,
+        door: Door,
+        services: Services,
+        *,
         config: "Config",
         server_state: "ServerState",
         app_state: dict[str, Any],  # noqa: ARG002 - uvicorn passes it
         _loop: asyncio.AbstractEventLoop | None = None,  # uvicorn passes it
     ) -> None:
         self.due_slot = 0
-        self._edge = edge
-        self._admission = edge.admission
+        self._sockets = sockets
+        self._door = door
+        self._services = services
+        self._admission = sockets.admission
         self._config = config
         self._server_state = server_state
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -82,7 +87,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._is_paused = False
         self._peer = ""
         self._is_peer_trusted = False
-        self._holding = Holding(edge.held)
+        self._holding = Holding(sockets.held)
         self._rest = b""  # what came after the request that is being answered
         self._cycle: RequestResponseCycle | None = None
         self._key = ""
@@ -98,10 +103,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._server_state.connections.add(cast("Any", self))
         name = self._transport.get_extra_info("peername")
         self._peer = name[0] if isinstance(name, tuple) else ""
-        self._is_peer_trusted = peer.is_trusted(self._peer, self._edge.proxies)
-        self._give_s(self._edge.limits.http_head_s)
+        self._is_peer_trusted = peer.is_trusted(self._peer, self._door.proxies)
+        self._give_s(self._sockets.limits.http_head_s)
         if not self._is_peer_trusted:
-            place = quota.place(self._peer)
+            place = peer.place(self._peer)
             if not self._holding.settle_or_stay(place):
                 self._transport.abort()
 
@@ -123,12 +128,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._go_on()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        buffer = self._edge.read_buffer
-        return buffer if self._edge.turns.left > 0 else buffer[:READ_BYTES_MIN]
+        buffer = self._sockets.read_buffer
+        return buffer if self._sockets.turns.left > 0 else buffer[:READ_BYTES_MIN]
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._edge.read_buffer[:nbytes]
-        turns = self._edge.turns
+        data = self._sockets.read_buffer[:nbytes]
+        turns = self._sockets.turns
         if self._state in _READS and (self._rest or turns.left <= 0):
             self._rest += data
             self._wait_to_read()
@@ -190,12 +195,12 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _read(self, data: memoryview) -> None:
         if self._state is State.IDLE:
             self._state = State.HEAD
-            self._give_s(self._edge.limits.http_head_s)
+            self._give_s(self._sockets.limits.http_head_s)
         incoming = self._incoming
         while len(data) and self._state in _READS:
             before, pieces = incoming.held_bytes, incoming.pieces
             data = incoming.take(data)
-            self._edge.turns.spend(PIECE_COST * (incoming.pieces - pieces))
+            self._sockets.turns.spend(PIECE_COST * (incoming.pieces - pieces))
             if not self._hold(incoming.held_bytes - before):
                 return
             self._advance()
@@ -221,14 +226,14 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _take_head(self, head: requesthead.Head) -> None:
         if not self._holding.settle_at(self._address()):
-            most = self._edge.limits.connections_per_address_max
+            most = self._sockets.limits.connections_per_address_max
             self._too_many(f"{most} connections from this address are the most")
             return
         if head.wants_websocket:
             self._wait_for(f"open {self._holding.place or self._peer}", 1)
             return
         self._state = State.BODY
-        self._give_s(self._edge.limits.http_body_s)
+        self._give_s(self._sockets.limits.http_body_s)
         if head.expects_continue and not self._incoming.is_whole:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -237,7 +242,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         return requesthead.bearer(self._incoming.headers)
 
     def _wait_for_turn(self) -> None:
-        limits, user = self._edge.limits, self._edge.identity.known(self._token)
+        limits, user = self._sockets.limits, self._door.identity.known(self._token)
         if user is not None:
             self._wait_for(user, limits.http_under_way_per_user_max)
             return
@@ -247,7 +252,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._wait_for(key, limits.http_under_way_per_address_max)
 
     def _wait_for(self, key: str, most: int) -> None:
-        self._edge.wheel.cancel(self)
+        self._sockets.wheel.cancel(self)
         self._state = State.WAITING
         self._key = key
         self._admission.ask(key, self._begin, most)
@@ -259,9 +264,9 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._upgrade(head)
             return
         if not self._holding.belongs(
-            self._edge.identity.whose(self._token, time.time())
+            self._door.identity.whose(self._token, time.time())
         ):
-            most = self._edge.limits.connections_per_user_max
+            most = self._sockets.limits.connections_per_user_max
             self._admission.done(self._key)
             self._too_many(f"{most} connections of one user are the most")
             return
@@ -273,7 +278,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             config=self._config,
             server_state=self._server_state,
             on_response=self._answered,
-            keep_alive=self._incoming.may_stay and not self._edge.draining,
+            keep_alive=self._incoming.may_stay and not self._sockets.draining,
         )
 
     def _answered(self) -> None:
@@ -289,13 +294,13 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._transport.is_closing() or self._flow.write_paused:
             self._left = self._transport.get_write_buffer_size()
             self._hold(self._left)
-            self._give_s(self._edge.limits.http_take_s)
+            self._give_s(self._sockets.limits.http_take_s)
         else:
             self._go_on()
 
     def _go_on(self) -> None:
         """To the next request, which may be there already."""
-        self._edge.wheel.cancel(self)
+        self._sockets.wheel.cancel(self)
         self._state = State.IDLE
         self._holding.release()
         rest, self._rest = self._rest, b""
@@ -304,7 +309,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._state in _READS:
             self._resume()
         if self._state is State.IDLE:
-            self._give_s(self._edge.limits.http_keep_s)
+            self._give_s(self._sockets.limits.http_keep_s)
 
     # ---- whose it is ---------------------------------------------------------
 
@@ -314,7 +319,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             for name, value in self._incoming.headers
             if name == b"x-forwarded-for"
         ]
-        return quota.place(peer.address(self._peer, forwarded, self._edge.proxies))
+        return peer.place(peer.address(self._peer, forwarded, self._door.proxies))
 
     def _hold(self, amount: int) -> bool:
         """Whether its place may hold so many bytes more; else it ends."""
@@ -329,7 +334,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _leave(self) -> None:
         """It is lost, or no longer HTTP's."""
-        self._edge.wheel.cancel(self)
+        self._sockets.wheel.cancel(self)
         self._server_state.connections.discard(cast("Any", self))
         if self._state is State.WAITING:
             self._admission.leave(self._key, self._begin)
@@ -347,18 +352,16 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _refuse(self, why: Rejected) -> None:
         """Its last answer, past the application."""
-        method = self._incoming.method
-        label = method if method in METHODS else "other"
-        REQUESTS.labels("none", label, str(why.status)).inc()
+        count_request("none", self._incoming.method, why.status)
         response = rejection.rejection(why)
-        said = cors.headers(self._incoming.headers, self._edge.origins)
+        said = cors.headers(self._incoming.headers, self._door.origins)
         response.headers.update(said)
         self._transport.write(response.serialize())
         self._state = State.ENDING
         self._holding.release()
         self._incoming.again()
         self._rest = b""
-        limits = self._edge.limits
+        limits = self._sockets.limits
         self._linger_s = time.monotonic() + limits.http_body_s
         self._give_s(limits.http_linger_s)
         if self._transport.can_write_eof():
@@ -370,9 +373,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._lingered > LINGER_BYTES_MAX:
             self._transport.abort()
             return
-        limits = self._edge.limits
+        limits = self._sockets.limits
         at_s = min(time.monotonic() + limits.http_linger_s, self._linger_s)
-        self._edge.wheel.schedule(self, at_s)
+        self._sockets.wheel.schedule(self, at_s)
 
     # ---- upgrades ------------------------------------------------------------
 
@@ -386,7 +389,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._state = State.ANSWERING
         self._resume()
         self._leave()
-        protocol = Connection(self._edge, self._config, self._server_state)
+        protocol = Connection(
+            self._sockets, self._door, self._services, self._server_state
+        )
         protocol.connection_made(self._transport)
         self._transport.set_protocol(protocol)
         protocol.upgrade(request)
@@ -397,7 +402,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     # ---- time ----------------------------------------------------------------
 
     def _give_s(self, seconds: float) -> None:
-        self._edge.wheel.schedule(self, time.monotonic() + seconds)
+        self._sockets.wheel.schedule(self, time.monotonic() + seconds)
 
     def on_timer(self, now_s: float) -> None:
         """Half a request came and no more; or an answer isn't taken; or it was idle."""
@@ -405,7 +410,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         left = transport.get_write_buffer_size()
         if self._state is State.TAKING and 0 < left < self._left:
             self._left = left
-            self._edge.wheel.schedule(self, now_s + self._edge.limits.http_take_s)
+            self._sockets.wheel.schedule(self, now_s + self._sockets.limits.http_take_s)
         elif self._state is State.IDLE and not left:
             transport.close()
         else:

@@ -9,8 +9,8 @@ import re
 
 import httptools
 
-from gateway.http.problems import BODY_BYTES_MAX
-from gateway.sockets import requesthead
+from gateway import requesthead
+from gateway.problems import BODY_BYTES_MAX
 from gateway.sockets.handshake import Rejected
 from schemas.refusals import Code
 

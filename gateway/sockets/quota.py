@@ -3,9 +3,6 @@
 Pure. Counts; who is turned away, and how, is gateway/sockets/upgrade.py's to carry out.
 """
 
-import ipaddress
-from functools import lru_cache
-
 from gateway.limits import Limits
 from gateway.sockets.shares import Shares
 from schemas.refusals import Code, Refusal
@@ -44,19 +41,3 @@ class Crowd:
 
     def leave_as(self, user: str) -> None:
         self._users.give_back(user)
-
-
-@lru_cache(4096)
-def place(address: str) -> str:
-    """What counts as one address: an IPv4 one, or an IPv6 /64, which is what one
-    customer gets (RFC 6177 section 2); anything else as it is.
-    """
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv4Address):
-        return address
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, 64), strict=False))

@@ -11,7 +11,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeader
 from websockets.http11 import Response
 
-from gateway.http import problems
+from gateway import problems
 from gateway.sockets.handshake import Rejected
 from schemas.refusals import HTTP_STATUS, Code, Refusal
 

@@ -4,126 +4,154 @@ A trip's room on the path is entered by its participants only, which the region'
 knows; the answer to the upgrade waits for it. Must not know what a session does.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from msgspec import Struct
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING
 
-from gateway import metrics
+from gateway import address, metrics
+from gateway.clock import Clock
 from gateway.errors import UnknownKey
 from gateway.identity import device
-from gateway.sockets import address, handshake, quota, rejection, rfc6455
-from gateway.sockets.closing import Closing
+from gateway.identity.tokens import Identity
+from gateway.sockets import handshake, rejection, rfc6455
+from gateway.sockets.quota import Crowd
+from runtime.settings import Network
 from schemas import rooms
 from schemas.claims import Claims
 from schemas.refusals import Code, Refusal
 
-if TYPE_CHECKING:
-    from gateway.bootstrap import Edge
-
 _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
 
 
-class Opening(Closing):
-    """`_place`, `_user`: as whose it is counted; None: it is not. `device`: what the
-    client's device is called (gateway/identity/device.py), where a password may follow.
+class Door(Struct, frozen=True):
+    """Who may come in, the same for all sockets of a gateway."""
+
+    identity: Identity
+    origins: list[str]
+    proxies: Sequence[Network]
+    crowd: Crowd
+    now: Clock
+    renew_keys: Callable[[Callable[[], None]], bool]
+    """Fetch an outside issuer's keys again, then call; False: there is nobody to ask.
+    """
+    may_enter: Callable[[Claims, str, Callable[[Refusal | None], None]], None]
+    """Ask whether that user may join a room; told None, or why not."""
+
+
+class Opening(Protocol):
+    """The socket, as long as it is judged."""
+
+    @property
+    def peer(self) -> str:
+        """The address at its other end."""
+
+    @property
+    def is_closing(self) -> bool: ...
+
+    def wait(self) -> None:
+        """Read nothing until the verdict."""
+
+    def accepted(self, verdict: handshake.Accepted) -> None:
+        """Its answer is to be sent, and frames follow."""
+
+    def rejected(self) -> None:
+        """Its answer is to be sent, and ends it."""
+
+
+class Upgrade:
+    """`place`: where the client is, as far as that is known; `_user`: as whose it is
+    counted. Both None: it is not. `device`: what the client's device is called
+    (gateway/identity/device.py), where a password may follow.
     """
 
-    __slots__ = ("_place", "_user", "device")
+    __slots__ = ("_door", "_socket", "_user", "_ws", "device", "place")
 
-    def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
-        super().__init__(edge, ws)
-        self._place: str | None = None
+    def __init__(self, door: Door, ws: rfc6455.Protocol, socket: Opening) -> None:
+        self._door = door
+        self._ws = ws
+        self._socket = socket
+        self.place: str | None = None
         self._user: str | None = None
         self.device = ""
 
-    def upgrade(self, request: Request) -> None:
-        """The HTTP server has read a request for a WebSocket; only frames follow."""
-        self._ws.expect_frames()
-        self._handshake(request)
-
-    def _begin(self, verdict: handshake.Accepted) -> None:
-        """The socket is open: its session starts."""
-        raise NotImplementedError
-
-    @property
-    def place(self) -> str:
-        """Where the client is, as far as that is known; empty once it is gone."""
-        return self._place or ""
-
-    def _peer(self, request: Request) -> str:
-        name = self._transport.get_extra_info("peername")
-        host = name[0] if isinstance(name, tuple) else ""
-        forwarded = request.headers.get_all("X-Forwarded-For")
-        return quota.place(address.address(host, forwarded, self._edge.proxies))
-
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """The socket is gone."""
-        place, self._place = self._place, None
+        place, self.place = self.place, None
         if place is not None:
-            self._edge.crowd.leave(place)
+            self._door.crowd.leave(place)
         user, self._user = self._user, None
         if user is not None:
-            self._edge.crowd.leave_as(user)
+            self._door.crowd.leave_as(user)
 
     def _enter(self, request: Request) -> Refusal | None:
-        if self._place is not None:  # it is judged again
+        if self.place is not None:  # it is judged again
             return None
-        place = self._peer(request)
-        refusal = self._edge.crowd.enter(place)
+        forwarded = request.headers.get_all("X-Forwarded-For")
+        peer = address.address(self._socket.peer, forwarded, self._door.proxies)
+        place = address.place(peer)
+        refusal = self._door.crowd.enter(place)
         if refusal is None:
-            self._place = place
+            self.place = place
         return refusal
 
-    def _enter_as(self, claims: Claims) -> Refusal | None:
+    def enter_as(self, claims: Claims) -> Refusal | None:
         """Count it as that user's; why not: it would be one too many."""
-        refusal = self._edge.crowd.enter_as(claims.sub)
+        if self._user is not None:
+            return None
+        refusal = self._door.crowd.enter_as(claims.sub)
         if refusal is None:
             self._user = claims.sub
         return refusal
 
-    def _handshake(self, request: Request, *, is_first: bool = True) -> None:
-        edge = self._edge
+    def judge(self, request: Request, *, is_first: bool = True) -> None:
+        door = self._door
         crowded = self._enter(request)
         if crowded is not None:
             self._reject(rejection.of_refusal(crowded))
             return
-        now_s = edge.now().wall_ms / 1000
+        now_s = door.now().wall_ms / 1000
         verdict: handshake.Accepted | handshake.Rejected
         try:
             verdict = handshake.judge(
                 request.path,
                 request.headers.get_all,
-                edge.origins,
-                lambda token: edge.identity.verify(token, now_s),
+                door.origins,
+                lambda token: door.identity.verify(token, now_s),
             )
         except UnknownKey as error:
-            if is_first and edge.renew_keys(lambda: self._again(request)):
-                self._intake.hold()
+            if is_first and door.renew_keys(lambda: self._again(request)):
+                self._socket.wait()
                 return
             verdict = handshake.Rejected(401, Code.NOT_AUTHENTICATED, str(error))
         if isinstance(verdict, handshake.Rejected):
             self._reject(rejection.rejection(verdict))
             return
         claims, room = verdict.claims, verdict.room
-        crowded = None if claims is None else self._enter_as(claims)
+        crowded = None if claims is None else self.enter_as(claims)
         if crowded is not None:
             self._reject(rejection.of_refusal(crowded))
             return
         if claims is None or room is None or rooms.trip_of(room) is None:
             self._accept(request, verdict)
             return
-        self._intake.hold()
-        edge.may_enter(
+        self._socket.wait()
+        door.may_enter(
             claims,
             room,
             lambda refusal: self._judged(request, verdict, claims, refusal),
         )
 
+    @property
+    def _is_over(self) -> bool:
+        return self._ws.state is not CONNECTING or self._socket.is_closing
+
     def _again(self, request: Request) -> None:
         """The issuer's keys were fetched, as far as they could be."""
-        if self._ws.state is CONNECTING and not self._transport.is_closing():
-            self._handshake(request, is_first=False)
+        if not self._is_over:
+            self.judge(request, is_first=False)
 
     def _judged(
         self,
@@ -133,9 +161,9 @@ class Opening(Closing):
         refusal: Refusal | None,
     ) -> None:
         """What the leader said about the room of this path."""
-        if self._ws.state is not CONNECTING or self._transport.is_closing():
+        if self._is_over:
             return
-        if self._edge.identity.is_revoked(claims):  # meanwhile; no session heard of it
+        if self._door.identity.is_revoked(claims):  # meanwhile; no session heard of it
             refusal = _REVOKED
         if refusal is not None:
             self._reject(rejection.of_refusal(refusal))
@@ -156,12 +184,9 @@ class Opening(Closing):
         # websockets' parser holds on to the request as long as the socket lives: 2 KiB.
         request.headers.clear()
         request.path = ""
-        self._write_control()
-        self._intake.opened()
-        self._begin(verdict)
-        self._intake.release()
+        self._socket.accepted(verdict)
 
     def _reject(self, response: Response) -> None:
         metrics.HANDSHAKES.labels(str(response.status_code)).inc()
         self._ws.send_response(response)
-        self._write_control()
+        self._socket.rejected()

@@ -9,14 +9,14 @@ import socket
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
 from gateway.sockets.httpserver import HttpConnection
-
-if TYPE_CHECKING:
-    from gateway.bootstrap import Edge
+from gateway.sockets.runner import Services
+from gateway.sockets.shared import Sockets
+from gateway.sockets.upgrade import Door
 
 BACKLOG = 2048
 SETTLE_POLL_S = 0.02
@@ -25,17 +25,23 @@ GRACE_S = 8
 
 
 class WebServer:
-    """Serves `app` and the edge's WebSockets on bound sockets."""
+    """Serves `app` and WebSockets on bound sockets."""
 
     def __init__(
-        self, app: Any, edge: "Edge", listeners: Sequence[socket.socket]
+        self,
+        app: Any,
+        sockets: Sockets,
+        door: Door,
+        services: Services,
+        listeners: Sequence[socket.socket],
     ) -> None:
         self._listeners = list(listeners)
-        self._edge = edge
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=partial(HttpConnection, edge),  # type: ignore[arg-type]
+                http=partial(  # type: ignore[arg-type]
+                    HttpConnection, sockets, door, services
+                ),
                 ws="none",
                 loop="none",
                 lifespan="off",

@@ -1,50 +1,57 @@
 """What waits to be written to one socket: gathered for a tick, written at once.
 
-Frames out are prebuilt and never pass through websockets. Holds what a slow client
-hasn't taken, up to a budget; past it the connection ends with 4001, so that a slow one
-never slows another. Must not know what a frame says.
+Frames out are prebuilt and never pass through websockets; what websockets itself wants
+sent goes the same way. Holds what a slow client hasn't taken, up to a budget; past it
+the connection ends with 4001, so that a slow one never slows another. Must not know
+what a frame says.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Callable
+from typing import cast
 
 from websockets.protocol import OPEN
 
+from gateway.ports import Steady, Tick
 from gateway.sockets import rfc6455
-
-if TYPE_CHECKING:
-    from gateway.bootstrap import Edge
-
-
-class Steady(Protocol):
-    def unsettle(self) -> None:
-        """A socket can no longer be written to without a look."""
-
 
 BURST_BYTES = 256 * 1024
 """So much waits at most for the end of the tick; then the kernel is asked."""
 
 
-class Outbox(asyncio.BufferedProtocol):
-    """`steady`: who writes to the transport itself as long as nothing waits here."""
+class Writer:
+    """gateway/ports.py: Writer. `on_slow` hears, while the tick ends, how many bytes
+    wait where they are over `bytes_max`.
+    """
 
     __slots__ = (
-        "_edge",
+        "_bytes_max",
         "_is_dirty",
         "_is_spent",
         "_latest",
+        "_on_slow",
         "_out",
         "_out_bytes",
         "_paused",
-        "_transport",
+        "_tick",
         "_ws",
         "steady",
+        "transport",
     )
 
-    def __init__(self, edge: "Edge", ws: rfc6455.Protocol) -> None:
-        self._edge = edge
+    def __init__(
+        self,
+        ws: rfc6455.Protocol,
+        tick: Tick,
+        bytes_max: int,
+        on_slow: Callable[[int], None],
+    ) -> None:
         self._ws = ws
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._tick = tick
+        self._bytes_max = bytes_max
+        self._on_slow = on_slow
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        """Of the connection, once it is made."""
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._latest: dict[str, bytes] | None = None
@@ -54,16 +61,12 @@ class Outbox(asyncio.BufferedProtocol):
         """Over the budget: what else is written is dropped, and the tick ends it."""
         self.steady: Steady | None = None
 
-    def _close_slow(self, waiting: int) -> None:
-        """`waiting` bytes are over the budget."""
-        raise NotImplementedError
-
-    def pause_writing(self) -> None:
+    def pause(self) -> None:
         self._paused = True
         if self.steady is not None:
             self.steady.unsettle()
 
-    def resume_writing(self) -> None:
+    def resume(self) -> None:
         self._paused = False
         if self._out or self._latest:
             self._mark()
@@ -90,9 +93,9 @@ class Outbox(asyncio.BufferedProtocol):
         data = out[0] if len(out) == 1 else b"".join(out)
         self._out = []
         self._out_bytes = 0
-        self._edge.writes += 1
-        self._edge.bytes_out += len(data)
-        self._transport.write(data)
+        self._tick.writes += 1
+        self._tick.bytes_out += len(data)
+        self.transport.write(data)
 
     def _spend(self) -> None:
         """Not closed here: who writes may be going through all who are to hear."""
@@ -103,11 +106,11 @@ class Outbox(asyncio.BufferedProtocol):
 
     @property
     def _waiting_bytes(self) -> int:
-        return self._out_bytes + self._transport.get_write_buffer_size()
+        return self._out_bytes + self.transport.get_write_buffer_size()
 
     @property
     def _is_over(self) -> bool:
-        return self._waiting_bytes > self._edge.limits.output_bytes_max
+        return self._waiting_bytes > self._bytes_max
 
     def deliver(self, data: bytes) -> bool:
         """As `write`, for when the tick ends anyway: past the queue where that is empty
@@ -119,7 +122,7 @@ class Outbox(asyncio.BufferedProtocol):
         if self._is_dirty or self._paused or self._out or self._ws.state is not OPEN:
             self.write(data)
             return False
-        self._transport.write(data)
+        self.transport.write(data)
         return True
 
     def settle(self, steady: Steady) -> asyncio.WriteTransport | None:
@@ -129,7 +132,7 @@ class Outbox(asyncio.BufferedProtocol):
         if self._is_dirty or self._paused or self._out or self._ws.state is not OPEN:
             return None
         self.steady = steady
-        return self._transport
+        return self.transport
 
     def write_latest(self, key: str, frame: bytes) -> None:
         if self._latest is None:
@@ -142,7 +145,7 @@ class Outbox(asyncio.BufferedProtocol):
         self._is_dirty = True
         if self.steady is not None:
             self.steady.unsettle()
-        self._edge.dirty(self)
+        self._tick.dirty(self)
 
     def flush(self) -> None:
         """Write what the tick brought, or keep it for a client that is slow."""
@@ -151,7 +154,9 @@ class Outbox(asyncio.BufferedProtocol):
             self._out.clear()
             return
         if self._is_spent or (self._paused and self._is_over):
-            self._close_slow(self._waiting_bytes)
+            waiting = self._waiting_bytes
+            self._out.clear()
+            self._on_slow(waiting)
             return
         if self._paused:
             return
@@ -160,3 +165,24 @@ class Outbox(asyncio.BufferedProtocol):
             self._latest = None
         if self._out:
             self._hand_over()
+
+    def close(self) -> None:
+        """Frames that replace one another are of no use to who is closed."""
+        self._latest = None
+
+    def write_control(self) -> bool:
+        """Write what websockets wants sent: the handshake's answer, pongs, closes.
+
+        Returns:
+            Whether that was the last.
+        """
+        pending = self._ws.data_to_send()
+        ends = pending[-1] == b""
+        data = b"".join(pending)
+        if self._ws.state is OPEN and not ends:
+            if data:  # a pong, or the handshake's answer: within the budget
+                self.write(data)
+            return False
+        self.transport.write(b"".join((*self._out, data)))
+        self._out = []
+        return ends

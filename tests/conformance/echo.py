@@ -10,52 +10,33 @@ framing, fragments, control frames, closing, one write a tick.
 import argparse
 import asyncio
 import time
-from typing import Any, cast
+from typing import Any
 
 import uvloop
 from websockets.frames import Frame, Opcode
 
+from gateway.clock import Now
 from gateway.limits import Limits
-from gateway.session.machine import Now
 from gateway.sockets import handshake
-from gateway.sockets.intake import READ_BYTES_MAX
 from gateway.sockets.quota import Crowd
-from gateway.sockets.timers import Wheel
-from gateway.sockets.turns import Turns
+from gateway.sockets.shared import Sockets
+from gateway.sockets.upgrade import Door
 from gateway.sockets.websocket import Connection
-from gateway.sockets.writer import Outbox
 from schemas.closes import Close
 
 TICK_S = 0.05
 
 
-class EchoEdge:
-    """What a connection needs of gateway/bootstrap.py, without NATS."""
+def now() -> Now:
+    return Now(time.monotonic(), int(time.time() * 1000))
+
+
+class EchoSockets(Sockets):
+    """As gateway/bootstrap.py has them, with a tick of their own."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.origins: list[str] = []
-        self.proxies = ()
-        self.connections: set[Connection] = set()
-        self.wheel = Wheel(time.monotonic())
-        self.turns = Turns(asyncio.get_running_loop().call_soon)
-        self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
-        self.crowd = Crowd(limits)
-        self.writes = self.bytes_out = self.frames_in = 0
-        self._dirty: list[Outbox] = []
-
-    def now(self) -> Now:
-        return Now(time.monotonic(), int(time.time() * 1000))
-
-    def dirty(self, connection: Outbox) -> None:
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self.end_tick)
-        self._dirty.append(connection)
-
-    def end_tick(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            connection.flush()
+        loop = asyncio.get_running_loop()
+        super().__init__(limits, now, loop, lambda: loop.call_soon(self.flush))
 
     async def run(self) -> None:
         while True:
@@ -66,8 +47,11 @@ class EchoEdge:
 class Echo(Connection):
     __slots__ = ("_is_binary",)
 
-    def __init__(self, edge: EchoEdge, size_max: int | None = None) -> None:
-        super().__init__(cast("Any", edge))
+    def __init__(self, sockets: EchoSockets, size_max: int | None = None) -> None:
+        nobody: Any = None
+        crowd = Crowd(sockets.limits)
+        door = Door(nobody, [], (), crowd, now, nobody, nobody)
+        super().__init__(sockets, door, nobody)
         self._ws.max_message_size = size_max
         self._is_binary = False
 
@@ -91,24 +75,26 @@ class Echo(Connection):
                 return
         opcode = Opcode.BINARY if self._is_binary else Opcode.TEXT
         self._is_binary = False
-        self.write(Frame(opcode, payload).serialize(mask=False))
+        self.writer.write(Frame(opcode, payload).serialize(mask=False))
 
 
 async def serve(
     port: int = 0, limits: Limits | None = None, size_max: int | None = None
-) -> tuple[asyncio.Server, EchoEdge]:
-    """Listen on loopback; the caller runs the edge's `run`."""
+) -> tuple[asyncio.Server, EchoSockets]:
+    """Listen on loopback; the caller runs the sockets' `run`."""
     generous = Limits(output_bytes_max=1 << 30)
-    edge = EchoEdge(generous if limits is None else limits)
+    sockets = EchoSockets(generous if limits is None else limits)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Echo(edge, size_max), "127.0.0.1", port)
-    return server, edge
+    server = await loop.create_server(
+        lambda: Echo(sockets, size_max), "127.0.0.1", port
+    )
+    return server, sockets
 
 
 async def _main(port: int) -> None:
-    server, edge = await serve(port)
+    server, sockets = await serve(port)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
-    await edge.run()
+    await sockets.run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from websockets.protocol import OPEN
 from gateway.limits import Limits
 from gateway.sockets.rfc6455 import Protocol
 from schemas.frames import FRAME_BYTES_MAX
-from tests.conformance.echo import Echo, EchoEdge
+from tests.conformance.echo import Echo, EchoSockets
 from tests.conformance.wire import Line
 from tests.support.rawsocket import frame, upgrade
 
@@ -32,20 +32,20 @@ texts = st.text(max_size=200).map(lambda text: frame(1, text.encode()))
 streams = st.lists(st.one_of(frames, frames, st.binary(max_size=50)), max_size=12)
 
 
-async def run(talk: Callable[[Echo, EchoEdge], None], *, opened: bool) -> Line:
-    edge = EchoEdge(Limits())
-    echo = Echo(edge, FRAME_BYTES_MAX)
+async def run(talk: Callable[[Echo, EchoSockets], None], *, opened: bool) -> Line:
+    sockets = EchoSockets(Limits())
+    echo = Echo(sockets, FRAME_BYTES_MAX)
     line = Line()
     echo.connection_made(cast("asyncio.Transport", line))
     if opened:
         echo.data_received(upgrade(1, "/ws"))
         assert echo._ws.state is OPEN
-    talk(echo, edge)
-    while edge.turns._waiting and not line.is_closing():
-        edge.turns.turn()
-    edge.end_tick()
+    talk(echo, sockets)
+    while sockets.turns._waiting and not line.is_closing():
+        sockets.turns.turn()
+    sockets.flush()
     echo.connection_lost(None)
-    assert not edge.connections
+    assert not sockets.connections
     return line
 
 
@@ -66,7 +66,7 @@ def feed(echo: Echo, data: bytes, cuts: list[int]) -> None:
 def test_any_frames_in_any_pieces_never_raise_and_are_never_hoarded(
     stream: list[bytes], cuts: list[int]
 ) -> None:
-    def talk(echo: Echo, edge: EchoEdge) -> None:
+    def talk(echo: Echo, sockets: EchoSockets) -> None:
         feed(echo, b"".join(stream), cuts)
 
     asyncio.run(run(talk, opened=True))
@@ -75,7 +75,7 @@ def test_any_frames_in_any_pieces_never_raise_and_are_never_hoarded(
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(1, 50), min_size=1, max_size=3))
 def test_any_bytes_for_a_handshake_never_raise(data: bytes, cuts: list[int]) -> None:
-    def talk(echo: Echo, edge: EchoEdge) -> None:
+    def talk(echo: Echo, sockets: EchoSockets) -> None:
         feed(echo, data, cuts)
 
     asyncio.run(run(talk, opened=False))
@@ -89,7 +89,7 @@ def test_any_bytes_for_a_handshake_never_raise(data: bytes, cuts: list[int]) -> 
 def test_how_messages_are_cut_makes_no_difference(
     texts: list[str], cuts: list[int]
 ) -> None:
-    def talk(echo: Echo, edge: EchoEdge) -> None:
+    def talk(echo: Echo, sockets: EchoSockets) -> None:
         feed(echo, b"".join(frame(1, text.encode()) for text in texts), cuts)
 
     line = asyncio.run(run(talk, opened=True))
@@ -114,7 +114,7 @@ def test_a_read_that_is_one_text_means_what_the_general_parser_says(
     reads: list[bytes],
 ) -> None:
     def sent(*, generally: bool) -> bytes:
-        def talk(echo: Echo, edge: EchoEdge) -> None:
+        def talk(echo: Echo, sockets: EchoSockets) -> None:
             line = cast("Line", echo._transport)
             if generally:
                 echo._ws.whole_text = lambda _: None  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ import atheris
 
 with atheris.instrument_imports(include=["gateway", "websockets"]):
     from schemas.frames import FRAME_BYTES_MAX
-    from tests.conformance.echo import Echo, EchoEdge
+    from tests.conformance.echo import Echo, EchoSockets
     from tests.conformance.wire import Line
     from tests.support.rawsocket import upgrade
 
@@ -24,8 +24,8 @@ HANDSHAKE = upgrade(1, "/ws")
 
 
 async def feed(data: bytes) -> None:
-    edge = EchoEdge(Limits())
-    echo = Echo(edge, FRAME_BYTES_MAX)
+    sockets = EchoSockets(Limits())
+    echo = Echo(sockets, FRAME_BYTES_MAX)
     line = Line()
     echo.connection_made(line)  # type: ignore[arg-type]
     if data[0] % 4:
@@ -37,9 +37,9 @@ async def feed(data: bytes) -> None:
         echo.data_received(data[at : at + size])
         held = len(echo._fragments or b"") + len(echo._ws.reader.buffer)
         assert held <= HELD_MAX, f"{held} bytes are kept, {HELD_MAX} may be"
-    edge.end_tick()
+    sockets.flush()
     echo.connection_lost(None)
-    assert not edge.connections
+    assert not sockets.connections
 
 
 def one(data: bytes) -> None:

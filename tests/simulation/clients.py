@@ -107,11 +107,13 @@ class Cable:
 
     def open(self, claims: Claims | None, since: int | None) -> None:
         def begin() -> None:
-            edge = self.machine.held
-            if self.is_cut or edge is None:
+            gateway = self.machine.held
+            if self.is_cut or gateway is None:
                 self.cut()
                 return
-            connection = self.connection = Connection(edge)
+            connection = self.connection = Connection(
+                gateway.sockets, gateway.door, gateway.services
+            )
             connection.connection_made(self)  # type: ignore[arg-type]
             ws = connection._ws
             ws.state = OPEN  # as after the handshake: frames are next

@@ -25,14 +25,13 @@ import dispatcher.region.retention
 import dispatcher.region.snapshotter
 import gateway.bootstrap
 import gateway.fanout.presence
-import gateway.sockets.websocket
 import persistence.projected.pull
 import persistence.projected.writer
 from dispatcher.engine import lined
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import snapshots
-from gateway.bootstrap import Edge
-from gateway.limits import Limits as EdgeLimits
+from gateway.bootstrap import Gateway
+from gateway.limits import Limits as GatewayLimits
 from runtime.ledger import Ledger
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -149,19 +148,19 @@ class World:
         self.gateways.append(machine)
 
         def start() -> None:
-            edge = machine.held = Edge(
+            made = machine.held = Gateway(
                 bus=machine.link,  # type: ignore[arg-type]
                 identity=Anybody(),  # type: ignore[arg-type]
                 asker=Asker(self),  # type: ignore[arg-type]
                 service=machine.service,
                 origins=[],
-                limits=EdgeLimits(
+                limits=GatewayLimits(
                     command_s=COMMAND_S, ping_s=1e6, resend_s=0.5, users=self.users
                 ),
             )
-            machine.link.on_disconnect = edge.nats_is_away
-            machine.link.on_reconnect = edge.nats_is_back
-            machine.service.spawn("edge", edge.run())
+            machine.link.on_disconnect = made.nats_is_away
+            machine.link.on_reconnect = made.nats_is_back
+            machine.service.spawn("tick", made.run())
 
         machine.start(start)
 
@@ -335,7 +334,6 @@ def _staged(world: World) -> Iterator[None]:
             (dispatcher.region.snapshotter, snapshotter),
             (dispatcher.region.retention, retention),
             (gateway.bootstrap, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
-            (gateway.sockets.websocket, {"time": clock}),
             (gateway.fanout.presence, {"PART_BYTES_MAX": part_bytes_max}),
             (persistence.projected.pull, {"time": clock}),
             (persistence.projected.writer, {"time": clock}),

@@ -93,8 +93,8 @@ CONTRACT = (
     ),
     Row(
         "an HTTP body",
-        ("gateway.http.problems:BODY_BYTES_MAX",),
-        at("gateway.http.problems:BODY_BYTES_MAX"),
+        ("gateway.problems:BODY_BYTES_MAX",),
+        at("gateway.problems:BODY_BYTES_MAX"),
         "request",
         "413",
     ),
@@ -195,7 +195,7 @@ GATEWAY = (
     Row(
         "a refused body that is still being sent",
         ("gateway.sockets.httpserver:LINGER_BYTES_MAX",),
-        at("gateway.http.problems:BODY_BYTES_MAX"),
+        at("gateway.problems:BODY_BYTES_MAX"),
         "connection",
         "read and thrown away, up to 16 MiB; then cut off",
     ),

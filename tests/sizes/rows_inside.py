@@ -238,7 +238,7 @@ PERSISTENCE = (
         ),
         held(
             "persistence.responder:WAITING_MAX",
-            at("gateway.http.problems:BODY_BYTES_MAX"),
+            at("gateway.problems:BODY_BYTES_MAX"),
         ),
         "worker",
         "`overloaded`",
@@ -290,7 +290,7 @@ NO_SIZE = {
     "schemas.names:MARKS_MAX": "a rule for names, which are bounded",
     "dispatcher.engine.limits:DUE_MAX": "expiries of one call; bounded by the record",
     "dispatcher.engine.ring:_LIST_MAX": "where a list becomes an index",
-    "gateway.bootstrap:LOOKUPS_MAX": "questions at once; each waits with its command",
+    "gateway.leader.lookups:LOOKUPS_MAX": "at once; each waits with its command",
     "gateway.http.requests:DEPTH_MAX": "how deep JSON may be; the body is bounded",
     "gateway.http.routes.rooms:SEQ_MAX": "a number's range",
     "gateway.http.routes.rooms:USER_CHARS_MAX": "a name in a path; the head is bounded",

@@ -55,12 +55,12 @@ def taken() -> float:
 
 def held(world: World) -> int:
     """Bytes that wait to be taken, of all sockets."""
-    assert world.edge is not None
+    assert world.gateway is not None
     return sum(
         each._intake.waiting_bytes
         + len(each._ws.reader.buffer)
         + len(each._fragments or b"")
-        for each in world.edge.connections
+        for each in world.gateway.sockets.connections
     )
 
 
@@ -250,8 +250,8 @@ async def test_after_our_close_a_flood_is_read_no_more(
     world: World, sockets: list[Heard]
 ) -> None:
     one, heard = await flooder(world, sockets, world.tokens.issue(DRIVER))
-    assert world.edge is not None
-    (connection,) = world.edge.connections
+    assert world.gateway is not None
+    (connection,) = world.gateway.sockets.connections
     one.send(frame(2, b"binary"))
     await until(lambda: heard.closed is not None, "our close frame")
     assert heard.closed == 1003
@@ -259,7 +259,9 @@ async def test_after_our_close_a_flood_is_read_no_more(
     until_read = 2 * HELD_BYTES_MAX
     await until(lambda: not connection._transport.is_reading(), "the pause")
     assert connection._intake.waiting_bytes <= until_read
-    await until(lambda: not world.edge or not world.edge.connections, "its end")
+    await until(
+        lambda: not world.gateway or not world.gateway.sockets.connections, "its end"
+    )
 
 
 # ---- many at once --------------------------------------------------------------------

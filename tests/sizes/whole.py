@@ -41,7 +41,7 @@ class Whole:
         self.nats = server
         self._limits = Limits(users=UNLIMITED, **limits)
         self.tokens = Tokens()
-        self.edge: bootstrap.Edge | None = None
+        self.gateway: bootstrap.Gateway | None = None
         self.url = ""
         self.announced: list[Announcement] = []
         self._directory = directory
@@ -71,7 +71,7 @@ class Whole:
             [listener],
             self._limits,
         )
-        self.edge = started.edge
+        self.gateway = started.gateway
         self._drain = started
 
     async def stop(self) -> None:

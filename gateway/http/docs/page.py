@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from gateway.http.docs.openapi import ecma
-from gateway.http.problems import TITLES
+from gateway.problems import TITLES
 from schemas import forms
 from schemas.closes import REASONS
 from schemas.refusals import HTTP_STATUS, RETRYABLE

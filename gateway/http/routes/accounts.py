@@ -11,7 +11,6 @@ from litestar.response import Response
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -23,6 +22,7 @@ from gateway.http.requests import (
 )
 from gateway.identity import device
 from gateway.identity.tokens import Identity
+from gateway.problems import Refused, data_of, specs
 from runtime.lookups import Asker
 from schemas import subjects
 from schemas.accounts import (

@@ -8,7 +8,7 @@ from litestar.params import JSONBody, PathParameter
 from litestar.response import Response
 from msgspec import Meta, Struct
 
-from gateway.http.problems import Refused, data_of, specs
+from gateway.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
     REFUSED,

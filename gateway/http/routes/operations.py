@@ -10,8 +10,8 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.response import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.http.problems import Refused, specs
-from gateway.sockets import address as peer
+from gateway import address as peer
+from gateway.problems import Refused, specs
 from schemas.refusals import Code
 
 _FORWARDED = (

@@ -11,7 +11,7 @@ from litestar.params import PathParameter
 from litestar.response import Response
 
 import web
-from gateway.http.problems import Refused
+from gateway.problems import Refused
 from schemas import subjects
 from schemas.refusals import Code
 

@@ -12,7 +12,6 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Response
 from msgspec import Struct
 
-from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -22,6 +21,7 @@ from gateway.http.requests import (
     signed_in,
     uuid_or_none,
 )
+from gateway.problems import Refused, data_of, specs
 from runtime.lookups import Asker
 from schemas import rooms, subjects
 from schemas.accounts import (

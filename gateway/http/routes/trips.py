@@ -13,8 +13,8 @@ from litestar.response import Response, Stream
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.http.problems import Refused, data_of, specs
 from gateway.http.requests import BEARER, REFUSED, SignedIn, signed_in, uuid_or_none
+from gateway.problems import Refused, data_of, specs
 from runtime.lookups import Asker
 from schemas import subjects
 from schemas.accounts import (

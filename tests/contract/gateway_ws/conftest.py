@@ -39,7 +39,7 @@ class World:
         self.limits = Limits()
         self.settings = Settings(nats_url=server.url, origins="https://app.example")
         self.url = ""
-        self.edge: bootstrap.Edge | None = None
+        self.gateway: bootstrap.Gateway | None = None
         self._clients: list[Client] = []
         self._drain: Callable[[], Awaitable[None]] | None = None
         self._service = Service("gateway")
@@ -61,7 +61,7 @@ class World:
             [listener],
             self.limits,
         )
-        self.edge = started.edge
+        self.gateway = started.gateway
         self._drain = started
 
     async def stop(self) -> None:

@@ -178,9 +178,9 @@ async def test_a_drivers_own_events_wait_for_a_hole_in_the_feed(world: World) ->
     (sync,) = leader.asked(commands.SyncFeed)
     entries = [entry(6, 300, trip(2)), entry(7, 302, trip(3))]
     filled = FeedData(7, entries, complete=True)
-    assert world.edge is not None
+    assert world.gateway is not None
     answer = Answer(sync.id, sync.attempt, data=raw(filled))
-    leader.answer_late(world.edge.id, answer)
+    leader.answer_late(world.gateway.id, answer)
     await client.expect("trip.started")
     assert [f["seq"] for f in client.frames if "seq" in f] == [300, 302, 303]
 
@@ -192,11 +192,11 @@ async def test_after_a_silent_leader_what_may_be_lost_is_asked_for(
     leader = world.leader
     await world.start()
     rider = await world.rider()
-    assert world.edge is not None
+    assert world.gateway is not None
     leader.announce(seq=200)
-    region = world.edge.hub.regions["main"]
+    region = world.gateway.hub.regions["main"]
     await until(lambda: region.seq == 200)
-    world.edge.hub.tick(time.monotonic() + SILENCE_S)
+    world.gateway.hub.tick(time.monotonic() + SILENCE_S)
     leader.push(RIDER, 202, "trip.requested", trip(2))
     await rider.quiet()
     assert not rider.seen("trip.requested")
@@ -268,9 +268,9 @@ async def test_after_nats_was_away_it_asks_from_where_the_leader_was_last_heard(
     leader = world.leader
     await world.start()
     await world.rider()
-    assert world.edge is not None
+    assert world.gateway is not None
     leader.announce(seq=5000)
-    region = world.edge.hub.regions["main"]
+    region = world.gateway.hub.regions["main"]
     await until(lambda: region.seq == 5000)
     world.nats.kill()
     world.nats.start()
@@ -306,12 +306,12 @@ async def test_the_latest_position_reaches_the_rider_without_a_seq(
 async def test_unreadable_messages_are_let_pass(world: World) -> None:
     await world.start()
     client = await world.driver()
-    assert world.edge is not None
+    assert world.gateway is not None
     for subject in (
         f"user.main.{DRIVER}",
         "drivers.main",
         "leader.main",
-        f"reply.{world.edge.id}.main",
+        f"reply.{world.gateway.id}.main",
     ):
         world.bus.send(subject, b"{nonsense")
     world.leader.feed(entry(6, 300, trip(1)))

@@ -68,8 +68,8 @@ async def test_a_wrong_token_is_401(world: World) -> None:
 
 async def test_a_revoked_token_is_401(world: World) -> None:
     await world.start()
-    assert world.edge is not None
-    world.edge.revoked(Revocation(RIDER, "5e55", 0))
+    assert world.gateway is not None
+    world.gateway.revoked(Revocation(RIDER, "5e55", 0))
     await rejected(world, world.tokens.issue(), 401, "not_authenticated")
     await world.user(world.tokens.issue(session="0ther"))
 

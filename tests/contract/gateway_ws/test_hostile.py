@@ -156,22 +156,22 @@ async def test_a_few_pings_are_each_answered(world: World) -> None:
 async def test_pongs_that_are_not_read_are_bounded(world: World) -> None:
     await world.start(frames_burst=1e9, frames_per_s=1e9, output_bytes_max=100_000)
     one = await attacker(world)
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 1)
-    (connection,) = edge.connections
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 1)
+    (connection,) = gateway.sockets.connections
     one.writer.transport.pause_reading()
     waiting = 0
 
     def flood() -> bool:
         nonlocal waiting
         one.send(frame(PING, b"x" * 125) * 1000)
-        held = connection._out_bytes + connection._transport.get_write_buffer_size()
+        held = connection.writer._waiting_bytes
         waiting = max(waiting, held)
         return (
-            connection._session is None
-            or connection not in edge.connections
-            or (connection._seat is None)
+            connection.runner.session is None
+            or connection not in gateway.sockets.connections
+            or (not connection.runner.is_seated)
         )
 
     await until(flood, "the end of the session")
@@ -233,9 +233,9 @@ async def test_fifty_who_do_not_read_hold_no_more_than_their_budget(
     await world.start(output_bytes_max=budget)
     fast = await world.rider()
     deaf = [await attacker(world, RIDER) for _ in range(50)]
-    edge = world.edge
-    assert edge is not None
-    region = edge.hub.regions["main"]
+    gateway = world.gateway
+    assert gateway is not None
+    region = gateway.hub.regions["main"]
     await until(lambda: len(region.listeners[RIDER].seats) == 51)
     for each in deaf:
         each.writer.transport.pause_reading()
@@ -246,10 +246,7 @@ async def test_fifty_who_do_not_read_hold_no_more_than_their_budget(
         number += 1
         data = {**trip(number), "padding": "x" * 50_000}
         world.leader.push(RIDER, 1000 + number, "trip.requested", data)
-        held = [
-            c._out_bytes + c._transport.get_write_buffer_size()
-            for c in edge.connections
-        ]
+        held = [c.writer._waiting_bytes for c in gateway.sockets.connections]
         most = max(most, *held)
         return len(region.listeners[RIDER].seats) == 1
 
@@ -259,31 +256,31 @@ async def test_fifty_who_do_not_read_hold_no_more_than_their_budget(
     await fast.quiet()
     for each in deaf:
         each.abort()
-    await until(lambda: len(edge.connections) == 1)
+    await until(lambda: len(gateway.sockets.connections) == 1)
 
 
 async def test_who_closes_one_half_is_let_go(world: World) -> None:
     await world.start()
     one = await attacker(world)
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 1)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 1)
     one.writer.write_eof()
     await one.ended()
-    await until(lambda: not edge.connections)
+    await until(lambda: not gateway.sockets.connections)
 
 
 async def test_who_vanishes_without_a_word_is_let_go(world: World) -> None:
     await world.start()
     one = await attacker(world)
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 1)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 1)
     linger = struct.pack("ii", 1, 0)  # a reset instead of the usual end
     raw = one.writer.get_extra_info("socket")
     raw.setsockopt(1, 13, linger)  # SOL_SOCKET, SO_LINGER
     one.abort()
-    await until(lambda: not edge.connections)
+    await until(lambda: not gateway.sockets.connections)
 
 
 # ---- floods of connections ---------------------------------------------------
@@ -302,9 +299,9 @@ async def test_a_user_s_connections_are_limited_and_a_closed_one_makes_room(
     assert json.loads(response.body)["code"] == "rate_limited"
     await world.driver()
     await mine[0].close()
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 3)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 3)
     await world.rider()
 
 
@@ -328,7 +325,7 @@ async def test_connections_from_one_address_are_limited_whoever_makes_them(
     async with httpx.AsyncClient(base_url=world.url, trust_env=False) as web:
         assert (await web.get("/healthz")).status_code == 200
     await clients[0].vanish()
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 2)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 2)
     await world.rider()

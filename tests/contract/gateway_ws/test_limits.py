@@ -140,11 +140,11 @@ async def test_a_revocation_closes_the_sessions_it_covers_with_4503(
     await world.start()
     one, _ = await world.user(world.tokens.issue(session="0ne"))
     two, _ = await world.user(world.tokens.issue(session="tw0"))
-    assert world.edge is not None
-    world.edge.revoked(Revocation(RIDER, "0ne", 0))
+    assert world.gateway is not None
+    world.gateway.revoked(Revocation(RIDER, "0ne", 0))
     assert await one.closed() == 4503
     await two.quiet()
-    world.edge.revoked(Revocation(RIDER, None, 2**52))
+    world.gateway.revoked(Revocation(RIDER, None, 2**52))
     assert await two.closed() == 4503
 
 
@@ -153,9 +153,9 @@ async def test_a_client_that_answers_no_ping_is_cut_off(world: World) -> None:
     client = await world.rider()
     alive = await world.rider()
     client.socket.transport.pause_reading()
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 1)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 1)
     await alive.quiet()
     client.socket.transport.resume_reading()
 
@@ -176,9 +176,9 @@ async def test_a_slow_reader_is_closed_with_4001_and_slows_nobody(
             number += 1
             data = {**trip(number), "padding": padding}
             world.leader.push(RIDER, 1000 + number, "trip.requested", data)
-        edge = world.edge
-        assert edge is not None
-        region = edge.hub.regions["main"]
+        gateway = world.gateway
+        assert gateway is not None
+        region = gateway.hub.regions["main"]
         return len(region.listeners[RIDER].seats)
 
     await until(lambda: flood() == 1, "the slow one's end")
@@ -196,9 +196,9 @@ async def test_positions_for_a_slow_reader_are_overwritten_in_place(
     client = await world.rider()
     transport = client.socket.transport
     transport.pause_reading()
-    edge = world.edge
-    assert edge is not None
-    (connection,) = edge.connections
+    gateway = world.gateway
+    assert gateway is not None
+    (connection,) = gateway.sockets.connections
     number = 0
 
     def flood() -> bool:
@@ -206,7 +206,7 @@ async def test_positions_for_a_slow_reader_are_overwritten_in_place(
         number += 1
         data = {**trip(number), "padding": "x" * 50_000}
         world.leader.push(RIDER, 1000 + number, "trip.requested", data)
-        return connection._paused
+        return connection.writer._paused
 
     await until(flood, "a full buffer")
     at = "2026-11-21T10:00:00.000Z"
@@ -214,7 +214,9 @@ async def test_positions_for_a_slow_reader_are_overwritten_in_place(
         moved = Moved(TRIP, 1.0, 2.0, float(heading), at)
         world.leader.send_push(RIDER, moved)
     await until(
-        lambda: b'"heading":300.0' in b"".join((connection._latest or {}).values())
+        lambda: (
+            b'"heading":300.0' in b"".join((connection.writer._latest or {}).values())
+        )
     )
     transport.resume_reading()
     await client.expect("driver.moved", lambda f: f["data"]["heading"] == 300)
@@ -227,7 +229,7 @@ async def test_a_drain_answers_what_is_under_way_and_closes_with_4002(
     await world.start()
     client = await world.rider()
     await client.send({"type": "trip.get", "ref": "1", "data": {"id": TRIP}})
-    await until(lambda: world.edge is not None and world.leader.batches == 2)
+    await until(lambda: world.gateway is not None and world.leader.batches == 2)
     await world.stop()
     assert (await client.answer("1"))["type"] == "reply"
     assert await client.closed() == 4002
@@ -251,9 +253,9 @@ async def test_readiness_tells_whether_nats_is_there(world: World) -> None:
     async with httpx.AsyncClient(base_url=world.url) as http:
         assert (await http.get("/readyz")).status_code == 200
         world.nats.kill()
-        edge = world.edge
-        assert edge is not None
-        await until(lambda: not edge.bus.is_connected)
+        gateway = world.gateway
+        assert gateway is not None
+        await until(lambda: not gateway.bus.is_connected)
         answer = await http.get("/readyz")
     assert answer.status_code == 503
     assert "NATS" in answer.text

@@ -91,8 +91,8 @@ async def test_a_session_that_has_left_is_not_counted(
 ) -> None:
     gone, _ = await world.rider(), await world.rider()
     await gone.close()
-    assert world.edge is not None
-    seats = world.edge.hub.regions["main"].listeners[RIDER].seats
+    assert world.gateway is not None
+    seats = world.gateway.hub.regions["main"].listeners[RIDER].seats
     await until(lambda: len(seats) == 1, "the end of a session")
     assert await notify(beside) == {"sessions": 1}
 

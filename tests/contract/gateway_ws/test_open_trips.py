@@ -79,9 +79,9 @@ async def test_what_the_feed_said_after_the_sync_is_not_in_the_welcome(
     )
     sync = leader.asked(commands.SyncUser)[-1]
     state = untold(leader, seq=101, feed=6)(sync)
-    assert world.edge is not None
+    assert world.gateway is not None
     leader.answer_late(
-        world.edge.id, commands.Answer(sync.id, sync.attempt, data=raw(state))
+        world.gateway.id, commands.Answer(sync.id, sync.attempt, data=raw(state))
     )
     await client.expect("trip.taken")
     assert [f["type"] for f in client.frames] == ["welcome", "trip.taken"]

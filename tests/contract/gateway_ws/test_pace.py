@@ -33,11 +33,11 @@ async def test_who_asks_a_busy_leader_much_is_read_on_with_an_answer(
     assert mine == ["RequestTrip"]
     asked = world.leader.asked(commands.GetTrip)
     assert len(asked) == 3
-    edge = world.edge
-    assert edge is not None
+    gateway = world.gateway
+    assert gateway is not None
     for number in range(7):
         oldest = world.leader.asked(commands.GetTrip)[number]
-        world.leader.answer_late(edge.id, Answer(oldest.id, 1, data=raw({})))
+        world.leader.answer_late(gateway.id, Answer(oldest.id, 1, data=raw({})))
         await until(lambda n=number: len(world.leader.asked(commands.GetTrip)) == 4 + n)  # type: ignore[misc]
     for number in range(7):
         assert (await slow.answer(f"q{number}"))["type"] == "reply"

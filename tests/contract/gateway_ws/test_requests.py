@@ -8,7 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
-from gateway.http.metrics import REQUESTS
+from gateway.metrics import REQUESTS
 from tests.contract.gateway_ws.conftest import TRIP_ROOM, World
 from tests.contract.gateway_ws.rawhttp import (
     HEALTHZ,
@@ -43,8 +43,8 @@ async def test_pipelined_requests_are_answered_in_order(world: World) -> None:
 
 async def test_nothing_more_is_read_while_a_request_waits(world: World) -> None:
     await world.start()
-    edge = world.edge
-    assert edge is not None
+    gateway = world.gateway
+    assert gateway is not None
     one = await tcp(world)
     sent = 0  # and no answer is taken
     while True:
@@ -56,30 +56,30 @@ async def test_nothing_more_is_read_while_a_request_waits(world: World) -> None:
         except TimeoutError:
             break  # the gateway has stopped reading
         assert sent < 64 * 1024 * 1024
-        assert edge.held.bytes.in_all <= 2 * 16 * 1024 + 1024
-    assert edge.held.bytes.in_all <= 2 * 16 * 1024 + 1024
+        assert gateway.sockets.held.bytes.in_all <= 2 * 16 * 1024 + 1024
+    assert gateway.sockets.held.bytes.in_all <= 2 * 16 * 1024 + 1024
     one.abort()
-    await until(lambda: edge.held.bytes.in_all == 0)
-    assert not edge.held.connections._held
+    await until(lambda: gateway.sockets.held.bytes.in_all == 0)
+    assert not gateway.sockets.held.connections._held
 
 
 async def test_an_answer_that_is_not_taken_ends_the_connection(world: World) -> None:
     await world.start(http_take_s=0.3, http_keep_s=0.3)
-    edge = world.edge
-    assert edge is not None
+    gateway = world.gateway
+    assert gateway is not None
     one = await tcp(world)
     one.send(b"GET /asyncapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
-    await until(lambda: edge.held.connections.in_all == 1)
-    await until(lambda: edge.held.connections.in_all == 0, "its end")
+    await until(lambda: gateway.sockets.held.connections.in_all == 1)
+    await until(lambda: gateway.sockets.held.connections.in_all == 0, "its end")
     one.abort()
 
 
 async def test_one_user_s_requests_do_not_hold_up_another_s(world: World) -> None:
     await world.start()
-    edge = world.edge
-    assert edge is not None
+    gateway = world.gateway
+    assert gateway is not None
     begun: list[str] = []
-    admission = edge.admission
+    admission = gateway.sockets.admission
     for _ in range(1000):
         admission.ask("many", partial(begun.append, "many"), 1000)
     admission.ask("one", partial(begun.append, "one"), 1)
@@ -102,9 +102,9 @@ async def test_a_user_s_http_connections_are_limited(world: World) -> None:
     problem(found[2], 429, "rate_limited")
     assert found[2][1]["retry-after"]
     held[0].abort()
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: edge.held.users.in_all == 1)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: gateway.sockets.held.users.in_all == 1)
     assert (await told(world, request))[0] == 200
     for one in held:
         one.abort()
@@ -120,9 +120,9 @@ async def test_an_address_s_http_connections_are_limited(world: World) -> None:
     problem(late, 429, "rate_limited")
     assert late[1]["connection"] == "close"
     held[0].abort()
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: edge.held.connections.in_all == 1)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: gateway.sockets.held.connections.in_all == 1)
     assert (await told(world, HEALTHZ))[0] == 200
     for one in held:
         one.abort()
@@ -134,18 +134,18 @@ async def test_what_an_address_may_have_unfinished_is_bounded(world: World) -> N
     slow = [await tcp(world) for _ in range(3)]
     for one in slow:
         one.send(head + b" " * 40_000)
-    edge = world.edge
-    assert edge is not None
+    gateway = world.gateway
+    assert gateway is not None
     found = [asyncio.ensure_future(answer(one)) for one in slow]
     await asyncio.wait(found, return_when=asyncio.FIRST_COMPLETED, timeout=LIMIT_S)
     (refused,) = [each.result() for each in found if each.done()]
     problem(refused, 429, "rate_limited")
-    assert edge.held.bytes.in_all <= 100_000
+    assert gateway.sockets.held.bytes.in_all <= 100_000
     for each in found:
         each.cancel()
     for one in slow:
         one.abort()
-    await until(lambda: edge.held.bytes.in_all == 0)
+    await until(lambda: gateway.sockets.held.bytes.in_all == 0)
 
 
 async def test_parallel_handshakes_that_wait_for_a_leader_are_counted(
@@ -158,15 +158,15 @@ async def test_parallel_handshakes_that_wait_for_a_leader_are_counted(
     sockets = [await tcp(world) for _ in range(5)]
     for one in sockets:
         one.send(upgrade(1, path, token))
-    edge = world.edge
-    assert edge is not None
-    await until(lambda: len(edge.connections) == 5)
+    gateway = world.gateway
+    assert gateway is not None
+    await until(lambda: len(gateway.sockets.connections) == 5)
     problem(await told(world, upgrade(1, path, token)), 429, "rate_limited")
     for one in sockets:
         one.abort()
-    await until(lambda: not edge.connections)
-    assert not edge.crowd._addresses._held
-    assert not edge.crowd._users._held
+    await until(lambda: not gateway.sockets.connections)
+    assert not gateway.door.crowd._addresses._held
+    assert not gateway.door.crowd._users._held
 
 
 async def test_a_user_s_parallel_handshakes_are_counted(world: World) -> None:
@@ -308,12 +308,12 @@ async def test_where_a_target_goes(world: World, target: bytes, status: int) -> 
 
 async def test_a_gateway_that_stops_says_so_to_probes(world: World) -> None:
     await world.start()
-    edge = world.edge
-    assert edge is not None
+    gateway = world.gateway
+    assert gateway is not None
     one = await tcp(world)
     one.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (await answer(one))[0] == 200
-    edge.draining = True
+    gateway.sockets.draining = True
     one.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
     given = await answer(one)
     assert given[0] == 503

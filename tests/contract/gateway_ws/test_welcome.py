@@ -68,8 +68,8 @@ async def test_events_wait_for_the_welcome_and_contained_ones_are_dropped(
     leader.push(RIDER, 101, "trip.started", trip(1, 2, "STARTED"))
     state = with_state(leader, seq=100, trips=raw([trip(1)]))
     answer = commands.Answer(sync.id, sync.attempt, data=raw(state))
-    assert world.edge is not None
-    leader.answer_late(world.edge.id, answer)
+    assert world.gateway is not None
+    leader.answer_late(world.gateway.id, answer)
     await client.expect("trip.started")
     assert [f["type"] for f in client.frames] == ["welcome", "trip.started"]
 
@@ -83,9 +83,9 @@ async def test_answers_to_early_commands_come_after_the_welcome(world: World) ->
     await client.send({"type": "no.such", "ref": "b"})
     await until(lambda: leader.asked(commands.GetTrip))
     sync = leader.asked(commands.SyncUser)[0]
-    assert world.edge is not None
+    assert world.gateway is not None
     answer = commands.Answer(sync.id, sync.attempt, data=raw(leader.state))
-    leader.answer_late(world.edge.id, answer)
+    leader.answer_late(world.gateway.id, answer)
     await client.answer("a")
     await client.answer("b")
     assert client.frames[0]["type"] == "welcome"
@@ -131,9 +131,9 @@ async def test_feed_entries_before_the_welcome_are_in_its_open_trips(
     sync = leader.asked(commands.SyncUser)[0]
     leader.feed(entry(5, 99, trip(1)), entry(6, 101, trip(2)))
     state = with_state(leader, seq=100, feed=5, open_trips=raw([trip(1)]))
-    assert world.edge is not None
+    assert world.gateway is not None
     leader.answer_late(
-        world.edge.id, commands.Answer(sync.id, sync.attempt, data=raw(state))
+        world.gateway.id, commands.Answer(sync.id, sync.attempt, data=raw(state))
     )
     await client.expect_trip("trip.requested", trip(2)["id"])
     assert [f["type"] for f in client.frames] == ["welcome", "trip.requested"]

@@ -6,7 +6,7 @@ import json
 import httpx
 import pytest
 
-from gateway.http import problems
+from gateway import problems
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
 from runtime import bus, lookups

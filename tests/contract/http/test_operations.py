@@ -5,9 +5,9 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
+from gateway import address
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
-from gateway.sockets import address
 from runtime.bus import Bus
 from runtime.lookups import Asker
 from runtime.settings import Settings

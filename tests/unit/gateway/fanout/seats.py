@@ -19,6 +19,7 @@ class Socket:
     """What was written, as frames."""
 
     def __init__(self, *, bare: bool = False) -> None:
+        self.writer = self
         self.pending = 0
         self.bare = bare
         self.frames: list[dict[str, Any]] = []

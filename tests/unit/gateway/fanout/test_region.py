@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.fanout.region import Listener, Region, Seat
-from gateway.sockets.writer import Steady
+from gateway.ports import Steady
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.events import DriverPush
@@ -30,6 +30,7 @@ class Socket:
     def __init__(self) -> None:
         self.out = b""
         self.closed: Close | None = None
+        self.writer = self
         self.steady: Steady | None = None
         self.is_busy = False
 

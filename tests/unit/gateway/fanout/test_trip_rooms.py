@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Raw
 
+from gateway.clock import Now
 from gateway.fanout.region import Listener, Region, Seat
-from gateway.fanout.resync import Clock
 from gateway.fanout.rooms import Lobby
 from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
 from gateway.leader.link import Courier
@@ -45,7 +45,10 @@ class User:
     def __init__(self, role: Role, **limits: Any) -> None:
         self.now_s = 100.0
         bounds = Limits(**limits)
-        clock = Clock(lambda: self.now_s, lambda: self.now_s)
+
+        def now() -> Now:
+            return Now(self.now_s, int(self.now_s * 1000))
+
         self.line = Line()
         courier = Courier(bounds, lambda *_: True, lambda *_: None, lambda: None)
         region = Region("main", bounds.held_max)
@@ -56,12 +59,13 @@ class User:
             courier=courier,
             ids=(str(number) for number in itertools.count()),
             limits=bounds,
-            clock=clock,
+            now=now,
             wake=lambda: None,
             safe=lambda callback: callback,
-            regions={"main": region},
         )
-        self.rooms = TripRooms(lobby, bounds, clock)
+        lobby.begin(region)
+        self.attendance = lobby.attendances[region]
+        self.rooms = TripRooms(lobby, bounds, now)
         self.listener = Listener(region, claims(role))
         self._seq = 0
         self.sit()
@@ -129,7 +133,7 @@ def test_a_released_driver_leaves_and_a_repeat_brings_nobody_back() -> None:
     rider.drives(1)
     rider.ends(1)
     rider.moves(1, 2, "started", "STARTED")
-    assert rider.listener.trip_rooms["t1"].ended_s is not None
+    assert rider.attendance.trips[rider.listener]["t1"].ended_s is not None
 
 
 def test_a_trip_that_was_never_driven_has_no_room_here() -> None:
@@ -146,7 +150,7 @@ def test_a_new_session_hears_the_rooms_of_all_trips_of_its_user() -> None:
     rider.sit()
     rider.syncs(9, trip(2, 3, "ARRIVED"))
     assert rider.heard() == ["t1", "t2"]
-    for room in rider.listener.region.rooms.values():
+    for room in rider.attendance.rooms.values():
         assert set(room.live) == set(rider.listener.seats)
 
 

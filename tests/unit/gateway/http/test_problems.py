@@ -2,7 +2,7 @@ import pytest
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from msgspec import Raw
 
-from gateway.http.problems import (
+from gateway.problems import (
     TITLES,
     Problem,
     Refused,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.http.problems import Refused
 from gateway.http.requests import parse_object, uuid_or_none
+from gateway.problems import Refused
 from schemas.refusals import Code
 
 JSON = st.recursive(

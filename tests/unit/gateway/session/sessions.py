@@ -4,10 +4,11 @@ import itertools
 import json
 from typing import Any
 
+from gateway.clock import Now
 from gateway.identity.tokens import InvalidToken
 from gateway.limits import Limits
 from gateway.session.effects import Send
-from gateway.session.machine import Now, Session, Shared
+from gateway.session.machine import Session, Shared
 from schemas.allowances import Allowances
 from schemas.claims import Claims
 from schemas.trips import Role

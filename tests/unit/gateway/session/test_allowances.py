@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import Now
 from gateway.session.effects import Locate, Send, Submit, Visit
-from gateway.session.machine import Now, Session
+from gateway.session.machine import Session
 from schemas.allowances import Rate, UserLimits
 from tests.unit.gateway.session.sessions import KNOWN, NOW, TRIP, frame, refusal, shared
 

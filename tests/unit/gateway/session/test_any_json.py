@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.http.problems import Refused
 from gateway.http.requests import DEPTH_MAX, parse_object
+from gateway.problems import Refused
 from gateway.session.client_frames import KINDS, has_nul
 from gateway.session.effects import Identified, Send, Submit, Visit
 from gateway.session.machine import Session

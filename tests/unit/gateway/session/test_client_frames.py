@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.clock import Now
 from gateway.session import client_frames
 from gateway.session.client_frames import parse_since
 from gateway.session.effects import (
@@ -18,7 +19,6 @@ from gateway.session.effects import (
     Submit,
     Visit,
 )
-from gateway.session.machine import Now
 from schemas import commands
 from schemas.accounts import Result
 from schemas.closes import Close

@@ -2,8 +2,9 @@
 
 from msgspec import Raw
 
+from gateway.clock import Now
 from gateway.session.effects import AskLogIn, Identified, Renewed, Send, Shut, Submit
-from gateway.session.machine import Now, Session, State
+from gateway.session.machine import Session, State
 from schemas import codec
 from schemas.accounts import Result, Tokens
 from schemas.closes import Close

@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from gateway.sockets.address import address
+from gateway.address import address
 from runtime.environment import load
 from runtime.settings import SettingsError
 

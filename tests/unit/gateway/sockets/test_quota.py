@@ -2,8 +2,9 @@
 
 import pytest
 
+from gateway.address import place
 from gateway.limits import Limits
-from gateway.sockets.quota import Crowd, place
+from gateway.sockets.quota import Crowd
 from schemas.refusals import Code
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.sockets import requesthead
-from gateway.sockets.requesthead import Head, Header
+from gateway import requesthead
+from gateway.requesthead import Head, Header
 
 HOST: Header = (b"host", b"x")
 

@@ -26,7 +26,7 @@ from gateway.sockets.turns import (
     TURN_SINGLE,
     Turns,
 )
-from tests.conformance.echo import Echo, EchoEdge
+from tests.conformance.echo import Echo, EchoSockets
 from tests.conformance.wire import Line
 from tests.support.rawsocket import frame, upgrade
 
@@ -298,23 +298,23 @@ class Heard(Echo):
 
     taken = 0
 
-    def __init__(self, edge: EchoEdge) -> None:
-        super().__init__(edge)
+    def __init__(self, sockets: EchoSockets) -> None:
+        super().__init__(sockets)
         self.connection_made(cast("Any", Line()))
         self.data_received(upgrade(1, "/ws"))
-        self._seat = cast("Any", object())
+        self.runner._seat = cast("Any", object())
 
     def _text(self, payload: bytes) -> None:
         self.taken += 1
 
     def bring(self, data: bytes) -> None:
-        self._edge.read_buffer[: len(data)] = data
+        self._sockets.read_buffer[: len(data)] = data
         self.buffer_updated(len(data))
 
 
-async def in_touch(edge: EchoEdge, count: int) -> list[Heard]:
+async def in_touch(sockets: EchoSockets, count: int) -> list[Heard]:
     """So many whose handshakes, which take turns too, are over."""
-    made = [Heard(edge) for _ in range(count)]
+    made = [Heard(sockets) for _ in range(count)]
     while not all(each._intake.is_free and each._ws.state is OPEN for each in made):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -322,16 +322,16 @@ async def in_touch(edge: EchoEdge, count: int) -> list[Heard]:
 
 
 async def test_a_room_that_writes_at_once_is_one_turn_s_work() -> None:
-    edge = EchoEdge(Limits())
-    room = await in_touch(edge, 400)
+    sockets = EchoSockets(Limits())
+    room = await in_touch(sockets, 400)
     for each in room:
         each.bring(SMALL)
     assert [each.taken for each in room] == [1] * 400
 
 
 async def test_single_frames_wait_for_the_next_turn_beyond_a_bound() -> None:
-    edge = EchoEdge(Limits())
-    crowd = await in_touch(edge, 600)
+    sockets = EchoSockets(Limits())
+    crowd = await in_touch(sockets, 600)
     for each in crowd:
         each.bring(SMALL)
     at_once = sum(each.taken for each in crowd)

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from gateway.limits import Limits
-from tests.conformance.echo import Echo, EchoEdge
+from tests.conformance.echo import Echo, EchoSockets
 from tests.conformance.wire import Line
 from tests.support.rawsocket import upgrade
 
@@ -23,51 +23,47 @@ class Writer:
 
 @pytest.fixture
 async def echo() -> Echo:
-    made = Echo(EchoEdge(Limits(output_bytes_max=BUDGET_BYTES)))
+    made = Echo(EchoSockets(Limits(output_bytes_max=BUDGET_BYTES)))
     made.connection_made(cast("asyncio.Transport", Line()))
     made.data_received(upgrade(1, "/ws"))
     return made
 
 
-def edge(echo: Echo) -> EchoEdge:
-    return cast("EchoEdge", echo._edge)
-
-
 async def test_nobody_writes_past_what_waits(echo: Echo) -> None:
-    echo.write(b"x")
-    assert echo.settle(Writer()) is None
-    edge(echo).end_tick()
-    assert echo.settle(Writer()) is not None
+    echo.writer.write(b"x")
+    assert echo.writer.settle(Writer()) is None
+    echo._sockets.flush()
+    assert echo.writer.settle(Writer()) is not None
 
 
 async def test_who_writes_past_it_is_told_of_a_queued_frame_and_of_a_full_socket(
     echo: Echo,
 ) -> None:
-    edge(echo).end_tick()
+    echo._sockets.flush()
     writer = Writer()
-    echo.settle(writer)
-    echo.write(b"x")
+    echo.writer.settle(writer)
+    echo.writer.write(b"x")
     assert writer.told == 1
-    edge(echo).end_tick()
+    echo._sockets.flush()
     echo.pause_writing()
     assert writer.told == 2
-    assert echo.settle(writer) is None
+    assert echo.writer.settle(writer) is None
 
 
 async def test_a_slow_client_s_frames_wait_until_its_budget_is_spent(
     echo: Echo,
 ) -> None:
-    edge(echo).end_tick()
+    echo._sockets.flush()
     echo.pause_writing()
     line = cast("Line", echo._transport)
     sent = line.sent
     for _ in range(BUDGET_BYTES // 10):
-        assert not echo.deliver(b"0123456789")
-        edge(echo).end_tick()
+        assert not echo.writer.deliver(b"0123456789")
+        echo._sockets.flush()
     assert line.sent == sent
     assert not line.is_closing()
-    echo.write(b"!")
-    edge(echo).end_tick()
+    echo.writer.write(b"!")
+    echo._sockets.flush()
     assert echo._ws.close_sent is not None
     assert echo._ws.close_sent.code == 4001
 
@@ -75,13 +71,13 @@ async def test_a_slow_client_s_frames_wait_until_its_budget_is_spent(
 async def test_what_a_slow_client_missed_comes_in_order_when_it_reads_again(
     echo: Echo,
 ) -> None:
-    edge(echo).end_tick()
+    echo._sockets.flush()
     line = cast("Line", echo._transport)
     sent = line.sent
     echo.pause_writing()
-    echo.write(b"one ")
-    echo.deliver(b"two ")
+    echo.writer.write(b"one ")
+    echo.writer.deliver(b"two ")
     echo.resume_writing()
-    echo.deliver(b"three")
-    edge(echo).end_tick()
+    echo.writer.deliver(b"three")
+    echo._sockets.flush()
     assert line.sent == sent + b"one two three"

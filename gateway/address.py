@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from runtime.settings import Network
 
@@ -36,6 +37,22 @@ def is_trusted(text: str, trusted: Sequence[Network]) -> bool:
     return ip is not None and any(
         ip.version == network.version and ip in network for network in trusted
     )
+
+
+@lru_cache(4096)
+def place(address: str) -> str:
+    """What counts as one address: an IPv4 one, or an IPv6 /64, which is what one
+    customer gets (RFC 6177 section 2); anything else as it is.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return address
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
