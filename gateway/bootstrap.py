@@ -14,7 +14,7 @@ import structlog
 
 from gateway import metrics
 from gateway.clock import Now
-from gateway.fanout.router import Hub, command_ids
+from gateway.fanout.router import Hub
 from gateway.http.app import create_app
 from gateway.identity.keyfile import follow_keys
 from gateway.identity.oidc import Outside
@@ -22,7 +22,7 @@ from gateway.identity.oidc_keys import Issuer
 from gateway.identity.oidc_keys import rules as outside_rules
 from gateway.identity.revocation_stream import follow
 from gateway.identity.tokens import Identity
-from gateway.leader.commands import Pending
+from gateway.leader.commands import Pending, command_ids
 from gateway.leader.link import Courier
 from gateway.leader.lookups import Found, Lookups
 from gateway.leader.positions import Positions

@@ -50,14 +50,11 @@ class OpenTrips:
         "_shown_at",
         "_trips",
         "_whole",
-        "asking",
         "n",
         "unserved",
     )
 
     def __init__(self) -> None:
-        self.asking = False
-        """The leader has been asked which there are."""
         self.unserved: int | None = None
         """The epoch of a leader that doesn't tell: one of an older version."""
         self._recent: deque[FeedEntry] = deque(maxlen=BACK_MAX)

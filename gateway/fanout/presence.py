@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from gateway.clock import Clock
 from gateway.fanout.attendance import Attendance, Visitor
+from gateway.fanout.questions import OfRoom
 from gateway.fanout.region import Region, Seat
+from gateway.fanout.resync import Ask
 from gateway.fanout.room import Room
 from gateway.limits import Limits
 from schemas import rooms, subjects
@@ -28,8 +30,6 @@ new leader takes nobody for gone, are enough for 100,000 sessions."""
 
 
 class Presences:
-    """`join_again` has all sessions join their rooms once more."""
-
     def __init__(
         self,
         *,
@@ -38,13 +38,11 @@ class Presences:
         limits: Limits,
         now: Clock,
         attendances: Mapping[Region, Attendance],
-        join_again: Callable[[Region], None],
     ) -> None:
         self._gateway = gateway
         self._send = send
         self._limits = limits
         self._attendances = attendances
-        self._join_again = join_again
         self._epochs: dict[Region, int] = {}
         self._by_parts: set[Region] = set()
         """Whose leader takes them."""
@@ -54,40 +52,44 @@ class Presences:
         """What is still to be told of."""
         self._beat_s = now().mono_s
 
-    def announced(self, region: Region, said: Announcement) -> None:
+    def announced(self, region: Region, said: Announcement) -> list[Ask]:
         if self._epochs.get(region) == said.epoch:
-            return
+            return []
         self._epochs[region] = said.epoch
         if said.takes_parts:
             self._by_parts.add(region)
         else:
             self._by_parts.discard(region)
-        self.tell(region)
+        return self.tell(region)
 
     def tell_later(self, region: Region) -> None:
         self._untold.add(region)
 
-    def tick(self, now_s: float) -> None:
+    def tick(self, now_s: float) -> list[Ask]:
+        asks: list[Ask] = []
         for region in list(self._telling):
             self._tell_on(region)
         since_s = now_s - self._beat_s
         if since_s < self._limits.presence_s:
-            return
+            return asks
         self._beat_s = now_s
         for region, attendance in self._attendances.items():
             if since_s > STALL_S or region in self._untold:
-                self.tell(region)
+                asks += self.tell(region)
             elif attendance.rooms:
                 self._say(region, encode(Presence(self._gateway)))
+        return asks
 
-    def tell(self, region: Region) -> None:
-        """Who is where: those too whose join the leader may have decided already."""
+    def tell(self, region: Region) -> list[Ask]:
+        """Who is where: those too whose join the leader may have decided already. What
+        it can't be told is asked, by each session.
+        """
         self._untold.discard(region)
         if region in self._by_parts:
             self._telling[region] = self._parts(region)
             self._tell_on(region)
-        else:
-            self._tell_whole(region)
+            return []
+        return self._tell_whole(region)
 
     def _tell_on(self, region: Region) -> None:
         parts = self._telling[region]
@@ -123,7 +125,7 @@ class Presences:
             )
         yield encode(Presence(self._gateway, part=number + 1, is_last=True))
 
-    def _tell_whole(self, region: Region) -> None:
+    def _tell_whole(self, region: Region) -> list[Ask]:
         """To a leader of 0.1."""
         here: list[bytes] = []
         room_bytes = self._limits.presence_bytes_max
@@ -136,12 +138,20 @@ class Presences:
                 room_bytes -= len(here[-1]) + 1
             if room_bytes < 0:
                 self._say(region, encode(Presence(self._gateway)))
-                self._join_again(region)
-                return
+                return self._join_again(region, attendance)
         gateway = encode(self._gateway)
         whole = b'{"gateway":%b,"full":true,"here":%b}' % (gateway, as_list(here))
         if not self._say(region, whole):
             self._untold.add(region)
+        return []
+
+    def _join_again(self, region: Region, attendance: Attendance) -> list[Ask]:
+        """Of all who asked to join."""
+        return [
+            Ask(OfRoom(region, attendance, room, self._gateway, seat))
+            for room in list(attendance.rooms.values())
+            for seat in room.joined() or (None,)
+        ]
 
     def _say(self, region: Region, payload: bytes) -> bool:
         return self._send(subjects.presence(region.name), payload)
@@ -151,7 +161,7 @@ def _explicit(room: Room) -> Iterator[Seat]:
     """Who asked to be in the room."""
     for places in (room.live, room.joining):
         for seat, occupant in places.items():
-            if occupant.explicit:
+            if occupant.is_explicit:
                 yield seat
 
 
@@ -159,8 +169,7 @@ def _seated(seat: Seat, visitor: Visitor) -> Seated:
     names = (
         room.name
         for room in visitor.rooms
-        if (found := room.live.get(seat) or room.joining.get(seat)) is not None
-        and found.explicit
+        if (found := room.occupant(seat)) is not None and found.is_explicit
     )
     person = seat.listener.claims.user().person()
     return Seated(visitor.id, person, tuple(sorted(names)))

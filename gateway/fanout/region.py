@@ -5,12 +5,11 @@ grow, and joins the feed's frames once for all drivers who get the same. No I/O 
 writing to connections; subscribing and asking is gateway/fanout/router.py's.
 """
 
-from collections.abc import Callable
-
 from gateway import metrics
 from gateway.fanout import channel
 from gateway.fanout.channel import Feed
 from gateway.fanout.open_trips import OpenTrips
+from gateway.fanout.sync import Sync
 from gateway.fanout.user_stream import FactPush, Recipient, Stamped
 from gateway.ports import Cancellable, Connection, Direct
 from schemas.claims import Claims
@@ -132,7 +131,7 @@ class Listener:
     @property
     def waits(self) -> bool:
         """Whether events with a lower `seq` than a new one's may still come."""
-        if self.recipient.held is not None:
+        if self.recipient.sync is not Sync.IN_STEP:
             return True
         return self.recipient.role is Role.DRIVER and self.region.feed.has_gap
 
@@ -155,7 +154,6 @@ class Region:
         "seq",
         "steady",
         "top_seq",
-        "unwelcomed",
     )
 
     def __init__(self, name: str, held_max: int) -> None:
@@ -183,8 +181,6 @@ class Region:
         self.feed = Feed()
         self.open_trips = OpenTrips()
         """At the feed's number, or unknown."""
-        self.unwelcomed: list[Callable[[], None]] = []
-        """Each asks again for a session's welcome, once it is known what is open."""
         self.ready: list[FeedEntry] = []
         """This tick's feed, in order."""
         self.own: dict[Listener, list[Stamped]] = {}
@@ -218,6 +214,14 @@ class Region:
     def merge(self, listener: Listener, frames: list[Stamped]) -> None:
         """A driver's, handed on with the feed by `flush`."""
         self.own.setdefault(listener, []).extend(frames)
+
+    def hand_on(self, listener: Listener, frames: list[Stamped]) -> None:
+        """What a sync of that user brought."""
+        if listener.recipient.role is Role.DRIVER:
+            self.merge(listener, frames)
+            self.flush()
+        else:
+            self.give(listener, frames)
 
     def give(self, listener: Listener, frames: list[Stamped]) -> None:
         for seat in list(listener.seats):
@@ -269,7 +273,7 @@ class Region:
             if user not in entry.exclude
         ]
         recipient = listener.recipient
-        if recipient.asking and recipient.online:
+        if recipient.sync is Sync.HOLED and recipient.online:
             # What waited for a hole in the feed goes on waiting, with the entries.
             self._held(listener, [*frames, *entries])
         elif self._held(listener, entries) or not recipient.online:
@@ -290,7 +294,7 @@ class Region:
             if listener in special:
                 continue
             recipient = listener.recipient
-            if recipient.held is not None and self._held(listener, stamped):
+            if recipient.sync is not Sync.IN_STEP and self._held(listener, stamped):
                 continue
             if not recipient.online:
                 continue
@@ -315,9 +319,9 @@ class Region:
         `seq` a client saw stays a safe cursor.
         """
         recipient = listener.recipient
-        if recipient.held is None:
+        if recipient.sync is Sync.IN_STEP:
             return False
-        if recipient.online or not recipient.asking:
+        if recipient.online or recipient.sync is Sync.UNKNOWN:
             recipient.held_feed.extend(entries)
         if len(recipient.held_feed) > self.held_max:
             recipient.held_feed.clear()

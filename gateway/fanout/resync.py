@@ -1,277 +1,190 @@
 """What was lost between the leader and this gateway, asked for again.
 
-A user's gap by `SyncUser` since what they have, the feed's by `SyncFeed`, which also
-tells, once, what is open; a few hundred users at once, again after a pause where no
-leader answers. gateway/fanout/user_stream.py and
-gateway/fanout/channel.py see the gaps and put the answers in order; this carries the
-questions.
+One way for users, feeds and rooms: a few hundred questions at once, again after a pause
+where no leader answers; whoever can't be helped is closed with 4003 and comes back.
+gateway/fanout/questions.py says what is asked and what an answer means.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
-import structlog
+from msgspec import Struct
 
 from gateway import metrics
 from gateway.clock import Clock
-from gateway.fanout.region import Listener, Region
+from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.room import Room
 from gateway.leader.link import Courier
 from gateway.limits import Limits
-from schemas import codec, commands
 from schemas.closes import Close
-from schemas.commands import Answer, FeedData, SyncData
+from schemas.commands import Answer, AnyCommand, SyncData
 from schemas.events import FeedEntry
-from schemas.trips import Role, User
-
-log = structlog.get_logger()
-
-NOTHING = 2**62
-"""A number of the feed after which there is nothing."""
 
 
-class Gaps:
-    """`feed_ready` takes entries that may be delivered now, `synced` the state that an
-    answer held.
-    """
+class Head(Struct, frozen=True):
+    """What every command of the gateway's own begins with."""
+
+    id: str
+    deadline_ms: int
+
+
+class Question(Protocol):
+    why: str
+    """For counting."""
+    region: Region
+
+    @property
+    def about(self) -> object:
+        """What it is a question about."""
+
+    def command(self, head: Head) -> AnyCommand | None:
+        """None: nobody wants to know any more."""
+
+    def told(self, answer: Answer) -> "Iterable[Effect] | None":
+        """What to do, in order; None: ask again."""
+
+
+class Ask(Struct, frozen=True):
+    """`at_once`: past the bound; all drivers wait for it, and a region has one."""
+
+    question: Question
+    at_once: bool = False
+
+
+class CloseAll(Struct, frozen=True):
+    """What they missed can't be told: they shall come back (4003)."""
+
+    seats: Sequence[Seat]
+
+
+class Synced(Struct, frozen=True):
+    """A user's state, as the leader has it."""
+
+    listener: Listener
+    data: SyncData
+
+
+class Fed(Struct, frozen=True):
+    """Entries of the feed that may be delivered: when the tick ends, or `at_once`."""
+
+    region: Region
+    entries: list[FeedEntry]
+    at_once: bool = False
+
+
+class Opened(Struct, frozen=True):
+    """It is known which trips are open, or that its leader doesn't tell."""
+
+    region: Region
+
+
+class Settled(Struct, frozen=True):
+    """A question about a room is over."""
+
+    region: Region
+    room: Room
+
+
+class Removed(Struct, frozen=True):
+    """That session may not hear that room."""
+
+    seat: Seat
+    room: Room
+
+
+Effect = Ask | CloseAll | Synced | Fed | Opened | Settled | Removed
+
+
+class Resync:
+    """`do`: carries effects out, but for the first two."""
 
     def __init__(
         self,
-        *,
-        gateway: str,
         courier: Courier,
         ids: Iterator[str],
         limits: Limits,
         now: Clock,
-        regions: dict[str, Region],
-        feed_ready: Callable[[Region, list[FeedEntry]], None],
-        synced: Callable[[Listener, SyncData], None],
+        do: Callable[[Effect], None],
     ) -> None:
         self._courier = courier
         self._ids = ids
         self._limits = limits
         self._now = now
-        self._regions = regions
-        self._feed_ready = feed_ready
-        self._synced = synced
-        self._unsynced: deque[Listener] = deque()
-        self._syncing = 0
-        self._retry: list[tuple[float, Callable[[], None]]] = []
-        self._itself = User(gateway, "gateway", "", "", Role.OPERATOR)
+        self._do = do
+        self._waiting: deque[Question] = deque()
+        self._under_way = 0
+        self._retry: list[tuple[float, Ask]] = []
+        self._about: Counter[object] = Counter()
 
-    def check(self, listener: Listener) -> None:
-        """Ask, if pushes are held and it isn't a first sync that will settle them."""
-        recipient = listener.recipient
-        if recipient.held is None or recipient.asking:
-            if len(recipient.held or ()) > self._limits.held_max:
-                close_all(listener, Close.RESYNC)
-            return
-        if all(seat.held is not None for seat in listener.seats):
-            return
-        log.warning("trip version gap", user=recipient.id, seq=recipient.seq)
-        listener.hold()
-        self._unsynced.append(listener)
-        self._ask_users("gap")
+    def is_asked(self, about: object) -> bool:
+        """Whether a question about that is on its way, or will be."""
+        return self._about[about] > 0
 
-    def hold(self, region: Region) -> None:
-        """What comes may come behind something that is lost: keep it for `resync`."""
-        region.feed.hold()
-        for listener in region.listeners.values():
-            if listener.recipient.held is None:
-                listener.hold(region.seq)
-                self._unsynced.append(listener)
+    def carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if type(effect) is Ask:
+                self._about[effect.question.about] += 1
+                self._ask(effect)
+            elif type(effect) is CloseAll:
+                for seat in effect.seats:
+                    seat.connection.close(Close.RESYNC)
+            else:
+                self._do(effect)
 
-    def resync(self, region: Region) -> None:
-        """Ask for what may be lost of everything."""
-        self.hold(region)
-        self.ask_feed(region)
-        self._ask_users("reconnect")
+    def head(self) -> Head:
+        return Head(next(self._ids), self._now().deadline_ms(self._limits.command_s))
 
-    def _ask_users(self, why: str) -> None:
-        while self._unsynced and self._syncing < self._limits.resync_inflight_max:
-            listener = self._unsynced.popleft()
-            if not listener.seats:
-                continue
-            self._syncing += 1
-            metrics.SYNCS.labels(why).inc()
-            since = listener.recipient.seq
-
-            def answered(answer: Answer, listener: Listener = listener) -> None:
-                self._syncing -= 1
-                self._settled(listener, answer)
-                self._ask_users(why)
-
-            refusal = self._courier.submit(
-                listener.region.name,
-                self.sync_command(listener.claims.user(), since),
-                None,
-                answered,
-                self._now().mono_s,
-            )
-            if refusal is not None:
-                self._syncing -= 1
-                self._later(listener)
-
-    def _settled(self, listener: Listener, answer: Answer) -> None:
-        if not listener.seats:
-            return
-        if answer.data is None:
-            self._later(listener)
-            return
-        region = listener.region
-        region.flush()
-        data = codec.decode(answer.data, SyncData)
-        settled = listener.recipient.settle(data)
-        if settled.lost:
-            close_all(listener, Close.RESYNC)
-            return
-        if listener.recipient.role is Role.DRIVER:
-            region.merge(listener, settled.frames)
-            region.flush()
+    def _ask(self, ask: Ask) -> None:
+        if ask.at_once:
+            self._send(ask)
         else:
-            region.give(listener, settled.frames)
-        self.check(listener)
-        self._synced(listener, data)
+            self._waiting.append(ask.question)
+            self._send_on()
 
-    def _later(self, listener: Listener) -> None:
-        def again() -> None:
-            self._unsynced.append(listener)
-            self._ask_users("retry")
+    def _send_on(self) -> None:
+        while self._waiting and self._under_way < self._limits.resync_inflight_max:
+            self._send(Ask(self._waiting.popleft()))
 
-        at_s = self._now().mono_s + self._limits.resync_retry_s
-        self._retry.append((at_s, again))
-
-    def ask_feed(self, region: Region) -> None:
-        feed = region.feed
-        if not feed.must_ask or region.drivers_subscription is None:
+    def _send(self, ask: Ask) -> None:
+        question, bounded = ask.question, not ask.at_once
+        command = question.command(self.head())
+        if command is None:
+            self._over(question)
             return
-        feed.asking = True
-        metrics.SYNCS.labels("feed").inc()
+        self._under_way += bounded
+        metrics.SYNCS.labels(question.why).inc()
 
         def answered(answer: Answer) -> None:
-            if region.feed is not feed:
-                return
-            self._fed(region, answer)
+            self._under_way -= bounded
+            self._over(question)  # before `told`, which may ask another one
+            effects = question.told(answer)
+            if effects is None:
+                self._later(ask)
+            else:
+                self.carry_out(effects)
+            self._send_on()
 
-        if not self._submit_feed(region, feed.n, answered):
-            self._feed_later(region)
-
-    def _submit_feed(
-        self,
-        region: Region,
-        since: int,
-        answered: Callable[[Answer], None],
-        *,
-        open_trips: bool = False,
-    ) -> bool:
-        command = commands.SyncFeed(
-            id=next(self._ids),
-            deadline_ms=self._now().deadline_ms(self._limits.command_s),
-            by=self._itself,
-            since=since,
-            open_trips=open_trips,
-        )
         now_s = self._now().mono_s
-        refusal = self._courier.submit(region.name, command, None, answered, now_s)
-        return refusal is None
+        name = question.region.name
+        if self._courier.submit(name, command, None, answered, now_s) is not None:
+            self._under_way -= bounded
+            self._over(question)
+            self._later(ask)
 
-    def _fed(self, region: Region, answer: Answer) -> None:
-        if answer.data is None:
-            self._feed_later(region)
-            return
-        data = codec.decode(answer.data, FeedData)
-        if not data.complete:
-            log.warning("feed gap too old", region=region.name, n=region.feed.n)
-            for listener in list(region.drivers.values()):
-                close_all(listener, Close.RESYNC)
-            if not region.drivers:
-                return  # nobody listens any more: the next one's feed begins afresh
-        for listener in region.drivers.values():
-            if any(seat.later is not None for seat in listener.seats):
-                region.merge(listener, [])
-        self._feed_ready(region, region.feed.settle(data))
+    def _over(self, question: Question) -> None:
+        self._about[question.about] -= 1
+        if not self._about[question.about]:
+            del self._about[question.about]
 
-    def _feed_later(self, region: Region) -> None:
-        feed = region.feed
-
-        def again() -> None:
-            feed.asking = False
-            if region.feed is feed:
-                self.ask_feed(region)
-
+    def _later(self, ask: Ask) -> None:
+        self._about[ask.question.about] += 1
         at_s = self._now().mono_s + self._limits.resync_retry_s
-        self._retry.append((at_s, again))
-
-    # ---- what is open --------------------------------------------------------
-
-    def ask_open(self, region: Region) -> None:
-        """Ask which trips are open, unless that is under way."""
-        known = region.open_trips
-        if known.asking:
-            return
-        known.asking = True
-        metrics.SYNCS.labels("open").inc()
-
-        def answered(answer: Answer) -> None:
-            if region.open_trips is known:
-                self._opened(region, answer)
-
-        if not self._submit_feed(region, NOTHING, answered, open_trips=True):
-            self._open_later(region)
-
-    def _opened(self, region: Region, answer: Answer) -> None:
-        known = region.open_trips
-        if answer.data is None:
-            self._open_later(region)
-            return
-        known.asking = False
-        data = codec.decode(answer.data, FeedData)
-        if data.open_trips is None:
-            known.unserved = region.epoch
-        else:
-            known.begin(data.n, data.open_trips, whole=data.open_whole)
-            self._feed_ready(region, region.feed.start(data.n))
-        waiting, region.unwelcomed = region.unwelcomed, []
-        for again in waiting:
-            again()
-
-    def _open_later(self, region: Region) -> None:
-        known = region.open_trips
-
-        def again() -> None:
-            known.asking = False
-            if region.open_trips is known:
-                self.ask_open(region)
-
-        at_s = self._now().mono_s + self._limits.resync_retry_s
-        self._retry.append((at_s, again))
-
-    def led(self, region: Region, epoch: int) -> None:
-        """Who leads now may be able to tell what is open."""
-        region.epoch = epoch
-        if region.open_trips.unserved not in {None, epoch}:
-            region.open_trips.unserved = None
-            self.ask_open(region)
-
-    # ---- time ------------------------------------------------------------------
+        self._retry.append((at_s, ask))
 
     def tick(self, now_s: float) -> None:
-        due = [again for at_s, again in self._retry if at_s <= now_s]
-        self._retry = [entry for entry in self._retry if entry[0] > now_s]
-        for again in due:
-            again()
-
-    def sync_command(
-        self, user: User, since: int | None, *, open_trips: bool = False
-    ) -> commands.SyncUser:
-        return commands.SyncUser(
-            id=next(self._ids),
-            deadline_ms=self._now().deadline_ms(self._limits.command_s),
-            by=user,
-            since=since,
-            open_trips=open_trips,
-        )
-
-
-def close_all(listener: Listener, code: Close) -> None:
-    for seat in list(listener.seats):
-        seat.connection.close(code)
+        due = [ask for at_s, ask in self._retry if at_s <= now_s]
+        if due:
+            self._retry = [entry for entry in self._retry if entry[0] > now_s]
+            for ask in due:
+                self._ask(ask)

@@ -1,9 +1,8 @@
 """One room as this gateway sees it: who of it is here, and in what order they hear.
 
-    nobody ──join──▶ unknown, holding ──answer──▶ in step ◀──filled── holding
-                                                     └───gap, NATS away───▲
-
-`n` is dense, so a hole shows; then everything is held until the leader has filled it.
+How it is followed is gateway/fanout/sync.py's table, who is in it how
+gateway/fanout/membership.py's. `n` is dense, so a hole shows; then everything is held
+until the leader has filled it.
 No I/O but for writing to connections; subscribing and asking is
 gateway/fanout/rooms.py's.
 """
@@ -14,7 +13,9 @@ from typing import NamedTuple
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway import framing, metrics
+from gateway.fanout.membership import Covered, Occupant, Turn
 from gateway.fanout.region import Region, Seat
+from gateway.fanout.sync import Seen, Sync, after
 from gateway.ports import Cancellable
 from schemas import codec
 from schemas.closes import Close
@@ -58,49 +59,13 @@ class Item(NamedTuple):
     joined: bool = False
 
 
-class Occupant:
-    """One session's place in one room.
-
-    `covered`: its join was answered with all up to that message; None: not yet. `mark`:
-    how much of the room's tail was there when it asked.
-    """
-
-    __slots__ = (
-        "asked",
-        "bare",
-        "covered",
-        "covered_seq",
-        "explicit",
-        "explicit_before",
-        "mark",
-        "members",
-        "seat",
-    )
-
-    def __init__(self, seat: Seat, *, explicit: bool) -> None:
-        self.seat = seat
-        self.bare = seat.connection.bare
-        self.asked = 0
-        """Joins on their way."""
-        self.explicit = explicit
-        """It asked to join; else it takes part in the room's trip."""
-        self.covered: int | None = None
-        self.covered_seq = 0
-        """The same in events; 0: its leader didn't say."""
-        self.members: set[str] = set()
-        self.mark = 0
-        self.explicit_before: bool | None = None
-        """What `explicit` is again if it is refused; None: then it hears nothing."""
-
-
 class Room:
     """`n`: of the last message passed on; None: not known yet."""
 
     __slots__ = (
+        "_held",
         "_held_max",
         "_region",
-        "asking",
-        "held",
         "joining",
         "live",
         "n",
@@ -108,6 +73,7 @@ class Room:
         "ready",
         "seq",
         "subscription",
+        "sync",
         "tail",
     )
 
@@ -119,15 +85,14 @@ class Room:
         self.name = name
         self.n = n
         self.seq = 0
-        self.held: list[Push] | None = None
+        self.sync = Sync.OPEN if n is None else Sync.IN_STEP
+        self._held: list[Push] = []
         self.live: dict[Seat, Occupant] = {}
         self.joining: dict[Seat, Occupant] = {}
         self.ready: list[Item] = []
         """This tick's, for the live."""
         self.tail: list[Item] = []
         """All that was passed on since the first of `joining` asked."""
-        self.asking = False
-        """Somebody was sent to fill a gap."""
         self.subscription: Cancellable | None = None
         self._held_max = held_max
 
@@ -138,33 +103,45 @@ class Room:
     def speaker(self) -> Seat | None:
         """Who asks for what is lost: one who asked to join, if there is one."""
         for seat, occupant in self.live.items():
-            if occupant.explicit:
+            if occupant.is_explicit:
                 return seat
         return next(iter(self.live), None) or next(iter(self.joining), None)
 
+    def joined(self) -> list[Seat]:
+        """Who hears it because they asked to."""
+        return [seat for seat, o in self.live.items() if o.is_explicit]
+
     # ---- who is here ---------------------------------------------------------
 
-    def begin(self, occupant: Occupant) -> None:
-        """Its join is on its way: from now on nothing may be missed."""
-        if self.is_empty:
-            self.held = []
-        occupant.mark = len(self.tail)
-        self.joining[occupant.seat] = occupant
+    def occupant(self, seat: Seat) -> Occupant | None:
+        return self.live.get(seat) or self.joining.get(seat)
 
-    def begin_again(self, occupant: Occupant) -> None:
-        """Who hears the room already asks to join: what comes from now on follows the
-        answer, so that neither repeats the other.
+    @property
+    def holds(self) -> bool:
+        """Whether what comes is kept."""
+        return self.sync is Sync.UNKNOWN or self.sync is Sync.HOLED
+
+    def begin(self, occupant: Occupant) -> None:
+        """Its join is on its way: from now on nothing may be missed. What comes now, to
+        one that hears the room already, follows the answer, so that neither repeats the
+        other.
         """
-        self.flush()
-        occupant.explicit_before, occupant.explicit = occupant.explicit, True
+        seat = occupant.seat
+        if seat in self.joining:
+            return
+        if self.is_empty:
+            self.hold()
+        if seat in self.live:
+            self.flush()
+            del self.live[seat]
+        occupant.turn(Turn.ASKS)
         occupant.covered = None
-        self.begin(occupant)
-        del self.live[occupant.seat]
+        occupant.mark = len(self.tail)
+        self.joining[seat] = occupant
 
     def resume(self, occupant: Occupant) -> None:
         """Its join came to nothing: it hears on, and what waited for the answer."""
         self.flush()
-        occupant.explicit = bool(occupant.explicit_before)
         self._give(occupant, map(self._belated, self.tail[occupant.mark :]))
         self._live(occupant)
         self.abandon()
@@ -176,8 +153,10 @@ class Room:
             self.tail.clear()
 
     def admit(self, occupant: Occupant) -> None:
-        """It hears all from now on, without a history."""
-        self.live[occupant.seat] = occupant
+        """By its trip it hears all from now on, without a history."""
+        occupant.turn(Turn.ADMITTED)
+        if occupant.seat not in self.joining:
+            self.live[occupant.seat] = occupant
 
     def remove(self, seat: Seat) -> Occupant | None:
         if self.joining.pop(seat, None) is not None and not self.joining:
@@ -191,54 +170,57 @@ class Room:
         event `seq`, written to it.
         """
         covered = head_of(data, since or 0 if data.recovered else 0)
-        occupant.covered = covered
-        occupant.covered_seq = seq
-        occupant.members = {member.id for member in data.members}
+        members = {member.id for member in data.members}
+        occupant.covered = Covered(covered, seq, members)
         if self.n is None:
             self.seq = max(self.seq, seq)
             self._learn(covered)
         elif covered > self.n:  # lost, though nothing later has come yet
             self.hold()
-        elif self.held is None:
+        elif self.sync is Sync.IN_STEP:
             self.seq = max(self.seq, seq)
         self.settle_joining()
 
     def abandon(self) -> None:
         """Nobody's answer will say where the room is: go on with what comes."""
-        if self.n is None and self.held is not None and not self.joining:
-            held, self.held = self.held, None
-            for push in held:
-                self.receive(push)
+        if self.sync is Sync.UNKNOWN and not self.joining:
+            self._go_on(Seen.NOBODY)
 
     def _learn(self, n: int) -> None:
         """The last message was number `n`; go on with what was held behind it."""
         self.n = n
-        held, self.held = self.held or [], None
+        self._go_on(Seen.FIRST if self.sync is Sync.OPEN else Seen.TOLD)
+
+    def _go_on(self, seen: Seen) -> None:
+        self.sync = after(self.sync, seen)
+        held, self._held = self._held, []
         for push in held:
             self.receive(push)
 
     def settle_joining(self) -> None:
         """Whose answer is contained in what was passed on becomes live."""
-        if self.held is not None or self.n is None or not self.joining:
+        if self.sync is not Sync.IN_STEP or not self.joining:
             return
         self.flush()
         for occupant in list(self.joining.values()):
             covered = occupant.covered
-            if covered is None or covered > self.n or occupant.asked:
+            assert self.n is not None
+            if covered is None or covered.n > self.n or occupant.asked:
                 continue
-            missed = _after(self.tail[occupant.mark :], occupant)
+            missed = _after(self.tail[occupant.mark :], covered)
+            occupant.turn(Turn.CONTAINED)
             self._give(occupant, map(self._belated, missed))
             self._live(occupant)
 
     # ---- what comes ----------------------------------------------------------
 
     def receive(self, push: Push) -> None:
-        """Pass a push on, or hold it. Where this finds a gap, `held` becomes a list
-        and the caller must ask for what follows `n`.
+        """Pass a push on, or hold it. Where this finds a gap it is holed, and the
+        caller must ask for what follows `n`.
         """
-        if self.held is not None:
-            self.held.append(push)
-            if len(self.held) > self._held_max:
+        if self.holds:
+            self._held.append(push)
+            if len(self._held) > self._held_max:
                 self.give_up()
             return
         if type(push) is MemberPush:
@@ -251,9 +233,11 @@ class Room:
             if n <= self.n:
                 return
             if n != self.n + 1:
-                self.held = [push]
+                self.hold()
+                self._held.append(push)
                 return
         self.n = n
+        self.sync = after(self.sync, Seen.FIRST)
         self.seq = max(self.seq, push.seq)
         frame = framing.event("chat.message", push.seq, push.message, push.traceparent)
         item = Item(n, push.seq, frame, b"", push.message)
@@ -284,14 +268,13 @@ class Room:
 
     def hold(self) -> None:
         """Something may be lost: keep what comes until it is fetched."""
-        if self.held is None:
-            self.held = []
+        self.sync = after(self.sync, Seen.LOST)
 
     def fill(self, data: Joined, seq: int = 0) -> bool:
         """The answer to a join since `n` and `seq`, which contains all up to event
         `seq`; False: it does not reach back that far, and what is lost stays lost.
         """
-        if self.held is None:
+        if not self.holds:
             return True
         for push in data.moved or ():
             if push.seq > self.seq:
@@ -313,7 +296,8 @@ class Room:
     def give_up(self) -> None:
         """Too much is held: those who wait for it shall come back."""
         waiting = [*self.live, *self.joining]
-        self.held = None if self.n is None else []
+        self._held = []
+        self.sync = after(self.sync, Seen.NOBODY if self.n is None else Seen.LOST)
         self.tail.clear()
         for seat in waiting:
             seat.connection.close(Close.RESYNC)
@@ -358,17 +342,16 @@ def head_of(data: Joined, otherwise: int) -> int:
     return max(otherwise, codec.decode(data.history[-1], MessageHead).seq)
 
 
-def _after(tail: list[Item], occupant: Occupant) -> list[Item]:
-    """What of `tail` its answer doesn't say already."""
-    covered, covered_seq = occupant.covered or 0, occupant.covered_seq
-    members = set(occupant.members)
+def _after(tail: list[Item], covered: Covered) -> list[Item]:
+    """What of `tail` the answer doesn't say already."""
+    members = set(covered.members)
     missed = []
     for item in tail:
         if item.n:
-            if item.n > covered:
+            if item.n > covered.n:
                 missed.append(item)
-        elif covered_seq:
-            if item.seq > covered_seq:
+        elif covered.seq:
+            if item.seq > covered.seq:
                 missed.append(item)
         elif item.joined != (item.user in members):
             (members.add if item.joined else members.discard)(item.user)

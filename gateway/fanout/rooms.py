@@ -1,29 +1,33 @@
 """Rooms: which ones this gateway's sessions are in, and how they stay in step.
 
 Subscribes a room while a session is in it, carries joins and leaves to the leader;
-gateway/fanout/room_resync.py asks again for what was lost, gateway/fanout/presence.py
-tells the leader who is where. Decides nothing about who may be in a room. Its callbacks
-run in NATS's read loop: they never block and never raise.
+gateway/fanout/presence.py tells the leader who is where. Decides nothing about who may
+be in a room. Its callbacks run in NATS's read loop: they never block and never raise.
 """
 
 from collections.abc import Callable, Iterator
 
 import msgspec
+import structlog
 
 from gateway import metrics
 from gateway.clock import Clock
 from gateway.fanout.attendance import Attendance, TripRoom, Visitor
+from gateway.fanout.membership import Occupant, Turn
 from gateway.fanout.presence import Presences
+from gateway.fanout.questions import NOT_HERS, OfRoom
 from gateway.fanout.region import Listener, Region, Seat
-from gateway.fanout.room import Joined, Occupant, Push, Room
-from gateway.fanout.room_resync import NOT_HERS, RoomGaps
+from gateway.fanout.resync import Ask, Resync
+from gateway.fanout.room import Joined, Push, Room
 from gateway.leader.link import Courier
 from gateway.limits import Limits
 from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
-from schemas.commands import Answer, EndSession, JoinRoom, LeaveRoom
+from schemas.commands import Announcement, Answer, EndSession, JoinRoom, LeaveRoom
 from schemas.refusals import Refusal
 from schemas.rooms import MemberPush, RoomPush, trip_of
+
+log = structlog.get_logger()
 
 Done = Callable[[Answer], None]
 
@@ -40,6 +44,7 @@ class Lobby:
         ids: Iterator[str],
         limits: Limits,
         now: Clock,
+        resync: Resync,
         wake: Callable[[], None],
         safe: Callable[[RawCallback], RawCallback],
     ) -> None:
@@ -49,26 +54,16 @@ class Lobby:
         self._ids = ids
         self._limits = limits
         self._now = now
+        self._resync = resync
         self._wake = wake
         self._safe = safe
         self.attendances: dict[Region, Attendance] = {}
-        self._gaps = RoomGaps(
-            gateway=gateway,
-            courier=courier,
-            ids=ids,
-            limits=limits,
-            now=now,
-            attendances=self.attendances,
-            settled=self._check,
-            remove=self.remove,
-        )
         self.presence = Presences(
             gateway=gateway,
             send=bus.send,
             limits=limits,
             now=now,
             attendances=self.attendances,
-            join_again=self._gaps.join_again,
         )
         self.awake: dict[Room, None] = {}
         """Rooms with something to hand on."""
@@ -98,11 +93,7 @@ class Lobby:
             command, session=visitor.id, gateway=self._gateway
         )
         room = self.room(region, command.room, None)
-        occupant = (
-            room.joining.get(seat)
-            or room.live.get(seat)
-            or Occupant(seat, explicit=True)
-        )
+        occupant = room.occupant(seat) or Occupant(seat)
 
         def answered(answer: Answer) -> None:
             done(answer)
@@ -116,11 +107,8 @@ class Lobby:
         occupant.asked += 1
         if (trip := self._trip_room(seat, command.room)) is not None:
             trip.left.discard(seat)
-        if seat in room.live:
-            room.begin_again(occupant)
-        elif seat not in room.joining:
-            room.begin(occupant)
-            visitor.rooms.add(room)
+        room.begin(occupant)
+        visitor.rooms.add(room)
         return None
 
     def _joined(
@@ -136,18 +124,18 @@ class Lobby:
         if answer.data is not None:
             data = codec.decode(answer.data, Joined)
             room.answered(occupant, data, since, answer.seq)
-            self._check(region, room)
+            self.check(region, room)
         elif answer.refused is not None and answer.refused.code in NOT_HERS:
             self.remove(occupant.seat, room)
         elif occupant.asked:
             return
         elif occupant.covered is not None:  # by another join
             room.settle_joining()
-        elif occupant.explicit_before is not None:
-            room.resume(occupant)
-            self._check(region, room)
-        else:
+        elif occupant.turn(Turn.REFUSED) is None:
             self.remove(occupant.seat, room)
+        else:
+            room.resume(occupant)
+            self.check(region, room)
 
     def _leave(
         self, seat: Seat, command: LeaveRoom, done: Done, traceparent: str
@@ -237,15 +225,14 @@ class Lobby:
         region = seat.listener.region
         is_new = name not in self.attendances[region].rooms
         room = self.room(region, name, n)
-        if (asking := room.joining.get(seat)) is not None:
-            asking.explicit_before = bool(asking.explicit_before)
-        if seat in room.live or asking is not None:
+        occupant = room.occupant(seat)
+        room.admit(occupant or Occupant(seat))
+        if occupant is not None:
             return
-        room.admit(Occupant(seat, explicit=False))
         self.visitor(seat).rooms.add(room)
         if is_new:  # NATS may not have heard of the subscription when somebody wrote
             room.hold()
-            self._gaps.check(region, room, anew=True)
+            self.check(region, room, anew=True)
 
     # ---- rooms ---------------------------------------------------------------
 
@@ -273,7 +260,7 @@ class Lobby:
         room.remove(seat)
         self.visitor(seat).rooms.discard(room)
         room.abandon()
-        self._check(region, room)
+        self.check(region, room)
         self._drop_if_empty(region, room)
 
     def _drop_if_empty(self, region: Region, room: Room) -> None:
@@ -293,7 +280,7 @@ class Lobby:
         if region.own or region.ready:
             region.flush()  # they were decided before: `seq` only grows
         room.receive(push)
-        self._check(region, room)
+        self.check(region, room)
         if type(push) is MemberPush and not push.joined and room.ready:
             self._left(region, room, room.ready[-1].user)
 
@@ -302,14 +289,28 @@ class Lobby:
         listener = region.listeners.get(user)
         for seat in listener.seats if listener is not None else ():
             occupant = room.live.get(seat)
-            if occupant is not None and occupant.explicit:
+            if occupant is not None and occupant.is_explicit:
                 self.presence.tell_later(region)
 
-    def _check(self, region: Region, room: Room) -> None:
+    def check(self, region: Region, room: Room, *, anew: bool = False) -> None:
+        """Hand on what is ready, and ask for what is lost; `anew`: it is only just
+        heard.
+        """
         if room.ready:
             self.awake[room] = None
             self._wake()
-        self._gaps.check(region, room)
+        # While the region is cut nobody would answer: `resync` asks.
+        if not room.holds or region.is_cut or room.is_empty:
+            return
+        if (room.n is None and not anew) or self._resync.is_asked(room):
+            return
+        if not anew:
+            log.warning("room gap", room=room.name, n=room.n)
+        self._ask(region, room)
+
+    def _ask(self, region: Region, room: Room) -> None:
+        question = OfRoom(region, self.attendances[region], room, self._gateway)
+        self._resync.carry_out([Ask(question)])
 
     def flush(self) -> None:
         """The tick ends, or an event of another kind is next."""
@@ -318,13 +319,21 @@ class Lobby:
 
     def hold(self, region: Region) -> None:
         """Every room may have a gap: keep what comes for `resync`."""
-        self._gaps.hold(region)
+        for room in self.attendances[region].rooms.values():
+            if room.n is not None:
+                room.hold()
 
     def resync(self, region: Region) -> None:
-        """Ask for what may be lost; the leader may have given this gateway up, too."""
-        self._gaps.resync(region)
-        self.presence.tell(region)
+        """Ask for what may be lost of everything, once a room; the leader may have
+        given this gateway up, too.
+        """
+        self.hold(region)
+        for room in list(self.attendances[region].rooms.values()):
+            self._ask(region, room)
+        self._resync.carry_out(self.presence.tell(region))
+
+    def announced(self, region: Region, said: Announcement) -> None:
+        self._resync.carry_out(self.presence.announced(region, said))
 
     def tick(self, now_s: float) -> None:
-        self._gaps.tick(now_s)
-        self.presence.tick(now_s)
+        self._resync.carry_out(self.presence.tick(now_s))

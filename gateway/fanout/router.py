@@ -5,18 +5,30 @@ the leader for a session's welcome and for what was lost. Decides nothing about 
 Its callbacks run in NATS's read loop: they never block and never raise.
 """
 
-import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import structlog
 
 from gateway import framing, metrics
 from gateway.clock import Clock
+from gateway.fanout.questions import OfFeed, OfOpen, OfUser, check
 from gateway.fanout.region import Listener, Region, Seat
-from gateway.fanout.resync import Gaps
+from gateway.fanout.resync import (
+    Ask,
+    Effect,
+    Fed,
+    Opened,
+    Question,
+    Removed,
+    Resync,
+    Settled,
+    Synced,
+)
 from gateway.fanout.rooms import Lobby
+from gateway.fanout.sync import Sync
 from gateway.fanout.trip_rooms import TripRooms
-from gateway.fanout.user_stream import live_offers, missed
+from gateway.fanout.welcome import Welcome
 from gateway.leader.link import Courier
 from gateway.limits import Limits
 from gateway.ports import Connection
@@ -25,14 +37,12 @@ from schemas import codec, frames, subjects
 from schemas.accounts import Revocation
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.codec import Raw
-from schemas.commands import Announcement, Answer, Answers, SyncData
+from schemas.commands import Announcement, Answer, Answers
 from schemas.events import FeedEntry, Heard, Moved, Notice, TripPush, UserPush
-from schemas.trips import Role
+from schemas.trips import Role, User
 
 log = structlog.get_logger()
 
-NOT_ASKED = Raw(b"null")
 SILENCE_S = 2.5
 """Two of a leader's announcements (one a second) did not come."""
 
@@ -58,10 +68,14 @@ class Hub:
         self._wake = wake
         self.regions: dict[str, Region] = {}
         self._awake: set[Region] = set()
+        self._unwelcomed: defaultdict[Region, list[Welcome]] = defaultdict(list)
+        """Asked for again once it is known what is open."""
         self._is_away = False
         """The connection to NATS was lost, and what was missed not yet asked for."""
         self.oldest_ms = 0
         """When the oldest of this tick's events was decided; 0: there is none."""
+        self._itself = User(gateway, "gateway", "", "", Role.OPERATOR)
+        self._resyncs = Resync(courier, ids, limits, now, self._do)
         self.lobby = Lobby(
             gateway=gateway,
             bus=bus,
@@ -69,20 +83,11 @@ class Hub:
             ids=ids,
             limits=limits,
             now=now,
+            resync=self._resyncs,
             wake=wake,
             safe=self._safe,
         )
         self._trip_rooms = TripRooms(self.lobby, limits, now)
-        self.gaps = Gaps(
-            gateway=gateway,
-            courier=courier,
-            ids=ids,
-            limits=limits,
-            now=now,
-            regions=self.regions,
-            feed_ready=self._feed_ready,
-            synced=self._trip_rooms.synced,
-        )
         bus.subscribe_raw(subjects.all_replies(gateway), self._safe(self._on_reply))
 
     # ---- sessions come and go ------------------------------------------------
@@ -98,21 +103,25 @@ class Hub:
         seat = Seat(connection, listener)
         listener.add(seat)
         metrics.CONNECTIONS.labels(claims.role.value).inc()
-        if not self._ask_welcome(seat, claims, since):
+        if not self._ask_welcome(Welcome(seat, claims, since, self._limits)):
             self.detach(seat)
             return None
         return seat
 
-    def _ask_welcome(self, seat: Seat, claims: Claims, since: int | None) -> bool:
+    def _ask_welcome(self, welcome: Welcome) -> bool:
         """False: overloaded."""
-        region = seat.listener.region
+        region = welcome.seat.listener.region
         metrics.SYNCS.labels("welcome").inc()
-        is_told = region.open_trips.unserved is not None
-        command = self.gaps.sync_command(claims.user(), since, open_trips=is_told)
 
         def answered(answer: Answer) -> None:
-            self._welcomed(seat, claims, since, answer)
+            effects = welcome.told(answer)
+            if effects is None:
+                self._unwelcomed[region].append(welcome)
+                self._ask_open(region)
+            else:
+                self._resyncs.carry_out(effects)
 
+        command = welcome.command(self._resyncs.head())
         now_s = self._now().mono_s
         return not self._courier.submit(region.name, command, None, answered, now_s)
 
@@ -180,72 +189,8 @@ class Hub:
                 region.drivers_subscription = self._bus.subscribe_raw(
                     subjects.drivers(region.name), self._safe(fed)
                 )
-                self.gaps.ask_open(region)
+                self._ask_open(region)
         return listener
-
-    def _welcomed(
-        self, seat: Seat, claims: Claims, since: int | None, answer: Answer
-    ) -> None:
-        listener = seat.listener
-        if seat not in listener.seats or seat.held is None:
-            return
-        if answer.data is None:
-            code = answer.refused.code if answer.refused else None
-            log.warning("no welcome", user=claims.sub, session=claims.sid, code=code)
-            seat.connection.close(Close.TRY_AGAIN_LATER)
-            return
-        data = codec.decode(answer.data, SyncData)
-        region = listener.region
-        open_trips: Raw | None = data.open_trips
-        if open_trips == NOT_ASKED:
-            open_trips = region.open_trips.at(data.feed)
-        if open_trips is None:
-
-            def again() -> None:
-                if seat in listener.seats and not self._ask_welcome(
-                    seat, claims, since
-                ):
-                    seat.connection.close(Close.TRY_AGAIN_LATER)
-
-            region.unwelcomed.append(again)
-            self.gaps.ask_open(region)
-            return
-        held, seat.held = seat.held, None
-        seat.cursor = data.seq
-        connection, writer = seat.connection, seat.writer
-        writer.write(self._welcome(claims, data, open_trips))
-        if data.recovered:
-            for _, frame in missed(data):
-                writer.write(frame)
-        connection.live()
-        for seq, frame in held:
-            seat.give(seq, frame, self._limits.held_max)
-        stamped = listener.recipient.start(data)
-        if claims.role is Role.DRIVER:
-            # Either may hold the first of one record's events: merged by `seq`.
-            region.merge(listener, stamped)
-            self._feed_ready(region, region.feed.start(data.feed))
-            region.flush()
-        else:
-            region.give(listener, stamped)
-        self.gaps.check(listener)
-        self._trip_rooms.synced(listener, data)
-
-    def _welcome(self, claims: Claims, data: SyncData, open_trips: Raw) -> bytes:
-        welcome = frames.WelcomeData(
-            claims.user(),
-            claims.sid,
-            claims.region,
-            data.seq,
-            self._limits.ping_s,
-            data.trips,
-            open_trips,
-            data.recovered,
-        )
-        if claims.role is Role.DRIVER:
-            welcome.online = data.online
-            welcome.offers = [shown for shown, _ in live_offers(data)]
-        return framing.text(codec.encode(frames.Welcome(welcome)))
 
     # ---- messages ------------------------------------------------------------
 
@@ -276,11 +221,14 @@ class Hub:
     def _on_announcement(self, region: Region, payload: bytes) -> None:
         said = codec.decode(payload, Announcement)
         self._courier.announced(region.name, said.epoch, self._now().mono_s)
-        self.gaps.led(region, said.epoch)
+        region.epoch = said.epoch
+        if region.open_trips.unserved not in {None, said.epoch}:
+            region.open_trips.unserved = None  # who leads now may be able to tell
+            self._ask_open(region)
         self._heard(region, said.seq)
         region.feed.announced(said.feed)
-        self.gaps.ask_feed(region)
-        self.lobby.presence.announced(region, said)
+        self._ask_feed(region)
+        self.lobby.announced(region, said)
 
     def _heard(self, region: Region, seq: int) -> None:
         if self._is_away:
@@ -316,8 +264,8 @@ class Hub:
             if type(push) is TripPush:
                 self._age(push.at_ms)
             self._flush_later(listener.region)
-        elif recipient.held is not None:
-            self.gaps.check(listener)
+        elif recipient.sync is not Sync.IN_STEP:
+            self._check(listener)
 
     def _on_feed(self, region: Region, payload: bytes) -> None:
         entries = codec.decode(payload, list[FeedEntry])
@@ -332,7 +280,46 @@ class Hub:
         region.ready.extend(entries)
         if region.ready or region.own:
             self._flush_later(region)
-        self.gaps.ask_feed(region)
+        self._ask_feed(region)
+
+    # ---- what is lost --------------------------------------------------------
+
+    def _do(self, effect: Effect) -> None:
+        """What an answer to a question of ours wants done."""
+        if type(effect) is Fed:
+            self._feed_ready(effect.region, effect.entries)
+            if effect.at_once:
+                effect.region.flush()
+        elif type(effect) is Synced:
+            self._trip_rooms.synced(effect.listener, effect.data)
+        elif type(effect) is Opened:
+            self._welcome_all(effect.region)
+        elif type(effect) is Settled:
+            self.lobby.check(effect.region, effect.room)
+        elif type(effect) is Removed:
+            self.lobby.remove(effect.seat, effect.room)
+
+    def _check(self, listener: Listener) -> None:
+        self._resyncs.carry_out(check(listener, self._limits.held_max))
+
+    def _ask(self, question: Question, *, at_once: bool = False) -> None:
+        self._resyncs.carry_out([Ask(question, at_once)])
+
+    def _ask_feed(self, region: Region) -> None:
+        """Ask for what is lost of it, unless that is under way."""
+        feed = region.feed
+        if feed.has_gap and not self._resyncs.is_asked(feed):
+            self._ask(OfFeed(region, self._itself), at_once=True)
+
+    def _ask_open(self, region: Region) -> None:
+        """Ask which trips are open, unless that is under way."""
+        if not self._resyncs.is_asked(region.open_trips):
+            self._ask(OfOpen(region, self._itself), at_once=True)
+
+    def _welcome_all(self, region: Region) -> None:
+        for welcome in self._unwelcomed.pop(region, ()):
+            if not welcome.is_over and not self._ask_welcome(welcome):
+                welcome.seat.connection.close(Close.TRY_AGAIN_LATER)
 
     # ---- the rest ------------------------------------------------------------
 
@@ -364,7 +351,7 @@ class Hub:
                 # Servers of a cluster may have lost one another: no connection broke.
                 log.warning("leader is silent", region=region.name)
                 self._hold(region)
-        self.gaps.tick(now_s)
+        self._resyncs.tick(now_s)
         self.lobby.tick(now_s)
         self._trip_rooms.tick(now_s)
 
@@ -382,20 +369,23 @@ class Hub:
 
     def _hold(self, region: Region) -> None:
         region.is_cut = True
-        self.gaps.hold(region)
+        region.feed.lose()
+        for listener in region.listeners.values():
+            if listener.recipient.sync is Sync.IN_STEP:
+                listener.hold(region.seq)
         self.lobby.hold(region)
 
     def _resync(self, region: Region) -> None:
+        self._hold(region)
         region.is_cut = False
         region.heard_s = self._now().mono_s  # silence may set in before it is heard
-        self.gaps.resync(region)
+        self._ask_feed(region)
+        for listener in list(region.listeners.values()):
+            is_holed = listener.recipient.sync is Sync.HOLED
+            if is_holed and not self._resyncs.is_asked(listener):
+                self._ask(OfUser(listener, "reconnect", self._limits.held_max))
         self.lobby.resync(region)
 
     def _flush_later(self, region: Region) -> None:
         self._awake.add(region)
         self._wake()
-
-
-def command_ids(prefix: str) -> Iterator[str]:
-    """Ids no other gateway process gives: 16 random hex digits and a count."""
-    return (f"{prefix}{number:016x}" for number in itertools.count(1))

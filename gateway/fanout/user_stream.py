@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from gateway import framing
+from gateway.fanout.sync import Seen, Sync, after
 from schemas import codec
 from schemas.commands import LiveOffer, SyncData
 from schemas.events import (
@@ -40,10 +41,11 @@ class Settled(Struct, frozen=True):
 
 
 class Recipient:
-    """Starts out unsynced (`held` is a list): the first sync settles it."""
+    """Starts out unknown: a session's sync settles it, or, once it is holed, a question
+    of its own.
+    """
 
     __slots__ = (
-        "asking",
         "held",
         "held_feed",
         "id",
@@ -51,6 +53,7 @@ class Recipient:
         "online",
         "role",
         "seq",
+        "sync",
         "trips",
     )
 
@@ -64,21 +67,20 @@ class Recipient:
         self.online = False
         self.offers: dict[str, str] = {}
         """Live ones of a driver, as far as their sessions were told → their trips."""
-        self.held: list[FactPush] | None = []
+        self.sync = Sync.UNKNOWN
+        self.held: list[FactPush] = []
         self.held_feed: list[Stamped] = []
-        self.asking = False
-        """A sync for the user (not for one new session) is on its way or queued."""
 
     @property
     def takes_feed(self) -> bool:
         """Whether a driver is to get the feed's entries as they come."""
-        return self.held is None and self.online
+        return self.sync is Sync.IN_STEP and self.online
 
     def receive(self, push: FactPush) -> bytes | None:
-        """The frame to deliver, if any. Where this finds a gap, `held` becomes a list
-        and the caller must ask for a sync since `seq`.
+        """The frame to deliver, if any. Where this finds a gap it is no longer in step,
+        and the caller must see that somebody asks for a sync since `seq`.
         """
-        if self.held is not None:
+        if self.sync is not Sync.IN_STEP:
             self.held.append(push)
             return None
         if push.seq <= self.seq:
@@ -108,22 +110,21 @@ class Recipient:
         head = codec.decode(push.trip, TripHead)
         known = self.trips.get(head.id)
         if not self._follows(head, known):
-            self.held = [push]
+            self.sync = after(self.sync, Seen.DOUBT)
+            self.held.append(push)
             return None
         self.seq = push.seq
         self._note(push.type, head)
         return _frame(push)
 
     def hold(self, seq: int = 0) -> None:
-        """Something may be lost after `seq`: keep what comes until a sync."""
-        if self.held is None:
-            self.held = []
+        """Something may be lost after `seq`: hold what comes until its own sync."""
         self.seq = max(self.seq, seq)
-        self.asking = True
+        self.sync = after(self.sync, Seen.ASKED)
 
     def start(self, data: SyncData) -> list[Stamped]:
-        """A new session's sync, which serves an unsynced recipient too."""
-        if self.held is None or self.asking:
+        """A new session's sync, which serves whom nothing is known of, too."""
+        if self.sync is not Sync.UNKNOWN:
             return []
         frames = self._adopt(data)
         feed, self.held_feed = self.held_feed, []
@@ -132,10 +133,7 @@ class Recipient:
         return sorted(frames, key=_seq)
 
     def settle(self, data: SyncData) -> Settled:
-        """The recipient's own sync. Afterwards `held` may be a list again: another
-        gap.
-        """
-        self.asking = False
+        """The recipient's own sync. Afterwards there may be another gap."""
         heads = {head.id for head in codec.decode(data.trips, list[TripHead])}
         # A user has one trip at a time: while it goes on, no other began and ended.
         lost = not data.recovered and not (heads and heads == self.trips.keys())
@@ -174,7 +172,8 @@ class Recipient:
             for shown, _ in live_offers(data)
         }
         self.seq = data.seq
-        held, self.held = self.held or [], None
+        self.sync = after(self.sync, Seen.TOLD)
+        held, self.held = self.held, []
         frames = []
         for push in held:
             frame = self.receive(push)

@@ -1,6 +1,7 @@
 """A command on its way to a leader, and whose it is; gateway/leader/link.py has it."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from gateway.leader.inorder import Line
@@ -88,3 +89,8 @@ def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
         span.end(code, kind=kind, command=command.id, user=command.by.id)
 
     return span.traceparent, ended
+
+
+def command_ids(prefix: str) -> Iterator[str]:
+    """Ids no other gateway process gives: 16 random hex digits and a count."""
+    return (f"{prefix}{number:016x}" for number in itertools.count(1))

@@ -8,7 +8,6 @@ from litestar.params import JSONBody, PathParameter
 from litestar.response import Response
 from msgspec import Meta, Struct
 
-from gateway.problems import Refused, data_of, specs
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -18,6 +17,7 @@ from gateway.http.requests import (
     uuid_or_none,
 )
 from gateway.http.routes.rooms import Desk
+from gateway.problems import Refused, data_of, specs
 from runtime.lookups import Asker
 from schemas import subjects
 from schemas.accounts import FindUser, Whereabouts

@@ -9,7 +9,7 @@ from websockets.frames import Frame
 from websockets.streams import StreamReader
 
 from gateway import framing
-from gateway.fanout.router import command_ids
+from gateway.leader.commands import command_ids
 from gateway.leader.positions import Positions
 from gateway.session.abuse import Window
 from gateway.sockets import handshake

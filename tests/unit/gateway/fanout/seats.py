@@ -5,8 +5,10 @@ from typing import Any
 
 from msgspec import Raw
 
+from gateway.fanout.membership import Occupant
 from gateway.fanout.region import Listener, Region, Seat
-from gateway.fanout.room import Id, Joined, Occupant, Room
+from gateway.fanout.room import Id, Joined, Room
+from gateway.fanout.sync import Sync
 from schemas.closes import Close
 from schemas.codec import encode
 from schemas.rooms import MemberPush, MessagePush
@@ -47,7 +49,7 @@ class Socket:
 def seat(user: str = "u1", *, bare: bool = False) -> tuple[Seat, Socket]:
     socket = Socket(bare=bare)
     listener = Listener(Region("main", HELD_MAX), claims(sub=user))
-    listener.recipient.held = None
+    listener.recipient.sync = Sync.IN_STEP
     made = Seat(socket, listener)  # type: ignore[arg-type]
     made.held = None
     return made, socket
@@ -72,7 +74,7 @@ def joined_at(n: int) -> tuple[Room, Socket]:
     """A room with one session in it, up to date at message `n`."""
     room = Room("lobby", None, HELD_MAX)
     made, socket = seat()
-    occupant = Occupant(made, explicit=True)
+    occupant = Occupant(made)
     room.begin(occupant)
     room.answered(occupant, answer(n, n) if n else answer(1, 0), None)
     return room, socket

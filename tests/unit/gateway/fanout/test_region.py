@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.sync import Sync
 from gateway.ports import Steady
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -187,9 +188,9 @@ def test_steady_or_not_every_session_gets_the_feed_in_order_unless_it_must_wait(
                 socket.is_busy = False
                 if step == "stir":
                     socket.stir()
-        elif step == "hold" and recipient.held is None:
+        elif step == "hold" and recipient.sync is Sync.IN_STEP:
             listener.hold()
-        elif step == "sync" and recipient.held is not None:
+        elif step == "sync" and recipient.sync is not Sync.IN_STEP:
             region.give(
                 listener,
                 recipient.settle(state(seq, online=recipient.online)).frames,
@@ -197,16 +198,16 @@ def test_steady_or_not_every_session_gets_the_feed_in_order_unless_it_must_wait(
             for _, socket in made[who]:
                 expected[socket] += waiting.get(user, [])
             waiting.pop(user, None)
-        elif step in {"off", "on"} and recipient.held is None:
+        elif step in {"off", "on"} and recipient.sync is Sync.IN_STEP:
             listener.receive(DriverPush(seq, online=step == "on"))
-        elif step == "join" and recipient.held is None:
+        elif step == "join" and recipient.sync is Sync.IN_STEP:
             made[who].append(seat(region, user, cursor=seq))
             expected[made[who][-1][1]] = []
         elif step == "leave" and len(made[who]) > 1:
             gone, _ = made[who].pop()
             listener.remove(gone)
         elif step in {"own", "feed"}:
-            if step == "own" and recipient.held is None:
+            if step == "own" and recipient.sync is Sync.IN_STEP:
                 region.deliver(listener, (seq, b'{"seq":%d,' % seq))
                 for _, socket in made[who]:
                     expected[socket].append(seq)
@@ -218,7 +219,7 @@ def test_steady_or_not_every_session_gets_the_feed_in_order_unless_it_must_wait(
                 each = region.drivers[f"d{number}"].recipient
                 if not each.online:
                     continue
-                if each.held is not None:
+                if each.sync is not Sync.IN_STEP:
                     waiting.setdefault(f"d{number}", []).append(seq)
                     continue
                 for _, socket in pairs:

@@ -4,7 +4,9 @@ import pytest
 from msgspec import Raw, structs
 
 from gateway import framing
-from gateway.fanout.room import Occupant, Room
+from gateway.fanout.membership import Occupant, Place, Turn
+from gateway.fanout.room import Room
+from gateway.fanout.sync import Sync
 from schemas.closes import Close
 from schemas.codec import encode
 from tests.unit.gateway.fanout.seats import (
@@ -32,10 +34,10 @@ def test_a_gap_holds_all_that_follows_until_it_is_filled() -> None:
         room.receive(message(n, n))
     room.flush()
     assert socket.numbers() == [4]
-    assert room.held is not None
+    assert room.holds
     assert room.fill(answer(5, 6, recovered=True))
     room.flush()
-    assert room.held is None
+    assert not room.holds
     assert socket.numbers() == [4, 5, 6, 7]
     assert [frame.get("seq") for frame in socket.frames] == [4, None, None, 7]
 
@@ -52,10 +54,10 @@ def test_a_gap_that_can_not_be_filled_is_told() -> None:
 def test_an_answer_ahead_of_what_came_shows_a_loss() -> None:
     room, first = joined_at(3)
     late, second = seat("u2")
-    occupant = Occupant(late, explicit=True)
+    occupant = Occupant(late)
     room.begin(occupant)
     room.answered(occupant, answer(4, 5), None)
-    assert room.held is not None
+    assert room.holds
     room.fill(answer(4, 5, recovered=True))
     room.receive(message(6, 6))
     room.flush()
@@ -66,7 +68,7 @@ def test_an_answer_ahead_of_what_came_shows_a_loss() -> None:
 def test_who_comes_and_goes_is_told_but_not_what_the_answer_said() -> None:
     room = Room("lobby", None, HELD_MAX)
     made, socket = seat()
-    occupant = Occupant(made, explicit=True)
+    occupant = Occupant(made)
     room.begin(occupant)
     room.receive(member("u2", 10, joined=True))
     room.receive(member("u1", 11, joined=True))
@@ -85,7 +87,7 @@ def test_who_comes_and_goes_is_told_but_not_what_the_answer_said() -> None:
 def test_an_older_client_has_the_text_beside_the_type() -> None:
     room, plain = joined_at(0)
     made, old = seat("u2", bare=True)
-    room.admit(Occupant(made, explicit=False))
+    room.admit(Occupant(made))
     room.receive(message(1, 5))
     room.receive(member("u3", 6, joined=True))
     room.flush()
@@ -98,12 +100,12 @@ def test_frames_wait_while_the_users_own_events_do() -> None:
     room, _ = joined_at(0)
     made, socket = seat("u2")
     made.listener.seats.append(made)
-    room.admit(Occupant(made, explicit=False))
-    made.listener.recipient.held = []
+    room.admit(Occupant(made))
+    made.listener.recipient.hold()
     room.receive(message(1, 50))
     room.flush()
     assert not socket.frames
-    made.listener.recipient.held = None
+    made.listener.recipient.sync = Sync.IN_STEP
     frame = b'\x81\x08{"a": 1}'
     made.listener.region.give(made.listener, [(40, frame), (60, frame)])
     assert [f.get("type") for f in socket.frames] == [None, "chat.message", None]
@@ -112,7 +114,7 @@ def test_frames_wait_while_the_users_own_events_do() -> None:
 def test_too_much_held_makes_everybody_come_back() -> None:
     room = Room("lobby", None, 5)
     made, socket = seat()
-    room.begin(Occupant(made, explicit=True))
+    room.begin(Occupant(made))
     for n in range(1, 8):
         room.receive(message(n, n))
     assert socket.code is Close.RESYNC
@@ -121,9 +123,9 @@ def test_too_much_held_makes_everybody_come_back() -> None:
 def test_when_the_only_join_is_refused_a_trips_participants_hear_on() -> None:
     room = Room("lobby", None, HELD_MAX)
     asking, _ = seat()
-    room.begin(Occupant(asking, explicit=True))
+    room.begin(Occupant(asking))
     made, socket = seat("u2")
-    room.admit(Occupant(made, explicit=False))
+    room.admit(Occupant(made))
     room.receive(message(4, 4))
     room.remove(asking)
     room.abandon()
@@ -137,7 +139,7 @@ def test_who_hears_already_is_not_told_again_what_its_join_was_answered() -> Non
     occupant = next(iter(room.live.values()))
     room.hold()  # as after a reconnect: what comes waits
     room.receive(message(1, 10))
-    room.begin_again(occupant)
+    room.begin(occupant)
     room.receive(message(2, 20))
     room.answered(occupant, answer(1, 2), None)
     assert not socket.frames
@@ -151,7 +153,7 @@ def test_what_was_said_while_a_join_was_asked_again_follows_its_answer() -> None
     room, socket = joined_at(0)
     occupant = next(iter(room.live.values()))
     room.receive(message(1, 10))
-    room.begin_again(occupant)
+    room.begin(occupant)
     assert socket.numbers() == [1]
     room.receive(message(2, 20))
     room.flush()
@@ -160,29 +162,30 @@ def test_what_was_said_while_a_join_was_asked_again_follows_its_answer() -> None
     assert socket.numbers() == [1, 2]
 
 
-@pytest.mark.parametrize("explicit", [True, False])
-def test_who_hears_already_and_is_refused_hears_on(explicit: bool) -> None:
+@pytest.mark.parametrize("place", [Place.HEARS, Place.JOINED])
+def test_who_hears_already_and_is_refused_hears_on(place: Place) -> None:
     room, socket = joined_at(0)
     occupant = next(iter(room.live.values()))
-    occupant.explicit = explicit
+    occupant.place = place
     room.receive(message(1, 10))
-    room.begin_again(occupant)
-    assert occupant.explicit
+    room.begin(occupant)
+    assert occupant.is_explicit
     room.receive(message(2, 20))
     room.receive(member("u3", 25, joined=True))
+    assert occupant.turn(Turn.REFUSED) is place
     room.resume(occupant)
     room.receive(message(3, 30))
     room.flush()
     assert socket.numbers() == [1, 2, 3]
     assert len(socket.frames) == 4
-    assert occupant.explicit is explicit
+    assert occupant.place is place
 
 
 def test_of_two_joins_at_once_the_second_answer_counts() -> None:
     room, socket = joined_at(0)
     occupant = next(iter(room.live.values()))
     occupant.asked = 2
-    room.begin_again(occupant)
+    room.begin(occupant)
     room.receive(message(1, 10))
     occupant.asked = 1
     room.answered(occupant, answer(1, 0), None)
@@ -197,11 +200,11 @@ def test_what_was_fetched_again_stays_behind_what_came_before_it() -> None:
     made, socket = seat()
     listener = made.listener
     listener.add(made)
-    listener.recipient.held = []  # a sync of the user is on
+    listener.recipient.hold()  # a sync of the user is on
     for n, seq in ((1, 10), (2, 0), (3, 30)):
         frame = framing.push("chat.message", Raw(encode({"seq": n, "text": "x"})))
         made.give_in_room(seq, frame, HELD_MAX)
-    listener.recipient.held = None
+    listener.recipient.sync = Sync.IN_STEP
     listener.region.give(listener, [(20, framing.push("trip.started", Raw(b"{}")))])
     assert socket.numbers() == [1, 2, 3]
     assert [frame["type"] for frame in socket.frames][2] == "trip.started"
@@ -214,7 +217,7 @@ def test_what_was_held_up_has_no_seq_once_a_higher_one_went_out() -> None:
     made, socket = seat()
     region = made.listener.region
     room = Room("lobby", None, HELD_MAX, region)
-    occupant = Occupant(made, explicit=True)
+    occupant = Occupant(made)
     room.begin(occupant)
     room.answered(occupant, answer(1, 0), None, 5)
     room.receive(message(1, 10))
@@ -235,11 +238,11 @@ def test_what_waited_for_a_join_has_no_seq_behind_what_others_heard() -> None:
     first, _ = seat("u2")
     region = first.listener.region
     room = Room("lobby", None, HELD_MAX, region)
-    here = Occupant(first, explicit=True)
+    here = Occupant(first)
     room.begin(here)
     room.answered(here, answer(1, 0), None, 5)
     late, socket = seat("u1")
-    occupant = Occupant(late, explicit=True)
+    occupant = Occupant(late)
     room.begin(occupant)
     room.receive(message(2, 20))  # 1 is lost
     room.answered(occupant, answer(1, 2), None, 20)
@@ -254,7 +257,7 @@ def test_what_waited_for_a_join_has_no_seq_behind_what_others_heard() -> None:
 def test_who_came_and_went_in_a_gap_is_told_once() -> None:
     room = Room("lobby", None, HELD_MAX)
     made, socket = seat()
-    occupant = Occupant(made, explicit=True)
+    occupant = Occupant(made)
     room.begin(occupant)
     room.answered(occupant, answer(1, 0), None, 5)
     room.hold()

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.fanout.room import Joined, Occupant, Push, Room
+from gateway.fanout.membership import Occupant, Turn
+from gateway.fanout.room import Joined, Push, Room
 from tests.unit.gateway.fanout.seats import (
     HELD_MAX,
     Socket,
@@ -54,20 +55,20 @@ class Game:
         for _ in range(0 if lost else 1 + again):
             self.wire.append(message(self.head, 10 * self.head))
 
-    def _enter(self, *, explicit: bool) -> Session:
+    def _enter(self) -> Session:
         made, socket = seat(f"u{len(self.sessions)}")
-        self.sessions.append(Session(Occupant(made, explicit=explicit), socket))
+        self.sessions.append(Session(Occupant(made), socket))
         return self.sessions[-1]
 
     def join(self, since: int | None) -> None:
-        session = self._enter(explicit=True)
+        session = self._enter()
         self.room.begin(session.occupant)
         self.wire.append((session, self._history(since), since))
 
     def admit(self) -> None:
         """As gateway/fanout/rooms.py does."""
         is_new = self.room.is_empty
-        self.room.admit(self._enter(explicit=False).occupant)
+        self.room.admit(self._enter().occupant)
         if is_new:
             self.room.hold()
             self._ask()
@@ -76,7 +77,7 @@ class Game:
         """One that hears the room already."""
         for session in self.sessions:
             if session.occupant.seat in self.room.live:
-                self.room.begin_again(session.occupant)
+                self.room.begin(session.occupant)
                 told = None if refused else self._history(None)
                 self.wire.append((session, told, None))
                 return
@@ -105,13 +106,14 @@ class Game:
                 self.asked = False
                 room.fill(data)
             elif data is None:
+                session.occupant.turn(Turn.REFUSED)
                 room.resume(session.occupant)
             else:
                 head = since if data.recovered and since is not None else 0
                 covered = head + len(data.history) if head else self._last(data)
                 session.answers.append((len(session.socket.numbers()), covered))
                 room.answered(session.occupant, data, since)
-        if room.held is not None and room.n is not None and not self.asked:
+        if room.holds and room.n is not None and not self.asked:
             self._ask()
 
     @staticmethod

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from gateway.clock import Now
 from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.resync import Resync
 from gateway.fanout.rooms import Lobby
 from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
 from gateway.leader.link import Courier
@@ -53,11 +54,14 @@ class User:
         courier = Courier(bounds, lambda *_: True, lambda *_: None, lambda: None)
         region = Region("main", bounds.held_max)
         bus: Any = self.line
+        ids = (str(number) for number in itertools.count())
+        resync = Resync(courier, ids, bounds, now, lambda _: None)
         lobby = Lobby(
             gateway="g",
             bus=bus,
             courier=courier,
-            ids=(str(number) for number in itertools.count()),
+            ids=ids,
+            resync=resync,
             limits=bounds,
             now=now,
             wake=lambda: None,

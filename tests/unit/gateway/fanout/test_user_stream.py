@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.fanout.sync import Sync
 from gateway.fanout.user_stream import Recipient, missed
 from schemas import codec
 from schemas.events import TripPush
@@ -26,7 +27,7 @@ def test_pushes_before_the_first_sync_are_held_and_contained_ones_dropped() -> N
         assert recipient.receive(push(seq, version)) is None
     frames = recipient.start(state(100, trip(1)))
     assert [seq for seq, _ in frames] == [101, 102]
-    assert recipient.held is None
+    assert recipient.sync is Sync.IN_STEP
 
 
 def test_repeats_are_dropped_by_seq() -> None:
@@ -34,7 +35,7 @@ def test_repeats_are_dropped_by_seq() -> None:
     assert recipient.receive(push(200, 1)) is not None
     assert recipient.receive(push(200, 1)) is None
     assert recipient.receive(push(100, 1, number=2)) is None
-    assert recipient.held is None
+    assert recipient.sync is Sync.IN_STEP
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_how_a_trip_may_begin_for_each_role(
     recipient = synced(role)
     frame = recipient.receive(push(200, version))
     assert (frame is None) is gap
-    assert (recipient.held is not None) is gap
+    assert (recipient.sync is not Sync.IN_STEP) is gap
 
 
 def test_an_ended_trip_is_forgotten() -> None:
@@ -85,8 +86,7 @@ def test_a_settled_gap_delivers_what_was_missed_then_feed_and_held_by_seq() -> N
     settled = recipient.settle(data)
     assert [seq for seq, _ in settled.frames] == [202, 203, 204]
     assert not settled.lost
-    assert recipient.held is None
-    assert not recipient.asking
+    assert recipient.sync is Sync.IN_STEP
 
 
 def test_a_second_gap_among_what_was_held_is_seen() -> None:
@@ -95,7 +95,7 @@ def test_a_second_gap_among_what_was_held_is_seen() -> None:
     recipient.hold()
     settled = recipient.settle(state(201, trip(1, 2, "STARTED"), recovered=True))
     assert settled.frames == []
-    assert recipient.held is not None
+    assert recipient.sync is not Sync.IN_STEP
     assert recipient.seq == 201
 
 
@@ -104,7 +104,7 @@ def test_a_new_session_s_sync_does_not_settle_a_gap() -> None:
     recipient.receive(push(204, 4))
     recipient.hold()
     assert recipient.start(state(204, trip(1, 4, "IN_PROGRESS"))) == []
-    assert recipient.held is not None
+    assert recipient.sync is not Sync.IN_STEP
 
 
 def test_a_driver_who_is_offline_gets_no_feed_that_was_held() -> None:
@@ -149,7 +149,7 @@ def test_whatever_is_lost_or_repeated_a_session_gets_each_version_once_in_order(
                 continue
             if recipient.receive(push(200 + version, version)) is not None:
                 got.append(version)
-            if recipient.held is not None and not held_by_sync:
+            if recipient.sync is not Sync.IN_STEP and not held_by_sync:
                 settle(version)
     settle(5)
     assert got == [1, 2, 3, 4, 5]
