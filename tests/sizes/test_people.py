@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway.http.problems import BODY_BYTES_MAX
 
 from cabrank.trial.load.lifted import LIFTED
+from gateway.problems import BODY_BYTES_MAX
 from schemas.rooms import HISTORY_MAX
 from tests.sizes.conftest import size
 from tests.support.client import welcomed

@@ -49,8 +49,8 @@ async def test_commands_wait_up_to_their_bytes_and_who_is_beyond_hears_so(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
     async with running(nats_server, tmp_path, pending_bytes_max=PENDING_BYTES) as whole:
-        assert whole.edge is not None
-        courier = whole.edge.courier
+        assert whole.gateway is not None
+        courier = whole.gateway.courier
         count = PENDING_BYTES // (OF_ONE * len(LONGEST) * 6) + 2
         people = await whole.people(count)
         witness = await whole.person("witness")
