@@ -93,7 +93,7 @@ async def start(
     """Start everything; returns the drain. The database is at the right revision."""
     engine = database.engine(settings.database_url)
     # Connections of its own: log-ins never wait behind those who read the past.
-    past = database.engine(settings.database_url, database.ANSWER_S)
+    past = database.past_engine(settings.database_url)
     login = nats_login.read(settings, Service.PERSISTENCE)
     control = await bus.connect(settings.nats_url, "persistence", login=login)
     writers: list[Writer] = []

@@ -188,7 +188,7 @@ async def answering(url: str, nats_url: str, stack: contextlib.ExitStack) -> Non
 
 
 async def serve(url: str, nats_url: str) -> None:
-    engine = database.engine(url, database.ANSWER_S)
+    engine = database.past_engine(url)
     bus = await buses.connect(nats_url, "history")
     History(engine, bus).start()
     await bus.flush()

@@ -29,7 +29,7 @@ EACH = 8
 BUSY_RIDER, BUSY_DRIVER = 100, 25
 """Every so manieth trip is one rider's, or one driver's, of years."""
 FILLING_KIB = 3 * 1024 * 1024
-"""SQLite's cache meanwhile, at most: a million trips have as much in indexes."""
+"""SQLite's cache meanwhile, at most: a million trips have half as much in indexes."""
 UNDER_WAY = 100
 """The last trips, which go on."""
 
