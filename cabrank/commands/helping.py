@@ -51,6 +51,7 @@ BELOW: dict[str, str] = {
     "bench fanout": "cabrank bench fanout --drivers 1000 --runs 5",
     "bench flood": "cabrank bench flood --count 50 --duration 10",
     "bench connections": "cabrank bench connections --runs 3",
+    "bench dispatch": "cabrank bench dispatch --drivers 390 --policy pairs",
     "bench locations": "cabrank bench locations --drivers 1000 --rate 20",
 }
 """The same, of commands of commands."""

@@ -5,6 +5,7 @@ import typer
 from cabrank.commands.helping import Group
 from cabrank.trial.bench.chat import command as chat
 from cabrank.trial.bench.connections import command as bench_connections
+from cabrank.trial.bench.dispatch.command import command as dispatch
 from cabrank.trial.bench.fanout import command as bench_fanout
 from cabrank.trial.bench.flood import command as bench_flood
 from cabrank.trial.bench.lifecycle import command
@@ -18,6 +19,7 @@ app.command("fanout")(bench_fanout)
 app.command("connections")(bench_connections)
 app.command("flood")(bench_flood)
 app.command("locations")(bench_locations)
+app.command("dispatch")(dispatch)
 
 
 @app.callback(help=f"Measure this system. {NOTE}")
