@@ -52,6 +52,7 @@ BELOW: dict[str, str] = {
     "bench flood": "cabrank bench flood --count 50 --duration 10",
     "bench connections": "cabrank bench connections --runs 3",
     "bench dispatch": "cabrank bench dispatch --drivers 390 --policy pairs",
+    "bench matching": "cabrank bench matching --drivers 25000",
     "bench locations": "cabrank bench locations --drivers 1000 --rate 20",
 }
 """The same, of commands of commands."""

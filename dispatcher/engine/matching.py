@@ -46,6 +46,22 @@ class Proposal(Struct, frozen=True):
     evidence: Evidence
 
 
+def count_within(
+    trip: Unmatched, free: Free, travel: Travel, rules: Rules, stamp_ms: int
+) -> int:
+    """How many of them could be paired with the trip."""
+    most_s = cap_s(trip, rules, stamp_ms)
+    cells, doubtful = free.within(trip.pick_up, *travel.span_m(most_s))
+    found = len(travel.reach(trip.pick_up, asked(trip, doubtful), most_s))
+    if trip.needs:
+        return found + sum(
+            sum(1 for _ in asked(trip, cell.spots.values())) for cell in cells.values()
+        )
+    passed = (free.by_id.get(driver) for driver in trip.passed)
+    found -= sum(spot is not None and spot.cell in cells for spot in passed)
+    return found + sum(len(cell.spots) for cell in cells.values())
+
+
 def asked(trip: Unmatched, spots: Iterable[Spot]) -> Iterable[Spot]:
     """Those of them who have what the trip needs, and didn't pass it."""
     passed, needs = trip.passed, trip.needs
@@ -208,32 +224,16 @@ class Search:
             )
         ]
 
-    def cheapest(self, count: int) -> tuple[list[Pair], int]:
-        """The first so many of all who could be paired with the trip, and how many
-        those are.
-        """
+    def cheapest(self, count: int) -> list[Pair]:
+        """The first so many of all who could be paired with the trip."""
         chosen: list[Pair] = []
-        while True:
-            while self.pairs and self.pairs[0].cost_s < self._bound_s:
-                if len(chosen) == count:
-                    return chosen, count + len(self.pairs) + self._rest()
-                chosen.append(heapq.heappop(self.pairs))
-            if self._around is None:
-                return chosen, len(chosen)
-            self._look(self._around)
-
-    def _rest(self) -> int:
-        """How many of those who weren't seen could be paired."""
-        found, least_s = 0, -math.inf
-        while self._around is not None and least_s <= self._cap_s:
-            spots, within_m = next(self._around)
-            ring = self._seen, square(within_m)
-            could = asked(self._trip, spots)
-            pick_up = self._trip.pick_up
-            found += self._travel.count(pick_up, could, self._cap_s, ring)
-            self._seen = ring[1]
-            least_s = self._least_s(within_m)
-        return found
+        while len(chosen) < count:
+            for _ in self.seek(()):
+                pass
+            if not self.pairs:
+                break
+            chosen.append(heapq.heappop(self.pairs))
+        return chosen
 
     def _least_s(self, within_m: float) -> float:
         """The ETA of who is farther is no less."""

@@ -69,10 +69,10 @@ class Travel(Protocol):
         """
         ...
 
-    def count(
-        self, pick_up: Point, drivers: Iterable[Point], most_s: float, ring: Ring = ALL
-    ) -> int:
-        """How many `reach` would tell of."""
+    def span_m(self, most_s: float) -> tuple[float, float]:
+        """Great circles: of nobody nearer than the first the ETA is over `most_s`, and
+        of nobody farther than the second it is not.
+        """
         ...
 
     def eta_s(self, start: Point, end: Point) -> int: ...
@@ -94,8 +94,7 @@ class GreatCircle:
         s_per_m = self._s_per_m
         x, y, z = pick_up.x, pick_up.y, pick_up.z
         more, most = ring
-        # A little more than what rounds to `most_s`, so that no edge is cut off.
-        most = min(most, square((most_s + 1) / s_per_m))
+        most = min(most, square(self.span_m(most_s)[1]))
         sqrt, asin = math.sqrt, math.asin
         found = []
         for driver in drivers:
@@ -109,20 +108,9 @@ class GreatCircle:
                     found.append((driver, round(distance_m), eta_s))
         return found
 
-    def count(
-        self, pick_up: Point, drivers: Iterable[Point], most_s: float, ring: Ring = ALL
-    ) -> int:
-        # Whose ETA rounds to either side of `most_s` is looked at more closely.
-        more, most = ring
-        sure = square(max(0.0, most_s - 1) / self._s_per_m)
-        x, y, z = pick_up.x, pick_up.y, pick_up.z
-        far = [
-            (one.x - x) ** 2 + (one.y - y) ** 2 + (one.z - z) ** 2 for one in drivers
-        ]
-        close = min(most, sure)
-        return sum([more < one <= close for one in far]) + len(
-            self.reach(pick_up, drivers, most_s, (max(more, sure), most))
-        )
+    def span_m(self, most_s: float) -> tuple[float, float]:
+        # Whose ETA rounds to either side of `most_s` is in between.
+        return max(0.0, most_s - 1) / self._s_per_m, (most_s + 1) / self._s_per_m
 
     def eta_s(self, start: Point, end: Point) -> int:
         return round(metres(start, end) * self._s_per_m)

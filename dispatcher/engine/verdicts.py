@@ -8,7 +8,15 @@ own, as it was for the round.
 from collections import Counter
 from collections.abc import Mapping
 
-from dispatcher.engine.matching import Pair, Rules, Search, Unmatched, asked, cap_s
+from dispatcher.engine.matching import (
+    Pair,
+    Rules,
+    Search,
+    Unmatched,
+    asked,
+    cap_s,
+    count_within,
+)
 from dispatcher.engine.positions import Positions, Spot, idle_s
 from dispatcher.engine.travel import Travel, metres
 from schemas.matching import RANKED_MAX, Judged, Judgement, Verdict
@@ -101,9 +109,9 @@ class Round:
             able = sum(1 for _ in asked(trip, positions.free.by_id.values()))
             excluded[Verdict.NEEDS] = fresh - able
             fresh = able
-        search = Search(trip, positions.free, self._travel, self._rules, self._stamp_ms)
-        cheapest, within = search.cheapest(RANKED_MAX)
-        excluded[Verdict.TOO_FAR] = fresh - within
+        looked_at = trip, positions.free, self._travel, self._rules, self._stamp_ms
+        excluded[Verdict.TOO_FAR] = fresh - count_within(*looked_at)
+        cheapest = Search(*looked_at).cheapest(RANKED_MAX)
         ranked = [self._told(trip, pair) for pair in cheapest]
         told = {why.value: count for why, count in excluded.items() if count}
         return Judgement(considered, told, ranked)

@@ -86,6 +86,35 @@ def test_any_text_is_read_or_refused(field: str, text: str) -> None:
     assert isinstance(read, Settings)
 
 
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        (
+            {"CABRANK_MATCH_WINDOW_S": "16"},
+            "is longer than CABRANK_OFFER_TTL_S, which an offer lives.",
+        ),
+        (
+            {
+                "CABRANK_MATCH_WINDOW_S": "2",
+                "CABRANK_OFFER_TTL_S": "9",
+                "CABRANK_REQUEST_TTL_S": "1",
+            },
+            "is longer than CABRANK_REQUEST_TTL_S, which a trip waits.",
+        ),
+    ],
+)
+def test_a_window_that_outlasts_what_it_is_for_is_refused(
+    environ: dict[str, str], told: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(environ)
+    assert str(raised.value) == f"CABRANK_MATCH_WINDOW_S {told}"
+
+
+def test_a_window_may_be_as_long_as_an_offer() -> None:
+    assert load({"CABRANK_MATCH_WINDOW_S": "15"}).match_window_s == 15
+
+
 def test_lists_are_split_and_trimmed() -> None:
     read = load(
         {

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,6 @@ from cabrank.trial.bench.dispatch.evening import dice, gini
 from cabrank.trial.bench.dispatch.people import Answer, People, accepted_share
 from cabrank.trial.bench.dispatch.policies import POLICIES
 from runtime.settings import Settings, SettingsError
-from tests.support.stack import cabrank
 
 CITY = Manhattan()
 SHORT = trying.Load(CITY, 600.0, 600.0, 1_800.0)
@@ -206,6 +207,16 @@ def test_a_value_that_doesnt_fit_is_told() -> None:
 
 
 # ---- the command ---------------------------------------------------------------
+
+
+def cabrank(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cabrank", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
 
 TINY = ("bench", "dispatch", "--drivers", "20", "--seeds", "1", "--hours", "0.2")
 

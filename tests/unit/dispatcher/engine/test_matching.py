@@ -1,8 +1,10 @@
 """Which driver is proposed for which trip: PROTOCOL.md section 7."""
 
+import random
 from collections import Counter
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from dispatcher.engine.matching import (
@@ -152,6 +154,25 @@ def test_those_who_are_too_far_are_counted_to_the_metre() -> None:
     made = judging.judgement(trip())
     assert made.considered == 110
     assert made.excluded == {"too_far": 33}
+
+
+@pytest.mark.parametrize("needs", [frozenset(), frozenset({"wav"})])
+def test_a_crowd_is_counted_as_one_by_one(needs: frozenset[str]) -> None:
+    """Thousands, so that whole cells are counted."""
+    rnd = random.Random(11)
+    now = Positions(60_000)
+    for number in range(3_000):
+        tags = frozenset({"wav"} if number % 3 else ())
+        now.stand(f"d{number}", Standing(offers=True, tags=tags))
+        place = rnd.uniform(-0.04, 0.04), rnd.uniform(-0.04, 0.04)
+        now.hear(Fix(f"d{number}", *place, None, None, rfc3339(NOW_MS)), NOW_MS)
+    passed = {f"d{number}": "declined" for number in range(0, 3_000, 40)}
+    asked = msgspec.structs.replace(trip(), needs=needs, passed=passed)
+    judging = Round(now, TRAVEL, Rules(), NOW_MS, {})
+    one_by_one = [judging.judge(asked, f"d{n}").verdict for n in range(3_000)]
+    excluded = Counter(one for one in one_by_one if one != Verdict.FARTHER)
+    assert excluded["too_far"] > 1_000
+    assert judging.judgement(asked).excluded == excluded
 
 
 def test_evidence_tells_distance_eta_cost_age_and_a_rounded_place() -> None:

@@ -13,6 +13,7 @@ from dispatcher.engine.positions import (
     FORGET_MS,
     LEAST_EDGE,
     NEW,
+    RADIUS_M,
     REORDERED_MS,
     SPOT_BYTES,
     Positions,
@@ -222,6 +223,19 @@ def test_the_least_edge_is_less_than_any_found() -> None:
             there = point(*h3.cell_to_latlng(rnd.choice(cells_at)))
             least_m = 1.5 * rings * LEAST_EDGE * EDGES_M[FINE]
             assert metres(here, there) > least_m
+
+
+def test_no_corner_of_a_cell_is_farther_than_its_radius() -> None:
+    rnd = random.Random(1)
+    cells = h3.get_pentagons(FINE)
+    for _ in range(500):
+        cell = rnd.choice(cells)
+        if rnd.random() < 0.6:
+            lat = math.degrees(math.asin(rnd.uniform(-1, 1)))
+            cell = h3.latlng_to_cell(lat, rnd.uniform(-180, 180), FINE)
+        here = point(*h3.cell_to_latlng(cell))
+        for corner in h3.cell_to_boundary(cell):
+            assert metres(here, point(*corner)) < RADIUS_M
 
 
 # ---- who is free ---------------------------------------------------------------
