@@ -25,7 +25,7 @@ RATE_MAX = 100_000
 DRIVERS = (520, 390, 310)
 SEEDS = 3
 PER_HOUR = 1_500.0
-HOURS, WARM_UP_HOURS = 4.0, 1.0
+HOURS, WARM_UP_HOURS = 3.0, 1.0
 
 
 def settings_of(given: list[str]) -> Settings:
@@ -80,7 +80,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     hours: Annotated[
         float | None,
         typer.Option(
-            min=0.01, max=HOURS_MAX, help="Measured; default: 4, or the file's."
+            min=0.01, max=HOURS_MAX, help="Measured; default: 3, or the file's."
         ),
     ] = None,
     warm_up: Annotated[
