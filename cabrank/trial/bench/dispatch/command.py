@@ -14,7 +14,7 @@ from cabrank.trial.bench import output
 from cabrank.trial.bench.dispatch import plot as plotting
 from cabrank.trial.bench.dispatch import trying
 from cabrank.trial.bench.dispatch.city import City, Manhattan, Own
-from cabrank.trial.bench.dispatch.policies import POLICIES
+from cabrank.trial.bench.dispatch.trying import POLICIES
 from cabrank.trial.load import report
 from runtime.environment import load, unheard_of
 from runtime.settings import PREFIX, Settings

@@ -15,6 +15,11 @@ from msgspec import Struct
 from cabrank.trial.bench.dispatch.city import City, Place, Request
 from cabrank.trial.bench.dispatch.people import ALIGHTING_S, BOARDING_S, Answer, People
 
+BEGIN_MS = 1_795_255_200_000
+"""What the evening's beginning is for who needs a wall clock."""
+FIX_EVERY_S = 30.0
+"""How often a driver says where they are, at least."""
+
 
 class Driver(Struct):
     """`trip`: who they drive to or with; None: they are free."""

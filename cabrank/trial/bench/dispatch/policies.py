@@ -1,17 +1,20 @@
-"""Who is offered what: the shipped matcher, and what it is held against. Pure."""
+"""Who is offered what: what the shipped way is held against. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec import Struct
 
-from cabrank.trial.bench.dispatch.evening import Driver, Evening, Policy, Trip
+from cabrank.trial.bench.dispatch.evening import (
+    BEGIN_MS,
+    FIX_EVERY_S,
+    Driver,
+    Evening,
+    Trip,
+)
 from cabrank.trial.bench.dispatch.people import Answer
 from dispatcher.engine.matching import (
-    RELAXED_MS,
-    Proposal,
     Rules,
     Unmatched,
-    due_ms,
     propose,
 )
 from dispatcher.engine.positions import Free, Positions, Standing
@@ -20,14 +23,7 @@ from runtime.settings import Settings
 from schemas.commands import Fix
 from schemas.times import rfc3339
 
-BEGIN_MS = 1_795_255_200_000
-FIX_EVERY_S = 30.0
-FOR_EVER_S = 1e8
-
-
-def rules_of(settings: Settings) -> Rules:
-    window_ms = round(settings.match_window_s * 1000)
-    return Rules(settings.idle_credit, settings.pick_up_max_s, window_ms)
+NEAREST = Rules(idle_credit=0, pick_up_max_s=1e8)
 
 
 class Broadcast:
@@ -76,9 +72,9 @@ class Waiting(Struct):
         )
 
 
-class Offers:
-    """One offer at a time of a trip and of a driver; whose, `pair` says: of all open
-    trips and all free drivers.
+class Nearest:
+    """The nearest driver for the oldest trip, then for the next, however far, one offer
+    at a time: what most systems do. The shipped matcher finds who that is.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -88,12 +84,6 @@ class Offers:
         self._open: dict[str, Waiting] = {}
         self._idle_since_ms: dict[int, int] = {}
         self._is_due = False
-        self.rules = rules_of(settings)
-
-    def pair(
-        self, open_trips: Iterable[Unmatched], free: Free, stamp_ms: int
-    ) -> list[Proposal]:
-        return propose(open_trips, free, self._travel, self.rules, stamp_ms)
 
     # ---- what the evening tells ----------------------------------------------
 
@@ -106,8 +96,6 @@ class Offers:
 
     def opened(self, trip: Trip) -> None:
         self._open[_name(trip)] = Waiting(trip, {})
-        relaxes_s = self._evening.now_s + RELAXED_MS / 1000
-        self._evening.at(relaxes_s, self._soon)
         self._soon()
 
     def left(self, trip: Trip) -> None:
@@ -171,19 +159,21 @@ class Offers:
         self._evening.at(self._evening.now_s + every_s, lambda: self._locate(driver))
 
     def _soon(self) -> None:
-        """A round, once for all that happens now, or in this window."""
+        """A round, once for all that happens now."""
         if not self._is_due:
             self._is_due = True
-            wait_ms = due_ms(self._now_ms, self.rules) - self._now_ms
-            self._evening.at(self._evening.now_s + wait_ms / 1000, self._match)
+            self._evening.at(self._evening.now_s, self._match)
 
     def _match(self) -> None:
         self._is_due = False
         self._positions.expire(self._now_ms)
+        left = Free.of(*self._positions.free.by_id.values())
         waiting = [one for one in self._open.values() if one.offered is None]
-        asked = [one.unmatched() for one in waiting]
-        for made in self.pair(asked, self._positions.free, self._now_ms):
-            self._offer(self._open[made.trip], int(made.driver))
+        for one in waiting:
+            asked = [one.unmatched()]
+            for made in propose(asked, left, self._travel, NEAREST, self._now_ms):
+                left.remove(left.by_id[made.driver])
+                self._offer(one, int(made.driver))
 
     def _offer(self, waiting: Waiting, number: int) -> None:
         driver = self._evening.drivers[number]
@@ -203,37 +193,9 @@ class Offers:
         return expires
 
 
-class Nearest(Offers):
-    """The nearest driver for the oldest trip, then for the next, however far: what
-    most systems do.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.rules = Rules(0, FOR_EVER_S)
-
-    def pair(
-        self, open_trips: Iterable[Unmatched], free: Free, stamp_ms: int
-    ) -> list[Proposal]:
-        made: list[Proposal] = []
-        left = Free.of(*free.by_id.values())
-        for trip in open_trips:
-            for proposal in super().pair([trip], left, stamp_ms):
-                left.remove(left.by_id[proposal.driver])
-                made.append(proposal)
-        return made
-
-
 def _id(driver: Driver) -> str:
     return f"{driver.number:05d}"
 
 
 def _name(trip: Trip) -> str:
     return f"{trip.number:06d}"
-
-
-POLICIES: dict[str, Callable[[Settings], Policy]] = {
-    "broadcast": Broadcast,
-    "nearest": Nearest,
-    "pairs": Offers,
-}

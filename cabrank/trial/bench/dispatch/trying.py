@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from cabrank.trial.bench.dispatch.city import City
-from cabrank.trial.bench.dispatch.evening import Evening, Figures, dice
+from cabrank.trial.bench.dispatch.evening import Evening, Figures, Policy, dice
 from cabrank.trial.bench.dispatch.people import People
-from cabrank.trial.bench.dispatch.policies import POLICIES
+from cabrank.trial.bench.dispatch.policies import Broadcast, Nearest
+from cabrank.trial.bench.dispatch.shipped import Shipped
 from runtime.settings import Settings
 
+POLICIES: dict[str, Callable[[Settings], Policy]] = {
+    "broadcast": Broadcast,
+    "nearest": Nearest,
+    "pairs": Shipped,
+}
 AFTERWARDS_S = 1_800.0
 """Until the last one's rider is picked up."""
 

@@ -14,7 +14,7 @@ from cabrank.trial.bench.dispatch.city import Manhattan, Own, Place
 from cabrank.trial.bench.dispatch.command import settings_of
 from cabrank.trial.bench.dispatch.evening import dice, gini
 from cabrank.trial.bench.dispatch.people import Answer, People, accepted_share
-from cabrank.trial.bench.dispatch.policies import POLICIES
+from cabrank.trial.bench.dispatch.trying import POLICIES
 from runtime.settings import Settings, SettingsError
 
 CITY = Manhattan()
@@ -46,8 +46,15 @@ def test_pairs_serve_more_and_sooner_than_what_they_are_held_against() -> None:
 
 def test_settings_change_the_figures() -> None:
     usual = run("pairs").figures
-    for changed in ("IDLE_CREDIT=0", "PICK_UP_MAX_S=60", "MATCH_WINDOW_S=15"):
-        assert run("pairs", settings=settings_of([changed])).figures != usual
+    for changed in (
+        "IDLE_CREDIT=0",
+        "PICK_UP_MAX_S=60",
+        "MATCH_WINDOW_S=15",
+        "OFFER_TTL_S=3",
+        "OFFERS_MAX=1",
+        "BROADCAST_AFTER_S=1",
+    ):
+        assert run("pairs", settings=settings_of([changed])).figures != usual, changed
     assert run("pairs", settings=settings_of(["IDLE_CREDIT=0.2"])).figures == usual
 
 
