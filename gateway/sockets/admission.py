@@ -17,6 +17,14 @@ log = structlog.get_logger()
 A_TICK_MAX = 2
 """Of 0.4 ms each or so (a GET through the framework, 2026-11-29). A frame and its
 answer come in and go out between two ticks: who floods costs them 2 ms."""
+REST_TIMES = 2
+"""So many times as long as a tick took: requests are a third of the loop's work."""
+REST_MIN_S = 0.001
+"""libuv's timers know no less. Without a rest who floods has the loop's whole time.
+"""
+OPENS = "open "
+"""How the keys of handshakes begin. They are not rested after: a gateway's sessions
+that all come back at once have nobody else to wait for."""
 QUIET_S = 60
 """Requests that can't be read are in a row if there are no more than these between."""
 
@@ -24,10 +32,23 @@ Go = Callable[[], None]
 
 
 class Admission:
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    """`now_s` tells monotonic seconds, `has_sessions` whether the loop has anybody
+    else's work to do.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now_s: Callable[[], float],
+        has_sessions: Callable[[], bool],
+    ) -> None:
         self._lines: Lines[Go] = Lines()
         self._loop = loop
+        self._now_s = now_s
+        self._has_sessions = has_sessions
         self._is_called = False
+        self._began_s = 0.0
+        """The last tick."""
         self._unreadable_s = float(-QUIET_S)
         self._unreadable = 0
 
@@ -52,12 +73,29 @@ class Admission:
             self._loop.call_soon(self._tick)
 
     def _tick(self) -> None:
-        self._is_called = False
+        self._is_called = True
+        self._began_s = self._now_s()
+        rests = False
         for _ in range(A_TICK_MAX):
             turn = self._lines.next()
             if turn is None:
-                return
-            turn[1]()
+                break
+            key, go = turn
+            rests = rests or not key.startswith(OPENS)
+            go()
+        if rests and self._has_sessions():
+            # Called after the first steps of what was begun, most of its work.
+            self._loop.call_soon(self._rest)
+        else:
+            self._go_on()
+
+    def _rest(self) -> None:
+        """The loop is the sessions' for longer than the tick took."""
+        took_s = self._now_s() - self._began_s
+        self._loop.call_later(max(REST_TIMES * took_s, REST_MIN_S), self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_called = False
         self._call()
 
     def unreadable(self, why: str, address: str) -> None:

@@ -16,6 +16,7 @@ from gateway import address as peer
 from gateway import cors, requesthead
 from gateway.metrics import count_request
 from gateway.sockets import asgi, rejection
+from gateway.sockets.admission import OPENS
 from gateway.sockets.handshake import Rejected
 from gateway.sockets.holding import Holding
 from gateway.sockets.incoming import Incoming
@@ -230,7 +231,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._too_many(f"{most} connections from this address are the most")
             return
         if head.wants_websocket:
-            self._wait_for(f"open {self._holding.place or self._peer}", 1)
+            self._wait_for(f"{OPENS}{self._holding.place or self._peer}", 1)
             return
         self._state = State.BODY
         self._give_s(self._sockets.limits.http_body_s)

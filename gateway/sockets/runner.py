@@ -22,6 +22,7 @@ from gateway.session import effects
 from gateway.session.machine import Session, Shared
 from gateway.sockets import handshake, rfc6455
 from gateway.sockets.shared import Sockets
+from gateway.sockets.turns import FRAME_COST
 from gateway.sockets.upgrade import Upgrade
 from gateway.sockets.writer import Writer
 from schemas.accounts import LogIn, Result
@@ -56,7 +57,9 @@ class Socket(Protocol):
     def close(self, code: Close) -> None: ...
 
     def hold(self, until_s: float, now: Now) -> None:
-        """Read nothing until then, at the latest."""
+        """Read nothing until then, at the latest; who is held already stays so until
+        the later of the two.
+        """
 
     def resume(self, now_s: float) -> None: ...
 
@@ -139,6 +142,8 @@ class Runner:
         now = self._sockets.now()
         for action in session.receive(payload, now):
             self._act(action, now)
+            if type(action) is effects.Send and action.code is not None:
+                self._strain(len(payload), now)
 
     def weigh(self, size: int) -> None:
         """So many bytes came; nobody counts them once it is known whose they are."""
@@ -147,12 +152,20 @@ class Runner:
             for action in session.weigh(size):
                 self._act(action, self._sockets.now())
 
-    def stir(self, *, is_control: bool) -> None:
-        """A control frame came, or a part of a message."""
+    def stir(self, size: int, *, is_control: bool) -> None:
+        """A control frame came, or a part of a message, with so many bytes."""
         if self.session is not None:
             now = self._sockets.now()
             for action in self.session.stir(now, is_control=is_control):
                 self._act(action, now)
+            self._strain(size, now)
+
+    def _strain(self, size: int, now: Now) -> None:
+        """A frame was refused, or meant nothing: it counts to its address."""
+        place, cost = self._upgrade.place or "", FRAME_COST + size
+        wait_s = self._sockets.strain.add(place, cost, now.mono_s)
+        if wait_s and self._ws.state is OPEN:
+            self._socket.hold(now.mono_s + wait_s, now)
 
     def logged_in(self, result: Result) -> None:
         """What persistence said about the password."""

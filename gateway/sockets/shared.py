@@ -13,6 +13,7 @@ from gateway.sockets.admission import Admission
 from gateway.sockets.drain import Session
 from gateway.sockets.holding import Held
 from gateway.sockets.intake import READ_BYTES_MAX
+from gateway.sockets.strain import Strain
 from gateway.sockets.timers import Wheel
 from gateway.sockets.turns import Turns
 
@@ -33,7 +34,10 @@ class Sockets:
         self.turns = Turns(loop.call_soon)
         self.read_buffer = memoryview(bytearray(READ_BYTES_MAX))
         """What it holds is copied before another socket is read."""
-        self.admission = Admission(loop)
+        self.admission = Admission(
+            loop, lambda: now().mono_s, lambda: bool(self.connections)
+        )
+        self.strain = Strain.of(limits)
         self.held = Held(limits)
         self.connections: set[Session] = set()
         """Open WebSockets."""

@@ -204,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
     def _frame(self, frame: Frame) -> None:
         opcode = frame.opcode
         if opcode is not Opcode.TEXT or not frame.fin:
-            self.runner.stir(is_control=opcode in CTRL_OPCODES)
+            self.runner.stir(len(frame.data), is_control=opcode in CTRL_OPCODES)
         if opcode is Opcode.TEXT:
             if frame.fin:
                 self._text(bytes(frame.data))
@@ -286,7 +286,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._resume_s != NEVER
 
     def hold(self, until_s: float, now: Now) -> None:
-        self._resume_s = until_s
+        self._resume_s = max(until_s, self._resume_s) if self.is_held else until_s
         self._intake.hold()
         if self._heartbeat is not None:
             self._heartbeat.stand_still(now.mono_s)

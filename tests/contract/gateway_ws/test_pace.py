@@ -1,12 +1,18 @@
 """How fast a socket is read: no faster than its rate and its leader allow."""
 
 import json
+from typing import cast
 
+import pytest
+
+from gateway.sockets import strain
+from gateway.sockets.websocket import Connection
 from schemas import commands
 from schemas.commands import Answer
 from tests.contract.gateway_ws.conftest import OTHER, World
 from tests.contract.gateway_ws.leader import raw
 from tests.support.client import Client
+from tests.support.rawsocket import PING, TEXT, RawSocket, frame
 from tests.support.waiting import until
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -93,3 +99,29 @@ async def test_what_was_sent_beyond_the_rate_is_taken_later_not_lost(
     codes = [answer["data"]["code"] for answer in answers]
     assert codes[:11] == ["unknown_type"] * 10 + ["rate_limited"]
     assert codes.count("rate_limited") <= 2
+
+
+@pytest.mark.parametrize("junk", [frame(TEXT, b'{"type":"x"}'), frame(PING)])
+async def test_who_has_much_refused_is_not_read_on_any_connection_of_the_address(
+    junk: bytes, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strain, "WAIT_MAX_S", 60)
+    await world.start()
+    port = int(world.url.rpartition(":")[2])
+    honest = await world.rider()
+    assert world.gateway is not None
+    sockets = world.gateway.sockets
+    sockets.strain = strain.Strain(1024, 20 * 1024)
+
+    def held() -> int:
+        return sum(cast("Connection", one).is_held for one in sockets.connections)
+
+    noisy = [await RawSocket.open(port, token=world.tokens.issue()) for _ in range(3)]
+    for one in noisy:
+        one.send(junk * 200)
+    await until(lambda: held() == 3)
+    for _ in range(30):
+        await honest.quiet()  # what a leader refuses isn't counted
+    assert held() == 3
+    for one in noisy:
+        one.abort()
