@@ -25,7 +25,7 @@ async def test_a_user_is_found_by_id_and_by_username(
     user = await add_user(engine, "olga.ö@x", None, Role.RIDER, "south")
     await client.sign_up("anna")
     for name in (user.id, user.username):
-        assert await where(client, name) == Whereabouts(user.id, "south")
+        assert await where(client, name) == Whereabouts(user.id, "south", user)
 
 
 async def test_nobody_takes_another_users_place_by_a_username_like_their_id(
@@ -36,8 +36,8 @@ async def test_nobody_takes_another_users_place_by_a_username_like_their_id(
     async with engine.begin() as connection:
         row = row_of(other, "north", None, START_MS)
         await connection.execute(insert(UserRow), row)
-    assert await where(client, user.id) == Whereabouts(user.id, "south")
-    assert await where(client, "0-other") == Whereabouts("0-other", "north")
+    assert await where(client, user.id) == Whereabouts(user.id, "south", user)
+    assert await where(client, "0-other") == Whereabouts("0-other", "north", other)
 
 
 @pytest.mark.parametrize(
