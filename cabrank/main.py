@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "secrets": deployment.secrets,
     "settings": deployment.settings,
     "tokens": people.tokens,
+    "explain": care.explain,
     "audit": people.audit,
     "say": speaking.say,
     "notify": speaking.notify,

@@ -41,6 +41,11 @@ record_seconds = Histogram(
     ["region"],
     buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 1, 4),
 )
+observations_lost = Counter(
+    "cabrank_dispatcher_observations_lost",
+    "Rounds of the matching and positions on active trips that could not be told",
+    ["region"],
+)
 appends_retried = Counter(
     "cabrank_dispatcher_appends_retried",
     "Records sent again because no acknowledgement came",

@@ -18,6 +18,7 @@ from persistence.history import retention
 from persistence.history.history import History
 from persistence.identity import cleanup
 from persistence.identity.keyfiles import Signer
+from persistence.projected.observer import Observer
 from persistence.projected.store import Store
 from persistence.projected.writer import Writer
 from runtime import bus, lifecycle, nats_login, ops, tracing
@@ -96,11 +97,11 @@ async def start(
     past = database.past_engine(settings.database_url)
     login = nats_login.read(settings, Service.PERSISTENCE)
     control = await bus.connect(settings.nats_url, "persistence", login=login)
-    writers: list[Writer] = []
+    readers: list[Writer | Observer] = []
 
     def reconnected() -> None:
-        for writer in writers:
-            writer.reconnected()
+        for reader in readers:
+            reader.reconnected()
 
     bulk = await bus.connect(
         settings.nats_url,
@@ -113,15 +114,24 @@ async def start(
     pulse = Pulse(engine)
     service.spawn("pulse", pulse.watch())
     writer = Writer(bulk, Store(database.plain_engine(settings.database_url)))
-    writers.append(writer)
+    observer = Observer(
+        bulk,
+        database.plain_engine(settings.database_url),
+        settings.matches_kept_s,
+        settings.replicas,
+    )
+    readers += [writer, observer]
     writer.start(service)
+    observer.start(service)
     history = History(past, control)
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
     service.spawn("cleanup", cleanup.run(engine, settings.audit_ttl_s))
-    retaining = retention.run(engine, settings.history_kept_days)
-    service.spawn("retention", retaining, may_end=True)
+    retaining = retention.run(
+        engine, settings.history_kept_days, settings.matches_kept_s
+    )
+    service.spawn("retention", retaining)
 
     def readiness() -> str | None:
         if not (control.is_connected and bulk.is_connected):
@@ -133,7 +143,9 @@ async def start(
     health.readiness = readiness
 
     async def drain() -> None:
-        await asyncio.gather(writer.stop(), history.stop(), accounts.stop())
+        await asyncio.gather(
+            writer.stop(), observer.stop(), history.stop(), accounts.stop()
+        )
         with contextlib.suppress(nats.errors.Error):
             await control.flush()
         await control.close()

@@ -21,7 +21,7 @@ waiting_requests = Gauge(
 )
 lag_records = Gauge(
     "cabrank_persistence_lag_records",
-    "Ledger records not yet acknowledged, by region",
+    "Records of ledgers, and of MATCHES (no region), not yet acknowledged, by region",
     ["region"],
 )
 held_records = Gauge(
@@ -47,6 +47,10 @@ rows = Counter(
 dead_letters = Counter(
     "cabrank_persistence_dead_letters", "Events and records that can't become rows"
 )
+unreadable_observations = Counter(
+    "cabrank_persistence_unreadable_observations",
+    "Rounds and positions in MATCHES that can't be read, and were let go of",
+)
 database_away = Gauge(
     "cabrank_persistence_database_away",
     "1 while the database takes no batch, and records are handed back",
@@ -66,6 +70,7 @@ sign_ups_throttled = Counter(
 )
 dropped_rows = Counter(
     "cabrank_persistence_dropped_rows",
-    "Rows let go of since they were older than CABRANK_HISTORY_KEPT_DAYS, by table",
+    "Rows let go of since they were older than CABRANK_HISTORY_KEPT_DAYS or "
+    "CABRANK_MATCHES_KEPT_S, by table",
     ["table"],
 )

@@ -1,8 +1,9 @@
 """The tables, the same on SQLite and PostgreSQL; migrations/ makes them.
 
-Instants are whole milliseconds since 1970 (`_ms`). `trips`, `trip_events`, `rooms` and
-`messages` are projected from the ledger: they have no foreign keys, so that rows may
-come in any order, from any worker, and twice. Must not hold behaviour.
+Instants are whole milliseconds since 1970 (`_ms`). `trips`, `trip_events`,
+`dispatch_events`, `rooms` and `messages` are projected from the ledger, `matches` and
+`track` from what leaders saw besides: they have no foreign keys, so that rows may come
+in any order, from any worker, and twice. Must not hold behaviour.
 """
 
 from sqlalchemy import (
@@ -154,6 +155,62 @@ class TripEventRow(Base):
     """The idempotency key of who did it."""
     traceparent: Mapped[str | None] = mapped_column(String(TRACE_CHARS))
     """Of the command that caused it; None: it had none."""
+
+
+class DispatchEventRow(Base):
+    """What the ledger tells of how drivers were found, a row an event that says
+    something of it: offers and their ends, whom trips were told to, what drivers were
+    at (persistence/projected/dispatch.py). No event changes another's row.
+    """
+
+    __tablename__ = "dispatch_events"
+    __table_args__ = (
+        Index(None, "trip_id", "seq"),
+        # What a driver was last before an instant, of one kind; and all they did.
+        Index(None, "driver_id", "what", "ledger", "seq"),
+    )
+
+    ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    what: Mapped[str] = mapped_column(String(16))
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    trip_id: Mapped[str | None] = mapped_column(String(ID_CHARS))
+    driver_id: Mapped[str | None] = mapped_column(String(ID_CHARS))
+    offer_id: Mapped[str | None] = mapped_column(String(ID_CHARS))
+    data: Mapped[str | None] = mapped_column(Text)
+    """JSON, by `what`; an offer's has what it rests on, the driver's place too."""
+
+
+class MatchRow(Base):
+    """What a leader saw of one trip in one round of its matching; kept for
+    CABRANK_MATCHES_KEPT_S.
+    """
+
+    __tablename__ = "matches"
+    __table_args__ = (Index(None, "trip_id", "seq"), Index(None, "at_ms"))
+
+    ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Of the offer that came of it, or that took a driver from the trip."""
+    trip_id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    data: Mapped[str] = mapped_column(Text)
+    """The whole `Round` (schemas/observations.py) as JSON."""
+
+
+class TrackRow(Base):
+    """Where the driver of an active trip was: a crumb each 5 s or 50 m."""
+
+    __tablename__ = "track"
+    __table_args__ = (Index(None, "driver_id"),)
+
+    trip_id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    at_ms: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, autoincrement=False
+    )
+    driver_id: Mapped[str] = mapped_column(String(ID_CHARS))
+    lat: Mapped[float]
+    lon: Mapped[float]
 
 
 class RoomRow(Base):

@@ -250,6 +250,13 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
             "longer while persistence, or a leader that starts, needs it"
         ),
     ] = 7 * 86400
+    matches_kept_s: Annotated[
+        Seconds,
+        Meta(
+            description="seconds for which it can be told of every driver why a trip "
+            "went to another (`cabrank explain`)"
+        ),
+    ] = 7 * 86400
     nats_nkey_seed_file: Annotated[
         str,
         Meta(description="this service's seed, as `cabrank nats-auth` makes it"),

@@ -25,8 +25,8 @@ async def ensure(
     js: JetStreamContext, spec: StreamSpec, *, replicas: int = 1
 ) -> StreamInfo:
     """Create the stream, or let the one that is there be; only an age limit that is
-    shorter than `spec` demands, and fewer copies, are raised. Idempotent, safe with
-    many at once.
+    shorter than `spec` demands, and fewer copies, are raised; one whose oldest go
+    for want of room is given the limits of `spec`. Idempotent, safe with many at once.
 
     Raises:
         nats.errors.Error: JetStream refused, or did not answer.
@@ -36,7 +36,8 @@ async def ensure(
     except NotFoundError:
         info = await _create(js, spec, replicas)
     max_age_s = info.config.max_age or 0
-    if max_age_s and (spec.max_age_s == 0 or max_age_s < spec.max_age_s):
+    is_short = max_age_s and (spec.max_age_s == 0 or max_age_s < spec.max_age_s)
+    if is_short or (spec.discards_old and max_age_s != spec.max_age_s):
         config = info.config.evolve(max_age=spec.max_age_s)
         info = await js.update_stream(config)
     return await replicate(js, info, replicas)
@@ -75,7 +76,7 @@ async def _create(js: JetStreamContext, spec: StreamSpec, replicas: int) -> Stre
         subjects=list(spec.subjects),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
+        discard=DiscardPolicy.OLD if spec.discards_old else DiscardPolicy.NEW,
         max_bytes=spec.max_bytes,
         max_age=spec.max_age_s,
         num_replicas=replicas,

@@ -214,6 +214,39 @@ class ListTripEvents(Struct, omit_defaults=True):
     """Both: of the row after which to begin."""
 
 
+class ExplainTrip(Struct, omit_defaults=True):
+    """`history.matching` → Explanation (schemas/explanations.py), for operators;
+    `trip_not_found`.
+    """
+
+    trip: str
+    driver: str | None = None
+    """A user's id: what was of them in each round; known or not."""
+    region: str | None = None
+    """As in `ListTrips`."""
+
+
+class ListTrack(Struct, omit_defaults=True):
+    """`history.track` → list[Place], oldest first, after `after_ms`; refused as
+    `GetTripRow`. With `more`, the next page is what comes after the last of this one.
+    """
+
+    user: str
+    role: Role
+    trip: str
+    region: str | None = None
+    """As in `ListTrips`."""
+    after_ms: int = -1
+
+
+class Place(Struct):
+    """Where a trip's driver was."""
+
+    lat: float
+    lon: float
+    at: str
+
+
 class AuditRow(Struct):
     seq: int
     type: str

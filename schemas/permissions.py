@@ -86,6 +86,7 @@ PERMISSIONS = {
         publish=(
             *_LIVE,
             subjects.ALL_LEDGERS,
+            subjects.ALL_MATCHES,
             subjects.ALL_REPLIES,
             subjects.ALL_TRIPS,
             *_OF_DISPATCHERS,
@@ -141,7 +142,9 @@ PERMISSIONS = {
             f"{_API}.STREAM.CREATE.{streams.ERASURES}",
             f"{_API}.STREAM.UPDATE.{streams.ERASURES}",
             f"{_API}.DIRECT.GET.{streams.ERASURES}.>",
-            # Its one consumer, on every ledger.
+            f"{_API}.STREAM.CREATE.{streams.MATCHES}",
+            f"{_API}.STREAM.UPDATE.{streams.MATCHES}",
+            # Its one consumer, on every ledger and on MATCHES.
             f"{_API}.CONSUMER.DURABLE.CREATE.*.{_WRITER}",
             f"{_API}.CONSUMER.CREATE.*.{_WRITER}",
             f"{_API}.CONSUMER.INFO.*.{_WRITER}",

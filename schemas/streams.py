@@ -2,11 +2,12 @@
 
 from msgspec import Struct
 
-from schemas import claims, subjects
+from schemas import claims, observations, subjects
 
 LEDGER_PREFIX = "LEDGER_"
 REVOCATIONS = "REVOCATIONS"
 ERASURES = "ERASURES"
+MATCHES = "MATCHES"
 SNAPSHOTS = "SNAPSHOTS"
 """The object store: one object a region, named by it."""
 SNAPSHOTS_STREAM = "OBJ_SNAPSHOTS"
@@ -17,13 +18,15 @@ ACK_WAIT_S = 5
 
 
 class StreamSpec(Struct, frozen=True):
-    """File storage, limits retention, `discard: new`, direct reads allowed."""
+    """File storage, limits retention, direct reads allowed."""
 
     name: str
     subjects: tuple[str, ...]
     max_bytes: int = -1
     max_age_s: float = 0
     """0: kept until purged."""
+    discards_old: bool = False
+    """Whether the oldest go for want of room; else what is new is refused."""
 
 
 def ledger(region: str, max_bytes: int = -1) -> StreamSpec:
@@ -54,3 +57,16 @@ def erasures() -> StreamSpec:
     `Erasure`.
     """
     return StreamSpec(ERASURES, (subjects.ALL_ERASED,))
+
+
+def matches(kept_s: float) -> StreamSpec:
+    """What leaders saw of their matching: a buffer on its way to the database, which
+    nobody waits for and nothing rests on.
+    """
+    return StreamSpec(
+        MATCHES,
+        (subjects.ALL_MATCHES,),
+        max_bytes=observations.MATCHES_BYTES_MAX,
+        max_age_s=kept_s,
+        discards_old=True,
+    )

@@ -124,6 +124,11 @@ def ledger(region: str) -> str:
     return f"ledger.{token(region)}"
 
 
+def matches(region: str) -> str:
+    """What a leader saw of its matching (schemas/observations.py)."""
+    return f"matches.{token(region)}"
+
+
 def accounts(operation: str) -> str:
     return f"accounts.{token(operation)}"
 
@@ -165,6 +170,7 @@ ALL_LEADERS = "leader.*"
 ALL_PINGS = "ping.*"
 ALL_HANDOVERS = "handover.*"
 ALL_LEDGERS = "ledger.*"
+ALL_MATCHES = "matches.*"
 ALL_ACCOUNTS = "accounts.*"
 ALL_HISTORY = "history.*"
 ALL_RESULTS = "result.*.*"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cabrank.commands.options import DataDirOption, writable
+from cabrank.commands.options import DataDirOption, UrlOption, writable
 from cabrank.errors import UsageError
 
 
@@ -25,6 +25,23 @@ def doctor(
     for finding in findings:
         print(finding)
     return int(any(finding.level is Level.FAIL for finding in findings))
+
+
+def explain(
+    trip: Annotated[str, typer.Argument(metavar="TRIP", help="The trip's id.")],
+    *,
+    driver: Annotated[
+        str | None,
+        typer.Option(help="An id or a username: why it was, or was not, this one."),
+    ] = None,
+    data_dir: DataDirOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Say why a trip was offered to these drivers, and not to others."""
+    from cabrank.operate import explain as explaining
+
+    print("\n".join(explaining.explain(trip, driver, data_dir, url)))
+    return 0
 
 
 def top(

@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "top": "cabrank top --once --json",
         "verify": "cabrank verify --no-wait",
         "rebuild": "cabrank rebuild --data-dir taxi",
+        "explain": "cabrank explain 0192f0c4-7a3e-7cc1-9d5b-1f6f0a1b2c3d --driver bob",
         "audit": "cabrank audit --user ann --since 7d",
         "user": "cabrank user add olga --role operator",
         "keys": "cabrank keys list",

@@ -62,6 +62,10 @@ class Door:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self._token = environment.read(TOKEN) or _sign(data_dir)
 
+    def get(self, path: str) -> bytes:
+        """The answer's body; raises as `post`."""
+        return self._ask(path, None)
+
     def post(self, path: str, body: Any) -> bytes:
         """The answer's body. What may be asked again is, while it is `unavailable`.
 
@@ -69,11 +73,14 @@ class Door:
             UsageError: it was refused; the message says why.
             UnreachableError: nobody answered.
         """
+        return self._ask(path, encode(body))
+
+    def _ask(self, path: str, body: bytes | None) -> bytes:
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 time.sleep(RETRY_S)
             try:
-                return self._post(path, body)
+                return self._once(path, body)
             except urllib.error.HTTPError as error:
                 with error:
                     if error.code != _BUSY or attempt == ATTEMPTS:
@@ -85,13 +92,13 @@ class Door:
                     ) from None
         raise AssertionError
 
-    def _post(self, path: str, body: Any) -> bytes:
+    def _once(self, path: str, body: bytes | None) -> bytes:
         headers = {
             "Authorization": f"Bearer {self._token}",
             "Content-Type": "application/json",
         }
         request = urllib.request.Request(  # noqa: S310 (checked by `base_url`)
-            self._base + path, encode(body), headers, method="POST"
+            self._base + path, body, headers, method="GET" if body is None else "POST"
         )
         with self._opener.open(request, timeout=TIMEOUT_S) as answer:
             said: bytes = answer.read()

@@ -28,6 +28,7 @@ from schemas.commands import (
 from schemas.events import EVENTS_PER_RECORD_MAX, Event, seq_of
 from schemas.kinds import format_of
 from schemas.ledger import EVENTS_BYTES_MAX, Writer
+from schemas.observations import Round
 from schemas.refusals import Code, Refusal
 
 EXPIRY_BYTES_MAX = EVENTS_BYTES_MAX // 2
@@ -74,6 +75,7 @@ class Batch:
         "head_seq",
         "n",
         "payload",
+        "seen",
         "stamp_ms",
         "traced",
     )
@@ -92,6 +94,8 @@ class Batch:
         self.head_seq = 0
         """The engine's head and feed number as of this record."""
         self.feed = 0
+        self.seen: list[Round] = []
+        """Of the matching, for who asks later why."""
         self.traced: list[str] = []
         """Trace contexts of the commands decided in it, where they brought one."""
 
@@ -228,7 +232,10 @@ class Batcher:
                 events: Iterable[Event] = engine.due(self._seq(batch))
             elif engine.seek(stamp_ms):
                 offers = engine.offers(self._seq(batch))
-                if not self._append_due(batch, offers):
+                is_whole = self._append_due(batch, offers)
+                seen, engine.seen = engine.seen, []
+                batch.seen += [one for one in seen if one.seq <= engine.head_seq]
+                if not is_whole:
                     kept = {event.seq for event in batch.events[-len(offers) :]}
                     engine.again(o.trip.id for o in offers if o.seq not in kept)
                     return

@@ -26,6 +26,7 @@ from dispatcher.engine.positions import Positions
 from dispatcher.engine.presence import Attending
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.ring import Ring
+from dispatcher.engine.rounds import rounds
 from dispatcher.engine.settling import settle, sift
 from dispatcher.engine.shares import Shares
 from dispatcher.engine.snapshot import Snapshot, Thaw
@@ -55,6 +56,7 @@ from schemas.events import (
 )
 from schemas.kinds import ByKind, by_fact
 from schemas.ledger import Record
+from schemas.observations import Round
 from schemas.refusals import Refusal as Refused
 from schemas.rooms import MemberEvent, MessageEvent, Presence, canonical
 from schemas.trips import TERMINAL, Status, Trip
@@ -84,6 +86,7 @@ class Engine:
         "_ring",
         "_shares",
         "_state",
+        "seen",
     )
 
     def __init__(self, region: str, limits: Limits) -> None:
@@ -94,6 +97,9 @@ class Engine:
         self._shares = Shares(limits.users)
         self._market = Market(limits.matching)
         self._leads = False
+        self.seen: list[Round] = []
+        """What is to be remembered of the offers made; whoever applies them takes it.
+        """
         self._look_at_all()
         self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
         """Command → (stamp, answer), of commands that made no event."""
@@ -222,9 +228,11 @@ class Engine:
         self._market.positions = positions
         self._market.begin(self._state)
 
-    def locate(self, fix: Fix, now_ms: int) -> None:
-        """A driver's position arrives; standbys hear it too."""
-        self._market.hear(fix, now_ms)
+    def locate(self, fix: Fix, now_ms: int) -> bool:
+        """A driver's position arrives; standbys hear it too. Returns: whether they are
+        there now.
+        """
+        return self._market.hear(fix, now_ms)
 
     def seek(self, now_ms: int) -> bool:
         """Look for drivers, no longer than a tick may take; whether `offers` may have
@@ -238,6 +246,7 @@ class Engine:
         """
         found, self._market.found = self._market.found, []
         made = _offers.offered(self._regional, found, seq)
+        self.seen += rounds(self._market, self._state, made)
         offered = {event.trip.id for event in made}
         self.again(one.trip for one in found if one.trip not in offered)
         return made

@@ -6,7 +6,7 @@ say. Instants are stamps.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from dispatcher.engine.limits import WAIT_MS, Matching
 from dispatcher.engine.matching import (
@@ -21,6 +21,7 @@ from dispatcher.engine.offers import Course, Duty
 from dispatcher.engine.positions import Free, Positions, Standing
 from dispatcher.engine.state import State
 from dispatcher.engine.travel import GreatCircle, point
+from dispatcher.engine.verdicts import Round as Judge
 from schemas.commands import Fix
 from schemas.events import MATCHED
 from schemas.events import Matching as How
@@ -121,9 +122,12 @@ class Market:
 
     # ---- what gateways say -------------------------------------------------------
 
-    def hear(self, fix: Fix, now_ms: int) -> None:
-        if self.positions.hear(fix, now_ms):
+    def hear(self, fix: Fix, now_ms: int) -> bool:
+        """Whether the driver is there now."""
+        is_there = self.positions.hear(fix, now_ms)
+        if is_there:
             self._may_be_free(fix.driver)
+        return is_there
 
     # ---- how a trip is matched ---------------------------------------------------
 
@@ -144,6 +148,10 @@ class Market:
     def waits_until_ms(self, now_ms: int) -> int:
         """When a trip that waits for positions does so no longer."""
         return max(now_ms, self._waits_until_ms)
+
+    def judge(self, stamp_ms: int, went: Mapping[str, str]) -> Judge:
+        """Of drivers as they are; `went`: driver → trip, of the round's offers."""
+        return Judge(self.positions, self.travel, self._rules, stamp_ms, went)
 
     # ---- rounds --------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import heapq
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 import h3.api.memview_int as h3
 from msgspec import Struct
@@ -413,6 +414,25 @@ class Positions:
     def stale_free(self) -> int:
         """Those who would be free, were their position fresh."""
         return self._stale_free
+
+    def stale_free_ids(self, count_max: int) -> list[str]:
+        """The first so many of them."""
+        spots = self._stale.items()
+        free = (driver for driver, spot in spots if spot.standing.is_free)
+        return list(islice(free, count_max))
+
+    @property
+    def missing_free(self) -> int:
+        """Those who would be free, were their position known."""
+        return self._counts[None] - len(self.free) - self._stale_free
+
+    def missing_free_ids(self) -> list[str]:
+        """Looks at all who have a standing."""
+        return [
+            driver
+            for driver, one in self._standings.items()
+            if one.is_free and self.spot(driver) is None
+        ]
 
     def has_any(self) -> bool:
         """Whether there is anybody to match with: a driver who is online, asked for

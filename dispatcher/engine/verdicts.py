@@ -90,7 +90,7 @@ class Round:
             return Verdict.FARTHER
         return Verdict.CHOSEN if to == trip.trip else Verdict.LOST_TO
 
-    def judgement(self, trip: Unmatched) -> Judgement:
+    def judgement(self, trip: Unmatched, ranked_max: int = RANKED_MAX) -> Judgement:
         """Of all drivers who are known."""
         positions = self._positions
         excluded: Counter[Verdict] = Counter()
@@ -111,7 +111,7 @@ class Round:
             fresh = able
         looked_at = trip, positions.free, self._travel, self._rules, self._stamp_ms
         excluded[Verdict.TOO_FAR] = fresh - count_within(*looked_at)
-        cheapest = Search(*looked_at).cheapest(RANKED_MAX)
+        cheapest = Search(*looked_at).cheapest(ranked_max)
         ranked = [self._told(trip, pair) for pair in cheapest]
         told = {why.value: count for why, count in excluded.items() if count}
         return Judgement(considered, told, ranked)

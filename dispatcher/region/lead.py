@@ -15,8 +15,10 @@ from nats.js import JetStreamContext
 
 from dispatcher import metrics
 from dispatcher.commit.fence import Fate, Fence
+from dispatcher.commit.observing import Observing
 from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
+from dispatcher.engine.crumbs import Crumbs
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox
 from dispatcher.region.snapshots import Frozen
@@ -79,6 +81,8 @@ class Lead:
         """The region's time in ms, which no wall clock makes leap."""
         self._loop = asyncio.get_running_loop()
         self._publisher = Publisher(bus, ledger.region)
+        self._observing = Observing(bus, ledger.region, ledger.id)
+        self._crumbs = Crumbs()
         self._batcher = Batcher(engine, writer, last + 1)
         self._fence = Fence(bus, js, ledger, self._settled)
         self._in_flight: Batch | None = None
@@ -235,13 +239,23 @@ class Lead:
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         region, now_ms = self._ledger.region, self._stamp()
         for fix in inbox.read_fixes(region, payload):
-            self._engine.locate(fix, now_ms)
+            if self._engine.locate(fix, now_ms):
+                self._drop_crumb(fix.driver)
             told = self._engine.moved(fix)
             if told is not None:
                 user, moved = told
                 self._bus.send(subjects.user(region, user), codec.encode(moved))
         self._batcher.expire(now_ms)  # who has come near is offered what is open
         self._pump_later()
+
+    def _drop_crumb(self, driver: str) -> None:
+        trip = self._engine.driving(driver)
+        spot = self._engine.positions.spot(driver)
+        if trip is None or spot is None:
+            return
+        crumb = self._crumbs.drop(trip, spot)
+        if crumb is not None:
+            self._observing.crumb(crumb)
 
     def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         news = inbox.read_presence(self._ledger.region, payload)
@@ -307,6 +321,7 @@ class Lead:
         self._said = (batch.head_seq, batch.feed)
         sent = self._publisher.events(batch.events, batch.encoded)
         self._publisher.answers(self.epoch, batch.entries)
+        self._observing.rounds(batch.seen)
         self._batcher.delivered(batch)
         if batch.events:
             self._recent.append(batch)
@@ -379,6 +394,7 @@ class Lead:
         if self._loop.time() - self._announced_s >= ANNOUNCE_S:
             self._announce()
         self._sweep()
+        self._observing.tick()
         self._batcher.expire(self._stamp())
         self._pump_later()
 

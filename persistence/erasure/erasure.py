@@ -6,7 +6,7 @@ scrubbed, in small ones. Blocks; for a thread of its own or `run_sync`. Must not
 NATS.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from msgspec import NODEFAULT, Struct
 from sqlalchemy import (
     Connection,
     Engine,
+    bindparam,
     delete,
     or_,
     select,
@@ -30,9 +31,12 @@ from persistence.models import (
     AuditRow,
     Base,
     DeadLetterRow,
+    DispatchEventRow,
     ErasedUserRow,
+    MatchRow,
     MessageRow,
     RefreshTokenRow,
+    TrackRow,
     TripEventRow,
     TripRow,
     UserRow,
@@ -138,6 +142,9 @@ def scrub(engine: Engine, user: str) -> None:
         with engine.begin() as connection:
             _scrub_events(connection, user, chunk)
             _scrub_trips(connection, user, chunk)
+            _scrub_places(connection, user, chunk)
+    _scrub_own(engine, user)
+    _scrub_matches(engine, user)
     _scrub_messages(engine, user)
     _scrub_dead_letters(engine, user)
     with engine.begin() as connection:
@@ -195,6 +202,72 @@ def _scrub_trips(connection: Connection, user: str, trips: Sequence[str]) -> Non
         same = (TripRow.id == row.id, TripRow.seq == row.seq)
         left = trip_columns(fields, row.seq, data)
         connection.execute(update(TripRow).where(*same).values(**left))
+
+
+def _scrub_places(connection: Connection, user: str, trips: Sequence[str]) -> None:
+    """Of these trips, as far as the user was their rider: where they began, and what
+    was seen around it; and where they were driven. Who only drove in them is found by
+    `_scrub_own`.
+    """
+    own = select(TripRow.id).where(TripRow.id.in_(trips), TripRow.rider_id == user)
+    ridden = list(connection.scalars(own))
+    if not ridden:
+        return
+    row = DispatchEventRow
+    there = select(row.ledger, row.seq, row.what, row.data)
+    # An offer's end says nothing of the rider.
+    theirs = there.where(row.trip_id.in_(ridden), row.what != "offer_ended")
+    _scrub_found(connection, connection.execute(theirs).all())
+    for table in (MatchRow, TrackRow):
+        gone = delete(table).where(table.trip_id == bindparam("trip"))
+        connection.execute(gone, [{"trip": trip} for trip in ridden])
+
+
+def _scrub_own(engine: Engine, user: str) -> None:
+    """What drivers were at, were offered, and where they were."""
+    row = DispatchEventRow
+    asked = select(row.ledger, row.seq, row.what, row.data)
+    with engine.begin() as connection:
+        keys = connection.execute(asked.where(row.driver_id == user)).all()
+    for chunk in _chunks(keys, IDS_MAX):
+        with engine.begin() as connection:
+            _scrub_found(connection, chunk)
+    with engine.begin() as connection:
+        connection.execute(delete(TrackRow).where(TrackRow.driver_id == user))
+
+
+def _scrub_found(connection: Connection, rows: Iterable[Any]) -> None:
+    row = DispatchEventRow
+    for one in rows:
+        left = erasing.dispatch(one.what, one.data)
+        if left != one.data:
+            same = (row.ledger == one.ledger, row.seq == one.seq)
+            connection.execute(update(row).where(*same).values(data=left))
+
+
+def _scrub_matches(engine: Engine, user: str) -> None:
+    """A driver in the rounds of others' trips; looked for in all, which are those of a
+    few days.
+    """
+    row = MatchRow
+    place = tuple_(row.ledger, row.seq, row.trip_id)
+    last: tuple[str, int, str] | None = ("", -1, "")
+    while last is not None:
+        with engine.begin() as connection:
+            asked = (
+                select(row.ledger, row.seq, row.trip_id, row.data)
+                .where(place > tuple_(*last))
+                .order_by(row.ledger, row.seq, row.trip_id)
+                .limit(CHUNK)
+            )
+            rows = connection.execute(asked).all()
+            for one in rows:
+                left = erasing.round_of(one.data, {user})
+                if left != one.data:
+                    same = place == tuple_(one.ledger, one.seq, one.trip_id)
+                    connection.execute(update(row).where(same).values(data=left))
+        end = rows[-1] if len(rows) == CHUNK else None
+        last = None if end is None else (end.ledger, end.seq, end.trip_id)
 
 
 def _scrub_messages(engine: Engine, user: str) -> None:

@@ -14,9 +14,11 @@ from persistence.identity.users import find_id
 from persistence.models import (
     AuditRow,
     DeviceRow,
+    DispatchEventRow,
     MessageRow,
     OutsideUserRow,
     RefreshTokenRow,
+    TrackRow,
     TripEventRow,
     TripRow,
     UserRow,
@@ -36,16 +38,19 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
     if user is None:
         return None
     trip, event, message, audit = TripRow, TripEventRow, MessageRow, AuditRow
+    found, place = DispatchEventRow, TrackRow
+    places = select(place.trip_id, place.at_ms, place.lat, place.lon)
+    ridden = select(trip.id).where(trip.rider_id == user)
     theirs = or_(trip.rider_id == user, trip.driver_id == user)
     sessions = select(RefreshTokenRow.__table__).where(RefreshTokenRow.user_id == user)
     devices = select(DeviceRow.seen_at_ms).where(DeviceRow.user_id == user)
     outside = select(OutsideUserRow.__table__).where(OutsideUserRow.user_id == user)
     async with reading(engine) as connection:
         person = select(UserRow.__table__).where(UserRow.id == user)
-        (found,) = await _rows(connection, person)
+        (account,) = await _rows(connection, person)
         dropped = await connection.run_sync(retention.dropped)
         return {
-            "user": found,
+            "user": account,
             "kept_since": {what: rfc3339(at_ms) for what, at_ms in dropped.items()},
             "has_password": await _has_password(connection, user),
             "outside": await _rows(connection, outside),
@@ -60,6 +65,20 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
                 select(event.trip_id, event.type, event.at_ms, event.reason)
                 .where(event.by == user)
                 .order_by(event.at_ms),
+            ),
+            "dispatch": await _rows(
+                connection,
+                select(found.what, found.at_ms, found.trip_id, found.offer_id)
+                .add_columns(found.data.label("said"))
+                .where(found.driver_id == user)
+                .order_by(found.at_ms),
+            ),
+            "track": await _rows(
+                connection,
+                # Each by its own index, which an OR would be too vague for.
+                places.where(place.driver_id == user)
+                .union(places.where(place.trip_id.in_(ridden)))
+                .order_by("at_ms"),
             ),
             "messages": await _rows(
                 connection,
@@ -95,4 +114,6 @@ def _told(name: str, value: Any) -> tuple[str, Any]:
         return name.removesuffix("_ms"), None if value is None else rfc3339(value)
     if name == "data":
         return "trip", Raw(value.encode())
+    if name == "said":
+        return name, None if value is None else Raw(value.encode())
     return name, value

@@ -54,10 +54,17 @@ class Shared(Generic[T]):
 
 
 class Freshness:
-    """Of all regions' ledgers."""
+    """Of all regions' ledgers; or, by `stream_of`, of what else the same durable
+    consumer takes to the database.
+    """
 
-    def __init__(self, js: JetStreamContext) -> None:
+    def __init__(
+        self,
+        js: JetStreamContext,
+        stream_of: Callable[[str], str] = lambda region: streams.ledger(region).name,
+    ) -> None:
         self._js = js
+        self._stream_of = stream_of
         self._head = Shared(self._ask_head)
         self._floor = Shared(self._ask_floor)
 
@@ -90,7 +97,7 @@ class Freshness:
     async def _ask_head(self, region: str) -> int | None:
         """The last record; None: that can't be had."""
         try:
-            info = await self._js.stream_info(streams.ledger(region).name)
+            info = await self._js.stream_info(self._stream_of(region))
         except _NO_ANSWER:
             return None
         return info.state.last_seq
@@ -99,7 +106,7 @@ class Freshness:
         """The record up to which all is in the database; None: that can't be had."""
         try:
             info = await self._js.consumer_info(
-                streams.ledger(region).name, streams.WRITER_DURABLE
+                self._stream_of(region), streams.WRITER_DURABLE
             )
         except _NO_ANSWER:
             return None

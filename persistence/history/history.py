@@ -4,6 +4,7 @@ Trips and messages are served as the leader wrote them. Nothing is decided here 
 may look.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec import Raw
@@ -11,20 +12,24 @@ from sqlalchemy import ColumnElement, Row, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence import database
+from persistence.history import matches
+from persistence.history.explaining import within
 from persistence.history.freshness import Freshness
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
 from persistence.projected import messages
 from persistence.projected.messages import PAGE_BYTES_MAX
 from persistence.responder import Responder, answered, refused
 from runtime.bus import Bus
-from schemas import codec, subjects
+from schemas import codec, streams, subjects
 from schemas.accounts import (
     AuditRow,
+    ExplainTrip,
     FindBacklog,
     FindMade,
     FindTrip,
     GetTripRow,
     ListMessages,
+    ListTrack,
     ListTripEvents,
     ListTrips,
     Result,
@@ -57,7 +62,9 @@ class History:
 
     def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
         self._engine = engine
-        self._fresh = Freshness(bus.jetstream(timeout=CATCH_UP_S))
+        js = bus.jetstream(timeout=CATCH_UP_S)
+        self._fresh = Freshness(js)
+        self._seen = Freshness(js, lambda _: streams.MATCHES)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
         self._responder.add(subjects.history("trips"), ListTrips, self.trips)
         self._responder.add(subjects.history("trip"), GetTripRow, self.trip)
@@ -65,6 +72,8 @@ class History:
         self._responder.add(
             subjects.history("trip_events"), ListTripEvents, self.trip_events
         )
+        self._responder.add(subjects.history("matching"), ExplainTrip, self.matching)
+        self._responder.add(subjects.history("track"), ListTrack, self.track)
         self._responder.add(subjects.history("messages"), ListMessages, self.messages)
         self._responder.add(subjects.history("backlog"), FindBacklog, self.backlog)
         self._responder.add(subjects.history("made"), FindMade, self.made)
@@ -141,6 +150,40 @@ class History:
         made = [codec.encode(_audit_row(row)) for row in rows[:EVENTS_MAX]]
         page = messages.within(made, PAGE_BYTES_MAX)
         return _list(page, more=len(page) < len(rows))
+
+    async def matching(self, question: ExplainTrip) -> Result:
+        """Why these drivers; of a trip whose record is still on its way, a part."""
+        if question.region is not None:
+            await asyncio.gather(
+                self._freshen(question.region), self._seen.brought("", FRESH_S)
+            )
+        found = await self._found(question.trip)
+        if found is None:
+            return _not_found(question.trip)
+        driver = question.driver
+        if driver is not None and "\0" in driver:
+            return refused(Code.INVALID_DATA, "driver: no user's id looks like that")
+        async with database.reading(self._engine) as connection:
+            told = await matches.explanation(
+                connection, question.trip, found.data, driver
+            )
+        return Result(data=Raw(within(told, PAGE_BYTES_MAX)))
+
+    async def track(self, question: ListTrack) -> Result:
+        """Where the trip's driver was while it was active, oldest first; `more` where
+        that isn't all.
+        """
+        await asyncio.gather(
+            self._freshen(question.region), self._seen.brought("", FRESH_S)
+        )
+        found = await self._found(question.trip)
+        if isinstance(missing := _may_see(found, question), Result):
+            return missing
+        async with database.reading(self._engine) as connection:
+            made, more = await matches.track(
+                connection, question.trip, question.after_ms
+            )
+        return _list(made, more=more)
 
     async def find(self, question: FindTrip) -> Result:
         """A trip the leader no longer holds. An ended trip never changes, so its row
@@ -307,7 +350,7 @@ def _not_found(trip: str) -> Result:
 
 
 def _may_see(
-    found: Found | None, question: GetTripRow | ListTripEvents
+    found: Found | None, question: GetTripRow | ListTripEvents | ListTrack
 ) -> Result | None:
     """None, or why not."""
     if found is None:

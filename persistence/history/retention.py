@@ -6,6 +6,9 @@ What stays: the rows of `trips`; every event of a trip that hasn't ended, or end
 its numbers ended; of an open room the last message, from which the next is numbered.
 `dropped_history` says from when on all is there. Deletes and no partitions: they are
 the same on both databases, and need no time in a primary key that is (ledger, seq).
+
+How drivers were found for a trip, and where they drove, goes with its events; of what a
+driver was at, all but the last. Rounds go after CABRANK_MATCHES_KEPT_S, in any case.
 """
 
 import asyncio
@@ -21,6 +24,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     delete,
     func,
     select,
@@ -33,7 +37,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import metrics
 from persistence.history import heads
-from persistence.models import DroppedRow, MessageRow, RoomRow, TripEventRow, TripRow
+from persistence.models import (
+    DispatchEventRow,
+    DroppedRow,
+    MatchRow,
+    MessageRow,
+    RoomRow,
+    TrackRow,
+    TripEventRow,
+    TripRow,
+)
 from schemas.rooms import trip_of
 from schemas.times import rfc3339
 from schemas.trips import TERMINAL
@@ -82,6 +95,8 @@ def gone(
     before_ms = dropped(connection).get(table, 0) if absent else 0
     if table == MessageRow.__tablename__:
         return {key for key in absent if absent[key]["sent_at_ms"] < before_ms}
+    if table == DispatchEventRow.__tablename__:
+        return {key for key in absent if absent[key]["at_ms"] < before_ms}
     old = {key: row for key, row in absent.items() if row["at_ms"] < before_ms}
     past = _past(connection, {row["trip_id"] for row in old.values()}, before_ms)
     return {key for key, row in old.items() if row["trip_id"] in past}
@@ -100,12 +115,14 @@ def _past(connection: Connection, trips: Iterable[str], before_ms: int) -> set[s
 # ---- letting go ----------------------------------------------------------------
 
 
-async def run(engine: AsyncEngine, kept_days: float) -> None:
-    """For ever; `kept_days` 0: there is nothing to do."""
-    while kept_days:
+async def run(engine: AsyncEngine, kept_days: float, matches_kept_s: float) -> None:
+    """For ever; `kept_days` 0: all but the rounds of the matching stays."""
+    while True:
         now_ms = time.time_ns() // 1_000_000
         try:
-            await drop(engine, now_ms - round(kept_days * DAY_MS))
+            await drop_matches(engine, now_ms - round(matches_kept_s * 1000))
+            if kept_days:
+                await drop(engine, now_ms - round(kept_days * DAY_MS))
         except (SQLAlchemyError, OSError) as error:
             log.warning("the past stays for now", error=repr(error)[:300])
         await asyncio.sleep(ROUND_S)
@@ -116,7 +133,12 @@ async def drop(engine: AsyncEngine, before_ms: int, pause_s: float = PAUSE_S) ->
     off, and beside others who do the same.
     """
     total = 0
-    for table, work in ((TripEventRow, _drop_events), (MessageRow, _drop_messages)):
+    works: tuple[tuple[Any, Work], ...] = (
+        (DispatchEventRow, _drop_found),  # first: a trip's events tell that it is past
+        (TripEventRow, _drop_events),
+        (MessageRow, _drop_messages),
+    )
+    for table, work in works:
         async with engine.connect() as connection:
             ledgers = await connection.run_sync(heads.ledgers, table)
         count = 0
@@ -127,6 +149,27 @@ async def drop(engine: AsyncEngine, before_ms: int, pause_s: float = PAUSE_S) ->
             log.info("dropped", table=what, rows=count, before=rfc3339(before_ms))
         total += count
     return total
+
+
+async def drop_matches(engine: AsyncEngine, before_ms: int) -> int:
+    """The rounds of the matching from before; returns how many."""
+    row, total = MatchRow, 0
+    next_one = select(row.at_ms).where(row.at_ms < before_ms).order_by(row.at_ms)
+    while True:
+        async with engine.begin() as connection:
+            if not await connection.run_sync(_is_alone):
+                return total
+            found = await connection.execute(next_one.offset(BATCH).limit(1))
+            cut_ms = found.scalar()
+            gone = delete(row).where(
+                row.at_ms < before_ms if cut_ms is None else row.at_ms <= cut_ms
+            )
+            count = (await connection.execute(gone)).rowcount
+        metrics.dropped_rows.labels(row.__tablename__).inc(count)
+        total += count
+        if cut_ms is None:
+            return total
+        await asyncio.sleep(PAUSE_S)
 
 
 Work = Callable[[Connection, str, int, int], Batch]
@@ -183,6 +226,56 @@ def _drop_events(
         count = connection.execute(gone).rowcount
         metrics.dropped_rows.labels(event.__tablename__).inc(count)
     return Batch(_next(rows, old), count)
+
+
+def _drop_found(
+    connection: Connection, ledger: str, after: int, before_ms: int
+) -> Batch:
+    """Of a ledger's next old rows on how drivers were found: those of trips that have
+    ended, with where these were driven; and what a driver was at before something else
+    that is as old.
+    """
+    row = DispatchEventRow
+    asked = (
+        select(row.seq, row.at_ms, row.trip_id, row.driver_id)
+        .where(row.ledger == ledger, row.seq > after)
+        .order_by(row.seq)
+        .limit(BATCH)
+    )
+    rows = connection.execute(asked).all()
+    old = [one for one in rows if one.at_ms < before_ms]
+    past = _past(connection, {one.trip_id for one in old if one.trip_id}, before_ms)
+    on_duty = sorted({one.driver_id for one in old if one.trip_id is None})
+    lasts = _last_duties(connection, ledger, on_duty, before_ms)
+    seqs = [
+        one.seq
+        for one in old
+        if one.trip_id in past
+        or (one.trip_id is None and one.seq < lasts.get(one.driver_id, 0))
+    ]
+    if seqs:
+        _note(connection, row.__tablename__, before_ms)
+        connection.execute(delete(row).where(row.ledger == ledger, row.seq.in_(seqs)))
+        metrics.dropped_rows.labels(row.__tablename__).inc(len(seqs))
+    if past:
+        # One by one: a long list would have SQLite look through the whole table.
+        driven = delete(TrackRow).where(TrackRow.trip_id == bindparam("trip"))
+        connection.execute(driven, [{"trip": trip} for trip in sorted(past)])
+    return Batch(_next(rows, old), len(seqs))
+
+
+def _last_duties(
+    connection: Connection, ledger: str, drivers: list[str], before_ms: int
+) -> dict[str, int]:
+    """Driver → seq of the last row from before of what they were at."""
+    row = DispatchEventRow
+    asked = (
+        select(row.driver_id, func.max(row.seq))
+        .where(row.driver_id.in_(drivers), row.what == "duty", row.ledger == ledger)
+        .where(row.at_ms < before_ms)
+        .group_by(row.driver_id)
+    )
+    return {str(driver): seq for driver, seq in connection.execute(asked)}
 
 
 def _drop_messages(

@@ -14,9 +14,20 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct
 
+from persistence.projected.dispatch import (
+    DispatchRow,
+    Duty,
+    Ended,
+    How,
+    Offered,
+    What,
+    text_of,
+)
 from persistence.projected.messages import MessageRow
 from persistence.projected.projection import AnyRow, EventRow, TripFields
 from schemas import codec
+from schemas.matching import Judged
+from schemas.observations import Other, Round
 from schemas.rooms import MessageData
 from schemas.trips import Person, Trip
 
@@ -45,6 +56,11 @@ MESSAGE_ROW = frozenset(
     | {"traceparent"}
 )
 """Columns of one."""
+DISPATCH = frozenset(
+    {"ledger", "seq", "what", "at_ms", "trip_id", "driver_id", "offer_id"}
+)
+"""Columns of what is told of how drivers were found; and of `data` as much as
+`dispatch` leaves."""
 AUDIT = frozenset({"id", "at_ms", "actor", "action", "subject", "outcome", "detail"})
 """Columns of what they did; `detail` never has what somebody typed."""
 _AROUND = frozenset({"place", "record", "stream"})
@@ -86,7 +102,9 @@ def _of_trip(kept: Collection[str]) -> dict[str, Any]:
 _NO_RIDER = _of_trip(())
 _NO_DRIVER = _of_trip(RIDERS)
 _EVENT = blanks(
-    fields_of(EventRow), EVENT | _AROUND | {"data", "trip"}, {"reason": None}
+    fields_of(EventRow),
+    EVENT | _AROUND | {"data", "trip", "matching", "offer"},
+    {"reason": None},
 )
 _MESSAGE = blanks(fields_of(MessageData), MESSAGE | {"sender"}, {"text": TEXT})
 _MESSAGE_ROW = blanks(
@@ -103,6 +121,9 @@ def people_of(rows: Iterable[AnyRow]) -> set[str]:
         if isinstance(row, MessageRow):
             found.add(row.message.sender.id)
             continue
+        if isinstance(row, DispatchRow):
+            found |= {one for one in (row.driver_id, row.rider_id) if one}
+            continue
         found |= {row.by, row.trip.rider.id}
         if row.trip.driver is not None:
             found.add(row.trip.driver.id)
@@ -112,10 +133,17 @@ def people_of(rows: Iterable[AnyRow]) -> set[str]:
 def scrubbed(rows: Iterable[AnyRow], erased: Collection[str]) -> list[AnyRow]:
     if not erased:
         return list(rows)
-    return [
-        _message(row, erased) if isinstance(row, MessageRow) else _event(row, erased)
-        for row in rows
-    ]
+    return [_scrubbed(row, erased) for row in rows]
+
+
+def _scrubbed(row: AnyRow, erased: Collection[str]) -> AnyRow:
+    if isinstance(row, MessageRow):
+        return _message(row, erased)
+    if isinstance(row, DispatchRow):
+        if not {row.driver_id, row.rider_id} & set(erased):
+            return row
+        return msgspec.structs.replace(row, data=dispatch(row.what, row.data))
+    return _event(row, erased)
 
 
 def trip(data: str, erased: Collection[str]) -> str:
@@ -141,6 +169,43 @@ def trip(data: str, erased: Collection[str]) -> str:
         for name in said
         if name in kept or name in gone  # else it is of a newer version: it goes
     }
+    return codec.encode(left).decode()
+
+
+def dispatch(what: What, data: str | None) -> str | None:
+    """What is left of a row's `data` where its driver, or the rider of its trip, is
+    erased: no place, and nothing from which one could be told.
+    """
+    if data is None:
+        return None
+    said = data.encode()
+    if what == "offer":
+        offer = codec.decode(said, Offered)
+        return text_of(Offered(offer.round, offer.expires_ms))
+    if what == "offer_ended":
+        return text_of(Ended(codec.decode(said, Ended).why))
+    if what == "duty":
+        duty = codec.decode(said, Duty)
+        return text_of(Duty(duty.online, duty.offers, (), duty.why))
+    return text_of(codec.decode(said, How))
+
+
+def round_of(data: str, erased: Collection[str]) -> str:
+    """A `Round`'s JSON without what was seen of these drivers, but their verdicts;
+    unchanged where none of them is in it.
+    """
+    if not any(user in data for user in erased):
+        return data
+    seen = codec.decode(data.encode(), Round)
+    ranked = [
+        Judged(one.driver, one.verdict) if one.driver in erased else one
+        for one in seen.ranked
+    ]
+    others = [
+        Other(one.driver, one.verdict) if one.driver in erased else one
+        for one in seen.others
+    ]
+    left = msgspec.structs.replace(seen, ranked=ranked, others=others)
     return codec.encode(left).decode()
 
 

@@ -11,9 +11,22 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from persistence.projected import dispatch
+from persistence.projected.dispatch import (
+    OPENS,
+    DispatchRow,
+    DriverFact,
+    How,
+    MatchingFact,
+    OfferEndedFact,
+    OfferFact,
+    Who,
+    text_of,
+    what_of_move,
+)
 from persistence.projected.messages import MessageRow
 from schemas import codec, streams
-from schemas.events import TripEventType, record_of, seq_of
+from schemas.events import Matching, TripEventType, record_of, seq_of
 from schemas.kinds import ByKind, by_tag
 from schemas.ledger import RECORD_VERSION
 from schemas.rooms import MessageData
@@ -28,10 +41,6 @@ _LEDGER = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 class FutureRecord(Exception):  # noqa: N818
     """A record in a format newer than this code: not broken, only not for us."""
-
-
-class Who(Struct, frozen=True):
-    id: str
 
 
 class TripFields(Struct, frozen=True):
@@ -63,10 +72,8 @@ class TripFact(Struct, frozen=True, tag_field="kind", tag="trip"):
     key: str | None = None
     traceparent: str = ""
     restored: bool = False
-
-
-class DriverFact(Struct, frozen=True, tag_field="kind", tag="driver"):
-    """Has no row: who is online is the leader's to know."""
+    matching: Matching = ""
+    offer: str = ""
 
 
 class MessageFact(Struct, frozen=True, tag_field="kind", tag="message"):
@@ -82,18 +89,6 @@ class MemberFact(Struct, frozen=True, tag_field="kind", tag="member"):
     """Has no row: who is in a room now is the leader's to know, and nobody asks who
     was.
     """
-
-
-class OfferFact(Struct, frozen=True, tag_field="kind", tag="offer"):
-    """Has no row yet."""
-
-
-class OfferEndedFact(Struct, frozen=True, tag_field="kind", tag="offer_ended"):
-    """Has no row yet."""
-
-
-class MatchingFact(Struct, frozen=True, tag_field="kind", tag="matching"):
-    """Has no row yet."""
 
 
 Fact = (
@@ -125,7 +120,7 @@ class EventRow(Struct, frozen=True):
     ledger: str
     seq: int
     trip_id: str
-    type: str
+    type: TripEventType
     version: int
     at_ms: int
     by: str
@@ -139,9 +134,13 @@ class EventRow(Struct, frozen=True):
     stream: str
     key: str | None = None
     traceparent: str | None = None
+    matching: Matching = ""
+    """How a driver is found for the trip that this opens."""
+    offer: str | None = None
+    """trip.started: the offer that was accepted."""
 
 
-AnyRow = EventRow | MessageRow
+AnyRow = EventRow | MessageRow | DispatchRow
 """What an event that is remembered becomes."""
 
 
@@ -261,15 +260,42 @@ def _event_row(
         stream,
         fact.key,
         fact.traceparent or None,
+        fact.matching,
+        fact.offer or None,
+    )
+
+
+def dispatch_of_move(move: EventRow) -> DispatchRow | None:
+    """What a trip's move says of its matching; None: nothing."""
+    trip = move.trip
+    driver = None if trip.driver is None else trip.driver.id
+    what = what_of_move(move.type, trip.status, driver, move.matching)
+    if what is None:
+        return None
+    return DispatchRow(
+        move.ledger,
+        move.seq,
+        what,
+        move.at_ms,
+        text_of(How(move.matching)) if what in OPENS else None,
+        move.place,
+        move.record,
+        move.stream,
+        move.trip_id,
+        move.by if what == "released" else driver,
+        move.offer,
+        trip.rider.id,
+        move.traceparent,
+        2 if move.matching or move.offer else 1,
     )
 
 
 _HANDLERS: ByKind[Callable[[str, str, int, bytes, Any], AnyRow | None]] = ByKind(
     trip=_event_row,
-    driver=_no_row,
-    offer=_no_row,
-    offer_ended=_no_row,
-    matching=_no_row,
+    driver=dispatch.duty_row,
+    offer=dispatch.offer_row,
+    offer_ended=dispatch.offer_ended_row,
+    matching=dispatch.matching_row,
     message=_message_row,
     member=_no_row,
 )

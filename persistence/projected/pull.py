@@ -1,4 +1,5 @@
-"""One region's ledger, pulled: the durable consumer all workers share, asked raw.
+"""One stream, a region's ledger or MATCHES, pulled: the durable consumer all workers
+share, asked raw.
 
 nats-py's `fetch` makes a future and a task a message and hangs after a server restart;
 here each record goes to a callback. Records that come one by one cost a read, a parse
@@ -75,9 +76,8 @@ class Pull:
         swept: Callable[[], None],
     ) -> None:
         self.stream = stream
-        region = region_of_ledger(stream)
-        assert region is not None
-        self.region = region
+        self.region = region = region_of_ledger(stream) or ""
+        """Empty: of all regions."""
         self.acknowledged = metrics.records.labels(region)
         self._lag = metrics.lag_records.labels(region)
         self._bus = bus

@@ -15,18 +15,22 @@ from persistence.erased import among, keep_out
 from persistence.models import (
     AuditRow,
     DeadLetterRow,
+    DispatchEventRow,
     MessageRow,
     RoomRow,
     TripEventRow,
     TripRow,
 )
 from persistence.projected import erasing, failures
+from persistence.projected import messages as said_in
 from persistence.projected.acts import row_of_move
+from persistence.projected.dispatch import DispatchRow, dispatch_values
 from persistence.projected.messages import message_values, room_values
 from persistence.projected.projection import (
     AnyRow,
     EventRow,
     Unreadable,
+    dispatch_of_move,
     event_values,
     newest,
     original,
@@ -74,6 +78,7 @@ class Store:
             engine.dialect.name
         ]
         events = insert(TripEventRow.__table__).on_conflict_do_nothing()
+        found = insert(DispatchEventRow.__table__).on_conflict_do_nothing()
         self._letters = insert(DeadLetterRow.__table__).on_conflict_do_nothing()
         trips = insert(TripRow.__table__)
         changing = {
@@ -89,6 +94,7 @@ class Store:
         messages = insert(MessageRow.__table__).on_conflict_do_nothing()
         acts = insert(AuditRow.__table__).on_conflict_do_nothing()
         self._events = _Written(events, engine)
+        self._found = _Written(found, engine)
         self._trips = _Written(trips, engine)
         self._messages = _Written(messages, engine)
         self._rooms = _Written(_widening(insert(RoomRow.__table__)), engine)
@@ -133,11 +139,15 @@ class Store:
 
     def _execute(self, connection: Connection, rows: list[AnyRow]) -> None:
         moves = [row for row in rows if isinstance(row, EventRow)]
-        said = [row for row in rows if not isinstance(row, EventRow)]
+        said = [row for row in rows if isinstance(row, said_in.MessageRow)]
+        found = [row for row in rows if isinstance(row, DispatchRow)]
+        found += filter(None, map(dispatch_of_move, moves))
+        found.sort(key=_place)
         acts = map(row_of_move, moves)
         # Always in this order, for the same reason as in `write`.
         work = [
             (self._events, "trip_events", [event_values(row) for row in moves]),
+            (self._found, "dispatch_events", [dispatch_values(row) for row in found]),
             (self._trips, "trips", [trip_values(row) for row in newest(moves)]),
             (self._messages, "messages", [message_values(row) for row in said]),
             (self._rooms, "rooms", room_values(said)),

@@ -29,9 +29,13 @@ from persistence.identity import (
 from persistence.identity.tokens import Forge
 from persistence.identity.users import row_of
 from persistence.models import UserRow
+from persistence.projected.observations import Seen
+from persistence.projected.observer import Projector
 from persistence.projected.projection import Unreadable, read_record
 from persistence.projected.store import Store
 from schemas.accounts import Meet
+from schemas.matching import Judged, Verdict
+from schemas.observations import Crumb, Round
 from schemas.trips import Role, User
 from tests.support import postgres
 from tests.support import records as made
@@ -108,9 +112,23 @@ def projected(store: Store) -> None:
         store.write(rows, [Unreadable(made.LEDGER, move, b"{}", "bad")], NOW_MS)
 
 
+def observed(engine: Engine) -> None:
+    """What a leader saw of two trips, of one by somebody who is erased."""
+    rounds = [
+        Round(
+            *(1, 1, made.trip(n).id, f"r{n}", 1, NOW_MS + n, 1, {}),
+            [Judged("r1", Verdict.CHOSEN, 1, 1, 1, 1)],
+        )
+        for n in (1, 2, 3)
+    ]
+    crumbs = [Crumb(made.trip(n).id, f"r{n}", "d1", 1.5, 1.5, NOW_MS) for n in (1, 2)]
+    Projector(engine).write(Seen([("l", one) for one in rounds], crumbs))
+
+
 async def dropped(engine: AsyncEngine) -> None:
     """A trip that isn't the last, and what was written before a room's last message."""
     await retention.drop(engine, NOW_MS + 3_500, 0)
+    await retention.drop_matches(engine, NOW_MS + 3)
     await engine.dispose()
 
 
@@ -132,6 +150,7 @@ def keep(url: str) -> list[dict[str, Any]]:
     listening(writing, kept)
     store = Store(writing)
     projected(store)
+    observed(writing)
     asyncio.run(dropped(asking))
     erased(writing)
     store.close()

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.conftest import ADDRESSES, Sockets, Town
 from tests.support.client import LIMIT_S, Client
 from tests.support.stack import Person
+from tests.support.waiting import until_is
 
 PLACE = {"lat": 64.1466, "lon": -21.9426}
 """Where no other test is."""
@@ -179,3 +180,56 @@ async def test_tags_are_an_operators_to_give(town: Town) -> None:
     assert put(operator, rider.id, ["xl"]).status_code == 404
     for bad in (["XL"], ["a" * 33], [1], "xl", [f"t{n}" for n in range(17)]):
         assert put(operator, driver.id, bad).status_code == 422
+
+
+async def test_it_is_told_why_these_drivers_and_where_they_drove(
+    town: Town, sockets: Sockets, fleet: Fleet
+) -> None:
+    rider = await sockets.open(town.rider())
+    bystander = town.driver()
+    near, first = await fleet.driver(NEARBY)
+    far, second = await fleet.driver(FARTHER)
+    trip = await requested(rider, await sockets.open(bystander))
+    await first.expect(
+        "trip.offered", lambda frame: frame["data"]["trip"]["id"] == trip["id"]
+    )
+    await first.do("trip.decline", {"id": trip["id"]})
+    await second.expect(
+        "trip.offered", lambda frame: frame["data"]["trip"]["id"] == trip["id"]
+    )
+    await second.do("trip.accept", {"id": trip["id"]})
+    await second.send({"type": "driver.location", "data": NEARBY})
+
+    def ask(path: str) -> Any:
+        answer = httpx.get(
+            f"{town.url}/api/trips/{trip['id']}/{path}",
+            headers={"Authorization": f"Bearer {town.operator.access}"},
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def why(driver: str) -> Any:
+        return await asyncio.to_thread(ask, f"matching?driver={driver}")
+
+    told = await until_is(
+        lambda: why(far.id),
+        lambda seen: len(seen["rounds"]) > 1 and seen["offers"][-1]["end"],
+    )
+    assert (told["policy"], told["reason"]) == ("nearest", None)
+    assert [(one["driver"]["id"], one["end"]) for one in told["offers"]] == [
+        (near.id, "declined"),
+        (far.id, "accepted"),
+    ]
+    verdicts = [one["verdict"] for one in told["driver"]["rounds"]]
+    assert verdicts == ["farther", "chosen"]
+    assert told["driver"]["rounds"][0]["pick_up_distance_m"] == pytest.approx(
+        2002, abs=5
+    )
+    of_near = (await why(near.id))["driver"]["rounds"]
+    assert [one["verdict"] for one in of_near] == ["chosen", "declined"]
+    of_other = (await why(bystander.id))["driver"]["rounds"]
+    assert [one["verdict"] for one in of_other] == ["no_offers", "no_offers"]
+
+    places = await until_is(lambda: asyncio.to_thread(ask, "track"), len)
+    assert (places[-1]["lat"], places[-1]["lon"]) == (NEARBY["lat"], NEARBY["lon"])

@@ -312,6 +312,7 @@ NO_SIZE = {
     "persistence.checks.completeness:HOLES_MAX": "lines of a report",
     "persistence.erased:IDS_MAX": "ids of one query",
     "persistence.audit_log:_ADDRESS_CHARS": "a column; addresses are shorter",
+    "persistence.history.matches:IDS_MAX": "ids of one query",
     "persistence.models:ID_CHARS": "a column",
     "persistence.models:LEDGER_CHARS": "a column",
     "persistence.models:ROOM_CHARS": "a column",

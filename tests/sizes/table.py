@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.sizes import constants
 from tests.sizes.rows import CONTRACT, GATEWAY, NATS, Row
 from tests.sizes.rows_inside import DISPATCHER, NO_SIZE, PERSISTENCE
+from tests.sizes.rows_seen import OBSERVED
 
 PAGE = Path(__file__).parents[2] / "docs" / "LIMITS.md"
 
@@ -18,6 +19,7 @@ SECTIONS = (
     ("Between the services", NATS),
     ("A region's leader and its standbys", DISPATCHER),
     ("Persistence", PERSISTENCE),
+    ("Explanations and tracks", OBSERVED),
 )
 
 # ---- the page ------------------------------------------------------------------

@@ -3,16 +3,28 @@
 import uuid
 from typing import Any
 
+import msgspec
 from nats.js.api import DiscardPolicy, StreamConfig
 from nats.js.errors import NotFoundError
 
 from runtime.bus import Bus
 from schemas import codec, streams
-from schemas.events import DriverEvent, Event, TripEvent, seq_of
+from schemas.events import (
+    DriverEvent,
+    Event,
+    Matching,
+    MatchingEvent,
+    OfferEnd,
+    OfferEndedEvent,
+    OfferEvent,
+    TripEvent,
+    seq_of,
+)
 from schemas.ledger import RECORD_VERSION, Record
+from schemas.matching import Evidence
 from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.times import rfc3339
-from schemas.trips import Person, Status, Trip
+from schemas.trips import OpenTrip, Person, Position, Status, Trip
 
 LEDGER = "0" * 32
 T0_MS = 1_795_255_200_000
@@ -60,8 +72,36 @@ def event(at: Trip, move: int | None = None, **changes: Any) -> TripEvent:
     return TripEvent(**{**fields, **changes})
 
 
-def online(driver: str) -> DriverEvent:
-    return DriverEvent(0, T0_MS, driver, online=True)
+def online(driver: str, **changes: Any) -> DriverEvent:
+    fields: dict[str, Any] = {"at_ms": T0_MS, "driver": driver, "online": True}
+    return DriverEvent(seq=0, **{**fields, **changes})
+
+
+def offer(of: Trip, driver: str, round_: int = 1, **changes: Any) -> OfferEvent:
+    """The trip's offer number `round_`, called `o<round>`."""
+    fields: dict[str, Any] = {
+        "seq": 0,
+        "at_ms": T0_MS + round_ * 1000,
+        "offer": f"o{round_}",
+        "driver": driver,
+        "trip": OpenTrip.of(of),
+        "round": round_,
+        "expires_ms": T0_MS + round_ * 1000 + 15_000,
+        "evidence": Evidence(800, 150, 140, 3, Position(59.9123, 10.7512)),
+    }
+    return OfferEvent(**{**fields, **changes})
+
+
+def offer_ended(
+    of: Trip, driver: str, why: OfferEnd, round_: int = 1, **changes: Any
+) -> OfferEndedEvent:
+    at_ms = T0_MS + round_ * 1000 + 500
+    ended = OfferEndedEvent(0, at_ms, f"o{round_}", driver, of.id, why)
+    return msgspec.structs.replace(ended, **changes)
+
+
+def matching(of: Trip, how: Matching) -> MatchingEvent:
+    return MatchingEvent(0, T0_MS + 60_000, OpenTrip.of(of), how, feed=1)
 
 
 def message(room: str, n: int, text: str = "hi", **changes: Any) -> MessageEvent:

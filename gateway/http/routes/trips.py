@@ -13,7 +13,14 @@ from litestar.response import Response, Stream
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.http.requests import BEARER, REFUSED, SignedIn, signed_in, uuid_or_none
+from gateway.http.requests import (
+    BEARER,
+    REFUSED,
+    SignedIn,
+    operators_only,
+    signed_in,
+    uuid_or_none,
+)
 from gateway.problems import Refused, data_of, specs
 from runtime.lookups import Asker
 from schemas import subjects
@@ -21,13 +28,18 @@ from schemas.accounts import (
     PAGE_DEFAULT,
     PAGE_MAX,
     AuditRow,
+    ExplainTrip,
     GetTripRow,
+    ListTrack,
     ListTripEvents,
     ListTrips,
+    Place,
     Result,
 )
 from schemas.codec import decode
+from schemas.explanations import Explanation
 from schemas.refusals import Code
+from schemas.times import from_rfc3339
 from schemas.trips import Status, Trip
 
 T = TypeVar("T")
@@ -38,6 +50,8 @@ _ONE = (Code.NOT_A_PARTICIPANT, Code.TRIP_NOT_FOUND, *_ASKED)
 _LIST = subjects.history("trips")
 _TRIP = subjects.history("trip")
 _EVENTS = subjects.history("trip_events")
+_MATCHING = subjects.history("matching")
+_TRACK = subjects.history("track")
 
 TripId = Annotated[str, PathParameter(description="the trip's id, a UUID")]
 
@@ -125,6 +139,66 @@ async def _pages(
     yield b"]"
 
 
+@get(
+    "/api/trips/{trip_id:str}/matching",
+    response_description="offers and rounds, oldest first",
+    responses=specs(Code.INVALID_DATA, Code.WRONG_ROLE, Code.TRIP_NOT_FOUND, *_ASKED),
+    guards=[operators_only],
+)
+async def matching(
+    request: SignedIn,
+    trip_id: TripId,
+    asker: NamedDependency[Asker],
+    driver: Annotated[
+        str | None,
+        QueryParameter(description="a user's id: what was of them in each round"),
+    ] = None,
+) -> Response[Explanation]:
+    """Why these drivers were asked, and others weren't; for operators."""
+    if driver is not None and (driver := uuid_or_none(driver)) is None:
+        raise Refused(Code.INVALID_DATA, "driver: no user's id looks like that")
+    question = ExplainTrip(_id(trip_id), driver, request.auth.region)
+    return _json(data_of(await asker.ask(_MATCHING, question)))
+
+
+@get(
+    "/api/trips/{trip_id:str}/track",
+    response_description="places, oldest first",
+    responses=specs(*_ONE),
+)
+async def track(
+    request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
+) -> Response[list[Place]]:
+    """Where the driver was while the trip was active: one each 5 s or 50 m; to its
+    rider and driver and to operators.
+    """
+    who = request.auth
+    question = ListTrack(who.sub, who.role, _id(trip_id), who.region)
+    first = await asker.ask(_TRACK, question)
+    if not first.more:
+        return _json(data_of(first))
+    places: Any = Stream(
+        _track_pages(asker, question, first), media_type="application/json"
+    )
+    return cast("Response[list[Place]]", places)
+
+
+async def _track_pages(
+    asker: Asker, question: ListTrack, page: Result
+) -> AsyncIterator[bytes]:
+    """As `_pages`."""
+    rows = data_of(page)
+    yield rows[:-1]
+    while page.more:
+        last = decode(rows, list[Place])[-1]
+        question = replace(question, after_ms=from_rfc3339(last.at))
+        page = await asker.ask(_TRACK, question)
+        rows = data_of(page)
+        if rows != b"[]":
+            yield b"," + rows[1:-1]
+    yield b"]"
+
+
 def _id(text: str) -> str:
     known = uuid_or_none(text)
     if known is None:
@@ -140,7 +214,7 @@ def _json(data: bytes) -> Response[Any]:
 def routes() -> Router:
     return Router(
         "/",
-        route_handlers=[trips, trip, trip_events],
+        route_handlers=[trips, trip, trip_events, matching, track],
         guards=[signed_in],
         security=BEARER,
         tags=["trips"],

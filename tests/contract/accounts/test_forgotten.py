@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import MetaData, delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,15 +24,26 @@ from persistence.models import (
     UserRow,
 )
 from persistence.projected import erasing
+from persistence.projected.observations import Seen
+from persistence.projected.observer import Projector
 from persistence.projected.projection import read_record
 from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import accounts, codec, subjects
 from schemas.accounts import Erase
-from schemas.events import TripEvent, TripEventType
+from schemas.events import (
+    DriverEvent,
+    MatchingEvent,
+    OfferEndedEvent,
+    OfferEvent,
+    TripEvent,
+    TripEventType,
+)
+from schemas.matching import Evidence, Judged, Verdict
+from schemas.observations import Crumb, Other, Round
 from schemas.rooms import MessageData, MessageEvent
 from schemas.times import rfc3339
-from schemas.trips import Person, Role, Status, Trip
+from schemas.trips import OpenTrip, Person, Position, Role, Status, Trip
 from tests.contract.accounts.conftest import START_MS, Client
 from tests.support.filled import MARK, filled, row
 from tests.support.records import record
@@ -50,6 +62,7 @@ MOVES: dict[Status, TripEventType] = {
 }
 OTHERS = {"trips", "trip_events", "messages", "rooms", "dead_letters", "users"}
 OTHERS |= {"refresh_tokens", "devices", "outside_users", "audit_log", "erased_users"}
+OTHERS |= {"dispatch_events", "matches", "track"}
 OTHERS |= {"log_in_throttle", "dropped_history", "alembic_version"}
 """Every table that this test has looked at and fills, or knows to hold nobody."""
 
@@ -80,7 +93,7 @@ def ledger() -> list[bytes]:
             by = RIDER if version % 2 else DRIVER
             own = {"type": MOVES[status], "trip": at, "by": by, "at_ms": START_MS}
             own |= {"traceparent": "", "audience": at.participants()}
-            own |= {"restored": False, "seq": 0}
+            own |= {"restored": False, "seq": 0, "offer": f"o{number}"}
             moved = filled(TripEvent, f"event by {by}", **own)
             n = 10 * number + version
             said = filled(
@@ -98,12 +111,76 @@ def ledger() -> list[bytes]:
     return records
 
 
+PLACES = {RIDER: "59.9123", DRIVER: "59.9876"}
+"""Where the rider's trip was offered to somebody else, and where the driver was as they
+were offered another's."""
+
+
+def found() -> list[bytes]:
+    """How a driver was found for a trip of RIDER's, and one of somebody else's that
+    DRIVER was offered. Numbers are no words: they are looked for by themselves.
+    """
+    records = []
+    for number, rider, driver in ((0, RIDER, "x"), (8, "y", DRIVER)):
+        at = whole(number, Status.REQUESTED, 1)
+        at = replace(at, rider=person(rider), driver=None)
+        place = Position(float(PLACES[RIDER if rider == RIDER else DRIVER]), 10.5)
+        rests_on = Evidence(801, 151, 141, 31, place)
+        more: dict[str, Any] = {"at_ms": START_MS, "traceparent": "", "seq": 0}
+        offer = OfferEvent(
+            offer=f"o{number}",
+            driver=driver,
+            trip=OpenTrip.of(at),
+            round=1,
+            expires_ms=START_MS,
+            evidence=rests_on,
+            **more,
+        )
+        ended = filled(
+            OfferEndedEvent,
+            f"offer of {driver}",
+            **more | {"offer": f"o{number}", "driver": driver, "trip": at.id},
+        )
+        if driver == "x":
+            ended = replace(ended, reason="not today")
+        tags = {} if driver == DRIVER else {"tags": ("van",)}
+        duty = filled(
+            DriverEvent,
+            f"duty of {driver}",
+            **more | {"driver": driver, "why": "self"} | tags,
+        )
+        how = MatchingEvent(0, START_MS, OpenTrip.of(at), "too_long")
+        records.append(record(100 + number, offer, ended, duty, how))
+    return records
+
+
+def seen() -> Seen:
+    """What leaders saw: RIDER's trip and where it went, DRIVER beside others."""
+    crumbs = [Crumb(f"{TRIP}0", RIDER, "x", float(PLACES[RIDER]), 10.5, START_MS)]
+    crumbs += [Crumb(f"{TRIP}8", "y", DRIVER, float(PLACES[DRIVER]), 10.5, START_MS)]
+    rounds = [
+        Round(
+            *(seq, seq, trip, rider, 1, START_MS, 2, {}),
+            [Judged(DRIVER, Verdict.FARTHER, 777_001, 777_002, 777_003, 777_004)],
+            [Other(DRIVER, "too_far", 777_005, 777_006)],
+        )
+        for seq, trip, rider in ((1, f"{TRIP}0", RIDER), (2, f"{TRIP}8", "y"))
+    ]
+    return Seen([("l", one) for one in rounds], crumbs)
+
+
+def observe(url: str) -> None:
+    engine = database.plain_engine(url)
+    Projector(engine).write(seen())
+    engine.dispose()
+
+
 def write(url: str, records: list[bytes]) -> None:
     store = Store(database.plain_engine(url))
     for number, payload in enumerate(records, 1):
         rows, bad = read_record("LEDGER_main", number, payload)
         assert not bad
-        assert len(rows) == 2
+        assert len(rows) in (2, 4)
         store.write(rows, [], START_MS)
     store.close()
 
@@ -187,6 +264,8 @@ class Forgotten:
             questions += [
                 ("trip", accounts.GetTripRow(**asker, trip=trip)),
                 ("trip_events", accounts.ListTripEvents(**asker, trip=trip)),
+                ("matching", accounts.ExplainTrip(trip, DRIVER)),
+                ("track", accounts.ListTrack(**asker, trip=trip)),
             ]
         found = {}
         for operation, question in questions:
@@ -215,7 +294,8 @@ async def world(
 ) -> AsyncIterator[Forgotten]:
     for user in (RIDER, DRIVER):
         await sign_up(engine, user)
-    await asyncio.to_thread(write, database_url, ledger())
+    await asyncio.to_thread(write, database_url, [*ledger(), *found()])
+    await asyncio.to_thread(observe, database_url)
     history = History(engine, bus)
     history.start()
     await bus.flush()
@@ -242,6 +322,7 @@ async def test_of_a_driver_nothing_is_left_but_the_riders_trips(
     world: Forgotten,
 ) -> None:
     words = (DRIVER, f"event by {DRIVER}", f"message of {DRIVER}")
+    words += (f"offer of {DRIVER}", f"duty of {DRIVER}")
     for one in words:
         assert await world.leftovers(one), one
     await world.erase(DRIVER)
@@ -253,18 +334,54 @@ async def test_of_a_driver_nothing_is_left_but_the_riders_trips(
     assert await world.leftovers(RIDER)
 
 
+async def has(world: Forgotten, number: str) -> set[str]:
+    """Where such a number is."""
+    told = await world.told()
+    return {name for name, texts in told.items() if any(number in t for t in texts)}
+
+
+async def test_no_place_of_who_was_erased_is_left(world: Forgotten) -> None:
+    """Not where they were, nor what tells it; of the others all is there yet."""
+    for user, other in ((RIDER, DRIVER), (DRIVER, "")):
+        assert {"dispatch_events", "track"} <= await has(world, PLACES[user])
+        await world.erase(user)
+        assert await has(world, PLACES[user]) == set()
+        if other:
+            assert {"dispatch_events", "track"} <= await has(world, PLACES[other])
+            assert "matches" in await has(world, "777002")
+    for n in range(1, 7):
+        assert await has(world, f"77700{n}") == set()
+    told = await world.told()
+    assert len(told["matches"]) == 1
+    assert any(DRIVER in one for one in told["matches"])
+    reasons = [one for one in told["dispatch_events"] if '"reason":"' in one]
+    assert len(reasons) == 1
+    assert "not today" in reasons[0]
+
+
+async def test_what_leaders_saw_comes_too_late_for_who_was_erased(
+    world: Forgotten,
+) -> None:
+    for user in (RIDER, DRIVER):
+        await world.erase(user)
+    await asyncio.to_thread(observe, world.url)
+    for place in PLACES.values():
+        assert await has(world, place) == set()
+    assert await has(world, "777002") == set()
+
+
 async def test_what_the_ledger_brings_again_is_the_same_without_them(
     world: Forgotten, engine: AsyncEngine
 ) -> None:
     for user in (RIDER, DRIVER):
         await world.erase(user)
     before = await asyncio.to_thread(everything, world.url)
-    projected = ("trips", "trip_events", "messages", "rooms")
+    projected = ("trips", "trip_events", "messages", "rooms", "dispatch_events")
     async with engine.begin() as connection:
         for table in Base.metadata.sorted_tables:
             if table.name in projected:
                 await connection.execute(delete(table))
-    await asyncio.to_thread(write, world.url, ledger())
+    await asyncio.to_thread(write, world.url, [*ledger(), *found()])
     after = await asyncio.to_thread(everything, world.url)
     for name in projected:
         assert sorted(after[name]) == sorted(before[name])

@@ -22,6 +22,7 @@ from tests.contract.http.conftest import (
 ONE = [
     (f"/api/trips/{TRIP}", "history.trip"),
     (f"/api/trips/{TRIP}/events", "history.trip_events"),
+    (f"/api/trips/{TRIP}/track", "history.track"),
 ]
 
 
@@ -174,3 +175,34 @@ async def test_a_read_that_would_be_stale_is_503(site: Site) -> None:
     response = await site.client.get(ONE[0][0], headers=site.rider)
     assert problem(response, 503, "unavailable") == "history lags"
     assert response.headers["retry-after"] == "1"
+
+
+async def test_why_these_drivers_is_for_operators(site: Site) -> None:
+    site.answers("history.matching", data({"trip": TRIP}))
+    path = f"/api/trips/{TRIP}/matching"
+    response = await site.client.get(path, headers=site.operator)
+    assert (response.status_code, response.json()) == (200, {"trip": TRIP})
+    await site.client.get(f"{path}?driver={RIDER.upper()}", headers=site.operator)
+    plain, of_one = (asked for _, asked in site.persistence.asked)
+    assert plain == {"trip": TRIP, "region": "main"}
+    assert of_one == {"trip": TRIP, "driver": RIDER, "region": "main"}
+    refused = await site.client.get(path, headers=site.rider)
+    problem(refused, 403, "wrong_role")
+    bad = await site.client.get(f"{path}?driver=bob", headers=site.operator)
+    problem(bad, 422, "invalid_data")
+    unknown = await site.client.get("/api/trips/x/matching", headers=site.operator)
+    problem(unknown, 404, "trip_not_found")
+
+
+async def test_a_long_track_is_one_array(site: Site) -> None:
+    places = [{"lat": 1.5, "lon": 2.5, "at": f"2026-11-29T20:00:0{n}Z"} for n in (1, 2)]
+
+    def answer(question: dict[str, Any]) -> Result:
+        if "after_ms" not in question:
+            return Result(data=Raw(encode(places[:1])), more=True)
+        return Result(data=Raw(encode(places[1:])))
+
+    site.persistence.answers["history.track"] = answer
+    path = f"/api/trips/{TRIP}/track"
+    response = await site.client.get(path, headers=site.rider)
+    assert (response.status_code, response.json()) == (200, places)

@@ -36,6 +36,7 @@ COUNTS_SINCE = {
     "0005": IDENTITY,
     "0006": IDENTITY | {"devices": 2} | DROPPED,
     "0007": IDENTITY | {"devices": 2} | DROPPED,
+    "0008": IDENTITY | {"devices": 2, "matches": 1} | DROPPED | {"dropped_history": 3},
 }
 REVISION = {path: path.stem.partition("-")[2] for path in KEPT}
 

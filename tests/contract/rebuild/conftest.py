@@ -10,8 +10,19 @@ from cabrank.operate import rebuild
 from persistence import database
 from runtime.bus import Bus
 from runtime.ledger import open_ledger
+from schemas.events import Event
+from schemas.trips import Trip
 from tests.support.nats import NatsServer
-from tests.support.records import Ledger, event, joined, message, online, trip
+from tests.support.records import (
+    Ledger,
+    event,
+    joined,
+    message,
+    offer,
+    offer_ended,
+    online,
+    trip,
+)
 
 
 class Kept(Ledger):
@@ -26,10 +37,20 @@ class Kept(Ledger):
         """`count` whole trips, and all that rooms bring."""
         for number in range(count):
             for move in range(4):
-                await self.append(event(trip(number, move)), online(f"d{number}"))
+                await self.append(*_moved(trip(number, move), f"d{number}", move))
             await self.append(joined("hall", f"r{number}"))
             await self.append(message("hall", number + 1), message("bar", number + 1))
             await self.append()
+
+
+def _moved(at: Trip, driver: str, move: int) -> list[Event]:
+    """A move, and what comes with it: the second to be offered the trip takes it."""
+    how: Any = {0: {"matching": "nearest"}, 1: {"offer": "o2"}}.get(move, {})
+    made: list[Event] = [event(at, **how), online(driver, offers=True)]
+    if move == 0:
+        made += [offer(at, "d9"), offer_ended(at, "d9", "declined")]
+        made += [offer(at, driver, 2)]
+    return made
 
 
 class Rows:
@@ -55,7 +76,10 @@ class Rows:
                     ),
                     key=repr,
                 )
-                for table in ("trip_events", "trips", "messages", "rooms")
+                for table in (
+                    *("trip_events", "trips", "messages", "rooms"),
+                    "dispatch_events",
+                )
             }
 
 

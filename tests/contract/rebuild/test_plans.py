@@ -30,7 +30,16 @@ from persistence.identity import audit_log_reader, cleanup, keyfiles, usernames,
 from persistence.identity.audit_log_reader import Wanted
 from persistence.identity.keyfiles import Signer
 from persistence.identity.tokens import RefreshToken
-from persistence.models import AuditRow, OutsideUserRow, RefreshTokenRow, UserRow
+from persistence.models import (
+    AuditRow,
+    DispatchEventRow,
+    OutsideUserRow,
+    RefreshTokenRow,
+    UserRow,
+)
+from persistence.projected.dispatch import Duty, Offered, text_of
+from persistence.projected.observations import Seen as Observed
+from persistence.projected.observer import Projector
 from persistence.projected.projection import Unreadable, read_record
 from persistence.projected.store import Store
 from runtime.bus import Bus
@@ -38,17 +47,21 @@ from runtime.settings import Settings
 from schemas import codec, streams, subjects
 from schemas.accounts import (
     Erasure,
+    ExplainTrip,
     FindBacklog,
     FindMade,
     FindTrip,
     GetTripRow,
     ListMessages,
+    ListTrack,
     ListTripEvents,
     ListTrips,
     Meet,
     Result,
     Tokens,
 )
+from schemas.matching import Evidence, Judged, Verdict
+from schemas.observations import Crumb, Round
 from schemas.trips import Role, Status, User
 from tests.contract.rebuild.conftest import Kept
 from tests.contract.rebuild.plans import looked_through
@@ -90,6 +103,10 @@ WHOLE = {
     ("erased_users", "LIMIT"): "who is erased is kept in memory while they are few",
     ("erased_users", "done"): "at a start: who is erased, and who not wholly",
     ("erased_users", "SELECT erased_users.user_id, erased_users.at_ms"): "the same",
+    ("dispatch_events", "ORDER BY dispatch_events.ledger LIMIT"): "the same",
+    ("matches", "ORDER BY matches.ledger, matches.seq"): (
+        "erasing: the rounds of a few days, in pieces, by the key"
+    ),
     ("dead_letters", "ORDER BY dead_letters.ledger, dead_letters.seq"): (
         "erasing: nobody can tell what is whose in them; in pieces, by the key"
     ),
@@ -198,6 +215,29 @@ def crowd(engine: Engine) -> None:
         connection.execute(insert(AuditRow), acts)
 
 
+def dispatched(engine: Engine) -> None:
+    """How drivers were found for trips, and what their leader saw."""
+    offered = text_of(Offered(1, 1, Evidence(1, 1, 1, 1)))
+    found: list[dict[str, Any]] = []
+    seen = Observed([], [])
+    for n in range(2_000):
+        trip, driver = filling.trip_id(n), filling.driver(n, TRIPS).id
+        rider = filling.rider(n, TRIPS).id
+        place = {"ledger": made.LEDGER, "at_ms": filling.T0_MS, "driver_id": driver}
+        duty = {"what": "duty", "data": text_of(Duty(True, True, ("van",)))}
+        offer = {"what": "offer", "data": offered}
+        for at, row in enumerate((duty | {"trip_id": None}, offer | {"trip_id": trip})):
+            seq = 10**9 + 2 * n + at
+            found.append(place | row | {"seq": seq, "offer_id": None})
+        chosen = [Judged(driver, Verdict.CHOSEN)]
+        fields = (10**9 + 2 * n + 1, 10**9 + 2 * n, trip, rider, 1, filling.T0_MS, 1)
+        seen.rounds.append((made.LEDGER, Round(*fields, {}, chosen)))
+        seen.crumbs.append(Crumb(trip, rider, driver, 1.0, 1.0, filling.T0_MS))
+    with engine.begin() as connection:
+        connection.execute(insert(DispatchEventRow), found)
+    Projector(engine).write(seen)
+
+
 async def the_past(bus: Bus, url: str) -> None:
     """All that gateways ask history."""
     engine = database.engine(url)
@@ -218,6 +258,8 @@ async def the_past(bus: Bus, url: str) -> None:
     for operation, question in (
         ("trip", GetTripRow("o", Role.OPERATOR, trip)),
         ("trip_events", ListTripEvents("o", Role.OPERATOR, trip)),
+        ("matching", ExplainTrip(trip, driver)),
+        ("track", ListTrack("o", Role.OPERATOR, trip)),
         ("find", FindTrip("main", trip, 0)),
         ("messages", ListMessages("o", Role.OPERATOR, "main", "hall")),
         ("messages", ListMessages("o", Role.OPERATOR, "main", room, before=2)),
@@ -289,6 +331,7 @@ async def the_commands(url: str, signer: Signer) -> None:
     await usernames.give_all(engine)
     await cleanup.sweep(engine, time.time_ns() // 1_000_000, 1.0)
     await retention.drop(engine, filling.T0_MS + 600 * filling.EVERY_MS, 0)
+    await retention.drop_matches(engine, filling.T0_MS + 600 * filling.EVERY_MS)
     await engine.dispose()
 
 
@@ -302,6 +345,14 @@ def the_rows(url: str) -> None:
     )
     store.write(rows, [Unreadable(made.LEDGER, 1, b'{"id":"rider-1"}', "bad")], 1)
     store.close()
+    writing = database.plain_engine(url)
+    Projector(writing).write(
+        Observed(
+            [("l", Round(1, 1, "t", "rider-9", 1, 1, 1, {}, []))],
+            [Crumb("t", "rider-9", "driver-9", 1.0, 1.0, 1)],
+        )
+    )
+    writing.dispose()
     eraser.bring_to(url, [Erasure("rider-1", 1), Erasure("driver-1", 1)])
 
 
@@ -348,6 +399,7 @@ async def test_every_query_finds_its_rows_by_an_index(
     engine = database.plain_engine(settings.database_url)
     filling.fill(engine, TRIPS)
     crowd(engine)
+    dispatched(engine)
     monkeypatch.setattr(walk, "PIECE", TRIPS // 10)
     seen.statements.clear()
     await everything(bus, projected, settings)

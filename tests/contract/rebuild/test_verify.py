@@ -9,8 +9,9 @@ from cabrank.operate.verify import Report, verify
 from persistence import database
 from persistence.checks import completeness
 from persistence.checks.completeness import Kept as Range
+from schemas.ledger import RECORD_VERSION
 from tests.contract.rebuild.conftest import Kept, Rows
-from tests.support.records import event, message, record, trip
+from tests.support.records import event, message, online, record, trip
 
 
 async def compared() -> Report:
@@ -48,6 +49,10 @@ async def test_what_persistence_wrote_is_equal() -> None:
         ("UPDATE trips SET version = 9", "different trips"),
         ("UPDATE rooms SET last_n = 2 WHERE name = 'bar'", "different rooms bar"),
         ("DELETE FROM rooms WHERE name = 'hall'", "missing rooms hall"),
+        ("DELETE FROM dispatch_events WHERE what = 'offer'", "missing dispatch_events"),
+        ("DELETE FROM dispatch_events WHERE what = 'duty'", "missing dispatch_events"),
+        ("UPDATE dispatch_events SET data = '{}' WHERE what = 'offer_ended'", ": data"),
+        ("UPDATE dispatch_events SET driver_id = 'x'", ": driver_id"),
     ],
 )
 async def test_every_altered_row_is_told(rows: Rows, statement: str, says: str) -> None:
@@ -56,6 +61,17 @@ async def test_every_altered_row_is_told(rows: Rows, statement: str, says: str) 
     assert rows.run(statement) > 0
     differences = await told()
     assert any(says in one for one in differences), differences
+
+
+async def test_what_a_version_without_the_table_left_out_is_not_missed(
+    rows: Rows, ledger: Kept, settled: None
+) -> None:
+    """Told to all, and by drivers who asked for nothing: its workers wrote no row."""
+    await ledger.append(event(trip(1)), online("d1"))
+    await ledger.append(event(trip(1, 1)))
+    await rebuild(None)
+    assert rows.run("DELETE FROM dispatch_events") == 2
+    assert (await compared()).different == 0
 
 
 async def test_rows_the_ledger_does_not_have_are_extra(
@@ -181,7 +197,7 @@ async def test_an_event_among_the_dead_letters_differs(
 
 async def test_a_record_of_a_newer_version_is_not_judged(projected: Kept) -> None:
     newer = json.loads(record(projected.n + 1, event(trip(7)), ledger=projected.id))
-    newer["v"] = 2
+    newer["v"] = RECORD_VERSION + 1
     await projected.append_raw(json.dumps(newer).encode())
     with pytest.raises(UsageError, match="newer than this program"):
         await verify(None, wait=False)

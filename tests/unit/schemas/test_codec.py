@@ -57,6 +57,8 @@ def example(kind: Any) -> Any:
     match kind:
         case info.StructType():
             made = {f.encode_name: example(f.type) for f in kind.fields}
+            if kind.array_like:
+                return list(made.values())
             return made | ({kind.tag_field: kind.tag} if kind.tag_field else {})
         case info.UnionType():
             return example(next(t for t in kind.types if t != info.NoneType()))

@@ -19,6 +19,7 @@ ONE_TOKEN: list[Callable[[str], str]] = [
     subjects.ping,
     subjects.handover,
     subjects.ledger,
+    subjects.matches,
     subjects.accounts,
     subjects.history,
     subjects.revoked,

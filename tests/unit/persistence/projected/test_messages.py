@@ -14,7 +14,6 @@ from tests.support.records import (
     event,
     joined,
     message,
-    online,
     record,
     trip,
 )
@@ -46,10 +45,8 @@ def test_a_message_event_becomes_a_row_with_its_place_in_the_ledger() -> None:
     }
 
 
-def test_members_and_drivers_have_no_rows() -> None:
-    payload = record(
-        1, joined("lobby", "u1"), joined("lobby", "u1", joined=False), online("d1")
-    )
+def test_members_have_no_rows() -> None:
+    payload = record(1, joined("lobby", "u1"), joined("lobby", "u1", joined=False))
     assert read_record(STREAM, 1, payload) == ([], [])
 
 

@@ -1,9 +1,14 @@
+from json import loads
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from persistence.projected import projection
+from persistence.projected.dispatch import DispatchRow
 from persistence.projected.projection import (
     EventRow,
     FutureRecord,
@@ -13,7 +18,17 @@ from persistence.projected.projection import (
 from schemas import codec
 from schemas.events import seq_of
 from schemas.trips import Position
-from tests.support.records import LEDGER, T0_MS, event, online, record, trip
+from tests.support.records import (
+    LEDGER,
+    T0_MS,
+    event,
+    matching,
+    offer,
+    offer_ended,
+    online,
+    record,
+    trip,
+)
 
 STREAM = "LEDGER_main"
 
@@ -106,7 +121,7 @@ def test_a_record_of_a_newer_format_is_left_alone() -> None:
 def test_the_original_of_a_row_is_the_event_byte_for_byte() -> None:
     payload = record(4, online("d"), event(trip(1)), event(trip(2)))
     rows, _ = read_record(STREAM, 4, payload)
-    letter = projection.original(rows[1], "why")
+    letter = projection.original(rows[2], "why")
     assert letter.place == seq_of(4, 2)
     assert letter.payload in payload
     assert b'"rider1"' not in letter.payload
@@ -120,6 +135,57 @@ def test_the_newest_of_a_trip_wins_in_any_order(order: list[tuple[int, int]]) ->
     newest = projection.newest(rows)
     assert [row.version for row in newest] == [4, 4, 4]
     assert [row.trip_id for row in newest] == sorted(row.trip_id for row in newest)
+
+
+def test_how_a_driver_is_found_is_a_row_an_event() -> None:
+    """Also of a record in which one event is bad, and in whatever order they come."""
+    at = trip(1)
+    payload = record(
+        1,
+        online("ann", offers=True, tags=("van",)),
+        event(at, matching="nearest"),
+        offer(at, "ann"),
+        offer_ended(at, "ann", "declined", reason="no"),
+        matching(at, "too_long"),
+    )
+    rows, bad = read_record(STREAM, 1, payload)
+    broken, _ = read_record(STREAM, 1, payload.replace(b'"version":1', b'"version":""'))
+    assert not bad
+    found = [row for row in rows if isinstance(row, DispatchRow)]
+    assert [row.what for row in found] == ["duty", "offer", "offer_ended", "matching"]
+    assert [row for row in broken if isinstance(row, DispatchRow)] == [
+        structs.replace(row, record=broken[0].record) for row in found
+    ]
+    duty, made, ended, how = (loads(row.data or "") for row in found)
+    assert duty == {"online": True, "offers": True, "tags": ["van"], "why": "self"}
+    assert (made["round"], made["evidence"]["pick_up_distance_m"]) == (1, 800)
+    assert ended == {"why": "declined", "reason": "no"}
+    assert how == {"matching": "too_long"}
+    assert {row.trip_id for row in found[1:]} == {at.id}
+
+
+@pytest.mark.parametrize(
+    ("move", "changes", "what"),
+    [
+        (0, {"matching": "nearest"}, "opened"),
+        (0, {}, None),
+        (1, {"offer": "o1"}, "busy"),
+        (1, {}, "busy"),
+        (2, {}, None),
+        (3, {}, "idle"),
+        (0, {"type": "trip.released", "by": "d1"}, "released"),
+        (0, {"type": "trip.cancelled"}, None),
+    ],
+)
+def test_what_a_move_says_of_its_driver(
+    move: int, changes: dict[str, Any], what: str | None
+) -> None:
+    (row,) = read_record(STREAM, 1, record(1, event(trip(1, move), move, **changes)))[0]
+    assert isinstance(row, EventRow)
+    made = projection.dispatch_of_move(row)
+    assert (made and made.what) == what
+    if made is not None and what != "opened":
+        assert made.driver_id == "d1"
 
 
 @given(st.binary(max_size=200))

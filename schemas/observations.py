@@ -1,0 +1,103 @@
+"""What a leader saw and nobody rests on, for who asks later why: its rounds, and where
+the drivers of active trips were. On `matches.<region>`, in the stream MATCHES; not
+waited for, so that one may be lost with its leader.
+"""
+
+from msgspec import Raw, Struct
+
+from schemas.matching import Judged
+
+VERSION = 1
+OBSERVATIONS_BYTES_MAX = 256 * 1024
+"""Of one message, a quarter of the server's default `max_payload`; what doesn't fit
+goes into the next."""
+MATCHES_BYTES_MAX = 1024 * 1024 * 1024
+"""Of the stream, over all regions; beyond it the oldest go, which are in the database
+long before."""
+ROUND_BYTES_MAX = 32 * 1024
+"""Of one `Round`: some 300 drivers of 65 bytes and as many ids."""
+OTHERS_MAX = 128
+"""Drivers listed of one, beyond `RANKED_MAX`; a city of 500 has some 130 within reach
+of a pick-up (DISPATCH.md)."""
+ABSENT_MAX = 256
+"""Ids listed of one, of those whose position isn't fresh."""
+
+
+class Other(Struct, frozen=True, array_like=True):
+    """A `Judged` in as few bytes as may be: it comes a hundred times a round."""
+
+    driver: str
+    verdict: str
+    pick_up_eta_s: int | None = None
+    pick_up_distance_m: int | None = None
+    cost_s: int | None = None
+    position_age_s: int | None = None
+    trip: str | None = None
+
+
+class Round(Struct, frozen=True, omit_defaults=True):
+    """One trip in one round of the matcher: an offer came of it, or a driver went to
+    another trip.
+
+    Of drivers who were free (no verdict before `position_missing` held) the cheapest
+    are `ranked`; `others`, `stale` and `missing` list more of them, as many as fit.
+    `unlisted` is the verdict of a free driver who is in none of these (`needs`, where
+    they lack what the trip needs, for `too_far`); empty: that can't be told.
+    """
+
+    seq: int
+    """Of the `OfferEvent` that came of it, or that took the first of the drivers."""
+    before_seq: int
+    """What was known is what the ledger had before that."""
+    trip: str
+    rider: str
+    round: int
+    """The offer's, or that of the next offer of this trip."""
+    at_ms: int
+    considered: int
+    excluded: dict[str, int]
+    ranked: list[Judged]
+    others: list[Other] = []
+    stale: list[str] = []
+    missing: list[str] = []
+    unlisted: str = ""
+
+
+class Crumb(Struct, frozen=True, array_like=True):
+    """Where the driver of an active trip was. `at_ms`: the fix's own, at most when it
+    arrived.
+    """
+
+    trip: str
+    rider: str
+    driver: str
+    lat: float
+    lon: float
+    at_ms: int
+
+
+class Observations(Struct, frozen=True, omit_defaults=True):
+    """One message."""
+
+    v: int
+    """`VERSION`; who meets a newer one leaves it to a newer worker."""
+    ledger: str
+    """The ledger that `seq` and `before_seq` are of."""
+    rounds: list[Round] = []
+    crumbs: list[Crumb] = []
+
+
+class ObservationsOut(Struct, frozen=True, omit_defaults=True):
+    """The same, its parts encoded."""
+
+    v: int
+    ledger: str
+    rounds: list[Raw] = []
+    crumbs: list[Raw] = []
+
+
+CRUMB_S = 5
+CRUMB_M = 50
+"""A crumb each so long or so far, whichever comes first (issue 16)."""
+CRUMB_LEAST_S = 1
+"""And no more often: 50 m in one are 180 km/h, and fixes may come 100 times in one."""

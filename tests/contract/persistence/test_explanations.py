@@ -1,0 +1,440 @@
+"""Why these drivers, as history answers it: from the ledger's rows and leaders' rounds,
+on real databases, over a real MATCHES.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from persistence import database
+from persistence.history import matches, retention
+from persistence.models import DispatchEventRow, MatchRow, TrackRow, UserRow
+from persistence.projected.messages import PAGE_BYTES_MAX
+from persistence.projected.observer import Observer
+from persistence.projected.projection import read_record
+from runtime.bus import Bus
+from schemas import codec, streams, subjects
+from schemas.accounts import ExplainTrip, ListTrack, Place
+from schemas.events import Event, seq_of
+from schemas.explanations import DriverRound, Explanation
+from schemas.matching import Judged, Verdict
+from schemas.observations import VERSION, Crumb, Observations, Other, Round
+from schemas.refusals import Code
+from schemas.times import rfc3339
+from schemas.trips import Position, Role, Trip
+from tests.contract.persistence.past import Past
+from tests.support import waiting
+from tests.support.records import (
+    LEDGER,
+    T0_MS,
+    event,
+    matching,
+    offer,
+    offer_ended,
+    online,
+    record,
+    trip,
+)
+from tests.support.running import service
+
+OPEN = trip(1, pick_up=Position(59.91, 10.75))
+STARTED = trip(1, 1, pick_up=Position(59.91, 10.75))
+
+
+class Told(Past):
+    """A region's past, and what its leader saw."""
+
+    def happened(self, *facts: Event) -> int:
+        """One record; the seq of its first event."""
+        self.n += 1
+        payload = record(self.n, *facts)
+        rows, bad = read_record("LEDGER_main", self.n, payload)
+        assert not bad
+        self.store.write(rows, [], T0_MS)
+        return seq_of(self.n, 0)
+
+    async def saw(self, *rounds: Round, crumbs: tuple[Crumb, ...] = ()) -> None:
+        """Return when all is in the database."""
+        made = Observations(VERSION, LEDGER, list(rounds), list(crumbs))
+        await self.publish(codec.encode(made))
+
+    async def publish(self, payload: bytes) -> None:
+        js = self.bus.jetstream()
+        await waiting.until_is(self._is_there, bool)
+        sent = await js.publish(subjects.matches("main"), payload)
+
+        async def is_taken() -> bool:
+            info = await js.consumer_info(streams.MATCHES, streams.WRITER_DURABLE)
+            assert info.ack_floor is not None
+            return info.ack_floor.stream_seq >= sent.seq
+
+        await waiting.until_is(is_taken, bool)
+
+    async def _is_there(self) -> bool:
+        try:
+            await self.bus.jetstream().consumer_info(
+                streams.MATCHES, streams.WRITER_DURABLE
+            )
+        except Exception:  # noqa: BLE001 - not yet
+            return False
+        return True
+
+    async def why(self, driver: str | None = None) -> Explanation:
+        result = await self.ask("matching", ExplainTrip(OPEN.id, driver, "main"))
+        assert result.data is not None, result.refused
+        return codec.decode(result.data, Explanation)
+
+    async def of(self, driver: str) -> list[DriverRound]:
+        told = (await self.why(driver)).driver
+        assert told is not None
+        assert told.id == driver
+        return told.rounds
+
+    async def verdicts(self, driver: str) -> list[str]:
+        return [one.verdict for one in await self.of(driver)]
+
+    async def rows(self, table: Any) -> list[Any]:
+        async with database.reading(self.engine) as connection:
+            return list((await connection.execute(select(table.__table__))).all())
+
+
+@pytest.fixture
+async def told(bus: Bus, database_url: str) -> AsyncIterator[Told]:
+    observer = Observer(bus, database.plain_engine(database_url), 3_600)
+    async with contextlib.AsyncExitStack() as stack:
+        told = await stack.enter_async_context(Told(bus, database_url).answering())
+        running = await stack.enter_async_context(service())
+        observer.start(running)
+        yield told
+        running.stop()
+        await observer.stop()
+
+
+def opened(how: Any = "nearest", at: Trip = OPEN) -> Event:
+    return event(at, 0, matching=how)
+
+
+def a_round(seq: int, number: int = 1, **changes: Any) -> Round:
+    fields: dict[str, Any] = {
+        "seq": seq,
+        "before_seq": seq,
+        "trip": OPEN.id,
+        "rider": "r1",
+        "round": number,
+        "at_ms": T0_MS + number * 1000,
+        "considered": 3,
+        "excluded": {"busy": 1},
+        "ranked": [Judged("ann", Verdict.CHOSEN, 150, 800, 140, 3)],
+        "others": [Other("bob", "farther", 420, 3100, 400, 2)],
+        "unlisted": "too_far",
+    }
+    return Round(**{**fields, **changes})
+
+
+async def test_an_offer_is_told_with_what_it_rests_on_and_how_it_ended(
+    told: Told,
+) -> None:
+    told.happened(opened())
+    told.happened(offer(OPEN, "ann"))
+    told.happened(offer_ended(OPEN, "ann", "declined"))
+    told.happened(offer(OPEN, "bob", 2))
+    why = await told.why()
+    assert (why.trip, why.policy, why.reason) == (OPEN.id, "nearest", None)
+    first, second = why.offers
+    assert (first.offer, first.driver.id, first.round) == ("o1", "ann", 1)
+    assert (first.end, first.ended_at) == ("declined", rfc3339(T0_MS + 1500))
+    assert (first.at, first.expires_at) == (
+        rfc3339(T0_MS + 1000),
+        rfc3339(T0_MS + 16_000),
+    )
+    figures = (first.pick_up_distance_m, first.pick_up_eta_s, first.cost_s)
+    assert (*figures, first.position_age_s) == (800, 150, 140, 3)
+    assert (second.end, second.ended_at) == (None, None)
+
+
+async def test_the_accepted_offer_stays_accepted_and_a_late_accept_makes_it_so(
+    told: Told,
+) -> None:
+    told.happened(opened(), offer(OPEN, "d1"))
+    told.happened(offer_ended(OPEN, "d1", "expired"))
+    told.happened(event(STARTED, offer="o1"))
+    assert [one.end for one in (await told.why()).offers] == ["accepted"]
+    back = trip(1, 0, version=3, pick_up=OPEN.pick_up)
+    released = event(back, 0, type="trip.released", by="d1", matching="nearest")
+    told.happened(released)
+    assert [one.end for one in (await told.why()).offers] == ["accepted"]
+
+
+@pytest.mark.parametrize(
+    "how", ["setting", "no_pick_up", "no_positions", "offers_max", "too_long"]
+)
+async def test_why_all_were_told_is_told(told: Told, how: Any) -> None:
+    told.happened(opened("nearest"))
+    assert (await told.why()).policy == "nearest"
+    told.happened(matching(OPEN, how))
+    why = await told.why()
+    assert (why.policy, why.reason) == ("broadcast", how)
+
+
+async def test_a_trip_of_before_was_told_to_all(told: Told) -> None:
+    told.happened(event(OPEN))
+    why = await told.why()
+    assert (why.policy, why.reason, why.offers, why.rounds) == (
+        *("broadcast", None),
+        *([], []),
+    )
+
+
+async def test_a_round_is_told_with_names(told: Told) -> None:
+    told.happened(opened())
+    seq = told.happened(offer(OPEN, "ann"))
+    await told.saw(a_round(seq))
+    (seen,) = (await told.why()).rounds
+    assert (seen.round, seen.considered, seen.excluded) == (1, 3, {"busy": 1})
+    (ranked,) = seen.ranked
+    assert (ranked.driver.id, ranked.verdict) == ("ann", Verdict.CHOSEN)
+    assert (ranked.pick_up_distance_m, ranked.pick_up_eta_s) == (800, 150)
+
+
+async def test_a_round_that_comes_twice_is_told_once(told: Told) -> None:
+    told.happened(opened())
+    seq = told.happened(offer(OPEN, "ann"))
+    await told.saw(a_round(seq))
+    await told.saw(a_round(seq))
+    assert len((await told.why()).rounds) == 1
+
+
+async def test_of_every_driver_it_is_told_why_it_was_not_them(told: Told) -> None:
+    asked = {"offers": True}
+    told.happened(
+        *[online(who, **asked) for who in ("ann", "bob", "cy", "dee", "eve", "gus")],
+        *[online(who, **asked) for who in ("old", "new", "rel", "lim")],
+    )
+    told.happened(online("off", online=False, offers=True))
+    told.happened(event(trip(2), 0), event(trip(2, 1), 1, offer=""))
+    told.happened(opened(), offer(trip(3), "cy", offer="x"))
+    told.happened(
+        *(offer(OPEN, "dee"), offer_ended(OPEN, "dee", "declined")),
+        *(offer(OPEN, "eve", 2), offer_ended(OPEN, "eve", "expired", 2)),
+    )
+    seq = told.happened(offer(OPEN, "ann", 3))
+    gone_s = Other("gus", "lost_to", 100, 500, 90, 1, trip(4).id)
+    far = Other("bob", "farther", 420, 3100, 400, 2)
+    await told.saw(
+        a_round(seq, 3, others=[far, gone_s], stale=["old"], missing=["new"])
+    )
+    says = {
+        "off": "offline",
+        "d2": "busy",
+        "cy": "offer_pending",
+        "dee": "declined",
+        "eve": "missed",
+        "nobody": "no_offers",
+        "new": "position_missing",
+        "old": "position_stale",
+        "lim": "too_far",
+        "gus": "lost_to",
+        "bob": "farther",
+        "ann": "chosen",
+    }
+    for driver, verdict in says.items():
+        assert (await told.of(driver))[-1].verdict == verdict, driver
+    (*_, bob) = await told.of("bob")
+    assert (bob.round, bob.at) == (3, rfc3339(T0_MS + 3000))
+    assert (bob.pick_up_distance_m, bob.pick_up_eta_s) == (3100, 420)
+    assert (bob.cost_s, bob.position_age_s) == (400, 2)
+    (*_, gus) = await told.of("gus")
+    assert gus.trip == trip(4).id
+
+
+async def test_a_released_trip_is_begun_afresh_but_for_the_releaser(
+    told: Told,
+) -> None:
+    told.happened(*[online(who, offers=True) for who in ("d1", "ann", "dee")])
+    told.happened(opened(), offer(OPEN, "dee"), offer_ended(OPEN, "dee", "declined"))
+    told.happened(offer(OPEN, "d1", 2), event(STARTED, offer="o2"))
+    back = trip(1, 0, version=3, pick_up=OPEN.pick_up)
+    told.happened(event(back, 0, type="trip.released", by="d1", matching="nearest"))
+    seq = told.happened(offer(OPEN, "ann", 3))
+    await told.saw(a_round(seq, 3))
+    assert (await told.verdicts("d1"))[-1] == "released"
+    assert (await told.verdicts("dee"))[-1] == "too_far"
+
+
+async def test_what_happened_after_a_round_changes_nothing_about_it(
+    told: Told,
+) -> None:
+    told.happened(online("bob", offers=True), online("ann", offers=True), opened())
+    seq = told.happened(offer(OPEN, "ann"))
+    await told.saw(a_round(seq))
+    told.happened(online("bob", online=False, offers=True))
+    told.happened(offer_ended(OPEN, "ann", "declined"))
+    assert await told.verdicts("bob") == ["farther"]
+    assert await told.verdicts("ann") == ["chosen"]
+
+
+async def test_who_lacks_what_the_trip_needs_was_not_too_far(told: Told) -> None:
+    needing = event(OPEN, 0, matching="nearest")
+    with_needs = codec.decode(codec.encode(OPEN), dict[str, Any]) | {"needs": ["van"]}
+    payload = codec.decode(record(9, needing), dict[str, Any])
+    payload["events"][0]["trip"] = with_needs
+    rows, bad = read_record("LEDGER_main", 9, codec.encode(payload))
+    assert not bad
+    told.store.write(rows, [], T0_MS)
+    told.n = 9
+    told.happened(online("lim", offers=True), online("van", offers=True, tags=("van",)))
+    seq = told.happened(offer(OPEN, "ann"))
+    await told.saw(a_round(seq))
+    assert await told.verdicts("lim") == ["needs"]
+    assert await told.verdicts("van") == ["too_far"]
+
+
+async def test_where_it_can_not_be_told_that_is_told(told: Told) -> None:
+    told.happened(online("lim", offers=True), opened())
+    seq = told.happened(offer(OPEN, "ann"))
+    await told.saw(a_round(seq, unlisted=""))
+    assert await told.verdicts("lim") == ["not_recorded"]
+
+
+async def test_a_round_that_is_too_old_is_not_recorded(told: Told) -> None:
+    told.happened(online("bob", offers=True), opened())
+    seq = told.happened(offer(OPEN, "ann"))
+    await told.saw(a_round(seq))
+    assert await told.verdicts("bob") == ["farther"]
+    assert await retention.drop_matches(told.engine, T0_MS + 1001) == 1
+    assert await told.verdicts("bob") == ["not_recorded"]
+    assert await told.verdicts("ann") == ["chosen"]
+    assert (await told.why()).rounds == []
+
+
+async def test_rounds_that_are_not_too_old_stay(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    told.happened(opened())
+    await told.saw(*(a_round(4096 + n, n) for n in range(9)))
+    assert await retention.drop_matches(told.engine, T0_MS + 6_000) == 6
+    assert [one.round for one in (await told.why()).rounds] == [6, 7, 8]
+
+
+async def test_an_explanation_of_long_names_fits_a_message(told: Told) -> None:
+    """Two hundred rounds of eight drivers, and hundreds of offers, all with names of
+    150 characters of four bytes: the newest are told.
+    """
+    told.happened(opened())
+    who = [f"{n:036}" for n in range(250)]
+    people = [
+        {
+            "id": one,
+            "username": f"{n:06}" + "\N{GRINNING FACE}" * 144,
+            "first_name": "",
+            "last_name": "",
+            "role": "driver",
+            "region": "main",
+            "created_at_ms": 1,
+        }
+        for n, one in enumerate(who)
+    ]
+    async with told.engine.begin() as connection:
+        await connection.execute(insert(UserRow), people)
+    told.happened(*(offer(OPEN, who[n], n + 1) for n in range(250)))
+    ranked = [Judged(one, Verdict.FARTHER, 1, 1, 1, 1) for one in who[:8]]
+    for start in range(0, 250, 50):
+        ns = range(start, start + 50)
+        await told.saw(*(a_round(4096 + n, n, ranked=ranked) for n in ns))
+    result = await told.ask("matching", ExplainTrip(OPEN.id, who[0], "main"))
+    assert result.data is not None, result.refused
+    assert len(result.data) <= PAGE_BYTES_MAX
+    why = codec.decode(result.data, Explanation)
+    assert why.rounds[-1].round == 249
+    assert why.offers[-1].round == 250
+
+
+async def test_an_unknown_trip_is_not_found(told: Told) -> None:
+    for name in ("nothing", "\0"):
+        question = ExplainTrip(name)
+        assert await told.refusal("matching", question) is Code.TRIP_NOT_FOUND
+
+
+# ---- tracks ------------------------------------------------------------------------
+
+
+def crumb(n: int, of: Trip = STARTED, driver: str = "d1") -> Crumb:
+    return Crumb(of.id, "r1", driver, round(59.9 + n / 1000, 3), 10.7, T0_MS + n * 5000)
+
+
+async def track(told: Told, user: str, role: Role, after_ms: int = -1) -> list[Place]:
+    result = await told.ask(
+        "track", ListTrack(user, role, STARTED.id, after_ms=after_ms)
+    )
+    assert result.data is not None, result.refused
+    return codec.decode(result.data, list[Place])
+
+
+async def test_a_track_is_told_to_its_people_oldest_first(told: Told) -> None:
+    told.happened(opened(), event(STARTED))
+    await told.saw(crumbs=(crumb(2), crumb(0), crumb(1), crumb(0)))
+    for user, role in (("r1", Role.RIDER), ("d1", Role.DRIVER), ("o", Role.OPERATOR)):
+        places = await track(told, user, role)
+        assert [one.at for one in places] == [
+            rfc3339(T0_MS + n * 5000) for n in range(3)
+        ]
+    assert (places[1].lat, places[1].lon) == (59.901, 10.7)
+    question = ListTrack("r2", Role.RIDER, STARTED.id)
+    assert await told.refusal("track", question) is Code.NOT_A_PARTICIPANT
+    unknown = ListTrack("o", Role.OPERATOR, trip(9).id)
+    assert await told.refusal("track", unknown) is Code.TRIP_NOT_FOUND
+
+
+async def test_a_long_track_comes_in_pages(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matches, "CRUMBS_MAX", 2)
+    told.happened(opened(), event(STARTED))
+    await told.saw(crumbs=tuple(crumb(n) for n in range(5)))
+    seen: list[int] = []
+    after_ms = -1
+    while True:
+        question = ListTrack("o", Role.OPERATOR, STARTED.id, after_ms=after_ms)
+        result = await told.ask("track", question)
+        places = codec.decode(result.data or b"", list[Place])
+        seen += [round(one.lat * 1000) for one in places]
+        if not result.more:
+            break
+        after_ms = T0_MS + (len(seen) - 1) * 5000
+    assert seen == [59_900, 59_901, 59_902, 59_903, 59_904]
+
+
+async def test_what_can_not_be_read_is_passed_over(told: Told) -> None:
+    told.happened(opened(), event(STARTED))
+    good = codec.encode(crumb(1))
+    for payload in (
+        b"nonsense",
+        b'{"v":1,"ledger":"*"}',
+        b'{"v":1,"ledger":"l","crumbs":[[1],%b]}' % good,
+        b'{"v":1,"ledger":"l","rounds":[{}]}',
+    ):
+        await told.publish(payload)
+    assert len(await track(told, "o", Role.OPERATOR)) == 1
+
+
+async def test_the_past_takes_what_was_found_and_driven_with_it(told: Told) -> None:
+    told.happened(online("d1", offers=True), online("d1"), online("bob", offers=True))
+    told.happened(opened(), offer(OPEN, "d1"), event(STARTED, offer="o1"))
+    told.happened(event(trip(1, 2, pick_up=OPEN.pick_up)))
+    await told.saw(crumbs=(crumb(0),))
+    ended = event(trip(1, 3, pick_up=OPEN.pick_up))
+    told.happened(ended)
+    told.happened(event(trip(2), 0, matching="nearest"))  # goes on
+    await retention.drop(told.engine, T0_MS + 86_400_000, 0)
+    left = await told.rows(DispatchEventRow)
+    assert sorted((one.what, one.driver_id) for one in left if not one.trip_id) == [
+        ("duty", "bob"),
+        ("duty", "d1"),
+    ]
+    assert {one.trip_id for one in left if one.trip_id} == {trip(2).id}
+    assert await told.rows(TrackRow) == []
+    assert await told.rows(MatchRow) == []
