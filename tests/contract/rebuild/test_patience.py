@@ -1,6 +1,7 @@
 """What looks at every row takes as long as there are rows."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,9 +86,16 @@ def blank_url(postgres_cluster: Any) -> Iterator[str]:
 async def test_what_a_service_asks_has_one(database_url: str) -> None:
     for made, limit in (
         (database.engine(database_url), "30s"),
-        (database.engine(database_url, database.ANSWER_S), "5s"),
+        (database.past_engine(database_url), "5s"),
     ):
         async with database.reading(made) as connection:
             found = await connection.exec_driver_sql(f"SHOW {LIMIT}")
             assert found.scalar_one() == limit
         await made.dispose()
+
+
+def test_those_who_read_the_past_take_turns_on_sqlite(tmp_path: Path) -> None:
+    """At the same time they would hand Python's lock round, row by row."""
+    made = database.past_engine(f"sqlite:///{tmp_path}/past.db")
+    pool: Any = made.sync_engine.pool
+    assert (pool.size(), pool._max_overflow) == (1, 0)
