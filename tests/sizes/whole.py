@@ -10,23 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from cabrank.trial.load.lifted import LIFTED
-from gateway import bootstrap, main
-from gateway.identity.tokens import Identity
 from gateway.limits import Limits
-from gateway.sockets import webserver
 from runtime import bus
-from runtime import streams as runtime_streams
-from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas import codec, streams, subjects
+from schemas import codec, subjects
 from schemas.allowances import UNLIMITED
 from schemas.commands import Announcement, JoinRoom
 from schemas.rooms import Presence
 from schemas.trips import Role, User
-from tests.contract.dispatcher.desk import Gateway, Process, command
+from tests.contract.dispatcher import desk
+from tests.contract.dispatcher.desk import Process, command
 from tests.support.client import Client, welcomed
 from tests.support.nats import NatsServer
-from tests.support.tokens import Tokens
+from tests.support.running import Gateway, beside
 from tests.support.waiting import until
 
 NAME_CHARS = 150
@@ -36,19 +32,14 @@ CYRILLIC = "Ж" * NAME_CHARS
 LIMIT_S = 60
 
 
-class Whole:
+class Whole(Gateway):
     def __init__(self, server: NatsServer, directory: Path, **limits: Any) -> None:
+        settings = Settings(nats_url=server.url)
+        super().__init__(settings, Limits(users=UNLIMITED, **limits))
         self.nats = server
-        self._limits = Limits(users=UNLIMITED, **limits)
-        self.tokens = Tokens()
-        self.gateway: bootstrap.Gateway | None = None
-        self.url = ""
         self.announced: list[Announcement] = []
         self._directory = directory
-        self._service = Service("gateway")
         self._dispatchers: list[Process] = []
-        self._clients: list[Client] = []
-        self._drain: Any = None
         self._observer: bus.Bus | None = None
         self._beats: asyncio.Task[None] | None = None
 
@@ -62,34 +53,21 @@ class Whole:
         await observer.flush()
         self.dispatch()
         await self.led_after(0)
-        listener = webserver.bind("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        started = await main.start(
-            self._service,
-            Settings(nats_url=self.nats.url),
-            Identity(self.tokens.jwks),
-            [listener],
-            self._limits,
-        )
-        self.gateway = started.gateway
-        self._drain = started
+        await self.serve()
 
     async def stop(self) -> None:
         if self._beats is not None:
             self._beats.cancel()
-        if self._drain is not None:
-            self._service.stopping.set()
-            await self._drain()
-        for client in self._clients:
-            await client.vanish()
-        await self._service.cancel_tasks()
-        for process in self._dispatchers:
-            process.kill()
-        self.lives()
+        try:
+            await super().stop()
+        finally:
+            for process in self._dispatchers:
+                process.kill()
 
     def lives(self) -> None:
         """Neither gateway nor dispatcher has ended."""
-        assert self._service.failure is None, self._service.failure
+        failure = self.running.service.failure
+        assert failure is None, failure
 
     # ---- dispatchers -----------------------------------------------------------
 
@@ -134,7 +112,7 @@ class Whole:
     async def person(self, user: str, name: str = "N") -> Client:
         token = self.tokens.issue(user, first_name=name, last_name=name)
         client, _ = await welcomed(self.url, token)
-        self._clients.append(client)
+        self.clients.append(client)
         return client
 
     async def crowd(self, count: int, name: str, room: str) -> None:
@@ -142,7 +120,7 @@ class Whole:
         test's business takes no socket.
         """
         assert self._observer is not None
-        gateway = Gateway(self._observer, "crowd")
+        gateway = desk.Gateway(self._observer, "crowd")
         await gateway.ready()
         self._beats = asyncio.create_task(self._beat(self._observer))
         for first in range(0, count, 100):
@@ -205,12 +183,10 @@ async def running(
     server: NatsServer, directory: Path, **limits: Any
 ) -> AsyncIterator[Whole]:
     """`limits`: the gateway's, where they are other than usual."""
-    observer = await bus.connect(server.url, "observer")
-    await runtime_streams.ensure(observer.jetstream(), streams.revocations(900))
-    whole = Whole(server, directory, **limits)
-    try:
-        await whole.start(observer)
-        yield whole
-    finally:
-        await whole.stop()
-        await observer.close()
+    async with beside(server.url, "observer") as observer:
+        whole = Whole(server, directory, **limits)
+        try:
+            await whole.start(observer)
+            yield whole
+        finally:
+            await whole.stop()

@@ -19,6 +19,7 @@ from schemas import subjects
 from schemas.accounts import Result, Tokens
 from schemas.codec import decode, encode
 from schemas.refusals import Code
+from tests.support import running
 from tests.support.nats import NatsServer
 
 START_MS = 1_795_255_200_123
@@ -98,9 +99,8 @@ async def bus(settings: Settings) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    made = Service("test")
-    yield made
-    await made.cancel_tasks()
+    async with running.service() as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 in one of its own.
 """
 
-import asyncio
 import json
 import os
 import secrets
@@ -19,7 +18,6 @@ from dispatcher import main
 from dispatcher.placement.ranking import ranking
 from runtime.bus import Bus, is_no_responders
 from runtime.ledger import Ledger
-from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import codec, streams, subjects
 from schemas.commands import (
@@ -37,6 +35,7 @@ from schemas.ledger import Record
 from schemas.members import Member
 from schemas.refusals import Code
 from schemas.trips import Role, Trip, User
+from tests.support.running import Running
 from tests.support.waiting import until, until_true
 
 T = TypeVar("T")
@@ -186,24 +185,16 @@ class Gateway:
             self.members[member.id] = member
 
 
-class InProcess:
+class InProcess(Running):
     """A dispatcher in the test's own event loop, as `dispatcher.main` wires it."""
 
     def __init__(self, settings: Settings) -> None:
-        self.service = Service("dispatcher")
+        super().__init__("dispatcher")
         self._settings = settings
-        self._drain: Any = None
 
     async def start(self) -> "InProcess":
-        self._drain = await main._start(self.service, self._settings)
+        self.drain = await main._start(self.service, self._settings)
         return self
-
-    async def stop(self) -> None:
-        self.service.stop()
-        drain, self._drain = self._drain, None
-        if drain is not None:
-            await asyncio.wait_for(drain(), 20)
-        await self.service.cancel_tasks()
 
 
 class Process:

@@ -2,47 +2,36 @@
 that speak ARCHITECTURE.md's shapes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from gateway import bootstrap, main
-from gateway.identity.tokens import Identity
 from gateway.limits import Limits
-from gateway.sockets import webserver
 from runtime import bus
-from runtime import streams as runtime_streams
-from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas import streams
 from schemas.trips import Role
 from tests.contract.gateway_ws.leader import FakeLeader, trip
 from tests.contract.gateway_ws.roomleader import DRIVER, RoomLeader
 from tests.support import nats, tokens
 from tests.support.client import Client, connect, welcomed
+from tests.support.running import Gateway, beside
 
 RIDER = tokens.RIDER
 OTHER = "0192f0c4-1111-7000-8000-000000000009"
 TRIP_ROOM = f"trip_{trip(1)['id']}"
 
 
-class World:
+class World(Gateway):
     """What a test has in hand; `limits` of a gateway not yet started may be changed."""
 
     def __init__(self, server: nats.NatsServer, connection: bus.Bus) -> None:
+        settings = Settings(nats_url=server.url, origins="https://app.example")
+        super().__init__(settings, Limits())
         self.nats = server
         self.bus = connection
-        self.tokens = tokens.Tokens()
         self.leader = FakeLeader(connection)
-        self.limits = Limits()
-        self.settings = Settings(nats_url=server.url, origins="https://app.example")
-        self.url = ""
-        self.gateway: bootstrap.Gateway | None = None
-        self._clients: list[Client] = []
-        self._drain: Callable[[], Awaitable[None]] | None = None
-        self._service = Service("gateway")
 
     async def start(self, **limits: float) -> None:
         """Start the gateway, with some limits changed."""
@@ -50,39 +39,15 @@ class World:
         await self.leader.listen()
         await self.serve()
 
-    async def serve(self) -> None:
-        """Start the gateway alone; another world's leader leads."""
-        listener = webserver.bind("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        started = await main.start(
-            self._service,
-            self.settings,
-            Identity(self.tokens.jwks),
-            [listener],
-            self.limits,
-        )
-        self.gateway = started.gateway
-        self._drain = started
-
-    async def stop(self) -> None:
-        drain, self._drain = self._drain, None
-        if drain is not None:
-            self._service.stopping.set()
-            await drain()
-        for client in self._clients:
-            await client.close()
-        await self._service.cancel_tasks()
-        assert self._service.failure is None, self._service.failure
-
     async def anyone(self, token: str | None, **options: Any) -> Client:
         """Connected; not yet welcomed."""
         client = await connect(self.url, token, **options)
-        self._clients.append(client)
+        self.clients.append(client)
         return client
 
     async def user(self, token: str, **options: Any) -> tuple[Client, dict[str, Any]]:
         client, welcome = await welcomed(self.url, token, **options)
-        self._clients.append(client)
+        self.clients.append(client)
         return client, welcome
 
     async def rider(self, **options: Any) -> Client:
@@ -95,15 +60,12 @@ class World:
 
 @pytest.fixture
 async def world(nats_server: nats.NatsServer) -> AsyncIterator[World]:
-    connection = await bus.connect(nats_server.url, "leader")
-    # As persistence does.
-    await runtime_streams.ensure(connection.jetstream(), streams.revocations(900))
-    world = World(nats_server, connection)
-    try:
-        yield world
-    finally:
-        await world.stop()
-        await connection.close()
+    async with beside(nats_server.url, "leader") as connection:
+        world = World(nats_server, connection)
+        try:
+            yield world
+        finally:
+            await world.stop()
 
 
 @pytest.fixture
