@@ -78,25 +78,6 @@ async def test_the_same_key_says_it_once(
     assert len(await history(web, ada, "e2e-key", 2)) == 2
 
 
-async def test_who_was_away_is_answered_with_what_was_missed(
-    town: Town, sockets: Sockets, web: httpx.AsyncClient
-) -> None:
-    ada = town.rider()
-    path = "/api/rooms/e2e-since/messages"
-    for number in range(4):
-        sent = await web.post(path, json={"text": str(number)}, headers=bearer(ada))
-        assert sent.status_code == 201
-    client = await sockets.open(ada)
-    joined = await client.do("chat.join", {"room": "e2e-since", "since": 2})
-    assert [message["seq"] for message in joined["history"]] == [3, 4]
-    assert joined["recovered"]
-    joined = await client.do("chat.join", {"room": "e2e-since", "since": 99})
-    assert not joined["recovered"]
-    await history(web, ada, "e2e-since", 4)
-    pages = await web.get(f"{path}?limit=1&before=3", headers=bearer(ada))
-    assert [message["text"] for message in pages.json()] == ["1"]
-
-
 async def test_a_history_of_the_longest_messages_still_answers(
     town: Town, sockets: Sockets
 ) -> None:
@@ -110,12 +91,6 @@ async def test_a_history_of_the_longest_messages_still_answers(
     assert numbers == list(range(101 - len(numbers), 101))
     last = await client.do("chat.join", {"room": "e2e-long", "since": 99})
     assert [message["seq"] for message in last["history"]] == [100]
-
-
-async def test_sending_needs_joining(town: Town, sockets: Sockets) -> None:
-    client = await sockets.open(town.rider())
-    data = {"room": "e2e-closed", "text": "x"}
-    assert await client.refusal("chat.send", data) == "room_forbidden"
 
 
 async def test_a_trips_room_is_its_riders_and_drivers(
@@ -171,19 +146,6 @@ async def test_an_unknown_trip_has_no_room(
         await web.post(path, json={"text": "x"}, headers=bearer(ada)),
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "trip_not_found")
-
-
-async def test_an_older_client_chats_in_the_bare_shape(
-    town: Town, sockets: Sockets
-) -> None:
-    ada, bob = town.rider(), town.rider()
-    old = await sockets.open(ada, path="/ws/chat/e2e-bare/")
-    await old.answer(None)
-    new = await sockets.open(bob)
-    await new.do("chat.join", {"room": "e2e-bare"})
-    await old.send({"message": "hi"})
-    assert (await old.expect("chat.message"))["message"] == "hi"
-    assert "message" not in await new.expect("chat.message")
 
 
 async def test_notices_and_messages_come_from_a_shell(
@@ -252,13 +214,6 @@ def test_an_address_that_does_not_answer_is_told(
 def test_saying_needs_a_system(tmp_path: Any) -> None:
     done = cabrank("say", "room", "x", "--data-dir", str(tmp_path / "none"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-
-
-async def test_the_page_is_there(web: httpx.AsyncClient) -> None:
-    for path, status in (("/chat", 200), ("/chat/lobby", 200), ("/chat/a.b", 404)):
-        answer = await web.get(path)
-        assert answer.status_code == status
-        assert answer.headers["content-type"].startswith("text/html")
 
 
 def test_a_small_bench_loses_nothing(stack: Stack) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from runtime.bus import Bus
 from schemas import codec, subjects
-from schemas.commands import AcceptTrip, EndSession, JoinRoom, LeaveRoom, SendMessage
+from schemas.commands import JoinRoom, SendMessage
 from schemas.events import record_of
-from schemas.refusals import Code
 from schemas.rooms import (
     Attendance,
     JoinedData,
@@ -20,7 +19,6 @@ from schemas.rooms import (
     MessagePush,
     Presence,
     RoomPush,
-    of_trip,
 )
 from schemas.trips import Person, Role, User
 from tests.contract.dispatcher.desk import (
@@ -31,7 +29,6 @@ from tests.contract.dispatcher.desk import (
     InProcess,
     Process,
     command,
-    request,
 )
 from tests.support.waiting import until
 
@@ -152,26 +149,6 @@ async def test_a_message_is_published_once_on_its_rooms_subject_and_on_no_other(
     assert codec.encode(record.events[0].message) == codec.encode(message)  # type: ignore[union-attr]
 
 
-async def test_joining_leaving_and_lost_connections_are_told_to_the_room(
-    chats: tuple[Chats, Chats], dispatcher: InProcess
-) -> None:
-    one, two = chats
-    await one.join(RITA, "lobby")
-    await two.join(RITA, "lobby")
-    await one.join(RON, "lobby")
-    envelope = {"session": one.session(RITA), "gateway": "one"}
-    await one.ask(command(LeaveRoom, RITA, room="lobby", **envelope))
-    envelope = {"session": one.session(RON), "gateway": "one"}
-    await one.ask(command(EndSession, RON, **envelope))
-    assert one.moves() == [
-        ("lobby", "rita", True),
-        ("lobby", "ron", True),
-        ("lobby", "ron", False),
-    ]
-    assert await one.code(one.message(RON, "lobby", "?")) is Code.ROOM_FORBIDDEN
-    assert (await two.say(RITA, "lobby", "!")).seq == 1
-
-
 async def test_who_was_on_a_killed_gateway_leaves_within_seconds(
     chats: tuple[Chats, Chats], dispatcher: InProcess
 ) -> None:
@@ -181,21 +158,6 @@ async def test_who_was_on_a_killed_gateway_leaves_within_seconds(
     two.die()
     await until(lambda: ("lobby", "ron", False) in one.moves(), "ron's leaving")
     assert [p.id for p in (await one.join(DORA, "lobby")).members] == ["rita", "dora"]
-
-
-async def test_a_trips_room_is_its_riders_and_drivers_without_joining(
-    chats: tuple[Chats, Chats], dispatcher: InProcess
-) -> None:
-    one, two = chats
-    trip = await one.trip(request(RITA))
-    await two.trip(command(AcceptTrip, DORA, trip=trip.id))
-    room = of_trip(trip.id)
-    await one.say(RITA, room, "Blue door")
-    joined = await two.join(DORA, room)
-    assert [person.id for person in joined.members] == ["rita", "dora"]
-    assert len(joined.history) == 1
-    assert await one.code(one.message(RON, room, "hi")) is Code.ROOM_FORBIDDEN
-    assert one.moves() == []
 
 
 async def test_an_unreadable_heartbeat_hurts_nobody(

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 
-import pytest
-
 from tests.contract.gateway_ws.conftest import DRIVER, World
 from tests.contract.gateway_ws.rawhttp import (
     HEALTHZ,
@@ -17,9 +15,9 @@ from tests.contract.gateway_ws.rawhttp import (
 from tests.support.rawsocket import CLOSE, TEXT, frame, upgrade
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
+async def test_where_a_handshake_goes(world: World) -> None:
+    await world.start()
+    for path, status in [
         ("/%77%73", 101),
         ("http://127.0.0.1:1/ws", 101),
         ("ws://127.0.0.1:1/ws", 101),
@@ -30,12 +28,9 @@ from tests.support.rawsocket import CLOSE, TEXT, frame, upgrade
         ("//ws", 404),
         ("/ws//", 404),
         ("/ws/", 101),
-    ],
-)
-async def test_where_a_handshake_goes(world: World, path: str, status: int) -> None:
-    await world.start()
-    given = await told(world, upgrade(1, path, world.tokens.issue()))
-    assert given[0] == status
+    ]:
+        given = await told(world, upgrade(1, path, world.tokens.issue()))
+        assert given[0] == status
 
 
 async def test_of_an_absolute_target_the_own_host_is_the_origin_s(
@@ -49,56 +44,48 @@ async def test_of_an_absolute_target_the_own_host_is_the_origin_s(
     problem(bad, 403, "not_authenticated")
 
 
-@pytest.mark.parametrize("offered", ["h2c", "TLS/1.0", "h2c, foo/2", "IRC/6.9"])
 async def test_an_offer_of_another_protocol_is_ignored_and_the_body_read(
-    world: World, offered: str
+    world: World,
 ) -> None:
     await world.start()
-    one = await tcp(world)
-    one.send(
-        b"POST /api/tokens/refresh HTTP/1.1\r\nHost: x\r\n"
-        b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
-        b"Upgrade: " + offered.encode() + b"\r\nContent-Length: 2\r\n\r\n{}" + HEALTHZ
-    )
-    assert (await answer(one))[0] == 422  # read, and nothing in it
-    assert (await answer(one))[0] == 200
-    one.abort()
+    for offered in ["h2c", "TLS/1.0", "h2c, foo/2", "IRC/6.9"]:
+        one = await tcp(world)
+        one.send(
+            b"POST /api/tokens/refresh HTTP/1.1\r\nHost: x\r\n"
+            b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+            b"Upgrade: "
+            + offered.encode()
+            + b"\r\nContent-Length: 2\r\n\r\n{}"
+            + HEALTHZ
+        )
+        assert (await answer(one))[0] == 422  # read, and nothing in it
+        assert (await answer(one))[0] == 200
+        one.abort()
 
 
-@pytest.mark.parametrize(
-    "connection",
-    [
+async def test_connection_may_be_on_several_lines(world: World) -> None:
+    await world.start()
+    for connection in [
         "Connection: Upgrade\r\nConnection: keep-alive",
         "Connection: keep-alive\r\nConnection: Upgrade",
         "Connection: keep-alive, upgrade",
         "Connection: \r\nConnection: UPGRADE",
-    ],
-)
-async def test_connection_may_be_on_several_lines(
-    world: World, connection: str
-) -> None:
+    ]:
+        request = upgrade(1, "/ws", world.tokens.issue())
+        request = request.replace(b"Connection: Upgrade", connection.encode())
+        assert (await told(world, request))[0] == 101
+
+
+async def test_a_handshake_s_head_may_be_as_large_as_any(world: World) -> None:
     await world.start()
-    request = upgrade(1, "/ws", world.tokens.issue())
-    request = request.replace(b"Connection: Upgrade", connection.encode())
-    assert (await told(world, request))[0] == 101
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
+    for more in [
         b"Cookie: a=" + b"x" * 9000 + b"\r\n",
         b"".join(b"X-%d: y\r\n" % number for number in range(128)),
         b"".join(b"X-%d: y\r\n" % number for number in range(1000)),
         b"Cookie: a=" + b"x" * 60_000 + b"\r\n",
-    ],
-    ids=["a cookie of 9 KB", "128 lines", "1,000 lines", "60 KB"],
-)
-async def test_a_handshake_s_head_may_be_as_large_as_any(
-    world: World, more: bytes
-) -> None:
-    await world.start()
-    request = upgrade(1, "/ws", world.tokens.issue())[:-2] + more + b"\r\n"
-    assert (await told(world, request))[0] == 101
+    ]:
+        request = upgrade(1, "/ws", world.tokens.issue())[:-2] + more + b"\r\n"
+        assert (await told(world, request))[0] == 101
 
 
 async def test_a_handshake_s_head_over_64_kib_is_431(world: World) -> None:
@@ -107,18 +94,20 @@ async def test_a_handshake_s_head_over_64_kib_is_431(world: World) -> None:
     problem(await told(world, request), 431, "bad_frame")
 
 
-@pytest.mark.parametrize("version", [None, "8", "12", "14", "", "x", "13, 8"])
 async def test_another_version_of_websockets_is_told_which_one_is_spoken(
-    world: World, version: str | None
+    world: World,
 ) -> None:
     await world.start()
-    line = b"" if version is None else f"Sec-WebSocket-Version: {version}\r\n".encode()
-    for path in ("/ws", "/ws/chat/lobby/", "/rider", "/taxi/"):
-        request = upgrade(1, path, world.tokens.issue())
-        request = request.replace(b"Sec-WebSocket-Version: 13\r\n", line)
-        given = await told(world, request)
-        problem(given, 426, "bad_frame")
-        assert given[1]["sec-websocket-version"] == "13"
+    for version in [None, "8", "12", "14", "", "x", "13, 8"]:
+        line = (
+            b"" if version is None else f"Sec-WebSocket-Version: {version}\r\n".encode()
+        )
+        for path in ("/ws", "/ws/chat/lobby/", "/rider", "/taxi/"):
+            request = upgrade(1, path, world.tokens.issue())
+            request = request.replace(b"Sec-WebSocket-Version: 13\r\n", line)
+            given = await told(world, request)
+            problem(given, 426, "bad_frame")
+            assert given[1]["sec-websocket-version"] == "13"
 
 
 async def test_a_post_that_offers_a_websocket_is_405(world: World) -> None:
