@@ -31,6 +31,7 @@ KNOWN = {
 
 
 def verify(token: str, now_s: float) -> Claims:
+    assert abs(now_s - NOW.wall_ms / 1000) < 3600, "seconds of the wall clock"
     if token not in KNOWN:
         raise InvalidToken("no token of ours")
     return KNOWN[token]
@@ -57,14 +58,21 @@ def frame(kind: str, data: Any = None, ref: str | None = "r") -> bytes:
     return json.dumps(made).encode()
 
 
-def refusal(actions: list[Any]) -> tuple[str, str | None]:
-    """(code, ref) of the only action, a refusal."""
-    (send,) = actions
+def said(send: Any) -> dict[str, Any]:
+    """What a frame says that is sent."""
     assert isinstance(send, Send)
-    said = json.loads(send.frame[send.frame.index(b'{"') :])
-    assert said["type"] == "refused"
-    assert said["data"]["code"] == send.code
-    return said["data"]["code"], said["ref"]
+    made: dict[str, Any] = json.loads(send.frame[send.frame.index(b'{"') :])
+    return made
+
+
+def refusal(actions: list[Any]) -> tuple[str, str | None]:
+    """(code, ref) of the only action, a refusal in words."""
+    (send,) = actions
+    frame_ = said(send)
+    assert frame_["type"] == "refused"
+    assert frame_["data"]["code"] == send.code
+    assert frame_["data"]["message"]
+    return frame_["data"]["code"], frame_["ref"]
 
 
 def refused(made: Session, payload: bytes) -> tuple[str, str | None]:

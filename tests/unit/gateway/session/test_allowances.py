@@ -42,6 +42,9 @@ def test_commands_of_all_sessions_of_a_user_count_together() -> None:
     assert refusal(second.receive(GET, NOW)) == ("rate_limited", "r")
     assert kinds(second, GET, LATER) is Submit
     assert kinds(first, GET, LATER) == "rate_limited"
+    another = Session(first._shared, NOW)
+    another.identify(KNOWN["driver"])
+    assert kinds(another, GET, LATER) is Submit
 
 
 @pytest.mark.parametrize("kind", ["trip.request", "create.trip"])
@@ -55,7 +58,9 @@ def test_requests_have_a_limit_of_their_own(kind: str) -> None:
 def test_messages_have_a_limit_of_their_own_in_either_shape() -> None:
     (made,) = sessions(1, room="r")
     assert kinds(made, SAY) is Submit
-    assert kinds(made, b'{"message": "hi"}') is Submit
+    (bare,) = made.receive(b'{"message": "hi", "ref": "m"}', NOW)
+    assert isinstance(bare, Submit)
+    assert (bare.ref, bare.command.room) == ("m", "r")  # type: ignore[union-attr]
     assert kinds(made, b'{"message": "hi"}') == "rate_limited"
     assert kinds(made, SAY, LATER) is Submit
 
@@ -93,7 +98,10 @@ def test_positions_cost_nothing() -> None:
 
 def test_a_room_s_path_is_entered_by_a_command() -> None:
     made = sessions(4, room="r")
-    assert [type(each.enter(NOW)[0]) for each in made[:3]] == [Visit] * 3
+    for each in made[:3]:
+        (visit,) = each.enter(NOW)
+        assert isinstance(visit, Visit)
+        assert visit.command.room == "r"
     assert refusal(made[3].enter(NOW)) == ("rate_limited", None)
 
 

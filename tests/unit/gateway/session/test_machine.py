@@ -3,7 +3,7 @@
 from msgspec import Raw
 
 from gateway.clock import Now
-from gateway.session.effects import AskLogIn, Identified, Renewed, Send, Shut, Submit
+from gateway.session.effects import AskLogIn, Identified, Renewed, Shut, Submit
 from gateway.session.machine import Session, State
 from schemas import codec
 from schemas.accounts import Result, Tokens
@@ -17,6 +17,7 @@ from tests.unit.gateway.session.sessions import (
     frame,
     refusal,
     refused,
+    said,
     session,
     shared,
 )
@@ -35,9 +36,18 @@ def test_nobody_may_do_anything_but_log_in() -> None:
     assert refused(made, frame("no.such")) == ("unknown_type", "r")
 
 
+def test_a_log_in_is_a_token_or_a_username_with_its_password() -> None:
+    for data in ({}, {"username": "a"}, {"password": "b"}, {"token": 5}):
+        login = frame("session.login", data)
+        assert refused(session(None), login) == ("invalid_data", "r")
+    garbage = frame("session.login", {"token": "garbage"})
+    (answer,) = session(None).receive(garbage, NOW)
+    assert said(answer)["data"]["message"] == "no token of ours"
+
+
 def test_a_password_is_asked_about_and_later_frames_wait_in_order() -> None:
     made = session(None)
-    login = {"username": "ada", "password": "secret"}
+    login = {"username": "ada", "password": "secret", "since": 9}
     (ask,) = made.receive(frame("session.login", login), NOW)
     assert isinstance(ask, AskLogIn)
     assert (ask.request.username, ask.request.password) == ("ada", "secret")
@@ -46,7 +56,7 @@ def test_a_password_is_asked_about_and_later_frames_wait_in_order() -> None:
     tokens = Tokens(KNOWN["rider"].user(), "rider", "refresh", 900)
     actions = made.logged_in(Result(data=Raw(codec.encode(tokens))), NOW)
     identified, first, second = actions
-    assert isinstance(identified, Identified)
+    assert identified == Identified(KNOWN["rider"], 9)
     assert isinstance(first, Submit)
     assert isinstance(second, Submit)
     assert (first.ref, second.ref) == ("1", "2")
@@ -130,7 +140,8 @@ def test_a_token_runs_out_unless_refreshed() -> None:
         frame("session.refresh", {"token": "rider again"}), NOW
     )
     assert renewed == Renewed()
-    assert isinstance(answer, Send)
+    told = {"type": "reply", "ref": "r", "data": {"expires_in": 2000}}
+    assert said(answer) == told
     assert made.check(later) == []
     assert session().check(later) == [Shut(Close.TOKEN_EXPIRED)]
 
@@ -140,4 +151,8 @@ def test_another_user_s_token_refreshes_nothing() -> None:
     for token in ("driver", "garbage"):
         fresh = frame("session.refresh", {"token": token})
         assert refused(made, fresh) == ("not_authenticated", "r")
+    assert refused(made, frame("session.refresh", {"token": 5})) == (
+        "invalid_data",
+        "r",
+    )
     assert made.claims is KNOWN["rider"]
