@@ -181,6 +181,9 @@ class Moved(Struct, frozen=True, tag_field="kind", tag="moved"):
     lon: float
     heading: float | None
     at: str
+    distance_m: int | None = None
+    """Great circle to the pick-up, then to the drop-off; None: it has no position."""
+    eta_s: int | None = None
 
 
 class TripPush(Struct, frozen=True, tag_field="kind", tag="trip"):

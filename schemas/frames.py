@@ -202,3 +202,5 @@ class MovedData(Struct):
     lon: float
     heading: float | None
     at: str
+    distance_m: int | None
+    eta_s: int | None

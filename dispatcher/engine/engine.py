@@ -164,7 +164,9 @@ class Engine:
         trip = self.driving(fix.driver)
         if trip is None:
             return None
-        moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at)
+        to = trip.drop_off if trip.status is Status.IN_PROGRESS else trip.pick_up
+        left = (None, None) if to is None else self._market.left(fix, to)
+        moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at, *left)
         return trip.rider.id, moved
 
     # ---- who may ask: the leader's own memory ----------------------------------

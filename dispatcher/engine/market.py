@@ -20,12 +20,12 @@ from dispatcher.engine.matching import (
 from dispatcher.engine.offers import Course, Duty
 from dispatcher.engine.positions import Free, Positions, Standing
 from dispatcher.engine.state import State
-from dispatcher.engine.travel import GreatCircle, point
+from dispatcher.engine.travel import GreatCircle, metres, point
 from dispatcher.engine.verdicts import Round as Judge
 from schemas.commands import Fix
 from schemas.events import MATCHED
 from schemas.events import Matching as How
-from schemas.trips import Trip
+from schemas.trips import Position, Trip
 
 STEPS_MAX = 32
 """Of a round in one tick: some 0.1 ms each, so 5 ms. The rest is the next tick's."""
@@ -128,6 +128,11 @@ class Market:
         if is_there:
             self._may_be_free(fix.driver)
         return is_there
+
+    def left(self, fix: Fix, to: Position) -> tuple[int, int]:
+        """How far it is to there, in whole metres and seconds."""
+        here, there = point(fix.lat, fix.lon), point(to.lat, to.lon)
+        return round(metres(here, there)), self.travel.eta_s(here, there)
 
     # ---- how a trip is matched ---------------------------------------------------
 

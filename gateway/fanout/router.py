@@ -241,7 +241,13 @@ class Hub:
         push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
         if isinstance(push, Moved):
             moved = frames.MovedData(
-                push.trip, push.lat, push.lon, push.heading, push.at
+                push.trip,
+                push.lat,
+                push.lon,
+                push.heading,
+                push.at,
+                push.distance_m,
+                push.eta_s,
             )
             frame = framing.push("driver.moved", codec.encode(moved))
             for seat in listener.seats:

@@ -100,6 +100,8 @@ async def test_position_has_no_seq_and_no_answer(town: Town, sockets: Sockets) -
         "lon": 180,
         "heading": 360,
         "at": "2026-11-21T10:00:00.500Z",
+        "distance_m": None,
+        "eta_s": None,
     }
     await driver.quiet()
     assert all(frame.get("ref") != "L" for frame in driver.frames)

@@ -168,7 +168,16 @@ export type ClientEvents = {
   ];
   "trip.taken": [{ id: string }, Frame];
   "driver.moved": [
-    { trip: string; lat: number; lon: number; heading: number | null; at: string },
+    {
+      trip: string;
+      lat: number;
+      lon: number;
+      heading: number | null;
+      at: string;
+      /** To the pick-up, then to the drop-off; null where it is unknown. */
+      distance_m: number | null;
+      eta_s: number | null;
+    },
     Frame,
   ];
   /** Every frame but `welcome` and answers. */
