@@ -24,14 +24,8 @@ NEXT = {
     Status.IN_PROGRESS: ("trip.complete", "trip.complete"),
 }
 ANYTHING = (
-    "trip.arrive",
-    "trip.begin",
-    "trip.complete",
-    "trip.release",
-    "trip.cancel",
-    "trip.get",
-    "trip.accept",
-    "trip.decline",
+    *("trip.arrive", "trip.begin", "trip.complete", "trip.release"),
+    *("trip.cancel", "trip.get", "trip.accept", "trip.decline"),
 )
 
 
