@@ -10,7 +10,7 @@ from gateway.fanout import channel
 from gateway.fanout.channel import Feed
 from gateway.fanout.open_trips import OpenTrips
 from gateway.fanout.sync import Sync
-from gateway.fanout.user_stream import FactPush, Recipient, Stamped
+from gateway.fanout.user_stream import FactPush, Passing, Recipient, Stamped
 from gateway.ports import Cancellable, Connection, Direct
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -91,7 +91,7 @@ class Listener:
     def receive(self, push: FactPush) -> bytes | None:
         """`Recipient.receive`."""
         frame = self.recipient.receive(push)
-        if self.is_steady and not self.recipient.takes_feed:
+        if self.is_steady and self.recipient.feed is not Passing.PASSES:
             self.unsettle()
         return frame
 
@@ -272,14 +272,15 @@ class Region:
             for entry, pair in zip(ready, stamped, strict=True)
             if user not in entry.exclude
         ]
-        recipient = listener.recipient
-        if recipient.sync is Sync.HOLED and recipient.online:
-            # What waited for a hole in the feed goes on waiting, with the entries.
-            self._held(listener, [*frames, *entries])
-        elif self._held(listener, entries) or not recipient.online:
-            self.give(listener, frames)
-        else:
+        feed = listener.recipient.feed
+        if feed is Passing.PASSES:
             self.give(listener, sorted([*frames, *entries], key=_seq))
+        elif feed is Passing.WAITS_WITH_OWN:
+            self._keep(listener, [*frames, *entries])
+        else:
+            if feed is Passing.WAITS:
+                self._keep(listener, entries)
+            self.give(listener, frames)
 
     def _broadcast(self, special: set[Listener], stamped: list[Stamped]) -> None:
         blob = b"".join([frame for _, frame in stamped])
@@ -293,10 +294,10 @@ class Region:
         for listener in list(self.look_at):
             if listener in special:
                 continue
-            recipient = listener.recipient
-            if recipient.sync is not Sync.IN_STEP and self._held(listener, stamped):
-                continue
-            if not recipient.online:
+            feed = listener.recipient.feed
+            if feed is not Passing.PASSES:
+                if feed is not Passing.NONE:
+                    self._keep(listener, stamped)
                 continue
             at_once = 0
             for seat in list(listener.seats):
@@ -314,20 +315,14 @@ class Region:
         metrics.WRITES.inc(written)
         metrics.BYTES_OUT.inc(written * len(blob))
 
-    def _held(self, listener: Listener, entries: list[Stamped]) -> bool:
-        """Whether the feed must wait for a sync of this driver, so that the highest
-        `seq` a client saw stays a safe cursor.
-        """
-        recipient = listener.recipient
-        if recipient.sync is Sync.IN_STEP:
-            return False
-        if recipient.online or recipient.sync is Sync.UNKNOWN:
-            recipient.held_feed.extend(entries)
-        if len(recipient.held_feed) > self.held_max:
-            recipient.held_feed.clear()
+    def _keep(self, listener: Listener, entries: list[Stamped]) -> None:
+        """Entries wait for a sync of this driver, up to a bound."""
+        waiting = listener.recipient.held_feed
+        waiting.extend(entries)
+        if len(waiting) > self.held_max:
+            waiting.clear()
             for seat in list(listener.seats):
                 seat.connection.close(Close.RESYNC)
-        return True
 
 
 def _seq(stamped: Stamped) -> int:

@@ -5,6 +5,7 @@ versions; then everything is held until a sync has filled it. Must not know sock
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -40,6 +41,21 @@ class Settled(Struct, frozen=True):
     lost: bool = False
 
 
+class Passing(Enum):
+    """What becomes of the feed's entries, so that the highest `seq` that a driver's
+    client saw stays a safe cursor.
+    """
+
+    PASSES = auto()
+    """They are handed on as they come."""
+    WAITS = auto()
+    """They are kept until a sync."""
+    WAITS_WITH_OWN = auto()
+    """So are the driver's own events that waited for a hole in the feed."""
+    NONE = auto()
+    """The driver is offline."""
+
+
 class Recipient:
     """Starts out unknown: a session's sync settles it, or, once it is holed, a question
     of its own.
@@ -72,9 +88,13 @@ class Recipient:
         self.held_feed: list[Stamped] = []
 
     @property
-    def takes_feed(self) -> bool:
-        """Whether a driver is to get the feed's entries as they come."""
-        return self.sync is Sync.IN_STEP and self.online
+    def feed(self) -> Passing:
+        """What becomes of the feed's entries, for a driver."""
+        if self.sync is Sync.IN_STEP:
+            return Passing.PASSES if self.online else Passing.NONE
+        if self.sync is Sync.UNKNOWN:
+            return Passing.WAITS
+        return Passing.WAITS_WITH_OWN if self.online else Passing.NONE
 
     def receive(self, push: FactPush) -> bytes | None:
         """The frame to deliver, if any. Where this finds a gap it is no longer in step,
