@@ -14,7 +14,7 @@ import structlog
 
 from gateway import metrics
 from gateway.clock import Now
-from gateway.fanout.router import Hub
+from gateway.fanout.router import Router
 from gateway.http.app import create_app
 from gateway.identity.keyfile import follow_keys
 from gateway.identity.oidc import Outside
@@ -23,13 +23,13 @@ from gateway.identity.oidc_keys import rules as outside_rules
 from gateway.identity.revocation_stream import follow
 from gateway.identity.tokens import Identity
 from gateway.leader.commands import Pending, command_ids
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.leader.lookups import Found, Lookups
 from gateway.leader.positions import Positions
 from gateway.leader.server_side import ServerSide
 from gateway.limits import Limits
 from gateway.session.machine import Shared
-from gateway.sockets.quota import Crowd
+from gateway.sockets.quota import Quota
 from gateway.sockets.runner import Services
 from gateway.sockets.shared import Sockets
 from gateway.sockets.upgrade import Door
@@ -77,17 +77,17 @@ class Gateway:
         ids = command_ids(self.id)
         allowances = Allowances(limits.users)
         self._lookups = Lookups(asker, service, limits, self.now)
-        self.courier = Courier(
+        self.link = Link(
             limits,
             self._send_commands,
             self._look_up,
             self.wake,
             lambda: bus.waiting_bytes,
         )
-        self.hub = Hub(
+        self.router = Router(
             gateway=self.id,
             bus=bus,
-            courier=self.courier,
+            link=self.link,
             ids=ids,
             limits=limits,
             now=self.now,
@@ -96,7 +96,7 @@ class Gateway:
         self.server_side = ServerSide(
             gateway=self.id,
             bus=bus,
-            courier=self.courier,
+            link=self.link,
             allowances=allowances,
             ids=ids,
             limits=limits,
@@ -108,14 +108,14 @@ class Gateway:
             identity,
             origins,
             proxies,
-            Crowd(limits),
+            Quota(limits),
             self.now,
             self._renew_keys,
             self.server_side.may_enter,
         )
         sessions = Shared(identity.verify, ids, limits, allowances)
         self.services = Services(
-            sessions, self.courier, self.hub, self._positions, self._lookups.log_in
+            sessions, self.link, self.router, self._positions, self._lookups.log_in
         )
 
     def now(self) -> Now:
@@ -131,14 +131,14 @@ class Gateway:
 
     def _end_tick(self) -> None:
         self._woken = False
-        self.hub.flush()
-        self.courier.flush(time.monotonic())
+        self.router.flush()
+        self.link.flush(time.monotonic())
         self.bus.write_now()
         self.sockets.flush()
-        if self.hub.oldest_ms:
-            took_s = time.time() - self.hub.oldest_ms / 1000
+        if self.router.oldest_ms:
+            took_s = time.time() - self.router.oldest_ms / 1000
             metrics.FANOUT_SECONDS.observe(max(0.0, took_s))
-            self.hub.oldest_ms = 0
+            self.router.oldest_ms = 0
 
     async def run(self) -> None:
         """Drive deadlines until cancelled."""
@@ -146,8 +146,8 @@ class Gateway:
         while True:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            self.courier.tick(now_s)
-            self.hub.tick(now_s)
+            self.link.tick(now_s)
+            self.router.tick(now_s)
             self.sockets.wheel.turn(now_s)
             if now_s >= next_fixes_s:
                 self._positions.flush()
@@ -156,7 +156,7 @@ class Gateway:
 
     def _measure(self) -> None:
         sockets = self.sockets
-        metrics.PENDING.set(self.courier.count)
+        metrics.PENDING.set(self.link.count)
         metrics.NATS_CONNECTED.set(self.bus.is_connected)
         metrics.FRAMES_IN.inc(sockets.frames_in)
         metrics.WRITES.inc(sockets.writes)
@@ -177,23 +177,23 @@ class Gateway:
 
     def nats_is_away(self) -> None:
         """At once when the connection is lost."""
-        self.hub.hold()
+        self.router.hold()
 
     def nats_is_back(self) -> None:
         """After a reconnect: send what is unanswered again, ask for what was missed."""
-        self.courier.resend_all(time.monotonic())
-        self.hub.resync()
+        self.link.resend_all(time.monotonic())
+        self.router.resync()
 
     def revoked(self, revocation: Revocation) -> None:
         self._identity.revoke(revocation)
-        self.hub.revoked(revocation, self._identity.is_revoked)
+        self.router.revoked(revocation, self._identity.is_revoked)
 
     # ---- what is waited for --------------------------------------------------
 
     def _look_up(self, pending: Pending, lookup: Lookup) -> None:
         def told(found: Found) -> None:
             trip, backlog, made, user = found
-            self.courier.looked_up(
+            self.link.looked_up(
                 pending,
                 trip,
                 time.monotonic(),
@@ -221,7 +221,7 @@ class Gateway:
     async def settle(self, limit_s: float) -> None:
         """Wait until no command is pending, at most `limit_s`."""
         until_s = time.monotonic() + limit_s
-        while self.courier.count and time.monotonic() < until_s:  # noqa: ASYNC110
+        while self.link.count and time.monotonic() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

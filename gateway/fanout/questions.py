@@ -53,7 +53,7 @@ def sync_user(
 
 def check(listener: Listener, held_max: int) -> Iterable[Effect]:
     """Ask, if pushes are held and it isn't a first sync that will settle them."""
-    stream = listener.recipient
+    stream = listener.stream
     if stream.sync is not Sync.UNKNOWN:
         return [CloseAll(list(listener.seats))] if len(stream.held) > held_max else ()
     if all(seat.held is not None for seat in listener.seats):
@@ -80,7 +80,7 @@ class OfUser:
         listener = self._listener
         if not listener.seats:
             return None
-        return sync_user(head, listener.claims.user(), listener.recipient.seq)
+        return sync_user(head, listener.claims.user(), listener.stream.seq)
 
     def told(self, answer: Answer) -> Iterable[Effect] | None:
         listener = self._listener
@@ -92,7 +92,7 @@ class OfUser:
         region = self.region
         region.flush()
         data = codec.decode(answer.data, SyncData)
-        settled = listener.recipient.settle(data)
+        settled = listener.stream.settle(data)
         if settled.lost:
             return [CloseAll(list(listener.seats))]
         region.hand_on(listener, settled.frames)

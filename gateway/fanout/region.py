@@ -10,7 +10,7 @@ from gateway.fanout import channel
 from gateway.fanout.channel import Feed
 from gateway.fanout.open_trips import OpenTrips
 from gateway.fanout.sync import Sync
-from gateway.fanout.user_stream import FactPush, Passing, Recipient, Stamped
+from gateway.fanout.user_stream import FactPush, Passing, Stamped, UserStream
 from gateway.ports import Cancellable, Connection, Direct
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -74,31 +74,31 @@ class Listener:
     __slots__ = (
         "claims",
         "is_steady",
-        "recipient",
         "region",
         "seats",
+        "stream",
         "subscription",
     )
 
     def __init__(self, region: "Region", claims: Claims) -> None:
         self.region = region
         self.claims = claims
-        self.recipient = Recipient(claims.sub, Role(claims.role))
+        self.stream = UserStream(claims.sub, Role(claims.role))
         self.seats: list[Seat] = []
         self.subscription: Cancellable | None = None
         self.is_steady = False
 
     def receive(self, push: FactPush) -> bytes | None:
-        """`Recipient.receive`."""
-        frame = self.recipient.receive(push)
-        if self.is_steady and self.recipient.feed is not Passing.PASSES:
+        """`UserStream.receive`."""
+        frame = self.stream.receive(push)
+        if self.is_steady and self.stream.feed is not Passing.PASSES:
             self.unsettle()
         return frame
 
     def hold(self, seq: int = 0) -> None:
-        """`Recipient.hold`."""
+        """`UserStream.hold`."""
         self.unsettle()
-        self.recipient.hold(seq)
+        self.stream.hold(seq)
 
     def add(self, seat: Seat) -> None:
         self.unsettle()
@@ -131,9 +131,9 @@ class Listener:
     @property
     def waits(self) -> bool:
         """Whether events with a lower `seq` than a new one's may still come."""
-        if self.recipient.sync is not Sync.IN_STEP:
+        if self.stream.sync is not Sync.IN_STEP:
             return True
-        return self.recipient.role is Role.DRIVER and self.region.feed.has_gap
+        return self.stream.role is Role.DRIVER and self.region.feed.has_gap
 
 
 class Region:
@@ -187,12 +187,12 @@ class Region:
         """This tick's own events of drivers."""
 
     def add_driver(self, listener: Listener) -> None:
-        self.drivers[listener.recipient.id] = listener
+        self.drivers[listener.stream.id] = listener
         self.look_at[listener] = None
 
     def remove_driver(self, listener: Listener) -> None:
         """One without sessions."""
-        self.drivers.pop(listener.recipient.id, None)
+        self.drivers.pop(listener.stream.id, None)
         self.look_at.pop(listener, None)
 
     def stop_feed(self) -> None:
@@ -206,7 +206,7 @@ class Region:
 
     def deliver(self, listener: Listener, stamped: Stamped) -> None:
         """A user's own event: a rider's at once, a driver's merged with the feed."""
-        if listener.recipient.role is Role.DRIVER:
+        if listener.stream.role is Role.DRIVER:
             self.merge(listener, [stamped])
         else:
             self.give(listener, [stamped])
@@ -217,7 +217,7 @@ class Region:
 
     def hand_on(self, listener: Listener, frames: list[Stamped]) -> None:
         """What a sync of that user brought."""
-        if listener.recipient.role is Role.DRIVER:
+        if listener.stream.role is Role.DRIVER:
             self.merge(listener, frames)
             self.flush()
         else:
@@ -266,13 +266,13 @@ class Region:
         ready: list[FeedEntry],
         stamped: list[Stamped],
     ) -> None:
-        user = listener.recipient.id
+        user = listener.stream.id
         entries = [
             pair
             for entry, pair in zip(ready, stamped, strict=True)
             if user not in entry.exclude
         ]
-        feed = listener.recipient.feed
+        feed = listener.stream.feed
         if feed is Passing.PASSES:
             self.give(listener, sorted([*frames, *entries], key=_seq))
         elif feed is Passing.WAITS_WITH_OWN:
@@ -294,7 +294,7 @@ class Region:
         for listener in list(self.look_at):
             if listener in special:
                 continue
-            feed = listener.recipient.feed
+            feed = listener.stream.feed
             if feed is not Passing.PASSES:
                 if feed is not Passing.NONE:
                     self._keep(listener, stamped)
@@ -317,7 +317,7 @@ class Region:
 
     def _keep(self, listener: Listener, entries: list[Stamped]) -> None:
         """Entries wait for a sync of this driver, up to a bound."""
-        waiting = listener.recipient.held_feed
+        waiting = listener.stream.held_feed
         waiting.extend(entries)
         if len(waiting) > self.held_max:
             waiting.clear()

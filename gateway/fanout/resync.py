@@ -15,7 +15,7 @@ from gateway import metrics
 from gateway.clock import Clock
 from gateway.fanout.region import Listener, Region, Seat
 from gateway.fanout.room import Room
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from schemas.closes import Close
 from schemas.commands import Answer, AnyCommand, SyncData
@@ -101,13 +101,13 @@ class Resync:
 
     def __init__(
         self,
-        courier: Courier,
+        link: Link,
         ids: Iterator[str],
         limits: Limits,
         now: Clock,
         do: Callable[[Effect], None],
     ) -> None:
-        self._courier = courier
+        self._courier = link
         self._ids = ids
         self._limits = limits
         self._now = now

@@ -19,7 +19,7 @@ from gateway.fanout.questions import NOT_HERS, OfRoom
 from gateway.fanout.region import Listener, Region, Seat
 from gateway.fanout.resync import Ask, Resync
 from gateway.fanout.room import Joined, Push, Room
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 Done = Callable[[Answer], None]
 
 
-class Lobby:
+class Rooms:
     """`safe` guards a callback against messages that can't be read."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Lobby:
         *,
         gateway: str,
         bus: Bus,
-        courier: Courier,
+        link: Link,
         ids: Iterator[str],
         limits: Limits,
         now: Clock,
@@ -50,7 +50,7 @@ class Lobby:
     ) -> None:
         self._gateway = gateway
         self._bus = bus
-        self._courier = courier
+        self._courier = link
         self._ids = ids
         self._limits = limits
         self._now = now

@@ -25,11 +25,11 @@ from gateway.fanout.resync import (
     Settled,
     Synced,
 )
-from gateway.fanout.rooms import Lobby
+from gateway.fanout.rooms import Rooms
 from gateway.fanout.sync import Sync
 from gateway.fanout.trip_rooms import TripRooms
 from gateway.fanout.welcome import Welcome
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from gateway.ports import Connection
 from runtime.bus import Bus, RawCallback, is_no_responders
@@ -47,13 +47,13 @@ SILENCE_S = 2.5
 """Two of a leader's announcements (one a second) did not come."""
 
 
-class Hub:
+class Router:
     def __init__(
         self,
         *,
         gateway: str,
         bus: Bus,
-        courier: Courier,
+        link: Link,
         ids: Iterator[str],
         limits: Limits,
         now: Clock,
@@ -61,7 +61,7 @@ class Hub:
     ) -> None:
         self._gateway = gateway
         self._bus = bus
-        self._courier = courier
+        self._courier = link
         self._ids = ids
         self._limits = limits
         self._now = now
@@ -75,11 +75,11 @@ class Hub:
         self.oldest_ms = 0
         """When the oldest of this tick's events was decided; 0: there is none."""
         self._itself = User(gateway, "gateway", "", "", Role.OPERATOR)
-        self._resyncs = Resync(courier, ids, limits, now, self._do)
-        self.lobby = Lobby(
+        self._resyncs = Resync(link, ids, limits, now, self._do)
+        self.rooms = Rooms(
             gateway=gateway,
             bus=bus,
-            courier=courier,
+            link=link,
             ids=ids,
             limits=limits,
             now=now,
@@ -87,7 +87,7 @@ class Hub:
             wake=wake,
             safe=self._safe,
         )
-        self._trip_rooms = TripRooms(self.lobby, limits, now)
+        self._trip_rooms = TripRooms(self.rooms, limits, now)
         bus.subscribe_raw(subjects.all_replies(gateway), self._safe(self._on_reply))
 
     # ---- sessions come and go ------------------------------------------------
@@ -130,18 +130,18 @@ class Hub:
         listener = seat.listener
         if seat not in listener.seats:
             return
-        self.lobby.end(seat)
+        self.rooms.end(seat)
         listener.remove(seat)
-        metrics.CONNECTIONS.labels(listener.recipient.role.value).dec()
+        metrics.CONNECTIONS.labels(listener.stream.role.value).dec()
         if listener.seats:
             return
         region = listener.region
-        self.lobby.forget(listener)
+        self.rooms.forget(listener)
         if listener.subscription is not None:
             listener.subscription.cancel()
-        del region.listeners[listener.recipient.id]
+        del region.listeners[listener.stream.id]
         region.own.pop(listener, None)
-        if listener.recipient.role is Role.DRIVER:
+        if listener.stream.role is Role.DRIVER:
             region.remove_driver(listener)
             if not region.drivers:
                 region.stop_feed()
@@ -151,7 +151,7 @@ class Hub:
         if region is None:
             region = self.regions[name] = Region(name, self._limits.held_max)
             region.heard_s = self._now().mono_s
-            self.lobby.begin(region)
+            self.rooms.begin(region)
 
             def announced(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
                 self._on_announcement(region, payload)
@@ -215,7 +215,7 @@ class Hub:
         known = self.regions.get(region)
         if known is not None:
             known.flush()  # events an answer depends on go first
-            self.lobby.flush()
+            self.rooms.flush()
         self._courier.answered(region, answers, now_s)
 
     def _on_announcement(self, region: Region, payload: bytes) -> None:
@@ -228,7 +228,7 @@ class Hub:
         self._heard(region, said.seq)
         region.feed.announced(said.feed)
         self._ask_feed(region)
-        self.lobby.announced(region, said)
+        self.rooms.announced(region, said)
 
     def _heard(self, region: Region, seq: int) -> None:
         if self._is_away:
@@ -259,18 +259,18 @@ class Hub:
             frame = framing.push("notice", push.data)
             listener.region.give(listener, [(0, frame)])
             return
-        if self.lobby.awake:
-            self.lobby.flush()  # they were decided before: `seq` only grows
+        if self.rooms.awake:
+            self.rooms.flush()  # they were decided before: `seq` only grows
         if type(push) is TripPush:
             self._trip_rooms.moved(listener, push)
-        recipient = listener.recipient
+        stream = listener.stream
         frame_or_none = listener.receive(push)
         if frame_or_none is not None:
             listener.region.deliver(listener, (push.seq, frame_or_none))
             if type(push) is TripPush:
                 self._age(push.at_ms)
             self._flush_later(listener.region)
-        elif recipient.sync is not Sync.IN_STEP:
+        elif stream.sync is not Sync.IN_STEP:
             self._check(listener)
 
     def _on_feed(self, region: Region, payload: bytes) -> None:
@@ -280,8 +280,8 @@ class Hub:
     def _feed_ready(self, region: Region, entries: list[FeedEntry]) -> None:
         if entries:
             self._age(entries[0].at_ms)
-        if entries and self.lobby.awake:
-            self.lobby.flush()
+        if entries and self.rooms.awake:
+            self.rooms.flush()
         region.open_trips.take(entries)
         region.ready.extend(entries)
         if region.ready or region.own:
@@ -301,9 +301,9 @@ class Hub:
         elif type(effect) is Opened:
             self._welcome_all(effect.region)
         elif type(effect) is Settled:
-            self.lobby.check(effect.region, effect.room)
+            self.rooms.check(effect.region, effect.room)
         elif type(effect) is Removed:
-            self.lobby.remove(effect.seat, effect.room)
+            self.rooms.remove(effect.seat, effect.room)
 
     def _check(self, listener: Listener) -> None:
         self._resyncs.carry_out(check(listener, self._limits.held_max))
@@ -349,7 +349,7 @@ class Hub:
         """The tick ends: hand on what it brought."""
         while self._awake:
             self._awake.pop().flush()
-        self.lobby.flush()
+        self.rooms.flush()
 
     def tick(self, now_s: float) -> None:
         for region in self.regions.values():
@@ -358,7 +358,7 @@ class Hub:
                 log.warning("leader is silent", region=region.name)
                 self._hold(region)
         self._resyncs.tick(now_s)
-        self.lobby.tick(now_s)
+        self.rooms.tick(now_s)
         self._trip_rooms.tick(now_s)
 
     def hold(self) -> None:
@@ -377,9 +377,9 @@ class Hub:
         region.is_cut = True
         region.feed.lose()
         for listener in region.listeners.values():
-            if listener.recipient.sync is Sync.IN_STEP:
+            if listener.stream.sync is Sync.IN_STEP:
                 listener.hold(region.seq)
-        self.lobby.hold(region)
+        self.rooms.hold(region)
 
     def _resync(self, region: Region) -> None:
         self._hold(region)
@@ -387,10 +387,10 @@ class Hub:
         region.heard_s = self._now().mono_s  # silence may set in before it is heard
         self._ask_feed(region)
         for listener in list(region.listeners.values()):
-            is_holed = listener.recipient.sync is Sync.HOLED
+            is_holed = listener.stream.sync is Sync.HOLED
             if is_holed and not self._resyncs.is_asked(listener):
                 self._ask(OfUser(listener, "reconnect", self._limits.held_max))
-        self.lobby.resync(region)
+        self.rooms.resync(region)
 
     def _flush_later(self, region: Region) -> None:
         self._awake.add(region)

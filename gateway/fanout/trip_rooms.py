@@ -7,7 +7,7 @@ end, a driver at once on release. Must not know what the rooms carry.
 from gateway.clock import Clock
 from gateway.fanout.attendance import Attendance, TripRoom
 from gateway.fanout.region import Listener
-from gateway.fanout.rooms import Lobby
+from gateway.fanout.rooms import Rooms
 from gateway.limits import Limits
 from schemas import codec, rooms
 from schemas.commands import SyncData
@@ -22,8 +22,8 @@ _ENDED = frozenset(status.value for status in TERMINAL)
 
 
 class TripRooms:
-    def __init__(self, lobby: Lobby, limits: Limits, now: Clock) -> None:
-        self._lobby = lobby
+    def __init__(self, rooms: Rooms, limits: Limits, now: Clock) -> None:
+        self._rooms = rooms
         self._limits = limits
         self._now = now
         self._ending: set[Listener] = set()
@@ -31,7 +31,7 @@ class TripRooms:
         self._swept_s = now().mono_s
 
     def _attendance(self, listener: Listener) -> Attendance:
-        return self._lobby.attendances[listener.region]
+        return self._rooms.attendances[listener.region]
 
     def _of(self, listener: Listener) -> dict[str, TripRoom]:
         return self._attendance(listener).trips[listener]
@@ -52,7 +52,7 @@ class TripRooms:
         elif known is None:
             return
         elif push.type == "trip.released":
-            if listener.recipient.role is Role.DRIVER:
+            if listener.stream.role is Role.DRIVER:
                 self._close(listener, head.id)
         elif head.status in _ENDED:
             self._end(listener, known)
@@ -68,7 +68,7 @@ class TripRooms:
             if trip in heads or known.ended_s is not None or known.seq > data.seq:
                 continue
             # Ended or given back while nobody looked: only a rider is surely still in.
-            if listener.recipient.role is Role.DRIVER:
+            if listener.stream.role is Role.DRIVER:
                 self._close(listener, trip)
             else:
                 self._end(listener, known)
@@ -82,7 +82,7 @@ class TripRooms:
         left = self._of(listener)[trip].left
         for seat in listener.seats:
             if seat not in left:
-                self._lobby.admit(seat, rooms.of_trip(trip), n)
+                self._rooms.admit(seat, rooms.of_trip(trip), n)
 
     def tick(self, now_s: float) -> None:
         if now_s < self._swept_s + SWEEP_S:
@@ -130,7 +130,7 @@ class TripRooms:
         room = self._attendance(listener).rooms.get(rooms.of_trip(trip))
         if room is not None:
             for seat in list(listener.seats):
-                self._lobby.remove(seat, room)
+                self._rooms.remove(seat, room)
 
 
 _TELLING = frozenset(

@@ -56,7 +56,7 @@ class Passing(Enum):
     """The driver is offline."""
 
 
-class Recipient:
+class UserStream:
     """Starts out unknown: a session's sync settles it, or, once it is holed, a question
     of its own.
     """
@@ -153,7 +153,7 @@ class Recipient:
         return sorted(frames, key=_seq)
 
     def settle(self, data: SyncData) -> Settled:
-        """The recipient's own sync. Afterwards there may be another gap."""
+        """The stream's own sync. Afterwards there may be another gap."""
         heads = {head.id for head in codec.decode(data.trips, list[TripHead])}
         # A user has one trip at a time: while it goes on, no other began and ended.
         lost = not data.recovered and not (heads and heads == self.trips.keys())
@@ -219,12 +219,12 @@ class Recipient:
         else:
             self.trips[head.id] = head.version
 
-    HANDLERS: "ToUsers[Callable[[Recipient, Any], bytes | None]]" = ToUsers(
+    HANDLERS: "ToUsers[Callable[[UserStream, Any], bytes | None]]" = ToUsers(
         trip=_trip, driver=_driver, offer=_offer, offer_ended=_offer_ended
     )
 
 
-_RECEIVES = by_push(Recipient.HANDLERS)
+_RECEIVES = by_push(UserStream.HANDLERS)
 
 
 def missed(data: SyncData) -> list[Stamped]:

@@ -76,7 +76,7 @@ class Welcome:
         held_max = self._limits.held_max
         for seq, frame in held:
             seat.give(seq, frame, held_max)
-        stamped = listener.recipient.start(data)
+        stamped = listener.stream.start(data)
         return self._hand_on(stamped, data)
 
     def _hand_on(self, stamped: list[Stamped], data: SyncData) -> Iterable[Effect]:

@@ -11,7 +11,7 @@ from schemas.commands import Answer, AnyCommand
 
 
 class Owner(Protocol):
-    """Whose command it is; `pending` belongs to the courier."""
+    """Whose command it is; `pending` belongs to the link."""
 
     pending: int
 

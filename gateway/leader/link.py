@@ -63,7 +63,7 @@ class _Region:
         """When its leader last answered."""
 
 
-class Courier:
+class Link:
     """`wake` asks for `flush` at the end of this tick. `waiting`: bytes that were sent
     and haven't left this process.
     """

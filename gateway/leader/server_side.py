@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from gateway.clock import Clock
 from gateway.leader.commands import traced
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from runtime import tracing
 from runtime.bus import Bus, is_no_responders
@@ -39,7 +39,7 @@ class ServerSide:
         *,
         gateway: str,
         bus: Bus,
-        courier: Courier,
+        link: Link,
         allowances: Allowances,
         ids: Iterator[str],
         limits: Limits,
@@ -47,7 +47,7 @@ class ServerSide:
     ) -> None:
         self._gateway = gateway
         self._bus = bus
-        self._courier = courier
+        self._courier = link
         self._allowances = allowances
         self._ids = ids
         self._limits = limits

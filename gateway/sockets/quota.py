@@ -8,7 +8,7 @@ from gateway.sockets.shares import Shares
 from schemas.refusals import Code, Refusal
 
 
-class Crowd:
+class Quota:
     """Counted from the handshake's beginning, also while others are asked whether it
     may go on, to the socket's end.
     """

@@ -14,9 +14,9 @@ from websockets.protocol import OPEN
 from gateway import framing, metrics
 from gateway.clock import Now
 from gateway.fanout.region import Seat
-from gateway.fanout.router import Hub
+from gateway.fanout.router import Router
 from gateway.leader.commands import traced
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.leader.positions import Positions
 from gateway.session import effects
 from gateway.session.machine import Session, Shared
@@ -40,8 +40,8 @@ class Services(Struct, frozen=True):
     """Whom sessions' actions are carried to."""
 
     sessions: Shared
-    courier: Courier
-    hub: Hub
+    link: Link
+    router: Router
     positions: Positions
     log_in: Callable[[LogIn, Callable[[Result], None]], None]
     """Have a password checked; told what persistence said."""
@@ -124,7 +124,7 @@ class Runner:
         if self.session is not None:
             self.session.over()
         if self._seat is not None:
-            self._services.hub.detach(self._seat)
+            self._services.router.detach(self._seat)
             self._seat = None
 
     @property
@@ -213,7 +213,7 @@ class Runner:
             return
         command = action.command
         trace, done = traced(command, action.traceparent, self._answers(action.ref))
-        refusal = self._services.courier.submit(
+        refusal = self._services.link.submit(
             claims.region,
             command,
             self,
@@ -231,7 +231,7 @@ class Runner:
             return
         command = action.command
         trace, done = traced(command, action.traceparent, self._answers(action.ref))
-        refusal = self._services.hub.lobby.visit(self._seat, command, done, trace)
+        refusal = self._services.router.rooms.visit(self._seat, command, done, trace)
         if refusal is not None:
             done(Answer(command.id, command.attempt, refused=refusal))
         self._pace(self._seat.listener.region.name, now)
@@ -244,7 +244,7 @@ class Runner:
         if (
             self.pending >= limits.pending_while_busy
             and not self._socket.is_held
-            and self._services.courier.is_busy(region, now.mono_s)
+            and self._services.link.is_busy(region, now.mono_s)
         ):
             self._awaits_answer = True
             self._socket.hold(now.mono_s + limits.busy_s, now)
@@ -267,7 +267,7 @@ class Runner:
         if self._upgrade.enter_as(claims) is not None:
             self.close(Close.TRY_AGAIN_LATER)
             return
-        self._seat = self._services.hub.attach(self, claims, identified.since)
+        self._seat = self._services.router.attach(self, claims, identified.since)
         if self._seat is None:
             self.close(Close.TRY_AGAIN_LATER)
             return

@@ -17,7 +17,7 @@ from gateway.errors import UnknownKey
 from gateway.identity import device
 from gateway.identity.tokens import Identity
 from gateway.sockets import handshake, rejection, rfc6455
-from gateway.sockets.quota import Crowd
+from gateway.sockets.quota import Quota
 from runtime.settings import Network
 from schemas import rooms
 from schemas.claims import Claims
@@ -32,7 +32,7 @@ class Door(Struct, frozen=True):
     identity: Identity
     origins: list[str]
     proxies: Sequence[Network]
-    crowd: Crowd
+    quota: Quota
     now: Clock
     renew_keys: Callable[[Callable[[], None]], bool]
     """Fetch an outside issuer's keys again, then call; False: there is nobody to ask.
@@ -81,10 +81,10 @@ class Upgrade:
         """The socket is gone."""
         place, self.place = self.place, None
         if place is not None:
-            self._door.crowd.leave(place)
+            self._door.quota.leave(place)
         user, self._user = self._user, None
         if user is not None:
-            self._door.crowd.leave_as(user)
+            self._door.quota.leave_as(user)
 
     def _enter(self, request: Request) -> Refusal | None:
         if self.place is not None:  # it is judged again
@@ -92,7 +92,7 @@ class Upgrade:
         forwarded = request.headers.get_all("X-Forwarded-For")
         peer = address.address(self._socket.peer, forwarded, self._door.proxies)
         place = address.place(peer)
-        refusal = self._door.crowd.enter(place)
+        refusal = self._door.quota.enter(place)
         if refusal is None:
             self.place = place
         return refusal
@@ -101,7 +101,7 @@ class Upgrade:
         """Count it as that user's; why not: it would be one too many."""
         if self._user is not None:
             return None
-        refusal = self._door.crowd.enter_as(claims.sub)
+        refusal = self._door.quota.enter_as(claims.sub)
         if refusal is None:
             self._user = claims.sub
         return refusal

@@ -18,7 +18,7 @@ from websockets.frames import Frame, Opcode
 from gateway.clock import Now
 from gateway.limits import Limits
 from gateway.sockets import handshake
-from gateway.sockets.quota import Crowd
+from gateway.sockets.quota import Quota
 from gateway.sockets.shared import Sockets
 from gateway.sockets.upgrade import Door
 from gateway.sockets.websocket import Connection
@@ -49,8 +49,8 @@ class Echo(Connection):
 
     def __init__(self, sockets: EchoSockets, size_max: int | None = None) -> None:
         nobody: Any = None
-        crowd = Crowd(sockets.limits)
-        door = Door(nobody, [], (), crowd, now, nobody, nobody)
+        quota = Quota(sockets.limits)
+        door = Door(nobody, [], (), quota, now, nobody, nobody)
         super().__init__(sockets, door, nobody)
         self._ws.max_message_size = size_max
         self._is_binary = False

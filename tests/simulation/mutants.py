@@ -28,7 +28,7 @@ from dispatcher.region.snapshots import Head, SnapshotStore
 from dispatcher.region.stamps import Stamps
 from dispatcher.region.standby import Standby
 from gateway.leader.commands import Owner
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from persistence.projected.pull import Delivery
 from schemas.allowances import Allowances
 from schemas.codec import decode
@@ -226,7 +226,7 @@ def _leaps_too(_: Stamps, wall_ms: int, __: float) -> int:
     return wall_ms
 
 
-def _at_once(_: Courier, __: str, ___: Owner, then: Callable[[], None]) -> None:
+def _at_once(_: Link, __: str, ___: Owner, then: Callable[[], None]) -> None:
     then()
 
 
@@ -269,7 +269,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "full queue: refuses what waits": [(dispatcher.region.region, {"Lead": Curt})],
     "stamps go with the wall clock": [(Stamps, {"now": _leaps_too})],
     "a session's end takes nobody out": [(Attending, {"end": _never_ends})],
-    "a session's end overtakes its joins": [(Courier, {"after": _at_once})],
+    "a session's end overtakes its joins": [(Link, {"after": _at_once})],
     "no limit of a user": [(Allowances, {"take": _no_limit})],
     "a key held no more is new": [(Keys, {"doubt": _no_doubt})],
     "two records in flight": [

@@ -50,15 +50,15 @@ async def test_commands_wait_up_to_their_bytes_and_who_is_beyond_hears_so(
 ) -> None:
     async with running(nats_server, tmp_path, pending_bytes_max=PENDING_BYTES) as whole:
         assert whole.gateway is not None
-        courier = whole.gateway.courier
+        link = whole.gateway.link
         count = PENDING_BYTES // (OF_ONE * len(LONGEST) * 6) + 2
         people = await whole.people(count)
         witness = await whole.person("witness")
         await witness.do("chat.join", {"room": "lobby"})
         async with whole.silent_leader(0):
             sending = asyncio.gather(*map(flood, people))
-            await until(lambda: courier.bytes >= PENDING_BYTES, "commands that wait")
-            assert courier.bytes <= PENDING_BYTES + 8 * len(LONGEST)
+            await until(lambda: link.bytes >= PENDING_BYTES, "commands that wait")
+            assert link.bytes <= PENDING_BYTES + 8 * len(LONGEST)
         await sending
         await until(
             lambda: all(len(codes(person)) == OF_ONE for person in people),
@@ -68,7 +68,7 @@ async def test_commands_wait_up_to_their_bytes_and_who_is_beyond_hears_so(
         told = Counter(code for person in people for code in codes(person))
         assert set(told) <= {"overloaded", "room_forbidden", "unavailable"}
         assert told["overloaded"]
-        assert (courier.count, courier.bytes) == (0, 0)
+        assert (link.count, link.bytes) == (0, 0)
         said = await witness.do("chat.send", {"room": "lobby", "text": "on"})
         assert said["seq"] == 1
         whole.lives()

@@ -7,7 +7,7 @@ import itertools
 import signal
 
 from dispatcher.placement.ranking import FOLLOWERS, ranking
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from runtime.bus import Bus, is_no_responders
 from schemas import codec, subjects
@@ -70,7 +70,7 @@ class Places:
 
 
 class Load:
-    """Whole trips in every region, carried by a gateway's courier."""
+    """Whole trips in every region, carried by a gateway's link."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -81,7 +81,7 @@ class Load:
         self.pending = 0
         self._numbers = itertools.count()
         self._stopping = False
-        self._courier = Courier(Limits(), self._send, self._never, self._wake)
+        self._courier = Link(Limits(), self._send, self._never, self._wake)
         bus.subscribe_raw(subjects.all_replies("load"), self._on_reply)
         bus.subscribe_raw("leader.*", self._on_announcement)
 

@@ -94,7 +94,7 @@ async def test_a_command_meets_no_leader_and_is_decided_by_the_next(
     await world.leader.go_away()
     for ref in ("1", "2", "3"):
         await client.send({"type": "trip.request", "ref": ref, "data": ADDRESSES})
-    await until(lambda: world.gateway is not None and world.gateway.courier.count == 3)
+    await until(lambda: world.gateway is not None and world.gateway.link.count == 3)
     await world.leader.listen()
     world.leader.announce(EPOCH + 1)
     for ref in ("1", "2", "3"):
@@ -111,7 +111,7 @@ async def test_no_announcement_is_needed_the_probe_finds_the_new_leader(
     await world.leader.go_away()
     for ref in ("1", "2"):
         await client.send({"type": "trip.request", "ref": ref, "data": ADDRESSES})
-    await until(lambda: world.gateway is not None and world.gateway.courier.count == 2)
+    await until(lambda: world.gateway is not None and world.gateway.link.count == 2)
     await world.leader.listen()
     for ref in ("1", "2"):
         assert (await client.answer(ref))["type"] == "reply"
@@ -186,7 +186,7 @@ async def test_nothing_is_sent_while_nats_is_away_and_all_when_it_is_back(
         lambda: world.gateway is not None and not world.gateway.bus.is_connected
     )
     await client.send({"type": "trip.request", "ref": "1", "data": ADDRESSES})
-    await until(lambda: world.gateway is not None and world.gateway.courier.count == 1)
+    await until(lambda: world.gateway is not None and world.gateway.link.count == 1)
     world.nats.start()
     assert (await client.answer("1"))["type"] == "reply"
 

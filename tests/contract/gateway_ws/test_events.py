@@ -194,9 +194,9 @@ async def test_after_a_silent_leader_what_may_be_lost_is_asked_for(
     rider = await world.rider()
     assert world.gateway is not None
     leader.announce(seq=200)
-    region = world.gateway.hub.regions["main"]
+    region = world.gateway.router.regions["main"]
     await until(lambda: region.seq == 200)
-    world.gateway.hub.tick(time.monotonic() + SILENCE_S)
+    world.gateway.router.tick(time.monotonic() + SILENCE_S)
     leader.push(RIDER, 202, "trip.requested", trip(2))
     await rider.quiet()
     assert not rider.seen("trip.requested")
@@ -270,7 +270,7 @@ async def test_after_nats_was_away_it_asks_from_where_the_leader_was_last_heard(
     await world.rider()
     assert world.gateway is not None
     leader.announce(seq=5000)
-    region = world.gateway.hub.regions["main"]
+    region = world.gateway.router.regions["main"]
     await until(lambda: region.seq == 5000)
     world.nats.kill()
     world.nats.start()

@@ -235,7 +235,7 @@ async def test_fifty_who_do_not_read_hold_no_more_than_their_budget(
     deaf = [await attacker(world, RIDER) for _ in range(50)]
     gateway = world.gateway
     assert gateway is not None
-    region = gateway.hub.regions["main"]
+    region = gateway.router.regions["main"]
     await until(lambda: len(region.listeners[RIDER].seats) == 51)
     for each in deaf:
         each.writer.transport.pause_reading()

@@ -178,7 +178,7 @@ async def test_a_slow_reader_is_closed_with_4001_and_slows_nobody(
             world.leader.push(RIDER, 1000 + number, "trip.requested", data)
         gateway = world.gateway
         assert gateway is not None
-        region = gateway.hub.regions["main"]
+        region = gateway.router.regions["main"]
         return len(region.listeners[RIDER].seats)
 
     await until(lambda: flood() == 1, "the slow one's end")

@@ -92,7 +92,7 @@ async def test_a_session_that_has_left_is_not_counted(
     gone, _ = await world.rider(), await world.rider()
     await gone.close()
     assert world.gateway is not None
-    seats = world.gateway.hub.regions["main"].listeners[RIDER].seats
+    seats = world.gateway.router.regions["main"].listeners[RIDER].seats
     await until(lambda: len(seats) == 1, "the end of a session")
     assert await notify(beside) == {"sessions": 1}
 

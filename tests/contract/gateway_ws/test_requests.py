@@ -165,8 +165,8 @@ async def test_parallel_handshakes_that_wait_for_a_leader_are_counted(
     for one in sockets:
         one.abort()
     await until(lambda: not gateway.sockets.connections)
-    assert not gateway.door.crowd._addresses._held
-    assert not gateway.door.crowd._users._held
+    assert not gateway.door.quota._addresses._held
+    assert not gateway.door.quota._users._held
 
 
 async def test_a_user_s_parallel_handshakes_are_counted(world: World) -> None:

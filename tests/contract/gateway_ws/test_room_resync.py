@@ -180,7 +180,7 @@ async def test_a_slow_member_is_closed_and_complete_after_coming_back(
 ) -> None:
     slow, swift = await member(world), await member(world, user=OTHER)
     slow.socket.transport.pause_reading()
-    (attendance,) = world.gateway.hub.lobby.attendances.values()  # type: ignore[union-attr]
+    (attendance,) = world.gateway.router.rooms.attendances.values()  # type: ignore[union-attr]
     occupants = attendance.rooms["lobby"].live
 
     sent = 0

@@ -9,7 +9,7 @@ from dispatcher.commit import publisher
 from dispatcher.engine import answers, apply, feed
 from dispatcher.engine.engine import Engine
 from dispatcher.engine.ring import Ring
-from gateway.fanout.user_stream import Recipient
+from gateway.fanout.user_stream import UserStream
 from persistence.projected import projection
 from schemas import events, kinds, rooms
 from schemas.events import Event, UserPush
@@ -54,7 +54,7 @@ def test_every_place_has_a_handler_of_every_kind(place: str) -> None:
 def test_gateways_read_every_kind_where_it_comes() -> None:
     to_users = {one.name for one in fields(kinds.ToUsers)}
     to_rooms = {one.name for one in fields(kinds.ToRooms)}
-    assert set(kinds.by_tag(Recipient.HANDLERS)) == to_users
+    assert set(kinds.by_tag(UserStream.HANDLERS)) == to_users
     besides = {one.__struct_config__.tag for one in NO_FACTS}
     assert tags(UserPush) == to_users | besides
     assert tags(RoomPush) == to_rooms

@@ -49,7 +49,7 @@ class Socket:
 def seat(user: str = "u1", *, bare: bool = False) -> tuple[Seat, Socket]:
     socket = Socket(bare=bare)
     listener = Listener(Region("main", HELD_MAX), claims(sub=user))
-    listener.recipient.sync = Sync.IN_STEP
+    listener.stream.sync = Sync.IN_STEP
     made = Seat(socket, listener)  # type: ignore[arg-type]
     made.held = None
     return made, socket

@@ -74,7 +74,7 @@ def seat(region: Region, user: str, cursor: int | None = 100) -> tuple[Seat, Soc
         claims = Claims(user, "n", "", "", Role.DRIVER, "main", "s", 0, 0)
         listener = Listener(region, claims)
         region.add_driver(listener)
-        listener.recipient.start(state(100))
+        listener.stream.start(state(100))
     socket = Socket()
     made = Seat(socket, listener)
     if cursor is not None:
@@ -121,24 +121,24 @@ def test_a_session_before_its_welcome_keeps_entries_up_to_a_bound() -> None:
 def test_while_a_driver_s_gap_is_open_the_feed_waits_too() -> None:
     region = Region("main", held_max=10)
     made, socket = seat(region, "d1")
-    recipient = made.listener.recipient
-    recipient.hold()
+    stream = made.listener.stream
+    stream.hold()
     region.ready = [entry(1, 101, trip(1))]
     region.flush()
     assert socket.out == b""
-    assert [seq for seq, _ in recipient.held_feed] == [101]
+    assert [seq for seq, _ in stream.held_feed] == [101]
 
 
 def test_own_events_that_waited_for_a_hole_wait_for_the_driver_s_gap_as_well() -> None:
     region = Region("main", held_max=10)
     made, socket = seat(region, "d1")
-    recipient = made.listener.recipient
+    stream = made.listener.stream
     region.merge(made.listener, [(103, b'"seq":103,')])
-    recipient.hold()
+    stream.hold()
     region.ready = [entry(1, 102, trip(1))]
     region.flush()
     assert socket.out == b""
-    region.merge(made.listener, recipient.settle(state(103)).frames)
+    region.merge(made.listener, stream.settle(state(103)).frames)
     region.flush()
     assert seqs(socket) == [102, 103]
 
@@ -148,7 +148,7 @@ def test_excluded_and_offline_drivers_get_no_entry() -> None:
     _, excluded = seat(region, "d1")
     off, offline = seat(region, "d2")
     _, other = seat(region, "d3")
-    off.listener.recipient.receive(DriverPush(101, online=False))
+    off.listener.stream.receive(DriverPush(101, online=False))
     region.ready = [entry(1, 102, trip(1), "trip.taken", ("d1", "stranger"))]
     region.flush()
     assert (excluded.out, offline.out) == (b"", b"")
@@ -182,32 +182,32 @@ def test_steady_or_not_every_session_gets_the_feed_in_order_unless_it_must_wait(
         seq += 1
         user = f"d{who}"
         listener = region.drivers[user]
-        recipient = listener.recipient
+        stream = listener.stream
         if step in {"stir", "calm"}:
             for _, socket in made[who]:
                 socket.is_busy = False
                 if step == "stir":
                     socket.stir()
-        elif step == "hold" and recipient.sync is Sync.IN_STEP:
+        elif step == "hold" and stream.sync is Sync.IN_STEP:
             listener.hold()
-        elif step == "sync" and recipient.sync is not Sync.IN_STEP:
+        elif step == "sync" and stream.sync is not Sync.IN_STEP:
             region.give(
                 listener,
-                recipient.settle(state(seq, online=recipient.online)).frames,
+                stream.settle(state(seq, online=stream.online)).frames,
             )
             for _, socket in made[who]:
                 expected[socket] += waiting.get(user, [])
             waiting.pop(user, None)
-        elif step in {"off", "on"} and recipient.sync is Sync.IN_STEP:
+        elif step in {"off", "on"} and stream.sync is Sync.IN_STEP:
             listener.receive(DriverPush(seq, online=step == "on"))
-        elif step == "join" and recipient.sync is Sync.IN_STEP:
+        elif step == "join" and stream.sync is Sync.IN_STEP:
             made[who].append(seat(region, user, cursor=seq))
             expected[made[who][-1][1]] = []
         elif step == "leave" and len(made[who]) > 1:
             gone, _ = made[who].pop()
             listener.remove(gone)
         elif step in {"own", "feed"}:
-            if step == "own" and recipient.sync is Sync.IN_STEP:
+            if step == "own" and stream.sync is Sync.IN_STEP:
                 region.deliver(listener, (seq, b'{"seq":%d,' % seq))
                 for _, socket in made[who]:
                     expected[socket].append(seq)
@@ -216,7 +216,7 @@ def test_steady_or_not_every_session_gets_the_feed_in_order_unless_it_must_wait(
             region.ready = [entry(feed, seq, trip(feed))]
             region.flush()
             for number, pairs in enumerate(made):
-                each = region.drivers[f"d{number}"].recipient
+                each = region.drivers[f"d{number}"].stream
                 if not each.online:
                     continue
                 if each.sync is not Sync.IN_STEP:

@@ -101,11 +101,11 @@ def test_frames_wait_while_the_users_own_events_do() -> None:
     made, socket = seat("u2")
     made.listener.seats.append(made)
     room.admit(Occupant(made))
-    made.listener.recipient.hold()
+    made.listener.stream.hold()
     room.receive(message(1, 50))
     room.flush()
     assert not socket.frames
-    made.listener.recipient.sync = Sync.IN_STEP
+    made.listener.stream.sync = Sync.IN_STEP
     frame = b'\x81\x08{"a": 1}'
     made.listener.region.give(made.listener, [(40, frame), (60, frame)])
     assert [f.get("type") for f in socket.frames] == [None, "chat.message", None]
@@ -200,11 +200,11 @@ def test_what_was_fetched_again_stays_behind_what_came_before_it() -> None:
     made, socket = seat()
     listener = made.listener
     listener.add(made)
-    listener.recipient.hold()  # a sync of the user is on
+    listener.stream.hold()  # a sync of the user is on
     for n, seq in ((1, 10), (2, 0), (3, 30)):
         frame = framing.push("chat.message", Raw(encode({"seq": n, "text": "x"})))
         made.give_in_room(seq, frame, HELD_MAX)
-    listener.recipient.sync = Sync.IN_STEP
+    listener.stream.sync = Sync.IN_STEP
     listener.region.give(listener, [(20, framing.push("trip.started", Raw(b"{}")))])
     assert socket.numbers() == [1, 2, 3]
     assert [frame["type"] for frame in socket.frames][2] == "trip.started"

@@ -8,9 +8,9 @@ from msgspec import Raw
 from gateway.clock import Now
 from gateway.fanout.region import Listener, Region, Seat
 from gateway.fanout.resync import Resync
-from gateway.fanout.rooms import Lobby
+from gateway.fanout.rooms import Rooms
 from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from schemas.codec import encode
 from schemas.commands import SyncData
@@ -51,15 +51,15 @@ class User:
             return Now(self.now_s, int(self.now_s * 1000))
 
         self.line = Line()
-        courier = Courier(bounds, lambda *_: True, lambda *_: None, lambda: None)
+        link = Link(bounds, lambda *_: True, lambda *_: None, lambda: None)
         region = Region("main", bounds.held_max)
         bus: Any = self.line
         ids = (str(number) for number in itertools.count())
-        resync = Resync(courier, ids, bounds, now, lambda _: None)
-        lobby = Lobby(
+        resync = Resync(link, ids, bounds, now, lambda _: None)
+        rooms = Rooms(
             gateway="g",
             bus=bus,
-            courier=courier,
+            link=link,
             ids=ids,
             resync=resync,
             limits=bounds,
@@ -67,9 +67,9 @@ class User:
             wake=lambda: None,
             safe=lambda callback: callback,
         )
-        lobby.begin(region)
-        self.attendance = lobby.attendances[region]
-        self.rooms = TripRooms(lobby, bounds, now)
+        rooms.begin(region)
+        self.attendance = rooms.attendances[region]
+        self.rooms = TripRooms(rooms, bounds, now)
         self.listener = Listener(region, claims(role))
         self._seq = 0
         self.sit()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.fanout.sync import Sync
-from gateway.fanout.user_stream import Recipient, missed
+from gateway.fanout.user_stream import UserStream, missed
 from schemas import codec
 from schemas.events import TripPush
 from schemas.trips import Role
@@ -15,27 +15,27 @@ from tests.contract.gateway_ws.leader import encoded_event, raw, trip
 from tests.unit.gateway.fanout.pushes import STATUS, push, state
 
 
-def synced(role: Role = Role.RIDER, *trips: dict[str, Any]) -> Recipient:
-    recipient = Recipient("u1", role)
-    assert recipient.start(state(100, *trips)) == []
-    return recipient
+def synced(role: Role = Role.RIDER, *trips: dict[str, Any]) -> UserStream:
+    stream = UserStream("u1", role)
+    assert stream.start(state(100, *trips)) == []
+    return stream
 
 
 def test_pushes_before_the_first_sync_are_held_and_contained_ones_dropped() -> None:
-    recipient = Recipient("u1", Role.RIDER)
+    stream = UserStream("u1", Role.RIDER)
     for seq, version in ((99, 1), (101, 2), (102, 3)):
-        assert recipient.receive(push(seq, version)) is None
-    frames = recipient.start(state(100, trip(1)))
+        assert stream.receive(push(seq, version)) is None
+    frames = stream.start(state(100, trip(1)))
     assert [seq for seq, _ in frames] == [101, 102]
-    assert recipient.sync is Sync.IN_STEP
+    assert stream.sync is Sync.IN_STEP
 
 
 def test_repeats_are_dropped_by_seq() -> None:
-    recipient = synced()
-    assert recipient.receive(push(200, 1)) is not None
-    assert recipient.receive(push(200, 1)) is None
-    assert recipient.receive(push(100, 1, number=2)) is None
-    assert recipient.sync is Sync.IN_STEP
+    stream = synced()
+    assert stream.receive(push(200, 1)) is not None
+    assert stream.receive(push(200, 1)) is None
+    assert stream.receive(push(100, 1, number=2)) is None
+    assert stream.sync is Sync.IN_STEP
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_repeats_are_dropped_by_seq() -> None:
 def test_how_a_trip_may_begin_for_each_role(
     role: Role, version: int, gap: bool
 ) -> None:
-    recipient = synced(role)
-    frame = recipient.receive(push(200, version))
+    stream = synced(role)
+    frame = stream.receive(push(200, version))
     assert (frame is None) is gap
-    assert (recipient.sync is not Sync.IN_STEP) is gap
+    assert (stream.sync is not Sync.IN_STEP) is gap
 
 
 def test_an_ended_trip_is_forgotten() -> None:
-    recipient = synced(Role.RIDER, trip(1, 4, "IN_PROGRESS"))
-    assert recipient.receive(push(200, 5)) is not None
-    assert recipient.trips == {}
+    stream = synced(Role.RIDER, trip(1, 4, "IN_PROGRESS"))
+    assert stream.receive(push(200, 5)) is not None
+    assert stream.trips == {}
 
 
 def test_after_a_release_the_rider_goes_on_counting_and_the_driver_does_not() -> None:
@@ -77,40 +77,40 @@ def test_after_a_release_the_rider_goes_on_counting_and_the_driver_does_not() ->
 
 
 def test_a_settled_gap_delivers_what_was_missed_then_feed_and_held_by_seq() -> None:
-    recipient = synced(Role.DRIVER, trip(1, 2, "STARTED"))
-    assert recipient.receive(push(204, 4)) is None
-    recipient.hold()
-    recipient.held_feed.append((203, b"feed"))
+    stream = synced(Role.DRIVER, trip(1, 2, "STARTED"))
+    assert stream.receive(push(204, 4)) is None
+    stream.hold()
+    stream.held_feed.append((203, b"feed"))
     events = [encoded_event(202, "trip.arrived", trip(1, 3, "ARRIVED"))]
     data = state(202, trip(1, 3, "ARRIVED"), recovered=True, events=events)
-    settled = recipient.settle(data)
+    settled = stream.settle(data)
     assert [seq for seq, _ in settled.frames] == [202, 203, 204]
     assert not settled.lost
-    assert recipient.sync is Sync.IN_STEP
+    assert stream.sync is Sync.IN_STEP
 
 
 def test_a_second_gap_among_what_was_held_is_seen() -> None:
-    recipient = synced(Role.RIDER, trip(1, 1))
-    recipient.receive(push(204, 4))
-    recipient.hold()
-    settled = recipient.settle(state(201, trip(1, 2, "STARTED"), recovered=True))
+    stream = synced(Role.RIDER, trip(1, 1))
+    stream.receive(push(204, 4))
+    stream.hold()
+    settled = stream.settle(state(201, trip(1, 2, "STARTED"), recovered=True))
     assert settled.frames == []
-    assert recipient.sync is not Sync.IN_STEP
-    assert recipient.seq == 201
+    assert stream.sync is not Sync.IN_STEP
+    assert stream.seq == 201
 
 
 def test_a_new_session_s_sync_does_not_settle_a_gap() -> None:
-    recipient = synced(Role.RIDER, trip(1, 1))
-    recipient.receive(push(204, 4))
-    recipient.hold()
-    assert recipient.start(state(204, trip(1, 4, "IN_PROGRESS"))) == []
-    assert recipient.sync is not Sync.IN_STEP
+    stream = synced(Role.RIDER, trip(1, 1))
+    stream.receive(push(204, 4))
+    stream.hold()
+    assert stream.start(state(204, trip(1, 4, "IN_PROGRESS"))) == []
+    assert stream.sync is not Sync.IN_STEP
 
 
 def test_a_driver_who_is_offline_gets_no_feed_that_was_held() -> None:
-    recipient = Recipient("u1", Role.DRIVER)
-    recipient.held_feed.append((101, b"feed"))
-    assert recipient.start(state(100, online=False)) == []
+    stream = UserStream("u1", Role.DRIVER)
+    stream.held_feed.append((101, b"feed"))
+    assert stream.start(state(100, online=False)) == []
 
 
 def test_missed_events_are_frames_in_order() -> None:
@@ -129,27 +129,27 @@ def test_missed_events_are_frames_in_order() -> None:
 def test_whatever_is_lost_or_repeated_a_session_gets_each_version_once_in_order(
     lost: list[bool], repeated: list[bool], held_by_sync: bool
 ) -> None:
-    recipient = synced()
+    stream = synced()
     got: list[int] = []
 
     def settle(at: int) -> None:
         events = [
             encoded_event(200 + v, "trip.x", trip(1, v, STATUS[v]))
             for v in range(1, at + 1)
-            if 200 + v > recipient.seq
+            if 200 + v > stream.seq
         ]
         live = [trip(1, at, STATUS[at])] if at < 5 else []
-        recipient.hold()
+        stream.hold()
         data = state(200 + at, *live, recovered=True, events=events)
-        got.extend(seq - 200 for seq, _ in recipient.settle(data).frames)
+        got.extend(seq - 200 for seq, _ in stream.settle(data).frames)
 
     for version in range(1, 6):
         for copies in range(1 + repeated[version - 1]):
             if lost[version - 1] and not copies:
                 continue
-            if recipient.receive(push(200 + version, version)) is not None:
+            if stream.receive(push(200 + version, version)) is not None:
                 got.append(version)
-            if recipient.sync is not Sync.IN_STEP and not held_by_sync:
+            if stream.sync is not Sync.IN_STEP and not held_by_sync:
                 settle(version)
     settle(5)
     assert got == [1, 2, 3, 4, 5]

@@ -1,9 +1,9 @@
-"""A courier, clock in hand, and everything that happened around it."""
+"""A link, clock in hand, and everything that happened around it."""
 
 from typing import Any
 
 from gateway.leader.commands import Pending
-from gateway.leader.link import Courier
+from gateway.leader.link import Link
 from gateway.limits import Limits
 from schemas import codec, commands
 from schemas.budget import MESSAGE_BYTES_MAX
@@ -20,7 +20,7 @@ class Owner:
 
 
 class Post:
-    """A courier, and everything that happened around it."""
+    """A link, and everything that happened around it."""
 
     def __init__(self, **limits: Any) -> None:
         self.sent: list[tuple[str, list[AnyCommand]]] = []
@@ -30,7 +30,7 @@ class Post:
         self.connected = True
         self.waiting = 0
         self.owner = Owner()
-        self.courier = Courier(
+        self.link = Link(
             Limits(**limits),
             self._send,
             self._look_up,
@@ -63,16 +63,16 @@ class Post:
             self.ended.append((answer.id, code))
 
         command = commands.GetTrip(id=command_id, deadline_ms=0, by=USER, trip=trip)
-        return self.courier.submit(
+        return self.link.submit(
             region, command, self.owner, done, now_s, traceparent=traceparent, **more
         )
 
     def flush(self, now_s: float = 0) -> None:
-        self.courier.flush(now_s)
+        self.link.flush(now_s)
 
     def answer(self, command_id: str, attempt: int = 1, now_s: float = 0) -> None:
         answer = Answer(command_id, attempt, data=raw({}))
-        self.courier.answered("main", Answers(1, [answer]), now_s)
+        self.link.answered("main", Answers(1, [answer]), now_s)
 
     def trace(self) -> list[list[tuple[str, int]]]:
         """The batches sent, as (id, attempt)."""

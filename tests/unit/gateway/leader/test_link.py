@@ -1,4 +1,4 @@
-"""The courier, clock in hand: what is sent when, and how each command ends."""
+"""The link, clock in hand: what is sent when, and how each command ends."""
 
 import itertools
 
@@ -34,7 +34,7 @@ def test_a_command_that_is_sent_again_is_of_the_same_trace() -> None:
     post = Post(resend_s=1)
     post.submit("a", traceparent="x")
     post.flush()
-    post.courier.tick(2)
+    post.link.tick(2)
     assert post.trace() == [[("a", 1)], [("a", 2)]]
     assert post.traces == ["x", "x"]
 
@@ -58,24 +58,24 @@ def test_what_is_kept_for_an_answer_is_bounded_in_bytes() -> None:
     post.flush()
     post.answer("a")
     post.answer("b")
-    assert post.courier.bytes == 0
+    assert post.link.bytes == 0
     assert post.submit("c") is None
 
 
 def test_what_still_waits_to_leave_is_not_sent_behind_itself() -> None:
     """NATS hangs: each resend would only make the heap larger."""
     post = Post(resend_s=1)
-    post.courier.tick(0)
+    post.link.tick(0)
     post.submit("a", 1)
     post.flush(1)
     post.waiting = 1000
     post.submit("b", 1.5)
     post.flush(1.5)
     for now_s in (2.5, 4, 6):
-        post.courier.tick(now_s)
+        post.link.tick(now_s)
     assert post.trace() == [[("a", 1)], [("b", 1)]]
     post.waiting = 0
-    post.courier.tick(6.5)
+    post.link.tick(6.5)
     assert post.trace()[2:] == [[("a", 2), ("b", 2)]]
 
 
@@ -83,21 +83,21 @@ def test_an_answer_ends_a_command_once() -> None:
     post = Post()
     post.submit("a")
     post.flush()
-    assert (post.owner.pending, post.courier.count) == (1, 1)
+    assert (post.owner.pending, post.link.count) == (1, 1)
     for _ in range(2):
         post.answer("a")
     post.answer("stranger")
     assert post.ended == [("a", "ok")]
-    assert (post.owner.pending, post.courier.count) == (0, 0)
+    assert (post.owner.pending, post.link.count) == (0, 0)
 
 
 def test_a_second_without_an_answer_sends_again_and_only_the_latest_counts() -> None:
     post = Post()
     post.submit("a")
     post.flush()
-    post.courier.tick(0.9)
+    post.link.tick(0.9)
     assert len(post.sent) == 1
-    post.courier.tick(1.0)
+    post.link.tick(1.0)
     post.answer("a", attempt=1)
     assert post.ended == []
     post.answer("a", attempt=2)
@@ -110,14 +110,14 @@ def test_the_deadline_refuses_as_unavailable_exactly_once() -> None:
     post.submit("a", 0)
     post.submit("b", 5)
     post.flush()
-    post.courier.tick(9.9)
+    post.link.tick(9.9)
     assert post.ended == []
-    post.courier.tick(10)
+    post.link.tick(10)
     assert post.ended == [("a", "unavailable")]
     post.answer("a")
-    post.courier.tick(15)
+    post.link.tick(15)
     assert post.ended == [("a", "unavailable"), ("b", "unavailable")]
-    assert post.courier.count == 0
+    assert post.link.count == 0
 
 
 def test_no_responders_pauses_probes_with_the_oldest_and_backs_off() -> None:
@@ -125,19 +125,19 @@ def test_no_responders_pauses_probes_with_the_oldest_and_backs_off() -> None:
     post.submit("a")
     post.submit("b")
     post.flush()
-    post.courier.no_responders("main", 0)
+    post.link.no_responders("main", 0)
     post.submit("c")
     post.flush()
-    post.courier.tick(0.04)
+    post.link.tick(0.04)
     assert len(post.sent) == 1
     times = [at / 100 for at in range(5, 120)]
     probed = []
     for now_s in times:
         before = len(post.sent)
-        post.courier.tick(now_s)
+        post.link.tick(now_s)
         if len(post.sent) > before:
             probed.append(now_s)
-            post.courier.no_responders("main", now_s)
+            post.link.no_responders("main", now_s)
     assert probed[0] == 0.05
     gaps = [after - before for before, after in itertools.pairwise(probed)]
     expected = [0.1, 0.2] + [0.25] * (len(gaps) - 2)
@@ -150,10 +150,10 @@ def test_what_was_never_sent_goes_out_as_a_first_attempt() -> None:
     post = Post()
     post.submit("a")
     post.flush()
-    post.courier.no_responders("main", 0)
+    post.link.no_responders("main", 0)
     post.submit("b")
     post.flush()
-    post.courier.tick(0.05)
+    post.link.tick(0.05)
     post.answer("a", attempt=2, now_s=0.06)
     assert post.trace() == [[("a", 1)], [("a", 2)], [("b", 1)]]
 
@@ -164,31 +164,31 @@ def test_a_leader_that_is_there_gets_everything_in_order(how: str) -> None:
     post.submit("a")
     post.submit("b")
     post.flush()
-    post.courier.no_responders("main", 0)
+    post.link.no_responders("main", 0)
     post.submit("c")
     if how == "announced":
-        post.courier.announced("main", 1, 0.01)
+        post.link.announced("main", 1, 0.01)
     elif how == "NATS back":
-        post.courier.resend_all(0.01)
+        post.link.resend_all(0.01)
     else:
-        post.courier.tick(0.05)
+        post.link.tick(0.05)
         post.answer("a", attempt=2, now_s=0.06)
     expected = ["a", "b", "c"] if how != "probe answered" else ["b", "c"]
     assert [c.id for c in post.sent[-1][1]] == expected
     post.flush()
-    post.courier.tick(0.5)
+    post.link.tick(0.5)
     assert [c.id for c in post.sent[-1][1]] == expected
 
 
 def test_the_same_leader_s_announcement_sends_nothing_again() -> None:
     post = Post()
-    post.courier.announced("main", 5, 0)
+    post.link.announced("main", 5, 0)
     post.submit("a")
     post.flush()
-    post.courier.announced("main", 5, 0.5)
-    post.courier.announced("main", 4, 0.5)
+    post.link.announced("main", 5, 0.5)
+    post.link.announced("main", 4, 0.5)
     assert len(post.sent) == 1
-    post.courier.announced("main", 6, 0.6)
+    post.link.announced("main", 6, 0.6)
     assert post.trace() == [[("a", 1)], [("a", 2)]]
 
 
@@ -197,10 +197,10 @@ def test_while_nats_is_away_nothing_is_sent_and_nothing_is_lost() -> None:
     post.connected = False
     post.submit("a")
     post.flush()
-    post.courier.tick(2)
+    post.link.tick(2)
     assert post.sent == []
     post.connected = True
-    post.courier.resend_all(3)
+    post.link.resend_all(3)
     ((_, (command,)),) = post.sent
     post.answer("a", command.attempt)
     assert post.ended == [("a", "ok")]
@@ -221,17 +221,17 @@ def test_bounds_refuse_and_take_nothing() -> None:
     refused = post.submit("e", region="third")
     assert refused is not None
     assert refused.code is Code.OVERLOADED
-    assert post.courier.count == 3
+    assert post.link.count == 3
 
 
 def test_a_leader_is_busy_with_much_on_its_way_and_answers_coming() -> None:
     post = Post(busy_at=2, busy_s=1)
     for name in ("a", "b", "c"):
         post.submit(name)
-    assert not post.courier.is_busy("main", 0.0)  # nothing was ever answered
-    post.courier.answered("main", Answers(1, []), 5)
-    assert post.courier.is_busy("main", 5.9)
-    assert not post.courier.is_busy("main", 6.0)
-    assert not post.courier.is_busy("elsewhere", 5)
-    post.courier.answered("main", Answers(1, [Answer("a", 1, data=raw({}))]), 5)
-    assert not post.courier.is_busy("main", 5)
+    assert not post.link.is_busy("main", 0.0)  # nothing was ever answered
+    post.link.answered("main", Answers(1, []), 5)
+    assert post.link.is_busy("main", 5.9)
+    assert not post.link.is_busy("main", 6.0)
+    assert not post.link.is_busy("elsewhere", 5)
+    post.link.answered("main", Answers(1, [Answer("a", 1, data=raw({}))]), 5)
+    assert not post.link.is_busy("main", 5)

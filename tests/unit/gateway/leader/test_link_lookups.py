@@ -30,7 +30,7 @@ def looking_up(post: Post) -> Pending:
     post.submit("a")
     post.flush()
     answer = Answer("a", 1, lookup=Lookup("t", 4096))
-    post.courier.answered("main", Answers(1, [answer]), 0)
+    post.link.answered("main", Answers(1, [answer]), 0)
     ((pending, lookup),) = post.lookups
     assert lookup == Lookup("t", 4096)
     return pending
@@ -39,9 +39,9 @@ def looking_up(post: Post) -> Pending:
 def test_a_lookup_s_trip_goes_with_the_next_attempt() -> None:
     post = Post()
     pending = looking_up(post)
-    post.courier.tick(2)
+    post.link.tick(2)
     assert len(post.sent) == 1
-    post.courier.looked_up(pending, Result(data=raw(TRIP)), 3)
+    post.link.looked_up(pending, Result(data=raw(TRIP)), 3)
     command = post.sent[-1][1][0]
     assert command.attempt == 2
     assert codec.encode(command.archived) == codec.encode(TRIP)  # type: ignore[union-attr]
@@ -53,14 +53,14 @@ def test_a_room_s_backlog_and_its_trip_go_with_the_next_attempt() -> None:
     post = Post()
     person = User("u1", "ada", "Ada", "L", Role.RIDER)
     join = commands.JoinRoom(id="a", deadline_ms=0, by=person, room="lobby")
-    assert post.courier.submit("main", join, post.owner, lambda _: None, 0) is None
+    assert post.link.submit("main", join, post.owner, lambda _: None, 0) is None
     post.flush()
     lookup = Lookup("t", 4096, "lobby")
-    post.courier.answered("main", Answers(1, [Answer("a", 1, lookup=lookup)]), 0)
+    post.link.answered("main", Answers(1, [Answer("a", 1, lookup=lookup)]), 0)
     ((pending, _),) = post.lookups
     message = MessageData("lobby", 7, "m", person.person(), "hello", "at")
     backlog = Result(data=raw([message]))
-    post.courier.looked_up(pending, Result(data=raw(TRIP)), 1, backlog)
+    post.link.looked_up(pending, Result(data=raw(TRIP)), 1, backlog)
     command = post.sent[-1][1][0]
     assert isinstance(command, commands.JoinRoom)
     assert (command.attempt, command.backlog) == (2, (message,))
@@ -71,14 +71,14 @@ def test_a_backlog_that_history_refuses_ends_the_command() -> None:
     post = Post()
     pending = looking_up(post)
     lagging = Result(refused=Refusal(Code.UNAVAILABLE, "not yet"))
-    post.courier.looked_up(pending, None, 1, lagging)
+    post.link.looked_up(pending, None, 1, lagging)
     assert post.ended == [("a", "unavailable")]
 
 
 def test_an_unreadable_answer_of_history_is_unavailable() -> None:
     post = Post()
     pending = looking_up(post)
-    post.courier.looked_up(pending, Result(data=raw({"id": 1})), 1)
+    post.link.looked_up(pending, Result(data=raw({"id": 1})), 1)
     assert post.ended == [("a", "unavailable")]
 
 
@@ -86,16 +86,16 @@ def test_what_history_refuses_is_refused() -> None:
     post = Post()
     pending = looking_up(post)
     gone = Result(refused=Refusal(Code.TRIP_NOT_FOUND, "no"))
-    post.courier.looked_up(pending, gone, 1)
+    post.link.looked_up(pending, gone, 1)
     assert post.ended == [("a", "trip_not_found")]
-    assert post.courier.count == 0
+    assert post.link.count == 0
 
 
 def test_a_lookup_that_comes_after_the_deadline_changes_nothing() -> None:
     post = Post()
     pending = looking_up(post)
-    post.courier.tick(10)
-    post.courier.looked_up(pending, Result(data=raw(TRIP)), 11)
+    post.link.tick(10)
+    post.link.looked_up(pending, Result(data=raw(TRIP)), 11)
     assert post.ended == [("a", "unavailable")]
     assert len(post.sent) == 1
 
@@ -109,12 +109,12 @@ def sent(post: Post) -> list[str]:
 
 def lookup(post: Post, command_id: str, attempt: int = 1) -> None:
     answer = Answer(command_id, attempt, lookup=Lookup("", 1, "lobby"))
-    post.courier.answered("main", Answers(1, [answer]), 0)
+    post.link.answered("main", Answers(1, [answer]), 0)
 
 
 def found(post: Post, number: int) -> None:
     pending, _ = post.lookups[number]
-    post.courier.looked_up(pending, None, 0)
+    post.link.looked_up(pending, None, 0)
 
 
 def test_what_follows_a_join_waits_for_its_answer_and_messages_for_nothing() -> None:
@@ -156,20 +156,20 @@ def test_what_was_looked_up_goes_on_in_order() -> None:
 def test_what_is_to_come_after_an_owner_s_lines_waits_for_all_of_them() -> None:
     post = Post()
     done: list[str] = []
-    post.courier.after("main", post.owner, lambda: done.append("none yet"))
+    post.link.after("main", post.owner, lambda: done.append("none yet"))
     post.submit("join", line="lobby", alone=True)
     post.submit("send", line="lobby")
     post.submit("get")
     post.submit("other", line="attic", alone=True)
-    post.courier.after("main", post.owner, lambda: done.append("then"))
+    post.link.after("main", post.owner, lambda: done.append("then"))
     post.flush()
     for command_id in ("other", "join", "get"):
         post.answer(command_id)
         assert done == ["none yet"]
     post.flush()
-    post.courier.tick(10)  # the last one's deadline
+    post.link.tick(10)  # the last one's deadline
     assert done == ["none yet", "then"]
-    assert not post.courier._regions["main"].lines
+    assert not post.link._regions["main"].lines
 
 
 def test_what_waits_in_a_line_is_not_sent_again_and_runs_into_its_deadline() -> None:
@@ -177,16 +177,16 @@ def test_what_waits_in_a_line_is_not_sent_again_and_runs_into_its_deadline() -> 
     post.submit("join", 0, line="lobby", alone=True)
     post.flush(0)
     post.submit("send", 5, line="lobby")
-    post.courier.announced("main", 7, 6)
-    post.courier.tick(9)
+    post.link.announced("main", 7, 6)
+    post.link.tick(9)
     assert set(sent(post)) == {"join"}
-    post.courier.tick(10)
+    post.link.tick(10)
     post.flush(10)
     assert post.ended == [("join", "unavailable")]
     assert sent(post)[-1] == "send"
-    post.courier.tick(15)
+    post.link.tick(15)
     assert post.ended[1:] == [("send", "unavailable")]
-    assert not post.courier._regions["main"].lines
+    assert not post.link._regions["main"].lines
 
 
 def test_a_line_s_end_in_history_lets_the_others_go_on() -> None:
@@ -199,7 +199,7 @@ def test_a_line_s_end_in_history_lets_the_others_go_on() -> None:
     found(post, 1)
     pending, _ = post.lookups[0]
     refusal = Refusal(Code.TRIP_NOT_FOUND, "no")
-    post.courier.looked_up(pending, Result(refused=refusal), 0)
+    post.link.looked_up(pending, Result(refused=refusal), 0)
     post.flush()
     assert post.ended == [("one", "trip_not_found")]
     assert sent(post) == ["one", "two", "two"]

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.address import place
 from gateway.limits import Limits
-from gateway.sockets.quota import Crowd
+from gateway.sockets.quota import Quota
 from schemas.refusals import Code
 
 
@@ -26,22 +26,22 @@ def test_an_ipv6_network_counts_as_one_address(address: str, counted: str) -> No
 
 
 def test_who_leaves_makes_room_at_the_address() -> None:
-    crowd = Crowd(Limits(connections_per_address_max=1))
-    assert crowd.enter("a") is None
-    refused = crowd.enter("a")
+    quota = Quota(Limits(connections_per_address_max=1))
+    assert quota.enter("a") is None
+    refused = quota.enter("a")
     assert refused is not None
     assert refused.code is Code.RATE_LIMITED
-    assert crowd.enter("b") is None
-    crowd.leave("a")
-    assert crowd.enter("a") is None
+    assert quota.enter("b") is None
+    quota.leave("a")
+    assert quota.enter("a") is None
 
 
 def test_a_user_s_limit_is_apart_from_an_address_s() -> None:
-    crowd = Crowd(Limits(connections_per_user_max=2, connections_per_address_max=9))
-    assert crowd.enter_as("u") is None
-    assert crowd.enter_as("u") is None
-    refused = crowd.enter_as("u")
+    quota = Quota(Limits(connections_per_user_max=2, connections_per_address_max=9))
+    assert quota.enter_as("u") is None
+    assert quota.enter_as("u") is None
+    refused = quota.enter_as("u")
     assert refused is not None
     assert "2 connections of one user" in refused.message
-    crowd.leave_as("u")
-    assert crowd.enter_as("u") is None
+    quota.leave_as("u")
+    assert quota.enter_as("u") is None
