@@ -99,7 +99,7 @@ def test_who_does_not_answer_is_not_loaded(command: list[str], tmp_path: Path) -
 def test_every_command_refuses_what_it_does_not_know(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main._add_load_commands(["--help"])
+    main._add_trial_commands(["--help"])
     commands = list(_leaves(typer.main.get_command(main.app), []))
     assert ["bench", "fanout"] in commands
     assert ["user", "erase"] in commands

@@ -89,7 +89,7 @@ def leaves(group: Any, path: list[str]) -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(scope="module")
 def commands() -> dict[str, Any]:
-    main._add_load_commands(["--help"])
+    main._add_trial_commands(["--help"])
     return dict(leaves(typer.main.get_command(main.app), []))
 
 
