@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabrank.operate.listing import describe
-from runtime import environment, match_settings
+from runtime import environment
 from runtime.environment import load
 from runtime.settings import Settings, SettingsError, variable
 
@@ -170,10 +170,6 @@ def test_what_names_a_file_is_not_read_from_a_file() -> None:
     assert load({"CABRANK_SIGNING_KEY_FILE": "/a"}).signing_key_file == "/a"
 
 
-UNDER_WAY = {"matching", "offer_ttl_s", *match_settings.MatchSettings.__annotations__}
-"""Who reads these is not there yet: offers, in PROTOCOL.md's words."""
-
-
 def read_by_somebody() -> set[str]:
     """Attributes of whatever is called settings, of `self` where settings lie, and what
     nats_login.py asks for by name. Who only checks them doesn't count.
@@ -198,4 +194,4 @@ def read_by_somebody() -> set[str]:
 
 def test_every_setting_is_read_by_somebody() -> None:
     unread = set(Settings.__struct_fields__) - read_by_somebody()
-    assert unread <= UNDER_WAY
+    assert unread == set()
