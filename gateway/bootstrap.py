@@ -38,7 +38,7 @@ from runtime import bus as nats
 from runtime import nats_login, ops
 from runtime.bus import Bus
 from runtime.lifecycle import Service
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from runtime.settings import Network, Settings
 from schemas import permissions, subjects, traceparent
 from schemas.accounts import Revocation
@@ -59,7 +59,7 @@ class Gateway:
         *,
         bus: Bus,
         identity: Identity,
-        asker: Asker,
+        asker: Questions,
         service: Service,
         origins: list[str],
         limits: Limits,
@@ -254,7 +254,7 @@ async def start(
         on_reconnect=reconnected,
     )
     service.watch("nats", bus.broken)
-    asker = Asker(bus)
+    asker = Questions(bus)
     gateway = Gateway(
         bus=bus,
         identity=identity,
@@ -296,7 +296,7 @@ async def start(
 
 
 def _issuer(
-    settings: Settings, identity: Identity, asker: Asker, service: Service
+    settings: Settings, identity: Identity, asker: Questions, service: Service
 ) -> Issuer | None:
     rules = outside_rules(settings)
     if rules is None:

@@ -29,7 +29,7 @@ __all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "readi
 STATEMENT_S = 30
 """What a service asks takes milliseconds; what takes this long is stuck."""
 ANSWER_S = 5
-"""So long a gateway waits for an answer (runtime/lookups.py): history works no
+"""So long a gateway waits for an answer (runtime/questions.py): history works no
 longer for nobody."""
 PATIENT = 0
 """No limit: what looks at every row takes as long as there are rows."""

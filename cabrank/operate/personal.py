@@ -16,7 +16,7 @@ from persistence import audit_log
 from persistence.audit_log import COMMAND_LINE, Entry
 from persistence.erasure import export as exporting
 from runtime import log
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import codec, subjects
 from schemas.accounts import Erase, Erasure
 from schemas.times import rfc3339
@@ -67,7 +67,7 @@ async def erase(user: str, data_dir: Path | None) -> str:
     log.configure("erase", "error")
     found = target.find(data_dir)
     async with connected(found) as bus:
-        asker = Asker(bus)
+        asker = Questions(bus)
         question = Erase(user, COMMAND_LINE)
         subject = subjects.operations("erase")
         result = await asker.ask(subject, question, ERASE_MAX_S)

@@ -21,7 +21,7 @@ from gateway.http.routes.operations import Readiness
 from gateway.http.routes.rooms import Desk
 from gateway.identity.tokens import Identity
 from gateway.problems import BODY_BYTES_MAX, Refused, of_framework, response
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from runtime.settings import Settings
 from schemas.allowances import Allowances
 from schemas.refusals import Code, Refusal
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 def create_app(
-    asker: Asker,
+    asker: Questions,
     identity: Identity,
     readiness: Readiness,
     settings: Settings,

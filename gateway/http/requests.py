@@ -15,7 +15,7 @@ from gateway import address as peer
 from gateway.errors import InvalidToken, UnknownKey
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import subjects, wording
 from schemas.accounts import Denied
 from schemas.allowances import Budget, share_of
@@ -186,7 +186,7 @@ async def operators_only(
     claims: Claims = scope["auth"]
     if claims.role is Role.OPERATOR:
         return
-    asker: Asker = connection.app.state.asker
+    asker: Questions = connection.app.state.asker
     route = f"{scope['method']} {scope['path_template']}"
     subject = uuid_or_none(str(connection.path_params.get("user_id", ""))) or ""
     about = Denied(claims.sub, route, subject, address(connection))

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from gateway.identity.oidc import Outside, Rules
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from runtime.settings import Settings
 from schemas import subjects
 from schemas.accounts import Meet
@@ -65,7 +65,7 @@ def rules(settings: Settings) -> Rules | None:
 class Issuer:
     """One per gateway. `run` it as a task, and `meet` as another."""
 
-    def __init__(self, outside: Outside, asker: Asker) -> None:
+    def __init__(self, outside: Outside, asker: Questions) -> None:
         self._outside = outside
         outside.unknown = self._unknown
         outside.met = self._met

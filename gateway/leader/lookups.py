@@ -1,6 +1,6 @@
 """What a command or a session waits for, asked of persistence beside everything else.
 
-Never raises for what the network does; runtime/lookups.py carries the questions.
+Never raises for what the network does; runtime/questions.py carries the questions.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.leader.commands import Pending
 from gateway.limits import Limits
 from runtime.lifecycle import Service
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import FindBacklog, FindMade, FindTrip, FindUser, LogIn, Result
 from schemas.commands import Lookup
@@ -27,7 +27,7 @@ Found = tuple[Result | None, Result | None, Result | None, Result | None]
 
 class Lookups:
     def __init__(
-        self, asker: Asker, service: Service, limits: Limits, now: Clock
+        self, asker: Questions, service: Service, limits: Limits, now: Clock
     ) -> None:
         self._asker = asker
         self._service = service

@@ -68,8 +68,8 @@ class Machine(Process):
         self.held: Any = None
 
 
-class Asker:
-    """Stands for runtime/lookups.py: asks the simulated database."""
+class Questions:
+    """Stands for runtime/questions.py: asks the simulated database."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -151,7 +151,7 @@ class World:
             made = machine.held = Gateway(
                 bus=machine.link,  # type: ignore[arg-type]
                 identity=Anybody(),  # type: ignore[arg-type]
-                asker=Asker(self),  # type: ignore[arg-type]
+                asker=Questions(self),  # type: ignore[arg-type]
                 service=machine.service,
                 origins=[],
                 limits=GatewayLimits(

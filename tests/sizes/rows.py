@@ -250,7 +250,7 @@ GATEWAY = (
     ),
     Row(
         "questions to persistence on their way: 10,000, each of a request",
-        ("runtime.lookups:PENDING_MAX",),
+        ("runtime.questions:PENDING_MAX",),
         at(f"{_GATEWAY}http_bytes_max"),
         "gateway",
         "`overloaded`",

@@ -23,7 +23,7 @@ from gateway.http.requests import (
 from gateway.identity import device
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused, data_of, specs
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import (
     LogIn,
@@ -67,7 +67,7 @@ class KeySet(Struct):
 async def sign_up(
     request: Request[Any, Any, State],
     data: JSONBody[SignUpBody],
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
 ) -> Response[Tokens]:
     """Sign up as a rider or a driver.
 
@@ -91,7 +91,7 @@ async def sign_up(
 async def log_in(
     request: Request[Any, Any, State],
     data: JSONBody[LogInBody],
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
 ) -> Response[Tokens]:
     """Log in with a password.
 
@@ -112,7 +112,7 @@ async def log_in(
     responses=specs(*_BODY, Code.NOT_AUTHENTICATED, *_ASKED, **_TOO_LARGE),
 )
 async def refresh(
-    data: JSONBody[RefreshTokens], asker: NamedDependency[Asker]
+    data: JSONBody[RefreshTokens], asker: NamedDependency[Questions]
 ) -> Response[Tokens]:
     """Exchange a refresh token for its successor and a new access token."""
     return _tokens(data_of(await asker.ask(_REFRESH, data)), 200)
@@ -126,7 +126,7 @@ async def refresh(
     guards=[signed_in],
     security=BEARER,
 )
-async def log_out(request: SignedIn, asker: NamedDependency[Asker]) -> None:
+async def log_out(request: SignedIn, asker: NamedDependency[Questions]) -> None:
     """Log out: this session's tokens end."""
     question = LogOut(request.auth.sub, request.auth.sid, address(request))
     data_of(await asker.ask(_LOG_OUT, question))
@@ -155,7 +155,7 @@ async def me(request: SignedIn) -> Response[User]:
 async def revoke(
     request: SignedIn,
     user_id: Annotated[str, PathParameter(description="the user's id, a UUID")],
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
 ) -> None:
     """End all sessions of a user; operators only.
 

@@ -18,7 +18,7 @@ from gateway.http.requests import (
 )
 from gateway.http.routes.rooms import Desk
 from gateway.problems import Refused, data_of, specs
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import FindUser, Whereabouts
 from schemas.codec import decode
@@ -59,7 +59,7 @@ async def tag(
     request: SignedIn,
     user_id: Annotated[str, PathParameter(description="the driver's id, a UUID")],
     data: JSONBody[TagsBody],
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
     desk: NamedDependency[Desk],
 ) -> Response[TagsData]:
     """Say what a driver has, at once and all of it: trips with `needs` are offered to

@@ -22,7 +22,7 @@ from gateway.http.requests import (
     uuid_or_none,
 )
 from gateway.problems import Refused, data_of, specs
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import rooms, subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
@@ -104,7 +104,7 @@ class Desk(Protocol):
 async def messages(
     request: SignedIn,
     room: RoomPath,
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
     limit: Annotated[
         int, QueryParameter(ge=1, le=PAGE_MAX, description="messages at most")
     ] = PAGE_DEFAULT,
@@ -163,7 +163,7 @@ async def notify(
         str, PathParameter(description="the user's id, a UUID, or their username")
     ],
     data: JSONBody[NoticeBody],
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
     desk: NamedDependency[Desk],
     *,
     count: Annotated[

@@ -22,7 +22,7 @@ from gateway.http.requests import (
     uuid_or_none,
 )
 from gateway.problems import Refused, data_of, specs
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
@@ -63,7 +63,7 @@ TripId = Annotated[str, PathParameter(description="the trip's id, a UUID")]
 )
 async def trips(
     request: SignedIn,
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
     status: Annotated[
         Status | None, QueryParameter(description="only trips of this status")
     ] = None,
@@ -88,7 +88,7 @@ async def trips(
     responses=specs(*_ONE),
 )
 async def trip(
-    request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
+    request: SignedIn, trip_id: TripId, asker: NamedDependency[Questions]
 ) -> Response[Trip]:
     """One trip, to its rider and driver and to operators."""
     who = request.auth
@@ -102,7 +102,7 @@ async def trip(
     responses=specs(*_ONE),
 )
 async def trip_events(
-    request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
+    request: SignedIn, trip_id: TripId, asker: NamedDependency[Questions]
 ) -> Response[list[AuditRow]]:
     """All that happened to a trip, oldest first."""
     who = request.auth
@@ -122,7 +122,7 @@ class _Place(Struct):
 
 
 async def _pages(
-    asker: Asker, question: ListTripEvents, page: Result
+    asker: Questions, question: ListTripEvents, page: Result
 ) -> AsyncIterator[bytes]:
     """A long trail as one array, page after page, so that no gateway holds it whole.
     One that breaks off ends the connection within the body: it doesn't look whole.

@@ -14,7 +14,7 @@ from gateway.identity.oidc_keys import Issuer
 from gateway.identity.tokens import Identity
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from runtime.settings import Settings
 from schemas import accounts
 from schemas.codec import decode, encode
@@ -69,7 +69,7 @@ async def begun(server: IssuerServer, bus: Bus, tasks: Service) -> Gate:
     identity = Identity(jwks_of(KEY))
     outside = Outside(rules)
     identity.accept(outside)
-    issuer = Issuer(outside, Asker(bus))
+    issuer = Issuer(outside, Questions(bus))
     tasks.spawn("issuer", issuer.run())
     tasks.spawn("meet", issuer.meet())
     return Gate(identity, issuer, bus)

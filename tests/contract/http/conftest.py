@@ -15,7 +15,7 @@ import uvicorn
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
 from runtime import bus
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from runtime.settings import Settings
 from schemas.accounts import Result
 from schemas.claims import Claims
@@ -197,7 +197,7 @@ async def site(connection: bus.Bus, persistence_bus: bus.Bus) -> AsyncIterator[S
     await persistence.listen("accounts.*", "history.*")
     tokens = Tokens()
     identity = Identity(tokens.jwks)
-    asker = Asker(connection)
+    asker = Questions(connection)
     await connection.flush()
     found: list[Site] = []
     desk = FakeDesk()

@@ -9,7 +9,7 @@ import pytest
 from gateway import problems
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
-from runtime import bus, lookups
+from runtime import bus, questions
 from runtime.settings import Settings
 from schemas.accounts import Revocation
 from schemas.refusals import Code
@@ -297,7 +297,7 @@ async def test_without_persistence_it_is_503_with_retry_after(
 ) -> None:
     tokens = Tokens()
     app = create_app(
-        lookups.Asker(connection),
+        questions.Questions(connection),
         Identity(tokens.jwks),
         lambda: None,
         Settings(),
@@ -308,7 +308,7 @@ async def test_without_persistence_it_is_503_with_retry_after(
         base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=base) as client:
             response = await client.request(method, path, headers=operator)
-    assert problem(response, 503, "unavailable") == lookups.NOBODY.refused.message  # type: ignore[union-attr]
+    assert problem(response, 503, "unavailable") == questions.NOBODY.refused.message  # type: ignore[union-attr]
     assert response.headers["retry-after"] == str(problems.RETRY_AFTER_S)
 
 
@@ -350,7 +350,7 @@ async def test_a_bug_of_ours_is_a_problem_without_a_traceback(
 
     tokens = Tokens()
     app = create_app(
-        lookups.Asker(connection),
+        questions.Questions(connection),
         Identity(tokens.jwks),
         readiness,
         Settings(),

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from runtime import bus
-from runtime import lookups as asker_module
-from runtime.lookups import NOBODY, OVERLOADED, UNAVAILABLE, Asker
+from runtime import questions as asking
+from runtime.questions import NOBODY, OVERLOADED, UNAVAILABLE, Questions
 from schemas.accounts import LogOut, Result
 from schemas.codec import encode
 from tests.contract.http.conftest import FakePersistence, data
@@ -15,8 +15,8 @@ QUESTION = LogOut("u", "s")
 
 
 @pytest.fixture
-async def asker(connection: bus.Bus) -> Asker:
-    made = Asker(connection)
+async def asker(connection: bus.Bus) -> Questions:
+    made = Questions(connection)
     await connection.flush()
     return made
 
@@ -29,7 +29,7 @@ async def persistence(persistence_bus: bus.Bus) -> FakePersistence:
 
 
 async def test_answers_go_to_their_own_questions(
-    asker: Asker, persistence: FakePersistence
+    asker: Questions, persistence: FakePersistence
 ) -> None:
     persistence.answers["history.trip"] = lambda question: data(question["user"])
     names = [str(number) for number in range(200)]
@@ -42,10 +42,10 @@ async def test_answers_go_to_their_own_questions(
 
 
 async def test_two_askers_on_one_connection_get_their_own_answers(
-    asker: Asker, connection: bus.Bus, persistence: FakePersistence
+    asker: Questions, connection: bus.Bus, persistence: FakePersistence
 ) -> None:
     persistence.answers["history.trip"] = lambda question: data(question["user"])
-    other = Asker(connection)
+    other = Questions(connection)
     mine, others = await asyncio.gather(
         asker.ask("history.trip", LogOut("mine", "s")),
         other.ask("history.trip", LogOut("other's", "s")),
@@ -56,12 +56,12 @@ async def test_two_askers_on_one_connection_get_their_own_answers(
     )
 
 
-async def test_nobody_there_is_unavailable(asker: Asker) -> None:
+async def test_nobody_there_is_unavailable(asker: Questions) -> None:
     assert await asker.ask("history.trip", QUESTION) == NOBODY
 
 
 async def test_a_worker_that_comes_back_soon_still_gets_the_question(
-    asker: Asker, persistence_bus: bus.Bus
+    asker: Questions, persistence_bus: bus.Bus
 ) -> None:
     fake = FakePersistence(persistence_bus)
     fake.answers["history.trip"] = lambda _: data(1)
@@ -75,7 +75,7 @@ async def test_a_worker_that_comes_back_soon_still_gets_the_question(
 
 
 async def test_a_question_that_somebody_took_is_not_asked_again(
-    asker: Asker, persistence: FakePersistence
+    asker: Questions, persistence: FakePersistence
 ) -> None:
     persistence.answers["history.trip"] = lambda _: None
     result = await asker.ask("history.trip", QUESTION, timeout_s=0.3)
@@ -85,7 +85,7 @@ async def test_a_question_that_somebody_took_is_not_asked_again(
 
 
 async def test_an_answer_after_the_time_limit_is_let_pass(
-    asker: Asker, connection: bus.Bus, persistence_bus: bus.Bus
+    asker: Questions, connection: bus.Bus, persistence_bus: bus.Bus
 ) -> None:
     replies: list[str] = []
     persistence_bus.subscribe_raw(
@@ -101,7 +101,7 @@ async def test_an_answer_after_the_time_limit_is_let_pass(
 
 
 async def test_an_answer_that_is_no_result_is_unavailable(
-    asker: Asker, persistence_bus: bus.Bus
+    asker: Questions, persistence_bus: bus.Bus
 ) -> None:
     persistence_bus.subscribe_raw(
         "history.*",
@@ -112,7 +112,7 @@ async def test_an_answer_that_is_no_result_is_unavailable(
 
 
 async def test_without_a_connection_it_is_unavailable_and_nothing_is_sent_late(
-    asker: Asker,
+    asker: Questions,
     connection: bus.Bus,
     persistence: FakePersistence,
     nats_server: nats.NatsServer,
@@ -130,11 +130,11 @@ async def test_without_a_connection_it_is_unavailable_and_nothing_is_sent_late(
 
 
 async def test_too_many_questions_at_once_are_overloaded(
-    asker: Asker,
+    asker: Questions,
     persistence: FakePersistence,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(asker_module, "PENDING_MAX", 2)
+    monkeypatch.setattr(asking, "PENDING_MAX", 2)
     persistence.answers["history.trip"] = lambda _: None
     results: list[Result] = await asyncio.gather(
         *(asker.ask("history.trip", QUESTION, timeout_s=0.3) for _ in range(3))

@@ -9,7 +9,7 @@ from gateway import address
 from gateway.http.app import create_app
 from gateway.identity.tokens import Identity
 from runtime.bus import Bus
-from runtime.lookups import Asker
+from runtime.questions import Questions
 from runtime.settings import Settings
 from tests.contract.http.conftest import TRIP, FakeDesk, Site, data, problem, serving
 from tests.support.tokens import Tokens
@@ -87,7 +87,9 @@ METRICS = [
 async def web(connection: Bus, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Of a gateway with these settings."""
     identity = Identity(Tokens().jwks)
-    app = create_app(Asker(connection), identity, lambda: None, settings, FakeDesk())
+    app = create_app(
+        Questions(connection), identity, lambda: None, settings, FakeDesk()
+    )
     async with (
         serving(app) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as web,

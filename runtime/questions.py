@@ -52,7 +52,7 @@ OVERLOADED = Result(
 )
 
 
-class Asker:
+class Questions:
     """One per gateway."""
 
     __slots__ = ("_bus", "_last", "_name", "_pending", "_subscription")
