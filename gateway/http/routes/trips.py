@@ -148,7 +148,7 @@ async def _pages(
 async def matching(
     request: SignedIn,
     trip_id: TripId,
-    asker: NamedDependency[Asker],
+    asker: NamedDependency[Questions],
     driver: Annotated[
         str | None,
         QueryParameter(description="a user's id: what was of them in each round"),
@@ -167,7 +167,7 @@ async def matching(
     responses=specs(*_ONE),
 )
 async def track(
-    request: SignedIn, trip_id: TripId, asker: NamedDependency[Asker]
+    request: SignedIn, trip_id: TripId, asker: NamedDependency[Questions]
 ) -> Response[list[Place]]:
     """Where the driver was while the trip was active: one each 5 s or 50 m; to its
     rider and driver and to operators.
@@ -184,7 +184,7 @@ async def track(
 
 
 async def _track_pages(
-    asker: Asker, question: ListTrack, page: Result
+    asker: Questions, question: ListTrack, page: Result
 ) -> AsyncIterator[bytes]:
     """As `_pages`."""
     rows = data_of(page)
