@@ -24,6 +24,16 @@ export async function ride(): Promise<string> {
   return room.send("Hello");
 }
 
+export async function drive(): Promise<void> {
+  const shift = client.drive({ position: () => ({ lat: 1, lon: 2 }), everyS: 2 });
+  client.offers.on("ended", ({ trip }, why) => [trip.id, why === "taken"]);
+  for (const { trip, offer } of client.offers.live) await client.trips.accept(trip.id, offer);
+  await client.trips.decline("t", { reason: "too far" });
+  await shift.stop();
+}
+
+// @ts-expect-error: where the driver is, nobody else knows
+client.drive({});
 // @ts-expect-error: nobody could log in
 export const mute = new Client({});
 // @ts-expect-error: no such refusal

@@ -238,18 +238,57 @@ export interface TripRequest {
 
 export interface Trips {
   request(trip: TripRequest): Promise<Trip>;
-  accept(id: string): Promise<Trip>;
-  decline(id: string): Promise<Trip>;
+  /** `offer`: that one alone; without, whichever lives. */
+  accept(id: string, offer?: string): Promise<Trip>;
+  decline(id: string, about?: { offer?: string; reason?: string }): Promise<Trip>;
+  /** Operators alone; `driver`: a user's id. */
+  assign(id: string, driver: string): Promise<Trip>;
   arrive(id: string): Promise<Trip>;
   begin(id: string): Promise<Trip>;
   complete(id: string): Promise<Trip>;
   release(id: string): Promise<Trip>;
   cancel(id: string, reason?: string): Promise<Trip>;
   get(id: string): Promise<Trip>;
-  online(): Promise<{ online: boolean }>;
-  offline(): Promise<{ online: boolean }>;
+  /** `offers`: whether trips are to be offered; without, as it is. */
+  online(asked?: { offers?: boolean }): Promise<{ online: boolean; offers: boolean }>;
+  offline(): Promise<{ online: boolean; offers: boolean }>;
   /** False: not connected; the next position replaces it. */
   moved(position: Position & { heading?: number; speed?: number; at?: string }): boolean;
+}
+
+export interface OffersEvents {
+  /** Anything that can be read from them. */
+  change: [];
+  offered: [Offer];
+  ended: [
+    Offer,
+    "accepted" | "declined" | "expired" | "taken" | "cancelled" | "withdrawn",
+  ];
+}
+
+/** A driver's offers that live. */
+export interface Offers {
+  /** The oldest first. A new array after each change. */
+  readonly live: Offer[];
+  on<Type extends keyof OffersEvents>(
+    type: Type,
+    listener: (...args: OffersEvents[Type]) => void,
+  ): () => void;
+}
+
+export interface DriveOptions {
+  /** Where the driver is; null: not known now. */
+  position(): (Position & { heading?: number; speed?: number; at?: string }) | null;
+  /** Seconds between two positions. Default: 4. */
+  everyS?: number;
+}
+
+/** A shift, made by `Client.drive`. */
+export interface Drive {
+  /** Say the position now; false: not connected, or not known. */
+  moved(): boolean;
+  /** Offline; resolves once the server knows. */
+  stop(): Promise<{ online: boolean; offers: boolean }>;
 }
 
 export class Client {
@@ -261,6 +300,7 @@ export class Client {
   readonly session: string | null;
   readonly cursor: number | null;
   readonly trips: Trips;
+  readonly offers: Offers;
   connect(): void;
   close(): void;
   /** Returns a function that ends the subscription. */
@@ -270,6 +310,11 @@ export class Client {
   ): () => void;
   /** A type of a later server. */
   on(type: string, listener: (data: any, frame: Frame) => void): () => void;
+  /**
+   * Go online, ask for offers, and say where the driver is.
+   * @throws {TypeError} an option that can't be what it is
+   */
+  drive(options: DriveOptions): Drive;
   /** @throws {CabrankError} `invalid_data` */
   room(name: string): Room;
   /** Resolves with the reply's data, rejects with a `CabrankError`. */

@@ -7,8 +7,10 @@
 // It never takes a token out of what it gets, never puts one in an address, and keeps no
 // state beyond the page; a room's unsent messages are the room's business (room.js).
 
+import { Drive } from "./drive.js";
 import { Emitter } from "./emitter.js";
 import { CabrankError } from "./errors.js";
+import { Offers } from "./offers.js";
 import { checkedOptions } from "./options.js";
 import * as policy from "./policy.js";
 import { Requests } from "./requests.js";
@@ -77,6 +79,7 @@ export class Client {
       silent: () => this.#lost(policy.LOST, "no answer"),
     });
     this.trips = tripsOf(this);
+    this.offers = new Offers(timers);
   }
 
   get state() {
@@ -119,6 +122,14 @@ export class Client {
    */
   room(name) {
     return this.#rooms.get(policy.checkedRoom(name));
+  }
+
+  /**
+   * Begin a shift: `position()` gives where the driver is, or null, every `everyS` s.
+   * @throws {TypeError} an option that can't be what it is
+   */
+  drive(options) {
+    return new Drive({ ...options, client: this, timers: this.#timers });
   }
 
   #newRoom(name) {
@@ -289,6 +300,7 @@ export class Client {
   #event(frame) {
     this.#cursor = policy.cursorOfEvent(this.#cursor, frame);
     if (frame.type.startsWith("chat.")) this.#rooms.find(frame.data.room)?.receive(frame);
+    this.offers.heard(frame.type, frame.data);
     this.#emitter.emit(frame.type, frame.data, frame);
     this.#emitter.emit("*", frame);
   }
@@ -304,6 +316,7 @@ export class Client {
     this.#heartbeatS = data.heartbeat_s || HEARTBEAT_S;
     this.#beatLater();
     this.#setState("open");
+    this.offers.welcomed(data.offers);
     this.#emitter.emit("welcome", data);
     // A listener may have closed it.
     if (this.#state !== "open") return;

@@ -8,8 +8,10 @@ export function tripsOf(client) {
   return {
     request: (trip) =>
       client.request("trip.request", { idempotency_key: newKey(), ...trip }),
-    accept: about("trip.accept"),
-    decline: about("trip.decline"),
+    accept: (id, offer) => client.request("trip.accept", { id, offer }),
+    decline: (id, { offer, reason } = {}) =>
+      client.request("trip.decline", { id, offer, reason }),
+    assign: (id, driver) => client.request("trip.assign", { id, driver }),
     arrive: about("trip.arrive"),
     begin: about("trip.begin"),
     complete: about("trip.complete"),
@@ -17,7 +19,8 @@ export function tripsOf(client) {
     cancel: (id, reason) =>
       client.request("trip.cancel", reason === undefined ? { id } : { id, reason }),
     get: (id) => client.request("trip.get", { id }, { retry: true }),
-    online: () => client.request("driver.online", {}, { retry: true }),
+    online: ({ offers } = {}) =>
+      client.request("driver.online", { offers }, { retry: true }),
     offline: () => client.request("driver.offline", {}, { retry: true }),
     moved: (position) => client.tell("driver.location", position),
   };
