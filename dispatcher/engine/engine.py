@@ -336,6 +336,8 @@ class Engine:
         _NOTES[type(event)](self, event)
 
     def _note_trip(self, event: TripEvent) -> None:
+        if self._market.is_idle(self._state):
+            return
         self._market.look_at_trip(self._state, event.trip.id)
         for user in event.audience:
             self._market.look_at_driver(self._state, user)

@@ -77,6 +77,12 @@ class Market:
         self.open.clear()
         self.begin(state)
 
+    def is_idle(self, state: State) -> bool:
+        """Whether nobody asked for offers, and no trip was ever to be offered: then no
+        move changes anything here.
+        """
+        return not (state.offers.courses or state.offers.duties or self.open)
+
     def look_at_trip(self, state: State, trip: str) -> None:
         """What an event may have changed of a trip."""
         course, held = state.offers.courses.get(trip), state.trips.get(trip)
@@ -164,6 +170,10 @@ class Market:
         """Go on with the round, or begin one that is due; whether anything is `found`
         that waits for its decision.
         """
+        if not self.open and self._round is None:
+            if self._fresh or self._freed or self._relaxing:
+                self._forget()
+            return bool(self.found)
         self._relax(now_ms)
         if self._round is None and self._is_due(now_ms):
             self._round = self._begin(now_ms)
@@ -186,14 +196,20 @@ class Market:
 
     def _is_due(self, now_ms: int) -> bool:
         if not self.open:
-            self._fresh.clear()
-            self._freed.clear()
+            self._forget()
         if not self._fresh and not self._freed:
             self._asked_ms = None
             return False
         if self._asked_ms is None:
             self._asked_ms = now_ms
         return due_ms(self._asked_ms, self._rules) <= now_ms
+
+    def _forget(self) -> None:
+        """No trip is open: whoever is free meanwhile is found when one is."""
+        self._fresh.clear()
+        self._freed.clear()
+        self._relaxing.clear()
+        self._asked_ms = None
 
     def _begin(self, now_ms: int) -> Iterator[Proposal | None]:
         """All that is open and all who are free were looked at before, but what is new:
