@@ -214,6 +214,12 @@ class ListTripEvents(Struct, omit_defaults=True):
     """Both: of the row after which to begin."""
 
 
+class FindNames(Struct):
+    """`history.names` → {id: username} of those that are known; at most 100."""
+
+    users: list[str]
+
+
 class ExplainTrip(Struct, omit_defaults=True):
     """`history.matching` → Explanation (schemas/explanations.py), for operators;
     `trip_not_found`.

@@ -113,6 +113,16 @@ class TagDriver(Command, frozen=True, kw_only=True, tag="tag"):
     tags: tuple[str, ...]
 
 
+class FindDrivers(Command, frozen=True, kw_only=True, tag="drivers"):
+    """How drivers are now: `driver`'s alone, else those of who is online or on a trip,
+    the nearest to `near` first. Answered with a list of `DriverNow`.
+    """
+
+    driver: str = ""
+    near: Position | None = None
+    limit: int = 50
+
+
 class SyncUser(Command, frozen=True, tag="sync"):
     """A session starts or fears a gap: state, and the user's events after `since`."""
 
@@ -191,6 +201,7 @@ AnyCommand = (
     | GoOnline
     | GoOffline
     | TagDriver
+    | FindDrivers
     | SyncUser
     | SyncFeed
     | JoinRoom
@@ -271,6 +282,17 @@ class OnlineData(Struct, frozen=True):
 
     online: bool
     offers: bool
+
+
+class DriverNow(Struct, frozen=True):
+    """`position_age_s`: since it arrived; None where `position` isn't known."""
+
+    driver: str
+    state: str
+    position: Position | None
+    position_age_s: int | None
+    trip: str | None
+    tags: tuple[str, ...]
 
 
 class TagsData(Struct, frozen=True):

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.engine import decide_offers as offers
+from dispatcher.engine import drivers
 from dispatcher.engine.idempotency import Keys
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.ring import Ring
@@ -27,6 +28,7 @@ from schemas.commands import (
     Command,
     CompleteTrip,
     DeclineTrip,
+    FindDrivers,
     GetTrip,
     GoOffline,
     GoOnline,
@@ -296,6 +298,12 @@ def _tag(region: Regional, command: TagDriver, seq: int) -> Outcome:
     return Decided(events, TagsData(command.driver, tuple(sorted(set(command.tags)))))
 
 
+def _find_drivers(region: Regional, command: FindDrivers, _: int) -> Outcome:
+    if command.by.role is not Role.OPERATOR:
+        return _wrong_role(command)
+    return Decided((), drivers.find(region, command))
+
+
 def _sync(region: Regional, command: SyncUser, _: int) -> Outcome:
     state, ring = region.state, region.ring
     return Decided(
@@ -327,6 +335,7 @@ _HANDLERS: dict[type[Command], Callable[[Regional, Any, int], Outcome]] = {
     GoOnline: _online,
     GoOffline: _online,
     TagDriver: _tag,
+    FindDrivers: _find_drivers,
     SyncUser: _sync,
     SyncFeed: _feed,
 }

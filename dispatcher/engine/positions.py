@@ -406,6 +406,10 @@ class Positions:
         """Whether they have a standing of their own or were heard of late."""
         return driver in self._standings or self.spot(driver) is not None
 
+    def known(self) -> set[str]:
+        """Drivers of whom anything is known."""
+        return {*self._standings, *self._fresh, *self._stale}
+
     def counts(self) -> dict[Duty, int]:
         """Of those who are known, by what they do, wherever they are."""
         return {duty: count for duty, count in self._counts.items() if count}

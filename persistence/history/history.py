@@ -22,10 +22,12 @@ from persistence.responder import Responder, answered, refused
 from runtime.bus import Bus
 from schemas import codec, streams, subjects
 from schemas.accounts import (
+    PAGE_MAX,
     AuditRow,
     ExplainTrip,
     FindBacklog,
     FindMade,
+    FindNames,
     FindTrip,
     GetTripRow,
     ListMessages,
@@ -73,6 +75,7 @@ class History:
             subjects.history("trip_events"), ListTripEvents, self.trip_events
         )
         self._responder.add(subjects.history("matching"), ExplainTrip, self.matching)
+        self._responder.add(subjects.history("names"), FindNames, self.names)
         self._responder.add(subjects.history("track"), ListTrack, self.track)
         self._responder.add(subjects.history("messages"), ListMessages, self.messages)
         self._responder.add(subjects.history("backlog"), FindBacklog, self.backlog)
@@ -168,6 +171,11 @@ class History:
                 connection, question.trip, found.data, driver
             )
         return Result(data=Raw(within(told, PAGE_BYTES_MAX)))
+
+    async def names(self, question: FindNames) -> Result:
+        wanted = [user for user in question.users[:PAGE_MAX] if "\0" not in user]
+        async with database.reading(self._engine) as connection:
+            return answered(await matches.names(connection, wanted))
 
     async def track(self, question: ListTrack) -> Result:
         """Where the trip's driver was while it was active, oldest first; `more` where

@@ -75,7 +75,7 @@ async def explanation(
         trip,
         facts,
         rounds,
-        await _names(connection, who),
+        await names(connection, who),
         frozenset(codec.decode(data.encode(), _Needs).needs),
     )
     if driver is None:
@@ -84,16 +84,16 @@ async def explanation(
     return explain(about, explain_driver(about, driver, theirs))
 
 
-async def _names(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
+async def names(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
     wanted = sorted(ids)
-    names: dict[str, str] = {}
+    found: dict[str, str] = {}
     for start in range(0, len(wanted), IDS_MAX):
         chunk = wanted[start : start + IDS_MAX]
         there = select(UserRow.id, UserRow.username).where(UserRow.id.in_(chunk))
-        names |= {one.id: one.username for one in await connection.execute(there)}
+        found |= {one.id: one.username for one in await connection.execute(there)}
         gone = select(ErasedUserRow.user_id).where(ErasedUserRow.user_id.in_(chunk))
-        names |= dict.fromkeys(await connection.scalars(gone), USERNAME)
-    return names
+        found |= dict.fromkeys(await connection.scalars(gone), USERNAME)
+    return found
 
 
 async def _of_driver(

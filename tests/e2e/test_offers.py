@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -189,6 +190,21 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
     bystander = town.driver()
     near, first = await fleet.driver(NEARBY)
     far, second = await fleet.driver(FARTHER)
+
+    def drivers(path: str, status: int = 200) -> Any:
+        answer = httpx.get(
+            f"{town.url}/api/drivers{path}",
+            headers={"Authorization": f"Bearer {town.operator.access}"},
+            timeout=10,
+        )
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    for one in (near, far):
+        await until_is(
+            partial(asyncio.to_thread, drivers, f"/{one.id}"),
+            lambda told: told["state"] == "free",
+        )
     trip = await requested(rider, await sockets.open(bystander))
     await first.expect(
         "trip.offered", lambda frame: frame["data"]["trip"]["id"] == trip["id"]
@@ -230,6 +246,21 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
     assert [one["verdict"] for one in of_near] == ["chosen", "declined"]
     of_other = (await why(bystander.id))["driver"]["rounds"]
     assert [one["verdict"] for one in of_other] == ["no_offers", "no_offers"]
+
+    near_by = f"?near={PLACE['lat']},{PLACE['lon']}&limit=2"
+    seen = await asyncio.to_thread(drivers, near_by)
+    assert {one["driver"]["id"] for one in seen} == {near.id, far.id}
+    told = {one["driver"]["id"]: one for one in seen}
+    assert (told[near.id]["state"], told[near.id]["trip"]) == ("free", None)
+    assert (told[far.id]["state"], told[far.id]["trip"]) == ("busy", trip["id"])
+    assert told[near.id]["position"] == NEARBY
+    assert told[near.id]["driver"]["username"]
+    one = await asyncio.to_thread(drivers, f"/{near.id}")
+    assert (one["driver"]["id"], one["state"], one["tags"]) == (near.id, "free", [])
+    await asyncio.to_thread(drivers, f"/{bystander.id}")
+    await asyncio.to_thread(drivers, f"/{trip['id']}", 404)
+    for bad in ("1", "a,b", "91,0", "0,181", "nan,0", "1,2,3"):
+        await asyncio.to_thread(drivers, f"?near={bad}", 422)
 
     places = await until_is(lambda: asyncio.to_thread(ask, "track"), len)
     assert (places[-1]["lat"], places[-1]["lon"]) == (NEARBY["lat"], NEARBY["lon"])

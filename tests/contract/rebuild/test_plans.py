@@ -50,6 +50,7 @@ from schemas.accounts import (
     ExplainTrip,
     FindBacklog,
     FindMade,
+    FindNames,
     FindTrip,
     GetTripRow,
     ListMessages,
@@ -104,6 +105,8 @@ WHOLE = {
     ("erased_users", "done"): "at a start: who is erased, and who not wholly",
     ("erased_users", "SELECT erased_users.user_id, erased_users.at_ms"): "the same",
     ("dispatch_events", "ORDER BY dispatch_events.ledger LIMIT"): "the same",
+    ("track", "UNION SELECT track"): "`user export`, of who rode: by the key where"
+    " there are many; the planner's choice beside few",
     ("matches", "ORDER BY matches.ledger, matches.seq"): (
         "erasing: the rounds of a few days, in pieces, by the key"
     ),
@@ -259,6 +262,7 @@ async def the_past(bus: Bus, url: str) -> None:
         ("trip", GetTripRow("o", Role.OPERATOR, trip)),
         ("trip_events", ListTripEvents("o", Role.OPERATOR, trip)),
         ("matching", ExplainTrip(trip, driver)),
+        ("names", FindNames([driver])),
         ("track", ListTrack("o", Role.OPERATOR, trip)),
         ("find", FindTrip("main", trip, 0)),
         ("messages", ListMessages("o", Role.OPERATOR, "main", "hall")),
