@@ -87,14 +87,16 @@ class Observer:
 
     async def _follow(self) -> None:
         js = self._bus.jetstream()
-        looked_s = -ROUND_S
+        looked_s, said = -ROUND_S, ""
         while not self._stopping.is_set():
             if time.monotonic() - looked_s >= ROUND_S:
                 try:
                     await self._look(js)
-                    looked_s = time.monotonic()
+                    looked_s, said = time.monotonic(), ""
                 except (nats.errors.Error, APIError, TimeoutError) as error:
-                    log.warning("MATCHES does not answer", error=repr(error))
+                    if repr(error) != said:  # Once, however long it lasts.
+                        said = repr(error)
+                        log.warning("MATCHES does not answer", error=said)
             self._pull.ask_if_overdue()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_S)
