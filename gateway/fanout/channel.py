@@ -5,7 +5,7 @@ has filled it. Must not know who the drivers are.
 """
 
 from gateway import framing
-from gateway.fanout.sync import Seen, Sync, after
+from gateway.fanout.sync import HOLED, IN_STEP, UNKNOWN, Seen, after
 from schemas.commands import FeedData
 from schemas.events import FeedEntry
 
@@ -17,16 +17,16 @@ class Feed:
 
     def __init__(self) -> None:
         self.n = 0
-        self.sync = Sync.UNKNOWN
+        self.sync = UNKNOWN
         self._held: list[FeedEntry] = []
 
     @property
     def has_gap(self) -> bool:
-        return self.sync is Sync.HOLED
+        return self.sync is HOLED
 
     def receive(self, entries: list[FeedEntry]) -> list[FeedEntry]:
         """Those to deliver, in order."""
-        if self.sync is not Sync.IN_STEP:
+        if self.sync is not IN_STEP:
             self._held.extend(entries)
             return []
         ready = []
@@ -43,7 +43,7 @@ class Feed:
 
     def start(self, n: int) -> list[FeedEntry]:
         """A driver's sync was at number `n`; what was held before that is contained."""
-        if self.sync is not Sync.UNKNOWN:
+        if self.sync is not UNKNOWN:
             return []
         return self._go_on(n)
 

@@ -25,7 +25,7 @@ from gateway.fanout.resync import (
     Synced,
 )
 from gateway.fanout.room import Joined, Room
-from gateway.fanout.sync import Sync
+from gateway.fanout.sync import UNKNOWN
 from schemas import codec
 from schemas.commands import Answer, FeedData, JoinRoom, SyncData, SyncFeed, SyncUser
 from schemas.refusals import Code
@@ -54,7 +54,7 @@ def sync_user(
 def check(listener: Listener, held_max: int) -> Iterable[Effect]:
     """Ask, if pushes are held and it isn't a first sync that will settle them."""
     stream = listener.stream
-    if stream.sync is not Sync.UNKNOWN:
+    if stream.sync is not UNKNOWN:
         return [CloseAll(list(listener.seats))] if len(stream.held) > held_max else ()
     if all(seat.held is not None for seat in listener.seats):
         return ()

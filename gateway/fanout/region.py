@@ -9,8 +9,16 @@ from gateway import metrics
 from gateway.fanout import channel
 from gateway.fanout.channel import Feed
 from gateway.fanout.open_trips import OpenTrips
-from gateway.fanout.sync import Sync
-from gateway.fanout.user_stream import FactPush, Passing, Stamped, UserStream
+from gateway.fanout.sync import IN_STEP
+from gateway.fanout.user_stream import (
+    NONE,
+    PASSES,
+    WAITS,
+    WAITS_WITH_OWN,
+    FactPush,
+    Stamped,
+    UserStream,
+)
 from gateway.ports import Cancellable, Connection, Direct
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -91,7 +99,7 @@ class Listener:
     def receive(self, push: FactPush) -> bytes | None:
         """`UserStream.receive`."""
         frame = self.stream.receive(push)
-        if self.is_steady and self.stream.feed is not Passing.PASSES:
+        if self.is_steady and self.stream.feed is not PASSES:
             self.unsettle()
         return frame
 
@@ -131,7 +139,7 @@ class Listener:
     @property
     def waits(self) -> bool:
         """Whether events with a lower `seq` than a new one's may still come."""
-        if self.stream.sync is not Sync.IN_STEP:
+        if self.stream.sync is not IN_STEP:
             return True
         return self.stream.role is Role.DRIVER and self.region.feed.has_gap
 
@@ -273,12 +281,12 @@ class Region:
             if user not in entry.exclude
         ]
         feed = listener.stream.feed
-        if feed is Passing.PASSES:
+        if feed is PASSES:
             self.give(listener, sorted([*frames, *entries], key=_seq))
-        elif feed is Passing.WAITS_WITH_OWN:
+        elif feed is WAITS_WITH_OWN:
             self._keep(listener, [*frames, *entries])
         else:
-            if feed is Passing.WAITS:
+            if feed is WAITS:
                 self._keep(listener, entries)
             self.give(listener, frames)
 
@@ -295,8 +303,8 @@ class Region:
             if listener in special:
                 continue
             feed = listener.stream.feed
-            if feed is not Passing.PASSES:
-                if feed is not Passing.NONE:
+            if feed is not PASSES:
+                if feed is not NONE:
                     self._keep(listener, stamped)
                 continue
             at_once = 0

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from gateway import framing, metrics
 from gateway.fanout.membership import Covered, Occupant, Turn
 from gateway.fanout.region import Region, Seat
-from gateway.fanout.sync import Seen, Sync, after
+from gateway.fanout.sync import HOLED, IN_STEP, OPEN, UNKNOWN, Seen, after
 from gateway.ports import Cancellable
 from schemas import codec
 from schemas.closes import Close
@@ -85,7 +85,7 @@ class Room:
         self.name = name
         self.n = n
         self.seq = 0
-        self.sync = Sync.OPEN if n is None else Sync.IN_STEP
+        self.sync = OPEN if n is None else IN_STEP
         self._held: list[Push] = []
         self.live: dict[Seat, Occupant] = {}
         self.joining: dict[Seat, Occupant] = {}
@@ -119,7 +119,7 @@ class Room:
     @property
     def holds(self) -> bool:
         """Whether what comes is kept."""
-        return self.sync is Sync.UNKNOWN or self.sync is Sync.HOLED
+        return self.sync is UNKNOWN or self.sync is HOLED
 
     def begin(self, occupant: Occupant) -> None:
         """Its join is on its way: from now on nothing may be missed. What comes now, to
@@ -177,19 +177,19 @@ class Room:
             self._learn(covered)
         elif covered > self.n:  # lost, though nothing later has come yet
             self.hold()
-        elif self.sync is Sync.IN_STEP:
+        elif self.sync is IN_STEP:
             self.seq = max(self.seq, seq)
         self.settle_joining()
 
     def abandon(self) -> None:
         """Nobody's answer will say where the room is: go on with what comes."""
-        if self.sync is Sync.UNKNOWN and not self.joining:
+        if self.sync is UNKNOWN and not self.joining:
             self._go_on(Seen.NOBODY)
 
     def _learn(self, n: int) -> None:
         """The last message was number `n`; go on with what was held behind it."""
         self.n = n
-        self._go_on(Seen.FIRST if self.sync is Sync.OPEN else Seen.TOLD)
+        self._go_on(Seen.FIRST if self.sync is OPEN else Seen.TOLD)
 
     def _go_on(self, seen: Seen) -> None:
         self.sync = after(self.sync, seen)
@@ -199,7 +199,7 @@ class Room:
 
     def settle_joining(self) -> None:
         """Whose answer is contained in what was passed on becomes live."""
-        if self.sync is not Sync.IN_STEP or not self.joining:
+        if self.sync is not IN_STEP or not self.joining:
             return
         self.flush()
         for occupant in list(self.joining.values()):

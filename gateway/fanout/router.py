@@ -26,7 +26,7 @@ from gateway.fanout.resync import (
     Synced,
 )
 from gateway.fanout.rooms import Rooms
-from gateway.fanout.sync import Sync
+from gateway.fanout.sync import HOLED, IN_STEP
 from gateway.fanout.trip_rooms import TripRooms
 from gateway.fanout.welcome import Welcome
 from gateway.leader.link import Link
@@ -270,7 +270,7 @@ class Router:
             if type(push) is TripPush:
                 self._age(push.at_ms)
             self._flush_later(listener.region)
-        elif stream.sync is not Sync.IN_STEP:
+        elif stream.sync is not IN_STEP:
             self._check(listener)
 
     def _on_feed(self, region: Region, payload: bytes) -> None:
@@ -377,7 +377,7 @@ class Router:
         region.is_cut = True
         region.feed.lose()
         for listener in region.listeners.values():
-            if listener.stream.sync is Sync.IN_STEP:
+            if listener.stream.sync is IN_STEP:
                 listener.hold(region.seq)
         self.rooms.hold(region)
 
@@ -387,7 +387,7 @@ class Router:
         region.heard_s = self._now().mono_s  # silence may set in before it is heard
         self._ask_feed(region)
         for listener in list(region.listeners.values()):
-            is_holed = listener.stream.sync is Sync.HOLED
+            is_holed = listener.stream.sync is HOLED
             if is_holed and not self._resyncs.is_asked(listener):
                 self._ask(OfUser(listener, "reconnect", self._limits.held_max))
         self.rooms.resync(region)

@@ -22,6 +22,11 @@ class Sync(Enum):
     """Something is lost: what comes is held until a question about it is answered."""
 
 
+OPEN, UNKNOWN, IN_STEP, HOLED = Sync
+"""Looked up so once: Python 3.11 takes 0.1 us for a member, by its class, and a
+delivery has one (2026-11-29)."""
+
+
 class Seen(Enum):
     FIRST = auto()
     """Something came that nothing can be missing before."""

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from gateway import framing
-from gateway.fanout.sync import Seen, Sync, after
+from gateway.fanout.sync import IN_STEP, UNKNOWN, Seen, after
 from schemas import codec
 from schemas.commands import LiveOffer, SyncData
 from schemas.events import (
@@ -56,6 +56,9 @@ class Passing(Enum):
     """The driver is offline."""
 
 
+PASSES, WAITS, WAITS_WITH_OWN, NONE = Passing
+
+
 class UserStream:
     """Starts out unknown: a session's sync settles it, or, once it is holed, a question
     of its own.
@@ -83,24 +86,24 @@ class UserStream:
         self.online = False
         self.offers: dict[str, str] = {}
         """Live ones of a driver, as far as their sessions were told → their trips."""
-        self.sync = Sync.UNKNOWN
+        self.sync = UNKNOWN
         self.held: list[FactPush] = []
         self.held_feed: list[Stamped] = []
 
     @property
     def feed(self) -> Passing:
         """What becomes of the feed's entries, for a driver."""
-        if self.sync is Sync.IN_STEP:
-            return Passing.PASSES if self.online else Passing.NONE
-        if self.sync is Sync.UNKNOWN:
-            return Passing.WAITS
-        return Passing.WAITS_WITH_OWN if self.online else Passing.NONE
+        if self.sync is IN_STEP:
+            return PASSES if self.online else NONE
+        if self.sync is UNKNOWN:
+            return WAITS
+        return WAITS_WITH_OWN if self.online else NONE
 
     def receive(self, push: FactPush) -> bytes | None:
         """The frame to deliver, if any. Where this finds a gap it is no longer in step,
         and the caller must see that somebody asks for a sync since `seq`.
         """
-        if self.sync is not Sync.IN_STEP:
+        if self.sync is not IN_STEP:
             self.held.append(push)
             return None
         if push.seq <= self.seq:
@@ -144,7 +147,7 @@ class UserStream:
 
     def start(self, data: SyncData) -> list[Stamped]:
         """A new session's sync, which serves whom nothing is known of, too."""
-        if self.sync is not Sync.UNKNOWN:
+        if self.sync is not UNKNOWN:
             return []
         frames = self._adopt(data)
         feed, self.held_feed = self.held_feed, []

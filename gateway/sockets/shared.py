@@ -48,8 +48,9 @@ class Sockets:
         self._dirty: list[Flushed] = []
 
     def dirty(self, writer: Flushed) -> None:
+        if not self._dirty:
+            self._wake()
         self._dirty.append(writer)
-        self._wake()
 
     def flush(self) -> None:
         dirty, self._dirty = self._dirty, []
