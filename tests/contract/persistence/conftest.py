@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import func, select
 
 from persistence import database
+from persistence.projected.observer import Observer
 from persistence.projected.store import Store
 from persistence.projected.writer import Writer
 from runtime import bus as buses
 from runtime.bus import Bus
+from tests.contract.persistence.telling import Told
 from tests.support.nats import NatsServer
 from tests.support.records import Ledger
 from tests.support.running import service
@@ -78,3 +80,15 @@ async def counting(database_url: str) -> AsyncIterator[Counting]:
     counter = Counting(database_url)
     yield counter
     await counter.engine.dispose()
+
+
+@pytest.fixture
+async def told(bus: Bus, database_url: str) -> AsyncIterator[Told]:
+    observer = Observer(bus, database.plain_engine(database_url), 3_600)
+    async with contextlib.AsyncExitStack() as stack:
+        told = await stack.enter_async_context(Told(bus, database_url).answering())
+        running = await stack.enter_async_context(service())
+        observer.start(running)
+        yield told
+        running.stop()
+        await observer.stop()

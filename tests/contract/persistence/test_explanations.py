@@ -2,33 +2,24 @@
 on real databases, over a real MATCHES.
 """
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
-from persistence import database
-from persistence.history import matches, retention
-from persistence.models import DispatchEventRow, MatchRow, TrackRow, UserRow
+from persistence.history import retention
+from persistence.models import UserRow
 from persistence.projected.messages import PAGE_BYTES_MAX
-from persistence.projected.observer import Observer
 from persistence.projected.projection import read_record
-from runtime.bus import Bus
-from schemas import codec, streams, subjects
-from schemas.accounts import ExplainTrip, ListTrack, Place
-from schemas.events import Event, seq_of
-from schemas.explanations import DriverRound, Explanation
+from schemas import codec
+from schemas.accounts import ExplainTrip
+from schemas.explanations import Explanation
 from schemas.matching import Judged, Verdict
-from schemas.observations import VERSION, Crumb, Observations, Other, Round
+from schemas.observations import Other, Round
 from schemas.refusals import Code
 from schemas.times import rfc3339
-from schemas.trips import Position, Role, Trip
-from tests.contract.persistence.past import Past
-from tests.support import waiting
+from tests.contract.persistence.telling import OPEN, STARTED, Told, opened
 from tests.support.records import (
-    LEDGER,
     T0_MS,
     event,
     matching,
@@ -38,83 +29,6 @@ from tests.support.records import (
     record,
     trip,
 )
-from tests.support.running import service
-
-OPEN = trip(1, pick_up=Position(59.91, 10.75))
-STARTED = trip(1, 1, pick_up=Position(59.91, 10.75))
-
-
-class Told(Past):
-    """A region's past, and what its leader saw."""
-
-    def happened(self, *facts: Event) -> int:
-        """One record; the seq of its first event."""
-        self.n += 1
-        payload = record(self.n, *facts)
-        rows, bad = read_record("LEDGER_main", self.n, payload)
-        assert not bad
-        self.store.write(rows, [], T0_MS)
-        return seq_of(self.n, 0)
-
-    async def saw(self, *rounds: Round, crumbs: tuple[Crumb, ...] = ()) -> None:
-        """Return when all is in the database."""
-        made = Observations(VERSION, LEDGER, list(rounds), list(crumbs))
-        await self.publish(codec.encode(made))
-
-    async def publish(self, payload: bytes) -> None:
-        js = self.bus.jetstream()
-        await waiting.until_is(self._is_there, bool)
-        sent = await js.publish(subjects.matches("main"), payload)
-
-        async def is_taken() -> bool:
-            info = await js.consumer_info(streams.MATCHES, streams.WRITER_DURABLE)
-            assert info.ack_floor is not None
-            return info.ack_floor.stream_seq >= sent.seq
-
-        await waiting.until_is(is_taken, bool)
-
-    async def _is_there(self) -> bool:
-        try:
-            await self.bus.jetstream().consumer_info(
-                streams.MATCHES, streams.WRITER_DURABLE
-            )
-        except Exception:  # noqa: BLE001 - not yet
-            return False
-        return True
-
-    async def why(self, driver: str | None = None) -> Explanation:
-        result = await self.ask("matching", ExplainTrip(OPEN.id, driver, "main"))
-        assert result.data is not None, result.refused
-        return codec.decode(result.data, Explanation)
-
-    async def of(self, driver: str) -> list[DriverRound]:
-        told = (await self.why(driver)).driver
-        assert told is not None
-        assert told.id == driver
-        return told.rounds
-
-    async def verdicts(self, driver: str) -> list[str]:
-        return [one.verdict for one in await self.of(driver)]
-
-    async def rows(self, table: Any) -> list[Any]:
-        async with database.reading(self.engine) as connection:
-            return list((await connection.execute(select(table.__table__))).all())
-
-
-@pytest.fixture
-async def told(bus: Bus, database_url: str) -> AsyncIterator[Told]:
-    observer = Observer(bus, database.plain_engine(database_url), 3_600)
-    async with contextlib.AsyncExitStack() as stack:
-        told = await stack.enter_async_context(Told(bus, database_url).answering())
-        running = await stack.enter_async_context(service())
-        observer.start(running)
-        yield told
-        running.stop()
-        await observer.stop()
-
-
-def opened(how: Any = "nearest", at: Trip = OPEN) -> Event:
-    return event(at, 0, matching=how)
 
 
 def a_round(seq: int, number: int = 1, **changes: Any) -> Round:
@@ -357,84 +271,3 @@ async def test_an_unknown_trip_is_not_found(told: Told) -> None:
     for name in ("nothing", "\0"):
         question = ExplainTrip(name)
         assert await told.refusal("matching", question) is Code.TRIP_NOT_FOUND
-
-
-# ---- tracks ------------------------------------------------------------------------
-
-
-def crumb(n: int, of: Trip = STARTED, driver: str = "d1") -> Crumb:
-    return Crumb(of.id, "r1", driver, round(59.9 + n / 1000, 3), 10.7, T0_MS + n * 5000)
-
-
-async def track(told: Told, user: str, role: Role, after_ms: int = -1) -> list[Place]:
-    result = await told.ask(
-        "track", ListTrack(user, role, STARTED.id, after_ms=after_ms)
-    )
-    assert result.data is not None, result.refused
-    return codec.decode(result.data, list[Place])
-
-
-async def test_a_track_is_told_to_its_people_oldest_first(told: Told) -> None:
-    told.happened(opened(), event(STARTED))
-    await told.saw(crumbs=(crumb(2), crumb(0), crumb(1), crumb(0)))
-    for user, role in (("r1", Role.RIDER), ("d1", Role.DRIVER), ("o", Role.OPERATOR)):
-        places = await track(told, user, role)
-        assert [one.at for one in places] == [
-            rfc3339(T0_MS + n * 5000) for n in range(3)
-        ]
-    assert (places[1].lat, places[1].lon) == (59.901, 10.7)
-    question = ListTrack("r2", Role.RIDER, STARTED.id)
-    assert await told.refusal("track", question) is Code.NOT_A_PARTICIPANT
-    unknown = ListTrack("o", Role.OPERATOR, trip(9).id)
-    assert await told.refusal("track", unknown) is Code.TRIP_NOT_FOUND
-
-
-async def test_a_long_track_comes_in_pages(
-    told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(matches, "CRUMBS_MAX", 2)
-    told.happened(opened(), event(STARTED))
-    await told.saw(crumbs=tuple(crumb(n) for n in range(5)))
-    seen: list[int] = []
-    after_ms = -1
-    while True:
-        question = ListTrack("o", Role.OPERATOR, STARTED.id, after_ms=after_ms)
-        result = await told.ask("track", question)
-        places = codec.decode(result.data or b"", list[Place])
-        seen += [round(one.lat * 1000) for one in places]
-        if not result.more:
-            break
-        after_ms = T0_MS + (len(seen) - 1) * 5000
-    assert seen == [59_900, 59_901, 59_902, 59_903, 59_904]
-
-
-async def test_what_can_not_be_read_is_passed_over(told: Told) -> None:
-    told.happened(opened(), event(STARTED))
-    good = codec.encode(crumb(1))
-    for payload in (
-        b"nonsense",
-        b'{"v":1,"ledger":"*"}',
-        b'{"v":1,"ledger":"l","crumbs":[[1],%b]}' % good,
-        b'{"v":1,"ledger":"l","rounds":[{}]}',
-    ):
-        await told.publish(payload)
-    assert len(await track(told, "o", Role.OPERATOR)) == 1
-
-
-async def test_the_past_takes_what_was_found_and_driven_with_it(told: Told) -> None:
-    told.happened(online("d1", offers=True), online("d1"), online("bob", offers=True))
-    told.happened(opened(), offer(OPEN, "d1"), event(STARTED, offer="o1"))
-    told.happened(event(trip(1, 2, pick_up=OPEN.pick_up)))
-    await told.saw(crumbs=(crumb(0),))
-    ended = event(trip(1, 3, pick_up=OPEN.pick_up))
-    told.happened(ended)
-    told.happened(event(trip(2), 0, matching="nearest"))  # goes on
-    await retention.drop(told.engine, T0_MS + 86_400_000, 0)
-    left = await told.rows(DispatchEventRow)
-    assert sorted((one.what, one.driver_id) for one in left if not one.trip_id) == [
-        ("duty", "bob"),
-        ("duty", "d1"),
-    ]
-    assert {one.trip_id for one in left if one.trip_id} == {trip(2).id}
-    assert await told.rows(TrackRow) == []
-    assert await told.rows(MatchRow) == []
