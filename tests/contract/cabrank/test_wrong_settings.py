@@ -74,6 +74,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("dispatcher", "a.b"),
         ("dispatcher", "a,b,a"),
     ],
+    "matching": [
+        ("dispatcher", "farthest"),
+        ("dispatcher", "nearest,oslo"),
+        ("dispatcher", "oslo=farthest"),
+    ],
     "origins": [
         ("gateway", "app.example"),
         ("gateway", "https://app.example/page"),

@@ -11,6 +11,7 @@ from persistence.projected import writer as writers
 from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import codec, streams
+from schemas.ledger import RECORD_VERSION
 from tests.contract.persistence.conftest import ROUND_S, Counting, Working
 from tests.support import postgres
 from tests.support.nats import NatsServer
@@ -111,7 +112,7 @@ async def test_a_record_of_a_newer_version_waits_and_blocks_nobody(
     database_url: str, ledger: Ledger, working: Working, counting: Counting
 ) -> None:
     newer = msgspec.json.decode(record(1, event(trip(1))))
-    newer["v"] = 2
+    newer["v"] = RECORD_VERSION + 1
     await ledger.append_raw(codec.encode(newer))
     await append_trips(ledger, 2, 2)
     async with working(database_url):

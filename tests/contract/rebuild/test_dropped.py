@@ -1,11 +1,13 @@
 """What was let go of (persistence/history/retention.py) is missed by nobody."""
 
 import pytest
+from sqlalchemy import func, select
 
 from cabrank.operate.rebuild import rebuild
 from cabrank.operate.verify import verify
 from persistence import database
 from persistence.history import retention
+from persistence.models import DispatchEventRow
 from tests.contract.rebuild.conftest import Kept, Rows
 from tests.support.records import T0_MS, event, message, trip
 
@@ -18,10 +20,21 @@ async def told() -> list[str]:
 
 
 async def drop(url: str) -> int:
-    """All of `projected` but the last trip and each room's last message."""
+    """All of `projected` but the last trip and each room's last message; returns how
+    many events of trips, and messages, that were.
+    """
     engine = database.engine(url)
+
+    async def found() -> int:
+        """Rows of how drivers were found."""
+        asked = select(func.count()).select_from(DispatchEventRow)
+        async with database.reading(engine) as connection:
+            return (await connection.execute(asked)).scalar_one()
+
     try:
-        return await retention.drop(engine, T0_MS + DAY_MS, 0)
+        before = await found()
+        dropped = await retention.drop(engine, T0_MS + DAY_MS, 0)
+        return dropped - (before - await found())
     finally:
         await engine.dispose()
 

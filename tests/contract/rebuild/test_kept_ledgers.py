@@ -12,6 +12,7 @@ from cabrank.operate.rebuild import rebuild
 from cabrank.operate.verify import verify
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region.snapshots import Head, SnapshotStore
+from persistence.projected.dispatch import DispatchRow
 from persistence.projected.projection import read_record
 from schemas import codec, streams
 from schemas.events import TripEventType
@@ -130,7 +131,7 @@ def test_the_projection_makes_a_row_of_every_move_and_message(
     for number, line in enumerate(lines, 1):
         rows, unreadable = read_record("LEDGER_main", number, line)
         assert not unreadable
-        made += rows
+        made += [row for row in rows if not isinstance(row, DispatchRow)]
     kept = [event for event in events_of(lines) if event["kind"] in {"trip", "message"}]
     assert [row.seq for row in made] == [event["seq"] for event in kept]
 
