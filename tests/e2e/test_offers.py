@@ -36,7 +36,19 @@ class Fleet:
         answer = await client.do("driver.online", {"offers": True})
         assert answer == {"online": True, "offers": True}
         await client.send({"type": "driver.location", "data": place})
+        await until_is(
+            partial(asyncio.to_thread, self.state_of, person), lambda is_: is_ == "free"
+        )
         return person, client
+
+    def state_of(self, person: Person) -> str:
+        """As an operator sees it."""
+        answer = httpx.get(
+            f"{self._town.url}/api/drivers/{person.id}",
+            headers={"Authorization": f"Bearer {self._town.operator.access}"},
+            timeout=10,
+        )
+        return str(answer.json().get("state"))
 
     async def rest(self) -> None:
         for person in self.people:
@@ -200,11 +212,6 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    for one in (near, far):
-        await until_is(
-            partial(asyncio.to_thread, drivers, f"/{one.id}"),
-            lambda told: told["state"] == "free",
-        )
     trip = await requested(rider, await sockets.open(bystander))
     await first.expect(
         "trip.offered", lambda frame: frame["data"]["trip"]["id"] == trip["id"]
