@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from schemas import wording
 from schemas.accounts import Result
 from schemas.codec import encode
+from schemas.commands import Answer
 from schemas.refusals import HTTP_STATUS, Code, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -114,6 +115,17 @@ def data_of(result: Result) -> bytes:
         refusal = result.refused
         raise Refused(refusal.code, refusal.message, result.status, headers)
     return b"null" if result.data is None else bytes(result.data)
+
+
+def decided(answer: Answer) -> bytes:
+    """The JSON of an answer from a region's leader.
+
+    Raises:
+        Refused: it is a refusal.
+    """
+    if answer.refused is not None:
+        raise Refused.of(answer.refused)
+    return b"null" if answer.data is None else bytes(answer.data)
 
 
 def body_and_headers(

@@ -17,7 +17,7 @@ from gateway.http.requests import (
     uuid_or_none,
 )
 from gateway.http.routes.rooms import Desk
-from gateway.problems import Refused, data_of, specs
+from gateway.problems import Refused, data_of, decided, specs
 from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import (
@@ -38,8 +38,6 @@ TAGS_MAX = 16
 """Twice what a trip may need."""
 
 _WHEREABOUTS = subjects.accounts("whereabouts")
-
-
 _NAMES = subjects.history("names")
 _ASKED = (*REFUSED, Code.RATE_LIMITED, Code.OVERLOADED, Code.UNAVAILABLE)
 DriverId = Annotated[str, PathParameter(description="the driver's id, a UUID")]
@@ -68,11 +66,8 @@ class TagsBody(Struct):
     responses=specs(
         Code.BAD_FRAME,
         Code.INVALID_DATA,
-        *REFUSED,
         Code.WRONG_ROLE,
-        Code.RATE_LIMITED,
-        Code.OVERLOADED,
-        Code.UNAVAILABLE,
+        *_ASKED,
         bad_frame=413,
         invalid_data=404,
     ),
@@ -91,9 +86,7 @@ async def tag(
     found = await _known(asker, user_id)
     more = {"driver": found.id, "tags": tuple(data.tags)}
     answer = await desk.decide(request.auth, found.region, TagDriver, **more)
-    if answer.refused is not None:
-        raise Refused.of(answer.refused)
-    body = bytes(answer.data or b"null")
+    body = decided(answer)
     return Response(body, media_type="application/json")  # type: ignore[arg-type]
 
 
@@ -153,9 +146,7 @@ def _place(text: str) -> Position:
 
 
 async def _told(asker: Questions, answer: Answer) -> list[DriverTold]:
-    if answer.refused is not None:
-        raise Refused.of(answer.refused)
-    rows = decode(bytes(answer.data or b"[]"), list[DriverNow])
+    rows = decode(decided(answer), list[DriverNow])
     names: dict[str, str] = {}
     if rows:
         question = FindNames([one.driver for one in rows])

@@ -21,7 +21,7 @@ from gateway.http.requests import (
     signed_in,
     uuid_or_none,
 )
-from gateway.problems import Refused, data_of, specs
+from gateway.problems import Refused, data_of, decided, specs
 from runtime.questions import Questions
 from schemas import rooms, subjects
 from schemas.accounts import (
@@ -144,9 +144,7 @@ async def say(
     answer = await desk.send_message(
         request.auth, name, data.text, data.idempotency_key
     )
-    if answer.refused is not None:
-        raise Refused.of(answer.refused)
-    return _json(bytes(answer.data or b"null"), 201)
+    return _json(decided(answer), 201)
 
 
 @post(
