@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from dispatcher.engine.positions import Spot
+from dispatcher.engine.free import Spot
 from dispatcher.engine.travel import Point, metres, vector
 from schemas.observations import CRUMB_LEAST_S, CRUMB_M, CRUMB_S, Crumb
 from schemas.trips import Trip

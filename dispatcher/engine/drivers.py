@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable
 
-from dispatcher.engine.positions import Spot
+from dispatcher.engine.free import Spot
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.travel import metres, point
 from schemas.commands import DriverNow, FindDrivers

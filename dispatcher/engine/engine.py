@@ -7,9 +7,7 @@ no clock, no NATS and no bytes on a wire but the encoded events it keeps for tho
 missed them.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from dispatcher.engine import answers, lined
 from dispatcher.engine import decide as _decide
@@ -18,10 +16,10 @@ from dispatcher.engine import decide_rooms as _rooms
 from dispatcher.engine import snapshot as _snapshot
 from dispatcher.engine.apply import apply
 from dispatcher.engine.decide import Decided, Outcome
-from dispatcher.engine.dues import What
 from dispatcher.engine.feed import feed_entry
-from dispatcher.engine.limits import ANSWERS_MAX, DUE_MAX, Limits
+from dispatcher.engine.limits import DUE_MAX, Limits
 from dispatcher.engine.market import Market
+from dispatcher.engine.noting import note, wait
 from dispatcher.engine.positions import Positions
 from dispatcher.engine.presence import Attending
 from dispatcher.engine.regional import Regional
@@ -36,29 +34,15 @@ from schemas.codec import CodecError, encode
 from schemas.commands import (
     Answer,
     AnyCommand,
-    EndSession,
     Fix,
-    JoinRoom,
-    LeaveRoom,
     Lookup,
     SendMessage,
 )
-from schemas.events import (
-    DriverEvent,
-    Event,
-    Matching,
-    MatchingEvent,
-    Moved,
-    OfferEndedEvent,
-    OfferEvent,
-    TripEvent,
-    seq_of,
-)
-from schemas.kinds import ByKind, by_fact
+from schemas.events import Event, Moved, OfferEvent, seq_of
 from schemas.ledger import Record
 from schemas.observations import Round
 from schemas.refusals import Refusal as Refused
-from schemas.rooms import MemberEvent, MessageEvent, Presence, canonical
+from schemas.rooms import MemberEvent, Presence
 from schemas.trips import TERMINAL, Status, Trip
 
 __all__ = [
@@ -77,8 +61,7 @@ class Engine:
     """One region. Not thread-safe."""
 
     __slots__ = (
-        "_answers",
-        "_leads",
+        "_given",
         "_limits",
         "_market",
         "_presence",
@@ -96,13 +79,11 @@ class Engine:
         self._presence = Attending()
         self._shares = Shares(limits.users)
         self._market = Market(limits.matching)
-        self._leads = False
         self.seen: list[Round] = []
         """What is to be remembered of the offers made; whoever applies them takes it.
         """
         self._look_at_all()
-        self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
-        """Command → (stamp, answer), of commands that made no event."""
+        self._given = answers.Given(self._ring)
 
     @property
     def region(self) -> str:
@@ -197,7 +178,7 @@ class Engine:
             state.keys.evict(until_ms)
             state.rooms.keys.evict(until_ms)
             state.timeline.evict(until_ms)
-            self._forget_answers(now_ms - self._limits.remember_ms)
+            self._given.forget(now_ms - self._limits.remember_ms)
         return state.stamp_ms
 
     def decide(self, command: AnyCommand, seq: int) -> Outcome:
@@ -268,23 +249,16 @@ class Engine:
         self._presence = presence = Attending()
         self._shares = Shares(self._limits.users)
         presence.begin(now_ms, state.rooms.everybody())
-        self._leads = True
+        self._look_at_all()
         state.lead()
         self._market.lead(state)
         for course in state.offers.courses.values():
-            self._wait(course.trip, course.matching)
-        self._look_at_all()
+            wait(self._regional, course.trip, course.matching)
 
     def _look_at_all(self) -> None:
         self._regional = Regional(
             self._state, self._ring, self._presence, self._limits, self._market
         )
-
-    def _wait(self, trip: str, how: Matching) -> None:
-        """A trip that waits for positions does so for as long as this leader may."""
-        if how == "waiting":
-            until_ms = self._market.waits_until_ms(self._state.stamp_ms)
-            self._state.later(until_ms, What.STOP_WAITING, trip)
 
     def hear(self, news: Presence, now_ms: int) -> None:
         self._presence.hear(news, now_ms)
@@ -299,19 +273,7 @@ class Engine:
         """Take note of a command whose outcome `attends`, after its events; also of one
         that another leader decided.
         """
-        if isinstance(command, JoinRoom):
-            self._presence.join(
-                command.id,
-                command.gateway,
-                command.session,
-                command.by.person(),
-                canonical(command.room),
-            )
-        elif isinstance(command, LeaveRoom):
-            room = canonical(command.room)
-            self._presence.leave(command.id, command.session, command.by.id, room)
-        elif isinstance(command, EndSession):
-            self._presence.end(command.session, command.by.id)
+        self._presence.attend(command)
 
     def unsettled(self, now_ms: int = 0) -> bool:
         """Whether `settle` has anything to give, at the stamp or a later `now_ms`."""
@@ -333,47 +295,7 @@ class Engine:
         """
         apply(self._state, event)
         self._ring.push(event, encoded)
-        _NOTES[type(event)](self, event)
-
-    def _note_trip(self, event: TripEvent) -> None:
-        if self._market.is_idle(self._state):
-            return
-        self._market.look_at_trip(self._state, event.trip.id)
-        for user in event.audience:
-            self._market.look_at_driver(self._state, user)
-        if self._leads:
-            self._wait(event.trip.id, event.matching)
-
-    def _note_offer(self, event: OfferEvent) -> None:
-        self._market.look_at_trip(self._state, event.trip.id)
-        self._market.look_at_driver(self._state, event.driver)
-
-    def _note_end(self, event: OfferEndedEvent) -> None:
-        self._market.look_at_trip(self._state, event.trip)
-        self._market.look_at_driver(self._state, event.driver)
-
-    def _note_driver(self, event: DriverEvent) -> None:
-        self._market.look_at_driver(self._state, event.driver)
-
-    def _note_matching(self, event: MatchingEvent) -> None:
-        self._market.look_at_trip(self._state, event.trip.id)
-
-    def _note_message(self, event: MessageEvent) -> None:
-        pass
-
-    def _note_member(self, event: MemberEvent) -> None:
-        self._presence.settled((event.room, event.user.id))
-
-    HANDLERS: "ByKind[Callable[[Engine, Any], None]]" = ByKind(
-        trip=_note_trip,
-        driver=_note_driver,
-        offer=_note_offer,
-        offer_ended=_note_end,
-        matching=_note_matching,
-        message=_note_message,
-        member=_note_member,
-    )
-    """What a leader's own memory takes of an event."""
+        note(self._regional, event)
 
     def apply_record(self, record: Record) -> None:
         """Take a record of the ledger, in order, from the one after the snapshot."""
@@ -393,11 +315,7 @@ class Engine:
         from the event already; a lookup is never kept, since the same command comes
         back with what was looked up.
         """
-        if answer.lookup is None and self._ring.made(answer.id) is None:
-            self._answers[answer.id] = (self._state.stamp_ms, answer)
-            self._answers.move_to_end(answer.id)
-            if len(self._answers) > ANSWERS_MAX:
-                self._answers.popitem(last=False)
+        self._given.keep(answer, self._state.stamp_ms)
 
     def remembered(self, command_id: str) -> Answer | None:
         """What a command was answered; `attempt` is that of an earlier one (or 1).
@@ -405,16 +323,7 @@ class Engine:
         A join is not remembered: decided again it is answered as of now, and joins
         nobody twice.
         """
-        encoded = self._ring.made(command_id)
-        if encoded is None:
-            kept = self._answers.get(command_id)
-            return None if kept is None else kept[1]
-        data = answers.of_made(encoded)
-        return None if data is None else Answer(command_id, 1, data=data)
-
-    def _forget_answers(self, until_ms: int) -> None:
-        while self._answers and next(iter(self._answers.values()))[0] <= until_ms:
-            self._answers.popitem(last=False)
+        return self._given.of(command_id)
 
     # ---- snapshots -----------------------------------------------------------
 
@@ -470,6 +379,3 @@ class Engine:
             if event.seq <= self._state.head_seq:
                 self._ring.refill(event, encode(event))
         self._ring.evict(self._state.stamp_ms)
-
-
-_NOTES = by_fact(Engine.HANDLERS)

@@ -8,6 +8,7 @@ say. Instants are stamps.
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 
+from dispatcher.engine.free import Free
 from dispatcher.engine.limits import WAIT_MS, Matching
 from dispatcher.engine.matching import (
     RELAXED_MS,
@@ -18,7 +19,8 @@ from dispatcher.engine.matching import (
     round_of,
 )
 from dispatcher.engine.offers import Course, Duty
-from dispatcher.engine.positions import Free, Positions, Standing
+from dispatcher.engine.positions import Positions
+from dispatcher.engine.standing import Standing
 from dispatcher.engine.state import State
 from dispatcher.engine.travel import GreatCircle, metres, point
 from dispatcher.engine.verdicts import Round as Judge
@@ -53,7 +55,8 @@ class Market:
         self._asked_ms: int | None = None
         """When a round was first asked for; None: none is."""
         self._waits_until_ms = 0
-        self._leads = False
+        self.leads = False
+        """Standbys look at everything too, but find nobody."""
         self.found: list[Proposal] = []
         """To be decided."""
 
@@ -70,7 +73,7 @@ class Market:
     def lead(self, state: State) -> None:
         """A lead begins: everything is looked at anew."""
         self.positions.expire(state.stamp_ms)
-        self._leads = True
+        self.leads = True
         self._waits_until_ms = 0
         if not self.positions.has_any():
             self._waits_until_ms = state.stamp_ms + WAIT_MS
@@ -100,7 +103,7 @@ class Market:
             needs_of(held.trip),
             course.passed,
         )
-        if self._leads:
+        if self.leads:
             self._fresh[trip] = None
             relaxes_ms = course.opened_ms + RELAXED_MS
             if relaxes_ms > state.stamp_ms:
@@ -123,7 +126,7 @@ class Market:
         self._may_be_free(driver)
 
     def _may_be_free(self, driver: str) -> None:
-        if self._leads and self.open and driver in self.positions.free.by_id:
+        if self.leads and self.open and driver in self.positions.free.by_id:
             self._freed[driver] = None
 
     # ---- what gateways say -------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from dispatcher.engine.positions import Free, Spot, idle_s
+from dispatcher.engine.free import Free, Spot
+from dispatcher.engine.standing import idle_s
 from dispatcher.engine.travel import ALL, Point, Ring, Travel, square
 from schemas.matching import Evidence, rounded
 

@@ -1,23 +1,18 @@
-"""Where drivers are, as the leader and its standbys hear it, and which of them are free
-and near a place. Pure: time is an argument, and one clock is meant throughout.
+"""Where drivers are, as the leader and its standbys hear it. Pure: time is an argument,
+and one clock is meant throughout.
 
 Memory only, as presence is: never in the ledger, and no event rests on it. What makes a
 driver free is the engine's to say (`stand`); `decide` checks it again.
 """
 
-import heapq
-import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 from itertools import islice
 
-import h3.api.memview_int as h3
-from msgspec import Struct
-
+from dispatcher.engine.free import Free, Spot
 from dispatcher.engine.limits import POSITIONS_BYTES_MAX
-from dispatcher.engine.travel import EARTH_M, Point, metres, square, vector
+from dispatcher.engine.standing import NEW, Duty, Standing
+from dispatcher.engine.travel import EARTH_M, Point, metres, vector
 from schemas.commands import Fix
-from schemas.matching import Verdict
 from schemas.subjects import is_token
 from schemas.times import from_rfc3339
 
@@ -34,221 +29,6 @@ FASTEST_M_PER_S = 150
 """PROTOCOL.md section 2, of `speed`. Who seems to have gone faster, and farther than
 JUMP_M, is believed when a second fix says the same: one stray fix (0, 0) costs nobody
 their place."""
-
-FINE, COARSE = 9, 7
-"""H3 resolutions: cells of 0.1 km² find somebody among thousands in a city, those of
-5 km² in the country."""
-EDGES_M = {FINE: 200.786, COARSE: 1406.476}
-"""Mean edges (https://h3geo.org/docs/core-library/restable)."""
-RADIUS_M = 1.2 * EDGES_M[FINE]
-"""No place in a fine cell is farther from its centre: 1.11 edges at most (the same
-measurement)."""
-LEAST_EDGE = 0.66
-"""The least edge as a part of the mean one. Measured over 2,500 cells, at pentagons,
-faces' edges and anywhere, 2026-11-29: cells k apart are never nearer than 0.70 (1.5 k -
-2) mean edges (k from 2 on), a perfect grid's bound."""
-
-
-Duty = Verdict | None
-"""Why a driver isn't free whatever the trip; None: they are, but for their position."""
-
-
-class Standing(Struct, frozen=True, gc=False):
-    """What the ledger knows of a driver; the defaults are a new driver's. `offers`:
-    asked for them; `busy`: has an active trip; `offered`: has a live offer.
-    """
-
-    online: bool = True
-    offers: bool = False
-    busy: bool = False
-    offered: bool = False
-    idle_since_ms: int = 0
-    """The later of the last trip's end and going online."""
-    tags: frozenset[str] = frozenset()
-
-    @property
-    def is_free(self) -> bool:
-        """But for their position."""
-        return self.online and self.offers and not self.busy and not self.offered
-
-    @property
-    def duty(self) -> Duty:
-        """The first that holds, but for what concerns one trip."""
-        if not self.online:
-            return Verdict.OFFLINE
-        if self.busy:
-            return Verdict.BUSY
-        if self.offered:
-            return Verdict.OFFER_PENDING
-        return None if self.offers else Verdict.NO_OFFERS
-
-
-NEW = Standing()
-IDLE_S_MAX = 1_800
-"""PROTOCOL.md section 7: seconds idle that count."""
-
-
-def idle_s(standing: Standing, stamp_ms: int) -> int:
-    """Seconds that count for credit."""
-    idle = (stamp_ms - standing.idle_since_ms + 500) // 1000
-    return IDLE_S_MAX if idle > IDLE_S_MAX else max(idle, 0)
-
-
-class Spot(Point):
-    """A driver's last believed position. `at_ms` is the fix's own, at most when it
-    arrived.
-    """
-
-    driver: str
-    heading: float | None
-    at_ms: int
-    arrived_ms: int
-    cell: int = 0
-    """Of resolution FINE."""
-    stray: Point | None = None
-    """Where a fix said the driver is that can't be believed yet."""
-    standing: Standing = NEW
-
-    def age_s(self, now_ms: int) -> int:
-        return max(0, now_ms - self.arrived_ms + 500) // 1000
-
-
-class Cell(Struct):
-    """Of either resolution: its centre's unit vector, and who is in it."""
-
-    x: float
-    y: float
-    z: float
-    spots: dict[str, Spot]
-
-
-class Free:
-    """Free drivers with a fresh position, by cell; each in a cell of both sizes."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[str, Spot] = {}
-        self._cells: dict[int, Cell] = {}
-        self._idle: list[tuple[int, str]] = []
-        """A heap: since when whom; those who left are still in it."""
-
-    @classmethod
-    def of(cls, *spots: Spot) -> "Free":
-        """These alone: who has just become free, to be paired with what is open."""
-        made = cls()
-        for spot in spots:
-            made.add(spot)
-        return made
-
-    def __len__(self) -> int:
-        return len(self.by_id)
-
-    def add(self, spot: Spot) -> None:
-        """Who is in it already is put where they are now."""
-        self.remove(spot)
-        self.by_id[spot.driver] = spot
-        self._enter(spot, h3.latlng_to_cell(spot.lat, spot.lon, FINE))
-        heapq.heappush(self._idle, (spot.standing.idle_since_ms, spot.driver))
-        if len(self._idle) > 2 * len(self.by_id) + _IDLE_SPARE:
-            by_id = self.by_id.items()
-            self._idle = [(spot.standing.idle_since_ms, one) for one, spot in by_id]
-            heapq.heapify(self._idle)
-
-    def remove(self, spot: Spot) -> None:
-        if self.by_id.pop(spot.driver, None) is not None:
-            self._leave(spot)
-
-    def move(self, spot: Spot) -> None:
-        """Who is in it has another place."""
-        cell = h3.latlng_to_cell(spot.lat, spot.lon, FINE)
-        if cell != spot.cell:
-            self._leave(spot)
-            self._enter(spot, cell)
-
-    def _enter(self, spot: Spot, cell: int) -> None:
-        spot.cell = cell
-        for one in (cell, h3.cell_to_parent(cell, COARSE)):
-            inside = self._cells.get(one)
-            if inside is None:
-                centre = vector(*h3.cell_to_latlng(one))
-                inside = self._cells[one] = Cell(*centre, {})
-            inside.spots[spot.driver] = spot
-
-    def _leave(self, spot: Spot) -> None:
-        for one in (spot.cell, h3.cell_to_parent(spot.cell, COARSE)):
-            inside = self._cells[one].spots
-            del inside[spot.driver]
-            if not inside:
-                del self._cells[one]
-
-    def most_idle_s(self, stamp_ms: int) -> int:
-        """Of all of them."""
-        heap, by_id = self._idle, self.by_id
-        while heap:
-            spot = by_id.get(heap[0][1])
-            if spot is not None and spot.standing.idle_since_ms == heap[0][0]:
-                return idle_s(spot.standing, stamp_ms)
-            heapq.heappop(heap)
-        return 0
-
-    def around(self, place: Point) -> Iterator[tuple[list[Spot], float]]:
-        """Everybody, the nearest first but for overlaps: each time some drivers (who
-        may have come before), and the metres within which nobody is missing then.
-        """
-        for resolution, rings in _STAGES:
-            if _cells(rings) >= len(self.by_id):
-                break
-            origin = h3.latlng_to_cell(place.lat, place.lon, resolution)
-            found: list[Spot] = []
-            get = self._cells.get
-            for cell in h3.grid_disk(origin, rings):
-                inside = get(cell)
-                if inside is not None:
-                    found += inside.spots.values()
-            yield found, (1.5 * (rings + 1) - 2) * LEAST_EDGE * EDGES_M[resolution]
-        yield list(self.by_id.values()), float("inf")
-
-    def within(
-        self, place: Point, sure_m: float, most_m: float
-    ) -> tuple[dict[int, Cell], list[Spot]]:
-        """Cells that are no farther than `sure_m` as a whole, and who else may be
-        within `most_m`.
-        """
-        rings = math.ceil((most_m / (LEAST_EDGE * EDGES_M[FINE]) + 2) / 1.5 - 1)
-        if _cells(rings) >= min(len(self.by_id), _COUNTED_CELLS):
-            return {}, list(self.by_id.values())
-        inner = square(max(0.0, sure_m - RADIUS_M))
-        outer = square(most_m + RADIUS_M)
-        x, y, z = place.x, place.y, place.z
-        whole: dict[int, Cell] = {}
-        others: list[Spot] = []
-        get = self._cells.get
-        for one in h3.grid_disk(h3.latlng_to_cell(place.lat, place.lon, FINE), rings):
-            cell = get(one)
-            if cell is not None:
-                a, b, c = cell.x - x, cell.y - y, cell.z - z
-                far = a * a + b * b + c * c
-                if far < inner:
-                    whole[one] = cell
-                elif far <= outer:
-                    others += cell.spots.values()
-        return whole, others
-
-
-def _cells(rings: int) -> int:
-    """In a disk of so many around a cell."""
-    return 3 * rings * (rings + 1) + 1
-
-
-_COUNTED_CELLS = 4_000
-"""Beyond it all drivers are looked at: these take 0.8 ms."""
-_IDLE_SPARE = 64
-_STAGES = (
-    (FINE, 1),
-    (FINE, 2),
-    (FINE, 4),
-    (FINE, 8),
-    *((COARSE, rings) for rings in (2, 3, 5, 8, 13, 21)),
-)
 
 
 class Positions:

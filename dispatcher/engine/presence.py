@@ -12,7 +12,8 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
 from dispatcher.engine.churn import Churn
-from schemas.rooms import PRESENCE_SILENCE_MS, Presence
+from schemas.commands import AnyCommand, EndSession, JoinRoom, LeaveRoom
+from schemas.rooms import PRESENCE_SILENCE_MS, Presence, canonical
 from schemas.trips import Person
 
 Seat = tuple[str, str]
@@ -174,6 +175,21 @@ class Attending:
         self.ready.pop(seat, None)
 
     # ---- commands that were decided ------------------------------------------
+
+    def attend(self, command: AnyCommand) -> None:
+        if isinstance(command, JoinRoom):
+            self.join(
+                command.id,
+                command.gateway,
+                command.session,
+                command.by.person(),
+                canonical(command.room),
+            )
+        elif isinstance(command, LeaveRoom):
+            room = canonical(command.room)
+            self.leave(command.id, command.session, command.by.id, room)
+        elif isinstance(command, EndSession):
+            self.end(command.session, command.by.id)
 
     def join(
         self, command: str, gateway: str, session: str, user: Person, room: str

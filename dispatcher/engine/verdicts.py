@@ -8,6 +8,7 @@ own, as it was for the round.
 from collections import Counter
 from collections.abc import Mapping
 
+from dispatcher.engine.free import Spot
 from dispatcher.engine.matching import (
     Pair,
     Rules,
@@ -17,7 +18,8 @@ from dispatcher.engine.matching import (
     cap_s,
     count_within,
 )
-from dispatcher.engine.positions import Positions, Spot, idle_s
+from dispatcher.engine.positions import Positions
+from dispatcher.engine.standing import idle_s
 from dispatcher.engine.travel import Travel, metres
 from schemas.matching import RANKED_MAX, Judged, Judgement, Verdict
 

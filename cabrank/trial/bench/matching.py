@@ -20,7 +20,8 @@ from cabrank.trial.bench import output
 from cabrank.trial.bench.rows import Sheet
 from cabrank.trial.load import report
 from dispatcher.engine.matching import Rules, Search, Unmatched, propose
-from dispatcher.engine.positions import Positions, Standing
+from dispatcher.engine.positions import Positions
+from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import GreatCircle, point
 from dispatcher.engine.verdicts import Round
 from schemas.commands import Fix

@@ -6,8 +6,7 @@ from typing import get_args
 import pytest
 
 from dispatcher.commit import publisher
-from dispatcher.engine import answers, apply, feed
-from dispatcher.engine.engine import Engine
+from dispatcher.engine import answers, apply, feed, noting
 from dispatcher.engine.ring import Ring
 from gateway.fanout.user_stream import UserStream
 from persistence.projected import projection
@@ -22,7 +21,7 @@ PLACES = {
     "feed": feed._HANDLERS,
     "publisher": publisher._HANDLERS,
     "answers": answers._HANDLERS,
-    "the leader's memory": Engine.HANDLERS,
+    "the leader's memory": noting._HANDLERS,
     "format": kinds._FORMAT_OF,
     "projection": projection._HANDLERS,
 }

@@ -12,12 +12,14 @@ from cabrank.trial.bench.dispatch.evening import (
     Trip,
 )
 from cabrank.trial.bench.dispatch.people import Answer
+from dispatcher.engine.free import Free
 from dispatcher.engine.matching import (
     Rules,
     Unmatched,
     propose,
 )
-from dispatcher.engine.positions import Free, Positions, Standing
+from dispatcher.engine.positions import Positions
+from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import GreatCircle, Travel, point
 from runtime.settings import Settings
 from schemas.commands import Fix

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from dispatcher.engine.matching import Rules, Unmatched
-from dispatcher.engine.positions import Positions, Standing
+from dispatcher.engine.positions import Positions
+from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import point
 from schemas.commands import Fix
 from schemas.times import rfc3339

@@ -15,7 +15,8 @@ from dispatcher.engine.matching import (
     propose,
     round_of,
 )
-from dispatcher.engine.positions import Positions, Standing
+from dispatcher.engine.positions import Positions
+from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import GreatCircle, point
 from dispatcher.engine.verdicts import Round
 from schemas.commands import Fix

@@ -7,18 +7,9 @@ import tracemalloc
 import h3.api.basic_int as h3
 import pytest
 
-from dispatcher.engine.positions import (
-    EDGES_M,
-    FINE,
-    FORGET_MS,
-    LEAST_EDGE,
-    NEW,
-    RADIUS_M,
-    REORDERED_MS,
-    SPOT_BYTES,
-    Positions,
-    Standing,
-)
+from dispatcher.engine.free import EDGES_M, FINE, LEAST_EDGE, RADIUS_M
+from dispatcher.engine.positions import FORGET_MS, REORDERED_MS, SPOT_BYTES, Positions
+from dispatcher.engine.standing import NEW, Standing
 from dispatcher.engine.travel import metres, point
 from schemas.commands import Fix
 from schemas.matching import Verdict
