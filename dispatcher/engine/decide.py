@@ -7,17 +7,25 @@ here any value of the right type must do.
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.engine import decide_offers as offers
 from dispatcher.engine import drivers
-from dispatcher.engine.idempotency import Keys
+from dispatcher.engine.lookups import ask_for_key, find_trip, look_up
+from dispatcher.engine.outcomes import (
+    Decided,
+    Outcome,
+    not_a_participant,
+    not_open,
+    takes_part,
+    wrong_role,
+    wrong_status,
+)
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.ring import Ring
-from dispatcher.engine.state import Held, State
+from dispatcher.engine.state import State
 from dispatcher.engine.sync import sync_feed, sync_user
-from dispatcher.engine.transitions import ENDED_BY, MOVES, Move, moved
+from dispatcher.engine.transitions import MOVES, Move, moved
 from schemas.commands import (
     AcceptTrip,
     AnyCommand,
@@ -36,7 +44,6 @@ from schemas.commands import (
     OnlineData,
     ReleaseTrip,
     RequestTrip,
-    SendMessage,
     SyncFeed,
     SyncUser,
     TagDriver,
@@ -46,22 +53,7 @@ from schemas.commands import (
 from schemas.events import MATCHED, Event, Matching, TripEvent
 from schemas.ids import made_id
 from schemas.refusals import Code, Refusal
-from schemas.trips import TERMINAL, OpenTrip, Person, Role, Status, Trip, User
-
-
-class Decided(Struct, frozen=True):
-    """`data` is what the answer's `data` encodes to: a `Trip`, an `OpenTrip`, an
-    `OnlineData`, a `TagsData`, a `SyncData`, a `FeedData`, or that of
-    dispatcher/engine/decide_rooms.py.
-    """
-
-    events: tuple[Event, ...]
-    data: Any
-    attends: bool = False
-    """Whether the command changes who is present: `Engine.attend` it."""
-
-
-Outcome = Decided | Refusal | Lookup
+from schemas.trips import OpenTrip, Person, Role, Status, Trip
 
 
 def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
@@ -77,7 +69,7 @@ def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
 def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
     state, ring, by = region.state, region.ring, command.by
     if by.role is not Role.RIDER:
-        return _wrong_role(command)
+        return wrong_role(command)
     if command.key is not None:
         before = _keyed(state, ring, command, command.key)
         if before is not None:
@@ -135,7 +127,7 @@ def _keyed(state: State, ring: Ring, command: RequestTrip, key: str) -> Outcome 
         # What has ended since is as history knows it, too.
         return asks and replace(asks, seq=max(asks.seq, ring.gone_seq))
     held = find_trip(state, ring, made, command.archived or command.made)
-    return _lookup(ring, made) if held is None else Decided((), held.trip)
+    return look_up(ring, made) if held is None else Decided((), held.trip)
 
 
 # ---- a trip moves ------------------------------------------------------------
@@ -146,22 +138,22 @@ def _move(region: Regional, command: TripCommand, seq: int) -> Outcome:
     move = MOVES[type(command)]
     may_from = move.may.get(by.role)
     if may_from is None:
-        return _wrong_role(command)
+        return wrong_role(command)
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
-        return _lookup(ring, command.trip)
+        return look_up(ring, command.trip)
     trip = held.trip
     comes = move.driver == "comes"
     if not comes and not takes_part(by, trip):
-        return _not_a_participant(trip)
+        return not_a_participant(trip)
     # Who did an archived trip's last move is forgotten: that it is as they want it is
     # answered to any participant who may do it.
     if held.type == move.event and (held.by is None or held.by == by.id):
         return Decided((), trip)
     if held.by is None or trip.status not in may_from:
         if isinstance(command, AcceptTrip):
-            return _not_open(trip)
-        return _wrong_status(command, trip)
+            return not_open(trip)
+        return wrong_status(command, trip)
     if not comes:
         return _moves(region, command, move, trip, seq)
     return _takes(region, command, move, trip, seq)
@@ -196,7 +188,7 @@ def _comes(command: TripCommand) -> Person:
 
 def _assign(region: Regional, command: AssignTrip, seq: int) -> Outcome:
     if command.by.role is not Role.OPERATOR:
-        return _wrong_role(command)
+        return wrong_role(command)
     if not command.sought:
         return Lookup("", 0, user=command.driver)
     found = command.found
@@ -206,7 +198,7 @@ def _assign(region: Regional, command: AssignTrip, seq: int) -> Outcome:
     if held is not None and held.trip.driver is not None:
         is_theirs = held.trip.driver.id == found.id
         if held.type == "trip.started" and not is_theirs:
-            return _wrong_status(command, held.trip)
+            return wrong_status(command, held.trip)
     return _move(region, command, seq)
 
 
@@ -257,13 +249,13 @@ _HAS_ONE: Matching = ""
 def _decline(region: Regional, command: DeclineTrip, seq: int) -> Outcome:
     state, ring = region.state, region.ring
     if command.by.role is not Role.DRIVER:
-        return _wrong_role(command)
+        return wrong_role(command)
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
-        return _lookup(ring, command.trip)
+        return look_up(ring, command.trip)
     met = offers.declined(state, command, held.trip)
     if held.by is None or met is None:
-        return _wrong_status(command, held.trip)
+        return wrong_status(command, held.trip)
     events: tuple[Event, ...] = ()
     if met.live is not None:
         events = (offers.decline(state, command, met.live, seq),)
@@ -274,9 +266,9 @@ def _get(region: Regional, command: GetTrip, _: int) -> Outcome:
     state, ring = region.state, region.ring
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
-        return _lookup(ring, command.trip)
+        return look_up(ring, command.trip)
     if not takes_part(command.by, held.trip):
-        return _not_a_participant(held.trip)
+        return not_a_participant(held.trip)
     return Decided((), held.trip)
 
 
@@ -285,7 +277,7 @@ def _get(region: Regional, command: GetTrip, _: int) -> Outcome:
 
 def _online(region: Regional, command: GoOnline | GoOffline, seq: int) -> Outcome:
     if command.by.role is not Role.DRIVER:
-        return _wrong_role(command)
+        return wrong_role(command)
     events, wants = offers.stands(region.state, command, seq)
     online = isinstance(command, GoOnline)
     return Decided(events, OnlineData(online, wants))
@@ -293,14 +285,14 @@ def _online(region: Regional, command: GoOnline | GoOffline, seq: int) -> Outcom
 
 def _tag(region: Regional, command: TagDriver, seq: int) -> Outcome:
     if command.by.role is not Role.OPERATOR:
-        return _wrong_role(command)
+        return wrong_role(command)
     events = offers.tagged(region.state, command, seq)
     return Decided(events, TagsData(command.driver, tuple(sorted(set(command.tags)))))
 
 
 def _find_drivers(region: Regional, command: FindDrivers, _: int) -> Outcome:
     if command.by.role is not Role.OPERATOR:
-        return _wrong_role(command)
+        return wrong_role(command)
     return Decided((), drivers.find(region, command))
 
 
@@ -339,73 +331,3 @@ _HANDLERS: dict[type[Command], Callable[[Regional, Any, int], Outcome]] = {
     SyncUser: _sync,
     SyncFeed: _feed,
 }
-
-# ---- what they share ---------------------------------------------------------
-
-
-def find_trip(
-    state: State, ring: Ring, trip: str, archived: Trip | None
-) -> Held | None:
-    """The trip as the leader holds it, else as history gave it."""
-    held = state.trips.get(trip) or ring.ended(trip)
-    if held is None and archived is not None and archived.id == trip:
-        return Held(archived, ENDED_BY.get(archived.status, ""), None, 0)
-    return held
-
-
-def ask_for_key(
-    state: State, keys: Keys[Any], command: RequestTrip | SendMessage
-) -> Lookup | None:
-    """The question what a key made that isn't held; None: nothing, or nobody can ask
-    (then it counts as new, as with gateways from before there was the question).
-    Asked again of what was made, and forgotten, since history was asked.
-    """
-    since_ms = state.keys_since_ms()
-    at_ms = keys.doubt(command.by.id, since_ms)
-    if command.sought is None or not at_ms:
-        return None
-    if command.sought and not 0 < command.sought_ms <= at_ms:
-        return None
-    seq, now_ms = state.seq_by(at_ms), state.stamp_ms
-    return Lookup("", seq, key=True, since_ms=since_ms, asked_ms=now_ms)
-
-
-def takes_part(by: User, trip: Trip) -> bool:
-    if by.role is Role.RIDER:
-        return trip.rider.id == by.id
-    if by.role is Role.DRIVER:
-        return trip.driver is not None and trip.driver.id == by.id
-    return True
-
-
-def _lookup(ring: Ring, trip: str) -> Lookup:
-    """All that the leader may have forgotten has no greater seq than this."""
-    return Lookup(trip, ring.gone_seq)
-
-
-def _verb(command: Command) -> str:
-    return str(command.__struct_config__.tag)
-
-
-def _wrong_role(command: Command) -> Refusal:
-    return Refusal(
-        Code.WRONG_ROLE, f"{_verb(command)} is not for the role {command.by.role}"
-    )
-
-
-def _not_a_participant(trip: Trip) -> Refusal:
-    return Refusal(Code.NOT_A_PARTICIPANT, f"trip {trip.id} is not yours")
-
-
-def _not_open(trip: Trip) -> Refusal:
-    if trip.status in TERMINAL or trip.driver is None:
-        return Refusal(Code.TRIP_NOT_OPEN, f"trip {trip.id} is {trip.status}")
-    return Refusal(Code.TRIP_ALREADY_TAKEN, f"trip {trip.id} has a driver")
-
-
-def _wrong_status(command: Command, trip: Trip) -> Refusal:
-    return Refusal(
-        Code.WRONG_STATUS,
-        f"trip {trip.id} is {trip.status}, not to {_verb(command)} by a "
-        f"{command.by.role}",
-    )

@@ -11,18 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from dispatcher.engine.decide import (
-    Decided,
-    Outcome,
-    ask_for_key,
-    find_trip,
-    takes_part,
-)
 from dispatcher.engine.limits import (
     HISTORY_BYTES_MAX,
     MEMBERS_MAX,
     ROOMS_PER_SESSION_MAX,
 )
+from dispatcher.engine.lookups import ask_for_key, find_trip
+from dispatcher.engine.outcomes import Decided, Outcome, takes_part
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.settling import is_full, is_member, members
 from dispatcher.engine.state import Held, State

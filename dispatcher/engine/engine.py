@@ -15,11 +15,11 @@ from dispatcher.engine import decide_offers as _offers
 from dispatcher.engine import decide_rooms as _rooms
 from dispatcher.engine import snapshot as _snapshot
 from dispatcher.engine.apply import apply
-from dispatcher.engine.decide import Decided, Outcome
 from dispatcher.engine.feed import feed_entry
 from dispatcher.engine.limits import DUE_MAX, Limits
 from dispatcher.engine.market import Market
 from dispatcher.engine.noting import note, wait
+from dispatcher.engine.outcomes import Decided, Outcome
 from dispatcher.engine.positions import Positions
 from dispatcher.engine.presence import Attending
 from dispatcher.engine.regional import Regional

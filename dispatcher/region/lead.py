@@ -5,7 +5,6 @@ throws the engine away then, since it is ahead of the ledger. Must not decide.
 """
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from enum import Enum
@@ -20,7 +19,7 @@ from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.crumbs import Crumbs
 from dispatcher.engine.engine import Engine
-from dispatcher.region import inbox
+from dispatcher.region import inbox, lead_metrics
 from dispatcher.region.snapshots import Frozen
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
@@ -326,11 +325,12 @@ class Lead:
         if batch.events:
             self._recent.append(batch)
         now_ms = self._stamp()
-        self._measure(batch, now_ms)
+        commit_s = self._loop.time() - self._sent_s
+        lead_metrics.measure(self._ledger.region, batch, now_ms, commit_s)
         if self._snapshot is not None:
             self._on_snapshot(self._snapshot)
             self._snapshot = None
-        self._tell_tally()
+        lead_metrics.tell_tally(self._ledger.region, self._batcher)
         self._take_queued()
         self._batcher.expire(now_ms)  # of what is due, a record holds a part
         if not sent and self._bus.is_connected:
@@ -340,18 +340,6 @@ class Lead:
         # Answers and the next record leave in one write.
         self._pump()
         self._bus.write_now()
-
-    def _measure(self, batch: Batch, now_ms: int) -> None:
-        region = self._ledger.region
-        commit_s = self._loop.time() - self._sent_s
-        metrics.commit_seconds.labels(region).observe(commit_s)
-        if batch.entries:
-            took_ms = max(0, now_ms - batch.stamp_ms)
-            metrics.record_seconds.labels(region).observe(took_ms / 1000)
-        end_ns = time.time_ns()
-        for trace in batch.traced:
-            start_ns = end_ns - int(commit_s * 1e9)
-            tracing.record("dispatcher commit", trace, start_ns, end_ns, record=batch.n)
 
     def _refuse_all(self) -> None:
         """What was decided here is not stored: that is true whoever leads. What is only
@@ -366,23 +354,6 @@ class Lead:
                 answer = Answer(command.id, command.attempt, refused=refusal)
                 entries.append(Entry(reply, answer, fresh=True))
         self._publisher.answers(self.epoch, entries)
-
-    def _tell_tally(self) -> None:
-        batcher = self._batcher
-        region = self._ledger.region
-        for (kind, outcome), count in batcher.tally.items():
-            metrics.commands.labels(region, kind, outcome).inc(count)
-        batcher.tally.clear()
-        for command, error in batcher.faults:
-            metrics.decide_exceptions.labels(region).inc()
-            log.error(
-                "deciding raised",
-                region=region,
-                command=command.id,
-                user=command.by.id,
-                exc_info=error,
-            )
-        batcher.faults.clear()
 
     # ---- time ----------------------------------------------------------------
 
@@ -405,14 +376,7 @@ class Lead:
             return
         self._swept_s = now_s
         self._engine.sweep(self._now_ms())
-        region = self._ledger.region
-        for status, count in self._engine.trips.items():
-            metrics.trips.labels(region, status.value).set(count)
-        rooms, members, messages = self._engine.rooms
-        metrics.rooms_peopled.labels(region).set(rooms)
-        metrics.members.labels(region).set(members)
-        metrics.messages_held.labels(region).set(messages)
-        metrics.gateways.labels(region).set(self._engine.gateways)
+        lead_metrics.tell_state(self._ledger.region, self._engine)
 
     def _announce(self) -> None:
         self._announced_s = self._loop.time()

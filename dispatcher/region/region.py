@@ -22,6 +22,7 @@ from dispatcher.commit.fence import Fate, Fence
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import inbox, ledger_metrics, retention
 from dispatcher.region.clocks import steady_ms, wall_ms
+from dispatcher.region.housekeeping import Housekeeping
 from dispatcher.region.lead import Ended, Lead
 from dispatcher.region.ledger_full import Refuser
 from dispatcher.region.match_limits import matching_of
@@ -34,7 +35,7 @@ from runtime import ledger as ledgers
 from runtime.bus import Bus
 from runtime.errors import RecordError
 from runtime.follower import POLL_S, Follower, Pace
-from runtime.ledger import UNREACHABLE, Ledger, patiently
+from runtime.ledger import Ledger, patiently
 from runtime.lifecycle import Service
 from runtime.settings import Settings
 from schemas import subjects
@@ -96,6 +97,7 @@ class Region:
         self._stamps = Stamps()
         self._follower: Follower
         self._standby: Standby
+        self._housekeeping: Housekeeping
 
     # ---- from outside --------------------------------------------------------
 
@@ -151,6 +153,14 @@ class Region:
         )
         self._standby = Standby(
             self._js, self._ledger, self._store, self._follower, self._limits()
+        )
+        self._housekeeping = Housekeeping(
+            self._js,
+            self._ledger,
+            self._store,
+            self._follower,
+            snapshotter=self._snapshotter,
+            kept_s=self._settings.ledger_kept_s,
         )
         try:
             await self._go_round()
@@ -326,12 +336,13 @@ class Region:
         the ring. Where nothing may go for want of newer snapshots, they are saved.
         """
         remembered_s = self._limits().remember_ms / 1000
-        if await self._purge(0) or await self._purge(remembered_s, ring=False):
+        purge = self._housekeeping.purge
+        if await purge(0) or await purge(remembered_s, ring=False):
             return
         for _ in range(retention.SNAPSHOTS):
             if saves and await self._snapshotter.is_behind(self._standby.n):
                 await self._save_snapshot()
-                await self._purge(remembered_s, ring=False)
+                await purge(remembered_s, ring=False)
 
     # ---- leading -------------------------------------------------------------
 
@@ -358,7 +369,7 @@ class Region:
         self.missing = None
         if self._resigned.is_set():
             lead.resign(self.heir)
-        housekeeping = asyncio.create_task(self._keep_house(lead))
+        housekeeping = asyncio.create_task(self._housekeeping.keep(lead))
         self._service.watch(f"housekeeping of {self.name}", housekeeping)
         try:
             while lead.ended is None:
@@ -380,32 +391,3 @@ class Region:
             self._handed = (heir, now_s)
             log.info("hands over", region=self.name, to=heir)
             lead.resign(heir)
-
-    async def _keep_house(self, lead: Lead) -> None:
-        purged_s = time.monotonic()
-        surveyed_s = 0.0
-        while True:
-            await asyncio.sleep(FULL_RETRY_S)
-            if time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S:
-                surveyed_s = time.monotonic()
-                await self._survey()
-            if await self._snapshotter.is_due(lead.last, leads=True):
-                lead.wants_snapshot = True
-            if time.monotonic() - purged_s > retention.INTERVAL_S:
-                purged_s = time.monotonic()
-                await self._purge(self._settings.ledger_kept_s)
-
-    async def _survey(self) -> None:
-        try:
-            await ledger_metrics.look(self._js, self._ledger, self._follower)
-        except UNREACHABLE as error:
-            log.warning("ledger not surveyed", region=self.name, error=repr(error))
-
-    async def _purge(self, kept_s: float, *, ring: bool = True) -> bool:
-        try:
-            return await retention.purge(
-                self._js, self._ledger, self._store, self._follower, kept_s, ring=ring
-            )
-        except UNREACHABLE as error:
-            log.warning("ledger not purged", region=self.name, error=repr(error))
-            return False

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 import dispatcher.engine.batch
 import dispatcher.engine.ring
+import dispatcher.region.housekeeping
 import dispatcher.region.lead
 import dispatcher.region.region
 import dispatcher.region.retention
@@ -307,9 +308,10 @@ def _staged(world: World) -> Iterator[None]:
         "Limits": limits,
         "POLL_S": 0.2,
     }
+    housekeeping: dict[str, Any] = {"time": clock}
     retention: dict[str, Any] = {"time": clock}
     if plan.purges:
-        region["FULL_RETRY_S"] = 0.15
+        region["FULL_RETRY_S"] = housekeeping["INTERVAL_S"] = 0.15
         retention["INTERVAL_S"] = 0.1
     # Where there are many rooms, who is where takes many messages, over some ticks.
     part_bytes_max = 2_500 if plan.rooms > 1 else gateway.fanout.presence.PART_BYTES_MAX
@@ -326,6 +328,7 @@ def _staged(world: World) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for module, values in (
             (dispatcher.region.region, region),
+            (dispatcher.region.housekeeping, housekeeping),
             (dispatcher.region.lead, {"QUEUE_MAX": plan.queue_max}),
             (
                 dispatcher.engine.batch,

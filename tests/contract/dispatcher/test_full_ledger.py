@@ -10,7 +10,7 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from dispatcher.engine.engine import Limits
-from dispatcher.region import region, snapshotter
+from dispatcher.region import housekeeping, region, snapshotter
 from runtime import bus as buses
 from runtime.bus import Bus
 from runtime.settings import Settings
@@ -47,6 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries are known for a second, and room is made ten times a second."""
     monkeypatch.setattr(region, "Limits", partial(Limits, remember_ms=REMEMBER_MS))
     monkeypatch.setattr(region, "FULL_RETRY_S", 0.1)
+    monkeypatch.setattr(housekeeping, "INTERVAL_S", 0.1)
 
 
 class Site:
