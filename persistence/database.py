@@ -1,4 +1,4 @@
-"""Database URLs, engines, and the schema's revision. Knows no table.
+"""Database URLs and engines. Knows no table.
 
 One URL serves all: `sqlite:///PATH` or `postgresql://…`, a driver suffix is taken and
 ignored. Services ask through the async engine; the writer and the migrations, which
@@ -6,25 +6,19 @@ have a thread of their own, through the plain one.
 """
 
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from persistence import indexing
 from persistence.errors import DatabaseError
 
-__all__ = ["DatabaseError", "check", "engine", "migrate", "plain_engine", "reading"]
+__all__ = ["DatabaseError", "check", "engine", "plain_engine", "reading"]
 
 STATEMENT_S = 30
 """What a service asks takes milliseconds; what takes this long is stuck."""
@@ -42,7 +36,6 @@ once (docs/BENCHMARKS.md)."""
 PORT_MAX = 65535
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """libpq's; it looks at them only once it has found a server."""
-MIGRATIONS = Path(__file__).with_name("migrations")
 READ_ONLY = "cabrank_read_only"
 """Execution option: this connection only reads."""
 BUSY_TIMEOUT_S = 5
@@ -53,13 +46,6 @@ SQLITE_READERS = 1
 """Of those who read the past: sqlite3 lets go of Python's lock at each row, so threads
 that read at the same time hand it round. Eight questions of 100 rows take 31 ms at once
 and 5 one after the other (p50 of each, 2026-11-29)."""
-MIGRATION_LOCK = 0x6361_6272_616E_6B  # "cabrank"
-MIGRATION_WAIT_S = 60
-"""How long one runner of migrations waits for another."""
-WAL_RETRY_S = 0.05
-TABLE_LOCK_WAIT_S = 10
-"""How long a migration waits for a table in use; all who come after wait with it."""
-
 POSTGRES_CONNECT: dict[str, Any] = {
     # A server that vanished without a word is noticed within ~10 s, not 15 min.
     "connect_timeout": 5,
@@ -286,122 +272,3 @@ async def looking(made: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         if made.dialect.name == "postgresql":
             await connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
-
-
-# ---- revisions ---------------------------------------------------------------
-
-
-def alembic_config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, without a file, so that a wheel has it too."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def head() -> str:
-    """The revision this code was written for."""
-    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert revision is not None
-    return revision
-
-
-def serves(revision: str | None) -> bool:
-    """Whether this code works on a database of that revision: its own, or a later one,
-    since a migration only adds what the version before can do without ("expand"); what
-    nobody uses any more goes a version later ("contract"). So during an upgrade a
-    worker of the version before may still be restarted.
-    """
-    return revision is not None and revision >= head()
-
-
-async def current(made: AsyncEngine) -> str | None:
-    """The database's revision; None: never migrated."""
-    async with reading(made) as connection:
-        return await connection.run_sync(_current)
-
-
-def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def migrate(
-    url: str, revision: str = "head", tell: Callable[[str], object] = str
-) -> None:
-    """Bring the database to `revision`, up or down ("base": empty), in one
-    transaction, one runner at a time; then make the indexes that the newest one wants,
-    each by itself, `tell`ing of each, but on a new database, which has no rows yet:
-    broken off, the next call goes on with them.
-    Makes the directory of an SQLite file.
-
-    Raises:
-        DatabaseError: the URL can't be used.
-        sqlalchemy.exc.SQLAlchemyError: the database refused, or another runner took
-            longer than 60 s; nothing was changed.
-    """
-    check(url)
-    parsed = parse(url)
-    if is_sqlite(parsed):
-        assert parsed.database is not None
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    made = plain_engine(url, PATIENT)
-    try:
-        with _connected(made) as connection:
-            if is_sqlite(parsed):
-                # BEGIN IMMEDIATE below is the lock.
-                wait_ms = MIGRATION_WAIT_S * 1000
-                connection.execution_options(**{READ_ONLY: True})
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={wait_ms}")
-                connection.rollback()
-                connection.execution_options(**{READ_ONLY: False})
-            with connection.begin():
-                if not is_sqlite(parsed):
-                    _lock(connection)
-                was = _current(connection)
-                _move(connection, revision)
-            if _current(connection) == head():
-                connection.rollback()
-                indexing.bring(connection, str if was is None else tell)
-    finally:
-        made.dispose()
-
-
-def _connected(made: Engine) -> Connection:
-    """Another runner may be at an SQLite file's first change to WAL, which no busy
-    timeout waits for.
-    """
-    deadline = time.monotonic() + MIGRATION_WAIT_S
-    while True:
-        try:
-            return made.connect()
-        except OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(WAL_RETRY_S)
-
-
-def _lock(connection: Connection) -> None:
-    """Be the only runner on PostgreSQL until the transaction ends."""
-    for statement in (
-        f"SET LOCAL lock_timeout = '{MIGRATION_WAIT_S}s'",
-        f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})",
-        f"SET LOCAL lock_timeout = '{TABLE_LOCK_WAIT_S}s'",
-    ):
-        connection.exec_driver_sql(statement)
-
-
-def _move(connection: Connection, revision: str) -> None:
-    config = alembic_config(connection)
-    script = ScriptDirectory.from_config(config)
-    known = [r.revision for r in script.walk_revisions()]  # newest first
-    now = _current(connection)
-    if revision in ("head", "heads"):
-        is_later = now not in known and serves(now)
-        if not is_later:
-            command.upgrade(config, revision)
-        return
-    down = now in known and revision in known[known.index(now) + 1 :]
-    if revision == "base" or down:
-        command.downgrade(config, revision)
-    else:
-        command.upgrade(config, revision)

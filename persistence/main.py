@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database
+from persistence import database, revisions
 from persistence.accounts import Accounts
 from persistence.errors import DatabaseError, PersistenceError
 from persistence.history import retention
@@ -64,13 +64,13 @@ async def check_revision(url: str) -> None:
     Raises:
         DatabaseError: the URL can't be used, or the revision is older than this code.
     """
-    head = database.head()
+    head = revisions.head()
     pause, longest = WAIT_S
     engine = database.engine(url)
     try:
         while True:
             try:
-                revision = await database.current(engine)
+                revision = await revisions.current(engine)
                 break
             except (SQLAlchemyError, OSError) as error:
                 log.warning("waiting for the database", error=str(error)[:300])
@@ -78,7 +78,7 @@ async def check_revision(url: str) -> None:
                 pause = min(longest, pause * 2)
     finally:
         await engine.dispose()
-    if not database.serves(revision):
+    if not revisions.serves(revision):
         message = (
             f"the database is at revision {revision or 'none'}, this version needs "
             f"{head}: run `cabrank migrate`"

@@ -5,7 +5,7 @@ import sys
 from sqlalchemy.exc import SQLAlchemyError
 
 from cabrank.errors import UnreachableError, UsageError
-from persistence import database
+from persistence import database, revisions
 from runtime import environment, settings
 
 
@@ -23,7 +23,7 @@ def run() -> None:
     """
     url = environment.load().database_url
     try:
-        database.migrate(url, tell=_told)
+        revisions.migrate(url, tell=_told)
     except database.DatabaseError as error:
         name = settings.variable("database_url")
         raise UsageError(f"{name} can't be used: {error}.") from None

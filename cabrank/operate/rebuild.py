@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.operate import doctor, ledgers, seeding
 from cabrank.operate.ledgers import Chunk, Progress, Reader, connected
-from persistence import database
+from persistence import database, revisions
 from persistence.checks import completeness
 from persistence.checks.completeness import Hole, Kept
 from persistence.erasure import eraser
@@ -123,7 +123,7 @@ async def rebuild(data_dir: Path | None) -> list[Rebuilt]:
 
 def _migrated(url: str) -> Engine:
     try:
-        database.migrate(url)
+        revisions.migrate(url)
         return database.plain_engine(url, database.PATIENT)
     except database.DatabaseError as error:
         raise UsageError(f"The database can't be used: {error}.") from None

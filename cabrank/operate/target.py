@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.stack.datadir import DEFAULT, DataDir
-from persistence import database
+from persistence import database, revisions
 from runtime import environment, nats_login
 from runtime.nats_login import Login, seed_file
 from runtime.settings import Settings
@@ -120,11 +120,11 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     except database.DatabaseError as error:
         raise UsageError(f"The database can't be used: {error}.") from None
     try:
-        revision = await database.current(made)
-        if revision != database.head():
+        revision = await revisions.current(made)
+        if revision != revisions.head():
             raise UsageError(
                 f"The database is at revision {revision or 'none'}, not at "
-                f"{database.head()}: run `cabrank migrate` on it first."
+                f"{revisions.head()}: run `cabrank migrate` on it first."
             )
         yield made
     except SQLAlchemyError as error:

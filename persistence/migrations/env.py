@@ -1,4 +1,4 @@
-"""Alembic's environment. Run by `persistence.database.migrate`, which gives the
+"""Alembic's environment. Run by `persistence.revisions.migrate`, which gives the
 connection and owns the transaction; by itself it connects to nothing.
 """
 

@@ -31,7 +31,7 @@ from nats.js.api import AckPolicy
 from sqlalchemy import func, select
 
 from cabrank.trial.bench import filling
-from persistence import database
+from persistence import database, revisions
 from persistence.history.history import History
 from persistence.models import TripRow
 from runtime import bus as buses
@@ -198,7 +198,7 @@ async def serve(url: str, nats_url: str) -> None:
 
 
 def prepare(url: str, trips: int) -> None:
-    database.migrate(url)
+    revisions.migrate(url)
     engine = database.plain_engine(url, database.PATIENT)
     with engine.connect() as connection:
         there = connection.scalar(select(func.count()).select_from(TripRow)) or 0

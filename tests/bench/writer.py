@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from persistence import database
+from persistence import database, revisions
 from persistence.projected.store import Store
 from persistence.projected.writer import Writer
 from runtime import bus as buses
@@ -87,7 +87,7 @@ async def measure(nats_url: str, database_url: str, label: str, first: int) -> N
 
 
 async def main(database_url: str) -> None:
-    database.migrate(database_url)
+    revisions.migrate(database_url)
     with (
         tempfile.TemporaryDirectory() as directory,
         nats.running(Path(directory)) as server,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence import database
+from persistence import revisions
 from runtime import bus as buses
 from runtime.bus import Bus
 from tests.support import postgres
@@ -29,7 +29,7 @@ def postgres_cluster() -> Iterator[postgres.Cluster]:
 def migrated_template(postgres_cluster: postgres.Cluster) -> str:
     """Name of a migrated database to copy, which takes less than to migrate one."""
     name = postgres_cluster.create_database()
-    database.migrate(postgres_cluster.url(name))
+    revisions.migrate(postgres_cluster.url(name))
     return name
 
 
@@ -49,7 +49,7 @@ def blank_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 def sqlite_url(tmp_path: Path) -> str:
     """A migrated SQLite database."""
     url = f"sqlite:///{tmp_path}/cabrank.db"
-    database.migrate(url)
+    revisions.migrate(url)
     return url
 
 

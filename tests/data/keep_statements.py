@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine, event, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence import database
+from persistence import database, revisions
 from persistence.erasure import erasure
 from persistence.history import retention
 from persistence.identity import (
@@ -141,7 +141,7 @@ def erased(engine: Engine) -> None:
 
 
 def keep(url: str) -> list[dict[str, Any]]:
-    database.migrate(url)
+    revisions.migrate(url)
     kept: list[dict[str, Any]] = []
     asking = database.engine(url)
     listening(asking.sync_engine, kept)
@@ -164,7 +164,7 @@ def main() -> None:
             "postgresql": keep(cluster.url(cluster.create_database())),
         }
     text = json.dumps(kept, indent=1, ensure_ascii=False, default=_bytes)
-    path_of(database.head()).write_text(text + "\n")
+    path_of(revisions.head()).write_text(text + "\n")
 
 
 def _bytes(value: Any) -> dict[str, str]:

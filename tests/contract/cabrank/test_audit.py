@@ -10,7 +10,7 @@ import pytest
 
 from cabrank.operate.audit_log import HEADING
 from cabrank.operate.say import ITSELF
-from persistence import database
+from persistence import database, revisions
 from persistence.audit_log import Entry, write
 from tests.contract.cabrank.commands import Shell, assert_refused
 
@@ -21,7 +21,7 @@ T0_MS = 1_795_255_200_000
 def told(tmp_path: Path, shell: Shell) -> Shell:
     """A shell where that has happened."""
     made = f"sqlite:///{tmp_path}/cabrank.db"
-    database.migrate(made)
+    revisions.migrate(made)
 
     async def fill() -> None:
         engine = database.engine(made)

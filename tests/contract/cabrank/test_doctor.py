@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from cabrank.stack import ports
-from persistence import database
+from persistence import database, revisions
 from persistence.identity import keyfiles
 from runtime import bus as buses
 from runtime.ledger import open_ledger
@@ -21,7 +21,7 @@ from tests.support import nats
 def system(tmp_path: Path, nats_server: nats.NatsServer) -> dict[str, str]:
     """Settings of a system where all is well."""
     url = f"sqlite:///{tmp_path}/cabrank.db"
-    database.migrate(url)
+    revisions.migrate(url)
     signing, verify = tmp_path / "signing.pem", tmp_path / "jwks.json"
     keyfiles.ensure(str(signing), str(verify))
     return {
@@ -175,7 +175,7 @@ async def make_ledger(url: str, bytes_max: int = -1) -> None:
 def test_a_database_that_is_behind_fails(
     tmp_path: Path, system: dict[str, str]
 ) -> None:
-    database.migrate(system["CABRANK_DATABASE_URL"], "base")
+    revisions.migrate(system["CABRANK_DATABASE_URL"], "base")
     status, found = doctor(tmp_path, **system)
     assert status == 1
     assert found["database"][0] == "FAIL"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence import database
+from persistence import revisions
 from persistence.identity import keyfiles
 from persistence.identity.keyring import KeyRing
 from tests.contract.cabrank.commands import Shell, assert_refused
@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 def files(tmp_path: Path, shell: Shell) -> dict[str, str]:
     pem, jwks = tmp_path / "keys" / "signing.pem", tmp_path / "keys" / "jwks.json"
     keyfiles.ensure(pem, jwks)
-    database.migrate(f"sqlite:///{tmp_path}/cabrank.db")
+    revisions.migrate(f"sqlite:///{tmp_path}/cabrank.db")
     made = {
         "CABRANK_DATABASE_URL": f"sqlite:///{tmp_path}/cabrank.db",
         "CABRANK_SIGNING_KEY_FILE": str(pem),

@@ -18,7 +18,7 @@ import typer
 from cabrank import main
 from cabrank.commands import helping
 from cabrank.stack import ports
-from persistence import database
+from persistence import revisions
 from persistence.identity import keyfiles
 
 PROGRAM = """
@@ -109,7 +109,7 @@ def folder(tmp_path: Path) -> Path:
             tmp_path / name / "keys/signing.pem", tmp_path / name / "keys/jwks.json"
         )
         (tmp_path / name / "stack.json").write_text(json.dumps(state))
-    database.migrate(f"sqlite:///{tmp_path}/stopped/cabrank.db")
+    revisions.migrate(f"sqlite:///{tmp_path}/stopped/cabrank.db")
     (tmp_path / "corrupt" / "cabrank.db").write_text("this is no database " * 99)
     return tmp_path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence import database
+from persistence import revisions
 from persistence.identity import keyfiles
 from schemas.permissions import Service
 from tests.contract.cabrank.commands import assert_refused, run
@@ -19,7 +19,7 @@ from tests.contract.nats_auth.conftest import Locked
 def environ(locked: Locked, tmp_path: Path) -> dict[str, str]:
     """Of persistence's container."""
     url = f"sqlite:///{tmp_path}/cabrank.db"
-    database.migrate(url)
+    revisions.migrate(url)
     signing, verify = tmp_path / "signing.pem", tmp_path / "jwks.json"
     keyfiles.ensure(signing, verify)
     return {

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
-from persistence import database, indexing
+from persistence import database, indexing, revisions
 from persistence.models import TripRow
 from tests.contract.persistence.test_upgrades import KEPT, replay
 from tests.support.waiting import until_true
@@ -60,7 +60,7 @@ def indexes(url: str) -> set[str]:
 @pytest.fixture
 def before_url(blank_database_url: str) -> str:
     """A database of the revision before them, with rows."""
-    database.migrate(blank_database_url, "0004")
+    revisions.migrate(blank_database_url, "0004")
     replay(blank_database_url, ROWS)
     return blank_database_url
 
@@ -68,29 +68,29 @@ def before_url(blank_database_url: str) -> str:
 def test_a_migration_makes_what_the_models_name_and_tells(before_url: str) -> None:
     assert indexes(before_url) == ALL - NEW
     told: list[str] = []
-    database.migrate(before_url, tell=told.append)
+    revisions.migrate(before_url, tell=told.append)
     assert indexes(before_url) == ALL
     assert {one.removeprefix("making index ") for one in told} == NEW
-    database.migrate(before_url, tell=told.append)
+    revisions.migrate(before_url, tell=told.append)
     assert len(told) == len(NEW)
-    database.migrate(before_url, "0004")
+    revisions.migrate(before_url, "0004")
     assert indexes(before_url) == ALL - NEW
 
 
 def test_a_new_database_has_its_indexes_without_a_word(blank_database_url: str) -> None:
     told: list[str] = []
-    database.migrate(blank_database_url, tell=told.append)
+    revisions.migrate(blank_database_url, tell=told.append)
     assert (indexes(blank_database_url), told) == (ALL, [])
 
 
 def test_an_index_that_is_missing_is_made_by_the_next_call(before_url: str) -> None:
-    database.migrate(before_url)
+    revisions.migrate(before_url)
     engine = database.plain_engine(before_url)
     with engine.begin() as connection:
         connection.execute(text(f"DROP INDEX {BROKEN}"))
     with engine.connect() as connection:
         assert indexing.missing(connection) == [BROKEN]
-    database.migrate(before_url)
+    revisions.migrate(before_url)
     with engine.connect() as connection:
         assert indexing.missing(connection) == []
     engine.dispose()
@@ -103,7 +103,7 @@ def test_an_index_that_is_missing_is_made_by_the_next_call(before_url: str) -> N
 def postgres_before_url(postgres_cluster: Any) -> Iterator[str]:
     name = postgres_cluster.create_database()
     url = postgres_cluster.url(name)
-    database.migrate(url, "0004")
+    revisions.migrate(url, "0004")
     replay(url, ROWS)
     yield url
     postgres_cluster.drop_database(name)
@@ -113,7 +113,7 @@ def test_a_broken_build_leaves_an_invalid_index_that_is_made_again(
     postgres_before_url: str,
 ) -> None:
     url = postgres_before_url
-    database.migrate(url)
+    revisions.migrate(url)
     hasty = database.plain_engine(url, 1)
     with hasty.begin() as connection:
         connection.execute(text(f"DROP INDEX {BROKEN}"))
@@ -131,7 +131,7 @@ def test_a_broken_build_leaves_an_invalid_index_that_is_made_again(
     assert BROKEN in {one["name"] for one in there}
     assert BROKEN not in indexes(url)
     hasty.dispose()
-    database.migrate(url)
+    revisions.migrate(url)
     assert indexes(url) == ALL
 
 
@@ -142,7 +142,7 @@ async def test_nobody_who_writes_waits_for_an_index(postgres_before_url: str) ->
     other = await psycopg.AsyncConnection.connect(url)
     await other.execute("UPDATE trips SET version = version")  # holds the build up
     work = asyncio.create_task(
-        asyncio.to_thread(database.migrate, url, "head", building.append)
+        asyncio.to_thread(revisions.migrate, url, "head", building.append)
     )
 
     async def is_waiting() -> bool:

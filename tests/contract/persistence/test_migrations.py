@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
-from persistence import database
+from persistence import database, revisions
 from persistence.models import Base
 
 
@@ -19,7 +19,7 @@ def tables_of(url: str) -> set[str]:
 
 
 def test_migrations_make_what_the_models_say(blank_database_url: str) -> None:
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     engine = database.plain_engine(blank_database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -29,35 +29,35 @@ def test_migrations_make_what_the_models_say(blank_database_url: str) -> None:
 
 
 def test_migrations_go_up_and_down_and_up(blank_database_url: str) -> None:
-    database.migrate(blank_database_url)
-    database.migrate(blank_database_url, "base")
+    revisions.migrate(blank_database_url)
+    revisions.migrate(blank_database_url, "base")
     assert tables_of(blank_database_url) == set()
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     assert tables_of(blank_database_url) == set(Base.metadata.tables)
 
 
 def test_rooms_come_and_go_and_leave_the_rest_alone(blank_database_url: str) -> None:
-    database.migrate(blank_database_url, "0001")
+    revisions.migrate(blank_database_url, "0001")
     before = tables_of(blank_database_url)
-    database.migrate(blank_database_url, "0002")
+    revisions.migrate(blank_database_url, "0002")
     assert tables_of(blank_database_url) - before == {"rooms", "messages"}
-    database.migrate(blank_database_url, "0001")
+    revisions.migrate(blank_database_url, "0001")
     assert tables_of(blank_database_url) == before
 
 
 def test_migrating_twice_changes_nothing(blank_database_url: str) -> None:
-    database.migrate(blank_database_url)
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     assert tables_of(blank_database_url) == set(Base.metadata.tables)
 
 
 def test_a_later_versions_database_is_left_as_it_is(blank_database_url: str) -> None:
     """As after an upgrade that was taken back: `up` migrates at each start."""
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     engine = database.plain_engine(blank_database_url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     with engine.connect() as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()
@@ -72,7 +72,7 @@ def test_runners_at_the_same_time_take_turns(blank_database_url: str) -> None:
     def migrate() -> None:
         start.wait()
         try:
-            database.migrate(blank_database_url)
+            revisions.migrate(blank_database_url)
         except Exception as error:  # noqa: BLE001
             failures.append(error)
 
@@ -87,9 +87,9 @@ def test_runners_at_the_same_time_take_turns(blank_database_url: str) -> None:
 
 async def test_revision_is_none_before_and_head_after(blank_database_url: str) -> None:
     engine = database.engine(blank_database_url)
-    assert await database.current(engine) is None
-    database.migrate(blank_database_url)
-    assert await database.current(engine) == database.head()
+    assert await revisions.current(engine) is None
+    revisions.migrate(blank_database_url)
+    assert await revisions.current(engine) == revisions.head()
     await engine.dispose()
 
 

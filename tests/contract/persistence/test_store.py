@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from persistence import database
+from persistence import database, revisions
 from persistence.models import AuditRow, DeadLetterRow, TripEventRow, TripRow
 from persistence.projected.projection import EventRow, read_record
 from persistence.projected.store import Store
@@ -168,7 +168,7 @@ def test_checking_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
     """
     file = tmp_path / "cabrank.db"
     url = f"sqlite:///{file}"
-    database.migrate(url)
+    revisions.migrate(url)
     first = database.plain_engine(url)
     with first.begin() as connection:
         connection.execute(delete(TripRow))

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from persistence import database
+from persistence import database, revisions
 from tests.support.certificates import Authority
 from tests.support.postgres import Cluster
 
@@ -65,7 +65,7 @@ async def test_all_connections_are_encrypted_and_the_server_is_known(
     server = Encrypted(directory, "127.0.0.1")
     try:
         url = server.url(server.authority.ca)
-        database.migrate(url)
+        revisions.migrate(url)
         plain = database.plain_engine(url)
         with plain.connect() as connection:
             assert connection.execute(IS_ENCRYPTED).scalar_one() is True

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import OperationalError
 
-from persistence import database
+from persistence import database, revisions
 from persistence.database import DatabaseError
 from persistence.main import check_revision
 from tests.data.keep_statements import BYTES, keep, path_of
@@ -99,7 +99,7 @@ def test_what_this_version_writes_is_kept_for_the_next_revision(
     blank_database_url: str,
 ) -> None:
     written = {one["sql"] for one in keep(blank_database_url)}
-    there = json.loads(path_of(database.head()).read_text())
+    there = json.loads(path_of(revisions.head()).read_text())
     (kept,) = (
         {one["sql"] for one in statements}
         for dialect, statements in there.items()
@@ -117,7 +117,7 @@ def test_no_revision_that_was_in_use_is_forgotten() -> None:
 def test_an_earlier_versions_writer_works_on_the_newest_schema(
     kept: Path, blank_database_url: str
 ) -> None:
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     replay(blank_database_url, kept)
     found = contents(blank_database_url)
     counted = {name: len(rows) for name, rows in found.items() if rows}
@@ -129,12 +129,12 @@ def test_data_survives_the_way_up_and_down_and_up(
     kept: Path, blank_database_url: str
 ) -> None:
     revision = REVISION[kept]
-    database.migrate(blank_database_url, revision)
+    revisions.migrate(blank_database_url, revision)
     replay(blank_database_url, kept)
     before = contents(blank_database_url)
     assert before["trips"]
     for target in ("head", revision, "head", revision):
-        database.migrate(blank_database_url, target)
+        revisions.migrate(blank_database_url, target)
         after = contents(blank_database_url)
         seen = {name: as_in(rows, after[name]) for name, rows in before.items()}
         assert seen == before
@@ -147,22 +147,22 @@ def test_a_migration_gives_up_on_a_table_in_use_and_changes_nothing(
     """All who come after it would wait behind it, or the database is SQLite, where
     one writes at a time.
     """
-    database.migrate(blank_database_url, "0002")
+    revisions.migrate(blank_database_url, "0002")
     other = database.plain_engine(blank_database_url)
-    monkeypatch.setattr(database, "TABLE_LOCK_WAIT_S", 1)
+    monkeypatch.setattr(revisions, "TABLE_LOCK_WAIT_S", 1)
     # On PostgreSQL that is for another runner: who waits as long for a table runs into
     # this test's own time limit.
     runner_s = 1 if other.dialect.name == "sqlite" else 600
-    monkeypatch.setattr(database, "MIGRATION_WAIT_S", runner_s)
+    monkeypatch.setattr(revisions, "MIGRATION_WAIT_S", runner_s)
     with other.begin() as connection:
         if other.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(OperationalError):
-            database.migrate(blank_database_url)
+            revisions.migrate(blank_database_url)
         assert everything(connection).keys() == contents_of("0002")
     other.dispose()
-    database.migrate(blank_database_url)
-    database.migrate(blank_database_url, "0002")
+    revisions.migrate(blank_database_url)
+    revisions.migrate(blank_database_url, "0002")
 
 
 def contents_of(revision: str) -> set[str]:
@@ -174,10 +174,10 @@ def contents_of(revision: str) -> set[str]:
 async def test_a_worker_serves_a_later_schema_and_no_earlier_one(
     blank_database_url: str,
 ) -> None:
-    database.migrate(blank_database_url, "0002")
+    revisions.migrate(blank_database_url, "0002")
     with pytest.raises(DatabaseError, match=r"revision 0002.*cabrank migrate"):
         await check_revision(blank_database_url)
-    database.migrate(blank_database_url)
+    revisions.migrate(blank_database_url)
     await check_revision(blank_database_url)
     made = database.plain_engine(blank_database_url)
     with made.begin() as connection:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event
 
 from cabrank.operate import rebuild
 from cabrank.operate.verify import verify
-from persistence import database
+from persistence import database, revisions
 from persistence.erasure import eraser
 from schemas.accounts import Erasure
 from tests.contract.rebuild.conftest import Kept
@@ -72,7 +72,7 @@ async def test_erasing_has_none(
 
 
 async def test_migrating_has_none(blank_url: str, limits: list[str]) -> None:
-    database.migrate(blank_url)
+    revisions.migrate(blank_url)
     assert set(limits) == UNLIMITED
 
 

@@ -76,7 +76,8 @@ LOCKS = {
 """They ask PostgreSQL for locks, and nobody for rows."""
 
 NO_QUERY = {
-    "persistence/database.py": "revisions and settings of a connection",
+    "persistence/database.py": "settings of a connection",
+    "persistence/revisions.py": "revisions",
     "persistence/indexing.py": "makes what plans need",
     "persistence/main.py": "SELECT 1",
     "cabrank/trial/chaos/database.py": "breaks things",
