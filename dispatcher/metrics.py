@@ -1,6 +1,14 @@
 """The dispatcher's Prometheus metrics."""
 
+from typing import get_args
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from schemas.events import Matching, OfferEnd
+
+OFFER_ENDS = ("accepted", *get_args(OfferEnd))
+MATCHINGS = tuple(how for how in get_args(Matching) if how)
+DRIVER_STATES = ("free", "offered", "busy", "stale", "offline")
 
 commands = Counter(
     "cabrank_dispatcher_commands",
@@ -138,6 +146,56 @@ purged_record = Gauge(
 positions_held = Gauge(
     "cabrank_dispatcher_positions_held", "Drivers whose position is known", ["region"]
 )
+drivers = Gauge(
+    "cabrank_dispatcher_drivers",
+    "Drivers who may be offered trips, by state (free, offered, busy, stale, offline);"
+    " busy counts all who are on a trip",
+    ["region", "state"],
+)
+matchings = Counter(
+    "cabrank_dispatcher_matchings",
+    "Trips by how a driver is found for them: offered (nearest, waiting for positions),"
+    " or told to all, by reason (setting, no_pick_up, no_positions, offers_max,"
+    " too_long); a trip may begin with one and go on with another",
+    ["region", "how"],
+)
+offers_made = Counter(
+    "cabrank_dispatcher_offers_made", "Offers made to drivers", ["region"]
+)
+offers_ended = Counter(
+    "cabrank_dispatcher_offers_ended",
+    "Offers that ended, by how (accepted, declined, expired, taken, cancelled,"
+    " withdrawn); one accepted too late is expired, then accepted",
+    ["region", "end"],
+)
+first_offer_seconds = Histogram(
+    "cabrank_dispatcher_first_offer_seconds",
+    "From a trip's opening to its first offer",
+    ["region"],
+    buckets=(0.01, 0.1, 0.5, 1, 2, 5, 15, 30, 45, 60, 120, 300),
+)
+match_seconds = Histogram(
+    "cabrank_dispatcher_match_seconds",
+    "From a trip's opening to its driver, by an offer or not",
+    ["region"],
+    buckets=(1, 2, 4, 8, 15, 30, 45, 60, 90, 120, 180, 300, 600),
+)
+oldest_open_seconds = Gauge(
+    "cabrank_dispatcher_oldest_open_seconds",
+    "Age of the trip that has been open, without a driver, for the longest; 0: none is",
+    ["region"],
+)
+rounds = Counter(
+    "cabrank_dispatcher_rounds",
+    "Rounds of the matching recorded: one an offer, one a trip that lost a driver",
+    ["region"],
+)
+matching_seconds = Histogram(
+    "cabrank_dispatcher_matching_seconds",
+    "Time a leader looked for drivers, a turn",
+    ["region"],
+    buckets=(0.00005, 0.0001, 0.0003, 0.001, 0.003, 0.005, 0.01, 0.03, 0.1),
+)
 rooms_peopled = Gauge(
     "cabrank_dispatcher_rooms", "Rooms that have members (not trips' own)", ["region"]
 )
@@ -159,8 +217,20 @@ def begin(region: str) -> None:
     """
     for reason in ("late", "unreadable", "queue", "undeliverable"):
         dropped.labels(region, reason)
-    for counter in (decide_exceptions, appends_retried, takeovers, bad_records):
+    for counter in (
+        decide_exceptions,
+        appends_retried,
+        takeovers,
+        bad_records,
+        observations_lost,
+        offers_made,
+        rounds,
+    ):
         counter.labels(region)
+    for how in MATCHINGS:
+        matchings.labels(region, how)
+    for end in OFFER_ENDS:
+        offers_ended.labels(region, end)
     for why in ("deposed", "full", "unknown", "resigned", "unsent"):
         step_downs.labels(region, why)
     for gauge in (leads, lag_records, queue_commands, stands_aside):

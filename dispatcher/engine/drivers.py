@@ -7,6 +7,7 @@ from dispatcher.engine.free import Spot
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.travel import metres, point
 from schemas.commands import DriverNow, FindDrivers
+from schemas.matching import Verdict
 from schemas.trips import Position
 
 
@@ -15,6 +16,22 @@ def find(region: Regional, command: FindDrivers) -> list[DriverNow]:
     if command.driver:
         return [_now(region, command.driver)]
     return [_now(region, driver) for driver in _first(region, command)]
+
+
+def counts(region: Regional) -> dict[str, int]:
+    """Of those who may be offered trips (all who are on a trip are busy), by state:
+    `stale` are online, idle and asked for offers, and their position isn't fresh.
+    """
+    state, positions = region.state, region.market.positions
+    positions.expire(state.stamp_ms)
+    by_duty, free = positions.counts(), len(positions.free)
+    return {
+        "free": free,
+        "offered": by_duty.get(Verdict.OFFER_PENDING, 0),
+        "busy": len(state.drivers),
+        "stale": by_duty.get(None, 0) - free,
+        "offline": by_duty.get(Verdict.OFFLINE, 0),
+    }
 
 
 def _first(region: Regional, command: FindDrivers) -> list[str]:

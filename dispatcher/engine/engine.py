@@ -7,7 +7,7 @@ no clock, no NATS and no bytes on a wire but the encoded events it keeps for tho
 missed them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dispatcher.engine import answers, lined
 from dispatcher.engine import decide as _decide
@@ -15,6 +15,7 @@ from dispatcher.engine import decide_offers as _offers
 from dispatcher.engine import decide_rooms as _rooms
 from dispatcher.engine import snapshot as _snapshot
 from dispatcher.engine.apply import apply
+from dispatcher.engine.drivers import counts
 from dispatcher.engine.feed import feed_entry
 from dispatcher.engine.limits import DUE_MAX, Limits
 from dispatcher.engine.market import Market
@@ -123,6 +124,15 @@ class Engine:
             counts[held.trip.status] += 1
         return counts
 
+    def opened(self) -> dict[str, int]:
+        """Trips without a driver, and since when each is open; the oldest first."""
+        return {trip: self._state.trips[trip].at_ms for trip in self._state.open}
+
+    @property
+    def drivers(self) -> dict[str, int]:
+        """How many of those who may be offered trips are in which state."""
+        return counts(self._regional)
+
     @property
     def rooms(self) -> tuple[int, int, int]:
         """How many rooms have members, members in all, and messages held."""
@@ -216,6 +226,13 @@ class Engine:
         there now.
         """
         return self._market.hear(fix, now_ms)
+
+    def time_matching(self, clock: Callable[[], float]) -> list[float]:
+        """From now on the list gets how long each turn of the matcher took, by that
+        clock (seconds); whoever asked for it empties it.
+        """
+        self._market.clock = clock
+        return self._market.turns
 
     def seek(self, now_ms: int) -> bool:
         """Look for drivers, no longer than a tick may take; whether `offers` may have

@@ -6,7 +6,7 @@ say. Instants are stamps.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dispatcher.engine.free import Free
 from dispatcher.engine.limits import WAIT_MS, Matching
@@ -59,6 +59,9 @@ class Market:
         """Standbys look at everything too, but find nobody."""
         self.found: list[Proposal] = []
         """To be decided."""
+        self.clock: Callable[[], float] | None = None
+        """Seconds; None: nobody asks how long a turn takes."""
+        self.turns: list[float] = []
 
     # ---- what the ledger says --------------------------------------------------
 
@@ -180,16 +183,26 @@ class Market:
         self._relax(now_ms)
         if self._round is None and self._is_due(now_ms):
             self._round = self._begin(now_ms)
-        if self._round is not None:
-            for _ in range(STEPS_MAX):
-                try:
-                    step = next(self._round)
-                except StopIteration:
-                    self._round = None
-                    break
-                if step is not None:
-                    self.found.append(step)
+        if self._round is not None and self.clock is not None:
+            began_s = self.clock()
+            self._round = self._go_on(self._round)
+            self.turns.append(self.clock() - began_s)
+        elif self._round is not None:
+            self._round = self._go_on(self._round)
         return bool(self.found)
+
+    def _go_on(
+        self, steps: Iterator[Proposal | None]
+    ) -> Iterator[Proposal | None] | None:
+        """A turn; what is left of the round after it."""
+        for _ in range(STEPS_MAX):
+            try:
+                step = next(steps)
+            except StopIteration:
+                return None
+            if step is not None:
+                self.found.append(step)
+        return steps
 
     def _relax(self, now_ms: int) -> None:
         while self._relaxing and self._relaxing[0][0] <= now_ms:

@@ -175,6 +175,11 @@ class Positions:
         """Where they were last, fresh or stale; None: not known."""
         return self._fresh.get(driver) or self._stale.get(driver)
 
+    @property
+    def held(self) -> int:
+        """Drivers whose place is known, fresh or stale."""
+        return len(self._fresh) + len(self._stale)
+
     def is_fresh(self, driver: str) -> bool:
         """As of the last `expire`."""
         return driver in self._fresh

@@ -20,6 +20,7 @@ from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.crumbs import Crumbs
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox, lead_metrics
+from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
@@ -82,6 +83,7 @@ class Lead:
         self._publisher = Publisher(bus, ledger.region)
         self._observing = Observing(bus, ledger.region, ledger.id)
         self._crumbs = Crumbs()
+        self._offers = OfferMetrics(ledger.region)
         self._batcher = Batcher(engine, writer, last + 1)
         self._fence = Fence(bus, js, ledger, self._settled)
         self._in_flight: Batch | None = None
@@ -129,6 +131,7 @@ class Lead:
         ):
             self._hears.append(self._bus.subscribe_raw(subject, hear))
         self._engine.lead(self._now_ms())
+        self._offers.begin(self._engine)
         self.republish()
         self._announce()
         metrics.leads.labels(region).set(1)
@@ -321,6 +324,7 @@ class Lead:
         sent = self._publisher.events(batch.events, batch.encoded)
         self._publisher.answers(self.epoch, batch.entries)
         self._observing.rounds(batch.seen)
+        self._offers.take(batch)
         self._batcher.delivered(batch)
         if batch.events:
             self._recent.append(batch)
@@ -377,6 +381,7 @@ class Lead:
         self._swept_s = now_s
         self._engine.sweep(self._now_ms())
         lead_metrics.tell_state(self._ledger.region, self._engine)
+        self._offers.tell(self._stamp())
 
     def _announce(self) -> None:
         self._announced_s = self._loop.time()

@@ -50,3 +50,6 @@ def tell_state(region: str, engine: Engine) -> None:
     metrics.members.labels(region).set(members)
     metrics.messages_held.labels(region).set(messages)
     metrics.gateways.labels(region).set(engine.gateways)
+    metrics.positions_held.labels(region).set(engine.positions.held)
+    for state, count in engine.drivers.items():
+        metrics.drivers.labels(region, state).set(count)

@@ -29,6 +29,8 @@ _GAUGES = (
     metrics.members,
     metrics.messages_held,
     metrics.gateways,
+    metrics.positions_held,
+    metrics.oldest_open_seconds,
 )
 
 
@@ -63,3 +65,5 @@ def forget(region: str) -> None:
         gauge.remove(region)
     for status in Status:
         metrics.trips.remove(region, status.value)
+    for state in metrics.DRIVER_STATES:
+        metrics.drivers.remove(region, state)

@@ -1,5 +1,6 @@
 """Dashboards, rules, alerts and `cabrank top` against a system that had work to do."""
 
+import asyncio
 import json
 import os
 import pty
@@ -57,7 +58,30 @@ def prometheus(
             *("--data-dir", str(worked.data_dir), "--seed", "1"),
         )
         assert simulated.returncode == 0, simulated.stdout + simulated.stderr
+        asyncio.run(offer_and_accept(worked))
         yield running
+
+
+async def offer_and_accept(stack: Stack) -> None:
+    """A trip that is offered to a driver who is near, and accepts."""
+    here = {"lat": 64.1466, "lon": -21.9426}
+    (rider,), (driver,) = stack.people("rider", 1), stack.people("driver", 1)
+    rides, _ = await welcomed(stack.url, rider.access)
+    drives, _ = await welcomed(stack.url, driver.access)
+    await drives.do("driver.online", {"offers": True})
+    await drives.send({"type": "driver.location", "data": here})
+    async with asyncio.timeout(LIMIT_S):
+        while True:  # until the position is heard, all are told
+            trip = await rides.do("trip.request", {**ADDRESSES, "pick_up": here})
+            await drives.quiet()
+            if not drives.seen("trip.requested", trip["id"]):
+                break
+            await rides.do("trip.cancel", {"id": trip["id"]})
+    await drives.expect("trip.offered")
+    for step in ("accept", "begin", "complete"):
+        await drives.do(f"trip.{step}", {"id": trip["id"]})
+    await rides.close()
+    await drives.close()
 
 
 def dashboard_queries() -> list[str]:
@@ -152,6 +176,7 @@ def test_top_shows_one_frame_of_a_running_system(worked: Stack) -> None:
     assert region["name"] == "main"
     assert {region["leader"], *region["standbys"]} == {"dispatcher-1", "dispatcher-2"}
     assert region["epoch"] > 0
+    assert region["drivers"].keys() == {"free", "offered", "busy", "stale", "offline"}
     names = ["dispatcher-1", "dispatcher-2", "gateway-1", "gateway-2", "persistence-1"]
     assert [process["name"] for process in frame["processes"]] == names
     assert all(process["is_up"] for process in frame["processes"])

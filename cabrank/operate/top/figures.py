@@ -55,6 +55,13 @@ class Region(Struct, frozen=True):
     unwritten_s: float
     ledger_bytes: int
     queue: int
+    drivers: dict[str, int] = {}
+    """Who may be offered trips, by state."""
+    offers_per_min: float | None = None
+    accepted_share: float | None = None
+    """Of offers that were accepted, declined or let expire; null: none ended so."""
+    oldest_open_s: float | None = None
+    """Of trips without a driver; 0: none is open."""
 
 
 class Frame(Struct, frozen=True):
@@ -135,11 +142,15 @@ def _region(name: str, windows: Mapping[str, Window]) -> Region:
         rate(known, commands, region=name, outcome=outcome)
         for outcome in ("ok", "again", "lookup")
     )
-    trips = (
-        here[leader].now.by("cabrank_dispatcher_trips", "status", region=name)
-        if (leader is not None)
-        else {}
-    )
+
+    def counts(metric: str, label: str) -> dict[str, int]:
+        """The leader's."""
+        if leader is None:
+            return {}
+        found = here[leader].now.by(metric, label, region=name)
+        return {value: int(count) for value, count in found.items()}
+
+    oldest = "cabrank_dispatcher_oldest_open_seconds"
     record = "cabrank_dispatcher_record_seconds"
     return Region(
         name,
@@ -147,7 +158,7 @@ def _region(name: str, windows: Mapping[str, Window]) -> Region:
         int(most(epochs)),
         standbys,
         int(most("cabrank_dispatcher_lag_records")),
-        {status: int(count) for status, count in trips.items()},
+        counts("cabrank_dispatcher_trips", "status"),
         total if is_known else None,
         max(0.0, total - fine) if is_known else None,
         _ms(quantile(known, 0.5, record, region=name)),
@@ -156,7 +167,25 @@ def _region(name: str, windows: Mapping[str, Window]) -> Region:
         most("cabrank_dispatcher_unwritten_seconds"),
         int(most("cabrank_dispatcher_ledger_bytes")),
         int(most("cabrank_dispatcher_queue_commands")),
+        counts("cabrank_dispatcher_drivers", "state"),
+        60 * rate(known, MADE, region=name) if is_known else None,
+        _accepted_share(known, name),
+        None if leader is None else here[leader].now.of(oldest, region=name),
     )
+
+
+MADE = "cabrank_dispatcher_offers_made_total"
+
+
+def _accepted_share(known: list[Window], region: str) -> float | None:
+    ended = {
+        end: rate(
+            known, "cabrank_dispatcher_offers_ended_total", region=region, end=end
+        )
+        for end in ("accepted", "declined", "expired")
+    }
+    total = sum(ended.values())
+    return ended["accepted"] / total if total else None
 
 
 def job_of(sample: Sample) -> str:

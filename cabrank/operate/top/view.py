@@ -20,6 +20,8 @@ STATUSES = (
 )
 
 
+STATES = ("free", "offered", "busy", "stale", "offline")
+"""Of drivers, as the dispatcher's metrics have them."""
 EPOCH = "epoch: how often the region has got a leader, this one included"
 
 
@@ -60,7 +62,7 @@ def _table(words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
 
 
 def _regions(frame: Frame) -> RenderableType:
-    """Two tables, so that both fit 80 columns."""
+    """Three tables, so that each fits 80 columns."""
     if not frame.regions:
         return Text("no dispatcher answers", style="bold red")
     leaders = _table(
@@ -71,10 +73,14 @@ def _regions(frame: Frame) -> RenderableType:
         ("region",),
         (*(title for _, title in STATUSES), "cmd/s", "refused", "p50", "p99"),
     )
+    drivers = _table(
+        ("region",), (*STATES, "offers/min", "accepted", "open for longest")
+    )
     for region in frame.regions:
         leaders.add_row(*_leader(region))
         trips.add_row(*_trips(region))
-    return Group(leaders, trips)
+        drivers.add_row(*_drivers(region))
+    return Group(leaders, trips, drivers)
 
 
 def _leader(region: Region) -> list[RenderableType]:
@@ -100,6 +106,17 @@ def _trips(region: Region) -> list[RenderableType]:
         _number(region.refused_per_s),
         _ms(region.p50_ms),
         _ms(region.p99_ms),
+    ]
+
+
+def _drivers(region: Region) -> list[RenderableType]:
+    share, oldest_s = region.accepted_share, region.oldest_open_s
+    return [
+        Text(region.name, style="bold"),
+        *(str(region.drivers.get(state, NOTHING)) for state in STATES),
+        _number(region.offers_per_min),
+        NOTHING if share is None else f"{share * 100:.0f} %",
+        NOTHING if oldest_s is None else f"{oldest_s:.0f} s",
     ]
 
 

@@ -69,6 +69,17 @@ OVERVIEW = {
         Panel("Commit (fsync and acknowledgement)", "s", quantiles("cabrank_dispatcher_commit_seconds", "region", IN_REGION)),
         Panel("Fan-out, decision to last socket", "s", quantiles("cabrank_gateway_fanout_seconds")),
     ],
+    "Drivers and offers": [
+        Panel("Drivers", "none", last(f"sum by (state) (cabrank_dispatcher_drivers{IN_REGION})", "{{state}}")),
+        Panel("Offers by their end", "cpm", last(f"sum by (end) (rate(cabrank_dispatcher_offers_ended_total{IN_REGION}[$__rate_interval])) * 60", "{{end}}")),
+        Panel("Declined or expired, of 15 min", "percentunit", last(f"region:cabrank_unaccepted_offers:ratio15m{IN_REGION}", "{{region}}")),
+        Panel("Request to first offer", "s", quantiles("cabrank_dispatcher_first_offer_seconds", "region", IN_REGION)),
+        Panel("Request to driver", "s", quantiles("cabrank_dispatcher_match_seconds", "region", IN_REGION)),
+        Panel("Open for the longest", "s", last(f"max by (region) (cabrank_dispatcher_oldest_open_seconds{IN_REGION})", "{{region}}")),
+        Panel("Trips, by how a driver is found", "cpm", last(f"sum by (how) (rate(cabrank_dispatcher_matchings_total{IN_REGION}[$__rate_interval])) * 60", "{{how}}")),
+        Panel("Told to all after offers, of 15 min", "percentunit", last(f"region:cabrank_exhausted_trips:ratio15m{IN_REGION}", "{{region}}")),
+        Panel("Without a fresh position", "percentunit", last(f"region:cabrank_stale_drivers:ratio{IN_REGION}", "{{region}}")),
+    ],
     "HTTP and persistence (rate, errors, duration)": [
         Panel("HTTP requests", "reqps", rate("cabrank_gateway_http_requests_total", "route, status")),
         Panel("HTTP duration", "s", quantiles("cabrank_gateway_http_request_seconds", "route")),
@@ -116,6 +127,16 @@ INTERNALS = {
             Line(f"sum by (region) (cabrank_dispatcher_messages_held{IN_REGION})", "messages held {{region}}"),
         ]),
         Panel("Gateways the leader hears", "none", last(f"max by (region) (cabrank_dispatcher_gateways{IN_REGION})", "{{region}}")),
+    ],
+    "Matching": [
+        Panel("A turn of the matcher", "s", quantiles("cabrank_dispatcher_matching_seconds", "region", IN_REGION)),
+        Panel("The matcher's share of a core", "percentunit", rate("cabrank_dispatcher_matching_seconds_sum", "region", IN_REGION)),
+        Panel("Offers made, rounds recorded, lost", "ops", [
+            Line(f"sum by (region) (rate(cabrank_dispatcher_offers_made_total{IN_REGION}[$__rate_interval]))", "offers {{region}}"),
+            Line(f"sum by (region) (rate(cabrank_dispatcher_rounds_total{IN_REGION}[$__rate_interval]))", "rounds {{region}}"),
+            Line(f"sum by (region) (rate(cabrank_dispatcher_observations_lost_total{IN_REGION}[$__rate_interval]))", "lost {{region}}"),
+        ]),
+        Panel("Positions held", "none", last(f"max by (region) (cabrank_dispatcher_positions_held{IN_REGION})", "{{region}}")),
     ],
     "Gateways": [
         Panel("Sessions", "none", last("sum by (instance) (cabrank_gateway_connections)", "{{instance}}")),

@@ -27,6 +27,25 @@ cabrank_dispatcher_lag_records{{region="main"}} {0 if leads else 5}
 """
 
 
+def offering(accepted: int, declined: int) -> str:
+    """The same of a leader that has drivers to offer trips to."""
+    ended = 'cabrank_dispatcher_offers_ended_total{region="main",end='
+    state = 'cabrank_dispatcher_drivers{region="main",state='
+    return f"""{dispatcher(1, 5, 100)}
+cabrank_dispatcher_offers_made_total{{region="main"}} {accepted + declined + 3}
+{ended}"accepted"}} {accepted}
+{ended}"declined"}} {declined}
+{ended}"expired"}} 7
+{ended}"cancelled"}} 99
+{state}"free"}} 12
+{state}"offered"}} 3
+{state}"busy"}} 40
+{state}"stale"}} 2
+{state}"offline"}} 5
+cabrank_dispatcher_oldest_open_seconds{{region="main"}} 33.4
+"""
+
+
 GATEWAY = """
 process_start_time_seconds 1
 cabrank_gateway_connections{role="driver"} 4
@@ -73,6 +92,30 @@ def test_a_frame_has_leaders_rates_and_lags() -> None:
     assert "no NATS" in text
     assert "9 rec, 40.0 s" in text
     assert "2 riders" in text
+
+
+def test_a_frame_has_drivers_by_state_and_how_offers_go() -> None:
+    before = samples(10, d1=offering(10, 5))
+    now = samples(13, d1=offering(16, 7), d2=dispatcher(0, 3, 0))
+    (region,) = compute(AT, TARGETS, now, before).regions
+    states = {"free": 12, "offered": 3, "busy": 40, "stale": 2, "offline": 5}
+    assert region.drivers == states
+    assert region.offers_per_min == pytest.approx(160)
+    assert region.accepted_share == pytest.approx(0.75)
+    assert region.oldest_open_s == pytest.approx(33.4)
+    text = shown(compute(AT, TARGETS, now, before))
+    for word in ("12", "40", "160", "75 %", "33 s"):
+        assert word in text
+
+
+def test_where_no_offer_ended_or_nobody_leads_there_is_no_share() -> None:
+    (region,) = compute(
+        AT, TARGETS, samples(13, d1=offering(1, 0)), samples(10, d1=offering(1, 0))
+    ).regions
+    assert (region.accepted_share, region.offers_per_min) == (None, 0)
+    (region,) = compute(AT, TARGETS, samples(1, d2=dispatcher(0, 3, 0)), {}).regions
+    assert (region.drivers, region.oldest_open_s) == ({}, None)
+    assert (region.accepted_share, region.offers_per_min) == (None, None)
 
 
 def test_of_two_leaders_the_one_of_the_later_epoch_is_shown() -> None:
