@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 from websockets.datastructures import Headers
+from websockets.http11 import Request
 
 Header = tuple[bytes, bytes]
 """Name, in lower case, and value."""
@@ -85,7 +86,14 @@ def bearer(headers: list[Header]) -> str:
     return ""
 
 
-def of_handshake(head: Head, headers: list[Header]) -> Headers:
+def forwarded(headers: list[Header]) -> list[str]:
+    """All lines of `X-Forwarded-For`, in their order."""
+    return [
+        value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"
+    ]
+
+
+def of_upgrade(head: Head, headers: list[Header], method: str) -> Request:
     """As websockets reads them: that it is an upgrade is said in one line, and the host
     is the one that counts.
     """
@@ -94,7 +102,7 @@ def of_handshake(head: Head, headers: list[Header]) -> Headers:
         if name not in {b"connection", b"upgrade", b"host"}:
             made[name.decode("latin-1")] = value.decode("latin-1")
     made["Host"] = head.host.decode("latin-1")
-    return made
+    return Request(head.target.decode("latin-1"), made, method)
 
 
 def _length(headers: list[Header]) -> int:

@@ -7,7 +7,9 @@ from typing import Protocol
 from gateway.leader.inorder import Line
 from gateway.limits import Limits
 from runtime import tracing
+from schemas import codec
 from schemas.commands import Answer, AnyCommand
+from schemas.refusals import Refusal
 
 
 class Owner(Protocol):
@@ -74,6 +76,22 @@ class Pending:
         """In its line, until others are over."""
         self.looking_up = self.is_found = False
         self.traceparent = traceparent
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it waits for the leader alone."""
+        return not self.looking_up and not self.waits
+
+    def taken(self, now_s: float) -> bytes:
+        """It is sent now: encoded."""
+        self.queued = self.is_new = False
+        self.sent_s = now_s
+        encoded = self.encoded or codec.encode(self.command)
+        self.encoded = b""
+        return encoded
+
+    def refused(self, refusal: Refusal) -> Answer:
+        return Answer(self.command.id, self.command.attempt, refused=refusal)
 
 
 def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:

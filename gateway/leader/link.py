@@ -12,21 +12,19 @@ ones too, so a session's order is kept. Must not know what a command means.
 from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 
 from gateway import metrics
+from gateway.leader import findings
 from gateway.leader.commands import Done, Owner, Pending
 from gateway.leader.inorder import Line
 from gateway.limits import Limits
 from schemas import codec
-from schemas.accounts import Result, Whereabouts
+from schemas.accounts import Result
 from schemas.budget import as_list, in_messages
-from schemas.commands import MADE, Answer, Answers, AnyCommand, Lookup
+from schemas.commands import Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
-from schemas.rooms import MessageData
-from schemas.trips import Trip
 
 Send = Callable[[str, bytes, str], bool]
 """(region, payload, traceparent) → whether it was handed to NATS."""
@@ -168,7 +166,7 @@ class Link:
     def _publish(self, region: str, queue: list[Pending], now_s: float) -> None:
         # A message has one header, so a trace's commands are a message.
         for trace, group in groupby(queue, attrgetter("traceparent")):
-            for part in in_messages(_taken(pending, now_s) for pending in group):
+            for part in in_messages(pending.taken(now_s) for pending in group):
                 self._send(region, as_list(part), trace)
 
     # ---- back ----------------------------------------------------------------
@@ -213,29 +211,10 @@ class Link:
         state = self._regions[pending.region]
         if state.pending.get(pending.command.id) is not pending:
             return
-        found: dict[str, Any] = {}
-        for field, result, shape in (
-            ("archived", trip, Trip),
-            ("backlog", backlog, tuple[MessageData, ...]),
-            ("made", made, MADE.get(type(pending.command))),
-        ):
-            if result is None:
-                continue
-            what = _found(result, shape)
-            if isinstance(what, Refusal):
-                self._finish(state, pending, _refusal(pending, what))
-                return
-            found[field] = what
-        if made is not None:
-            found |= {"sought": True, "sought_ms": asked_ms}
-        if user is not None:
-            who = _found(user, Whereabouts)
-            if isinstance(who, Refusal):
-                self._finish(state, pending, _refusal(pending, who))
-                return
-            is_here = who.region == pending.region
-            is_here &= who.id == getattr(pending.command, "driver", None)
-            found |= {"sought": True, "found": who.user if is_here else None}
+        found = findings.read(pending, trip, backlog, made, user, asked_ms=asked_ms)
+        if isinstance(found, Refusal):
+            self._finish(state, pending, pending.refused(found))
+            return
         pending.command = msgspec.structs.replace(pending.command, **found)
         size = len(codec.encode(pending.command))
         self.bytes += size - pending.size
@@ -292,7 +271,7 @@ class Link:
             late = [
                 p
                 for p in state.pending.values()
-                if p.sent_s <= limit_s and _is_out(p) and not p.queued
+                if p.sent_s <= limit_s and p.is_out and not p.queued
             ]
             if late:
                 self._again(late)
@@ -352,7 +331,7 @@ class Link:
     def _leader_is_there(self, name: str, state: _Region, now_s: float) -> None:
         state.away_s, state.pause_s = None, 0.0
         state.outbox.clear()
-        waiting = [p for p in state.pending.values() if _is_out(p)]
+        waiting = [p for p in state.pending.values() if p.is_out]
         for pending in waiting:
             pending.queued = False
         self._again(waiting)
@@ -361,7 +340,7 @@ class Link:
 
     def _probe(self, name: str, state: _Region, now_s: float) -> None:
         """Send the oldest alone, so that an outage costs no traffic."""
-        first = next(filter(_is_out, state.pending.values()), None)
+        first = next((p for p in state.pending.values() if p.is_out), None)
         state.away_s = None
         if first is None:
             return
@@ -380,7 +359,7 @@ class Link:
             if now_s < first.deadline_s:
                 return
             text = "no dispatcher answered in time; the outcome is unknown"
-            refusal = _refusal(first, Refusal(Code.UNAVAILABLE, text))
+            refusal = first.refused(Refusal(Code.UNAVAILABLE, text))
             self._finish(state, first, refusal)
 
     def _finish(self, state: _Region, pending: Pending, answer: Answer) -> None:
@@ -403,32 +382,3 @@ class Link:
             then = state.after.pop(state.ended.pop(), None)
             if then is not None:
                 then()
-
-
-def _is_out(pending: Pending) -> bool:
-    """Whether it waits for the leader alone."""
-    return not pending.looking_up and not pending.waits
-
-
-def _taken(pending: Pending, now_s: float) -> bytes:
-    """It is sent now: encoded."""
-    pending.queued = pending.is_new = False
-    pending.sent_s = now_s
-    encoded = pending.encoded or codec.encode(pending.command)
-    pending.encoded = b""
-    return encoded
-
-
-def _found(result: Result, shape: Any) -> Any:
-    """What history found, or the refusal."""
-    if result.refused is not None:
-        return result.refused
-    try:
-        return codec.decode(result.data or b"null", shape)
-    except codec.CodecError as error:
-        text = f"history's answer can't be read: {error}"
-        return Refusal(Code.UNAVAILABLE, text)
-
-
-def _refusal(pending: Pending, refusal: Refusal) -> Answer:
-    return Answer(pending.command.id, pending.command.attempt, refused=refusal)

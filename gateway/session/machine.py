@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from gateway import framing
 from gateway.clock import Now
 from gateway.errors import InvalidToken
 from gateway.limits import Limits
-from gateway.session import client_frames
+from gateway.session import client_frames, envelope
 from gateway.session.abuse import Window
 from gateway.session.client_frames import parse_since
 from gateway.session.effects import (
@@ -61,21 +61,6 @@ class State(Enum):
     CHECKING = auto()
     KNOWN = auto()
     OVER = auto()
-
-
-class _Lenient(Struct):
-    """What can be read of a frame that is not one."""
-
-    ref: Any = None
-
-
-class _Bare(Struct):
-    """What clients of the Channels tutorial send to their room: `{"message": "…"}`;
-    the text is passed on as its JSON, whatever it is.
-    """
-
-    message: Raw
-    ref: frames.Ref | None = None
 
 
 class Session:
@@ -148,9 +133,10 @@ class Session:
         try:
             frame = codec.decode(payload, frames.ClientFrame)
         except codec.CodecError as error:
-            bare = None if self.room is None else self._bare(payload)
+            room = self.room
+            bare = None if room is None else envelope.bare(payload, room)
             if bare is None:
-                return self._bad_frame(_ref_of(payload), str(error), now)
+                return self._bad_frame(envelope.ref_of(payload), str(error), now)
             frame = bare
         kind = frame.type
         if kind not in client_frames.KINDS and kind not in _OWN:
@@ -194,16 +180,7 @@ class Session:
     def _too_fast(self, payload: bytes, now: Now) -> list[Action]:
         limits = self._shared.limits
         wait_s = self._bucket.wait_s(limits.frames_again, now.mono_s)
-        return [self._rate_limited(_ref_of(payload)), Hold(now.mono_s + wait_s)]
-
-    def _bare(self, payload: bytes) -> frames.ClientFrame | None:
-        """The older shape of `chat.send`, where `payload` is one."""
-        try:
-            bare = codec.decode(payload, _Bare)
-        except codec.CodecError:
-            return None
-        data = codec.encode({"room": self.room, "text": bare.message})
-        return frames.ClientFrame(client_frames.SEND, bare.ref, Raw(data))
+        return [self._rate_limited(envelope.ref_of(payload)), Hold(now.mono_s + wait_s)]
 
     def _take(
         self, frame: frames.ClientFrame, now: Now, *, has_nul: bool
@@ -415,13 +392,3 @@ _OWN = frozenset({client_frames.LOGIN, client_frames.REFRESH})
 
 def _refuse(ref: str | None, code: Code, message: str) -> Send:
     return Send(framing.refused(ref, Refusal(code, message)), code)
-
-
-def _ref_of(payload: bytes) -> str | None:
-    """The `ref` of a frame that is otherwise bad; None where there is no good one."""
-    try:
-        ref = codec.decode(payload, _Lenient).ref
-    except codec.CodecError:
-        return None
-    good = isinstance(ref, str) and len(ref) <= frames.REF_CHARS_MAX
-    return ref if good else None

@@ -10,8 +10,6 @@ import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
-from websockets.http11 import Request
-
 from gateway import address as peer
 from gateway import cors, requesthead
 from gateway.metrics import count_request
@@ -21,8 +19,10 @@ from gateway.sockets.handshake import Rejected
 from gateway.sockets.holding import Holding
 from gateway.sockets.incoming import Incoming
 from gateway.sockets.intake import READ_BYTES_MAX
+from gateway.sockets.lingering import Lingering
 from gateway.sockets.runner import Services
 from gateway.sockets.shared import Sockets
+from gateway.sockets.turns import PIECE_COST, READ_BYTES_MIN, READ_COST
 from gateway.sockets.upgrade import Door
 from gateway.sockets.websocket import Connection
 from schemas.refusals import HTTP_STATUS, Code
@@ -31,17 +31,6 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
-
-READ_BYTES_MIN = 2 * 1024
-"""Where this turn of the loop has taken enough from all sockets
-(gateway/sockets/turns.py): it waits, so it is little; most requests are less."""
-READ_COST = 1024
-PIECE_COST = 512
-"""What a read, and each call of the parser, count beside the bytes (10 to 20 us)."""
-LINGER_BYTES_MAX = 16 * 1024 * 1024
-"""Of a body that was refused: who is still sending it learns why."""
-PROBES = (b"/healthz", b"/readyz")
-"""They don't wait behind others from the same address."""
 
 
 class State(Enum):
@@ -92,8 +81,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._rest = b""  # what came after the request that is being answered
         self._cycle: RequestResponseCycle | None = None
         self._key = ""
-        self._linger_s = 0.0
-        self._lingered = 0
+        self._lingering: Lingering | None = None
         self._left = 0  # of an answer, when last looked at
 
     # ---- asyncio.BufferedProtocol --------------------------------------------
@@ -247,9 +235,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         if user is not None:
             self._wait_for(user, limits.http_under_way_per_user_max)
             return
-        place = self._holding.place or self._peer
-        is_probe = self._incoming.url in PROBES
-        key = f"probe {place}" if is_probe else f"from {place}"
+        kind = "probe" if self._incoming.is_probe else "from"
+        key = f"{kind} {self._holding.place or self._peer}"
         self._wait_for(key, limits.http_under_way_per_address_max)
 
     def _wait_for(self, key: str, most: int) -> None:
@@ -315,11 +302,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     # ---- whose it is ---------------------------------------------------------
 
     def _address(self) -> str:
-        forwarded = [
-            value.decode("latin-1")
-            for name, value in self._incoming.headers
-            if name == b"x-forwarded-for"
-        ]
+        forwarded = requesthead.forwarded(self._incoming.headers)
         return peer.place(peer.address(self._peer, forwarded, self._door.proxies))
 
     def _hold(self, amount: int) -> bool:
@@ -363,28 +346,25 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._incoming.again()
         self._rest = b""
         limits = self._sockets.limits
-        self._linger_s = time.monotonic() + limits.http_body_s
+        self._lingering = Lingering(limits, time.monotonic())
         self._give_s(limits.http_linger_s)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._resume()
 
     def _drop(self, amount: int) -> None:
-        self._lingered += amount
-        if self._lingered > LINGER_BYTES_MAX:
+        assert self._lingering is not None, "nothing is dropped before a refusal"
+        at_s = self._lingering.until_s(amount, time.monotonic())
+        if at_s is None:
             self._transport.abort()
-            return
-        limits = self._sockets.limits
-        at_s = min(time.monotonic() + limits.http_linger_s, self._linger_s)
-        self._sockets.wheel.schedule(self, at_s)
+        else:
+            self._sockets.wheel.schedule(self, at_s)
 
     # ---- upgrades ------------------------------------------------------------
 
     def _upgrade(self, head: requesthead.Head) -> None:
-        request = Request(
-            head.target.decode("latin-1"),
-            requesthead.of_handshake(head, self._incoming.headers),
-            self._incoming.method,
+        request = requesthead.of_upgrade(
+            head, self._incoming.headers, self._incoming.method
         )
         rest, self._rest = self._rest, b""
         self._state = State.ANSWERING

@@ -21,6 +21,9 @@ HEADER_LINES_MAX = 1024
 HEADER_LINE_BYTES = 128
 """What each takes as an object, were it empty."""
 
+PROBES = (b"/healthz", b"/readyz")
+"""They don't wait behind others from the same address."""
+
 _BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 """Where a head, trailers, or a chunked body may end, and a message with them."""
 _LINES_MAX = HEADER_LINES_MAX + 16
@@ -59,6 +62,10 @@ class Incoming:
         self._has_line = False
         self._loose_bytes = 0
         """Of the head, or of trailers and chunk extensions since the last body data."""
+
+    @property
+    def is_probe(self) -> bool:
+        return self.url in PROBES
 
     @property
     def method(self) -> str:

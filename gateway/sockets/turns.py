@@ -14,6 +14,13 @@ from typing import Protocol
 FRAME_COST = 1024
 """What a frame counts beside its bytes: a refused one takes 12 us, a ping 20, as long
 as a KiB of JSON (2026-11-29)."""
+READ_BYTES_MIN = 2 * 1024
+"""What HTTP reads of one socket where this turn has taken enough from all: it waits, so
+it is little; most requests are less."""
+READ_COST = 1024
+PIECE_COST = 512
+"""What a read of HTTP, and each call of its parser, count beside the bytes (10 to 20
+us)."""
 QUANTUM = 4 * 1024
 """Of one socket in one turn: some 4 small frames, or one of any size."""
 TURN_NEW = 64 * 1024

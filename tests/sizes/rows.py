@@ -194,7 +194,7 @@ GATEWAY = (
     ),
     Row(
         "a refused body that is still being sent",
-        ("gateway.sockets.httpserver:LINGER_BYTES_MAX",),
+        ("gateway.sockets.lingering:LINGER_BYTES_MAX",),
         at("gateway.problems:BODY_BYTES_MAX"),
         "connection",
         "read and thrown away, up to 16 MiB; then cut off",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 400
+BUILT = {"build", "dist", "node_modules"}
 
 
 def folders(of: Path) -> set[str]:
@@ -17,13 +18,25 @@ def test_each_folder_of_unit_tests_is_one_of_the_source() -> None:
     assert {name for name in unit if not list((ROOT / name).glob("*.py"))} == set()
 
 
+def lines_of(*folders: str) -> dict[Path, int]:
+    """How many lines each file of code below has."""
+    return {
+        path.relative_to(ROOT): path.read_text().count("\n")
+        for folder in folders
+        for kind in ("*.py", "*.js", "*.mjs")
+        for path in (ROOT / folder).rglob(kind)
+        if not BUILT & {*path.relative_to(ROOT).parts}
+    }
+
+
 def test_no_file_of_tests_is_longer_than_one_reads() -> None:
-    files = [
-        path
-        for kind in ("*.py", "*.mjs")
-        for path in (ROOT / "tests").rglob(kind)
-        if "node_modules" not in path.parts
-    ]
-    assert len(files) > 300
-    lines = {path.relative_to(ROOT): path.read_text().count("\n") for path in files}
+    lines = lines_of("tests")
+    assert len(lines) > 300
+    assert {path: n for path, n in lines.items() if n > LINES_MAX} == {}
+
+
+def test_no_file_of_the_source_is_longer_than_one_reads() -> None:
+    source = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"tests"}
+    lines = lines_of(*(name for name in source if not name.startswith(".")))
+    assert len(lines) > 300
     assert {path: n for path, n in lines.items() if n > LINES_MAX} == {}
