@@ -113,7 +113,7 @@ def _add_trial_commands(arguments: list[str]) -> None:
 
         app.command("chaos")(chaos)
     if listed or first == "bench":
-        from cabrank.trial.bench import app as bench
+        from cabrank.trial.bench.command import app as bench
 
         app.add_typer(bench, name="bench", no_args_is_help=False)
 

@@ -19,6 +19,18 @@ NEARBY = {"lat": 64.1506, "lon": -21.9426}
 FARTHER = {"lat": 64.1646, "lon": -21.9426}
 
 
+async def get(town: Town, path: str, status: int = 200) -> Any:
+    """What an operator is answered."""
+    answer = await asyncio.to_thread(
+        httpx.get,
+        f"{town.url}/api/{path}",
+        headers={"Authorization": f"Bearer {town.operator.access}"},
+        timeout=10,
+    )
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
 class Fleet:
     """Drivers who asked for offers; at the end they want none, lest other tests' trips
     be offered to them.
@@ -36,19 +48,11 @@ class Fleet:
         answer = await client.do("driver.online", {"offers": True})
         assert answer == {"online": True, "offers": True}
         await client.send({"type": "driver.location", "data": place})
-        await until_is(
-            partial(asyncio.to_thread, self.state_of, person), lambda is_: is_ == "free"
-        )
+        await until_is(partial(self.state_of, person), lambda is_: is_ == "free")
         return person, client
 
-    def state_of(self, person: Person) -> str:
-        """As an operator sees it."""
-        answer = httpx.get(
-            f"{self._town.url}/api/drivers/{person.id}",
-            headers={"Authorization": f"Bearer {self._town.operator.access}"},
-            timeout=10,
-        )
-        return str(answer.json().get("state"))
+    async def state_of(self, person: Person) -> str:
+        return str((await get(self._town, f"drivers/{person.id}"))["state"])
 
     async def rest(self) -> None:
         for person in self.people:
@@ -203,15 +207,6 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
     near, first = await fleet.driver(NEARBY)
     far, second = await fleet.driver(FARTHER)
 
-    def drivers(path: str, status: int = 200) -> Any:
-        answer = httpx.get(
-            f"{town.url}/api/drivers{path}",
-            headers={"Authorization": f"Bearer {town.operator.access}"},
-            timeout=10,
-        )
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
     trip = await requested(rider, await sockets.open(bystander))
     await first.expect(
         "trip.offered", lambda frame: frame["data"]["trip"]["id"] == trip["id"]
@@ -223,17 +218,8 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
     await second.do("trip.accept", {"id": trip["id"]})
     await second.send({"type": "driver.location", "data": NEARBY})
 
-    def ask(path: str) -> Any:
-        answer = httpx.get(
-            f"{town.url}/api/trips/{trip['id']}/{path}",
-            headers={"Authorization": f"Bearer {town.operator.access}"},
-            timeout=10,
-        )
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
     async def why(driver: str) -> Any:
-        return await asyncio.to_thread(ask, f"matching?driver={driver}")
+        return await get(town, f"trips/{trip['id']}/matching?driver={driver}")
 
     told = await until_is(
         lambda: why(far.id),
@@ -255,9 +241,9 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
     assert [one["verdict"] for one in of_other] == ["no_offers", "no_offers"]
 
     near_by = f"?near={PLACE['lat']},{PLACE['lon']}"
-    assert len(await asyncio.to_thread(drivers, f"{near_by}&limit=1")) == 1
+    assert len(await get(town, f"drivers{near_by}&limit=1")) == 1
     # Those of other tests lie about there, too.
-    seen = await asyncio.to_thread(drivers, f"{near_by}&limit=100")
+    seen = await get(town, f"drivers{near_by}&limit=100")
     assert {one["driver"]["id"] for one in seen} >= {near.id, far.id}
     ways = [abs(one["position"]["lat"] - PLACE["lat"]) for one in seen[:2]]
     assert ways == sorted(ways)
@@ -266,12 +252,12 @@ async def test_it_is_told_why_these_drivers_and_where_they_drove(
     assert (told[far.id]["state"], told[far.id]["trip"]) == ("busy", trip["id"])
     assert told[near.id]["position"] == NEARBY
     assert told[near.id]["driver"]["username"]
-    one = await asyncio.to_thread(drivers, f"/{near.id}")
+    one = await get(town, f"drivers/{near.id}")
     assert (one["driver"]["id"], one["state"], one["tags"]) == (near.id, "free", [])
-    await asyncio.to_thread(drivers, f"/{bystander.id}")
-    await asyncio.to_thread(drivers, f"/{trip['id']}", 404)
+    await get(town, f"drivers/{bystander.id}")
+    await get(town, f"drivers/{trip['id']}", 404)
     for bad in ("1", "a,b", "91,0", "0,181", "nan,0", "1,2,3"):
-        await asyncio.to_thread(drivers, f"?near={bad}", 422)
+        await get(town, f"drivers?near={bad}", 422)
 
-    places = await until_is(lambda: asyncio.to_thread(ask, "track"), len)
+    places = await until_is(lambda: get(town, f"trips/{trip['id']}/track"), len)
     assert (places[-1]["lat"], places[-1]["lon"]) == (NEARBY["lat"], NEARBY["lon"])

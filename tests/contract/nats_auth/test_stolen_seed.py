@@ -29,7 +29,8 @@ from tests.contract.dispatcher.desk import (
     rider,
 )
 from tests.contract.nats_auth.conftest import Connect, Locked
-from tests.contract.persistence.conftest import ROUND_S, Counting
+from tests.contract.persistence.conftest import ROUND_S
+from tests.support.counting import Counting
 from tests.support.records import Ledger, event
 from tests.support.records import trip as trip_at
 from tests.support.running import service

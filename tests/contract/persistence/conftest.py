@@ -3,10 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
 from persistence import database
 from persistence.projected.observer import Observer
@@ -15,6 +13,7 @@ from persistence.projected.writer import Writer
 from runtime import bus as buses
 from runtime.bus import Bus
 from tests.contract.persistence.telling import Told
+from tests.support.counting import Counting
 from tests.support.nats import NatsServer
 from tests.support.records import Ledger
 from tests.support.running import service
@@ -54,25 +53,6 @@ def working(nats_server: NatsServer) -> Working:
             await connection.close()
 
     return start
-
-
-class Counting:
-    """Counts a database's rows, over a connection of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.engine = database.engine(url)
-
-    async def rows(self, table: Any) -> int:
-        async with database.reading(self.engine) as connection:
-            return (
-                await connection.execute(
-                    select(func.count()).select_from(table.__table__)
-                )
-            ).scalar_one()
-
-    async def column(self, column: Any) -> list[Any]:
-        async with database.reading(self.engine) as connection:
-            return list((await connection.execute(select(column))).scalars())
 
 
 @pytest.fixture

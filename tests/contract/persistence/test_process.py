@@ -18,8 +18,8 @@ from schemas import codec, subjects
 from schemas.accounts import GetTripRow, LogIn, Result
 from schemas.refusals import Code
 from schemas.trips import Role
-from tests.contract.persistence.conftest import Counting
 from tests.contract.persistence.test_writer import append_trips, settled
+from tests.support.counting import Counting
 from tests.support.nats import NatsServer, free_port
 from tests.support.records import Ledger
 from tests.support.waiting import until, until_true

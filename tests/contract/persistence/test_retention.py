@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from persistence import database
 from persistence.history import retention
@@ -24,9 +24,9 @@ from schemas.accounts import ListMessages, ListTripEvents
 from schemas.rooms import MessageData
 from schemas.times import rfc3339
 from schemas.trips import Role, Trip
-from tests.contract.persistence.conftest import Counting
 from tests.contract.persistence.past import Past
 from tests.support import waiting
+from tests.support.counting import Counting, count
 from tests.support.records import T0_MS, event, message, record, trip
 from tests.support.running import service
 
@@ -55,17 +55,14 @@ class Old(Past):
             rows += read_record("LEDGER_main", self.n, record(self.n, made))[0]
         self.store.write(rows, [], T0_MS)
 
-    async def drop(self) -> int:
-        """How many events of trips, and messages, went."""
-        before = await self.found()
-        dropped = await retention.drop(self.engine, CUT_MS, 0)
-        return dropped - (before - await self.found())
-
-    async def found(self) -> int:
-        """Rows of how drivers were found; test_tracks.py tells which of them go."""
-        async with database.reading(self.engine) as connection:
-            asked = select(func.count()).select_from(DispatchEventRow)
-            return (await connection.execute(asked)).scalar_one()
+    async def drop(self, at_once: int = 1) -> int:
+        """How many events of trips, and messages, went; test_tracks.py tells which rows
+        of how drivers were found do.
+        """
+        before = await count(self.engine, DispatchEventRow)
+        work = [retention.drop(self.engine, CUT_MS, 0) for _ in range(at_once)]
+        dropped = sum(await asyncio.gather(*work))
+        return dropped - (before - await count(self.engine, DispatchEventRow))
 
     async def events(self) -> set[tuple[str, int]]:
         """(trip, version)"""
@@ -149,9 +146,7 @@ async def test_several_at_once_drop_each_row_once(old: Old) -> None:
             1, *[at(number, move, 1) for move in range(4)], ("hall", number + 1)
         )
     old.happened(1, at(99, 0, 1))
-    found = await old.found()
-    work = [retention.drop(old.engine, CUT_MS, 0) for _ in range(3)]
-    dropped = sum(await asyncio.gather(*work)) - (found - await old.found())
+    dropped = await old.drop(at_once=3)
     assert dropped + await old.drop() == 20 * 4 + 19
     assert await old.events() == {(trip(99).id, 1)}
 

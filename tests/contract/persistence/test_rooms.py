@@ -19,9 +19,10 @@ from schemas.events import Event, seq_of
 from schemas.refusals import Code
 from schemas.rooms import MessageData, MessageEvent
 from schemas.trips import Role
-from tests.contract.persistence.conftest import Counting, Working
+from tests.contract.persistence.conftest import Working
 from tests.contract.persistence.past import Past
 from tests.contract.persistence.test_writer import settled
+from tests.support.counting import Counting
 from tests.support.records import (
     LEDGER,
     T0_MS,

@@ -12,8 +12,9 @@ from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import codec, streams
 from schemas.ledger import RECORD_VERSION
-from tests.contract.persistence.conftest import ROUND_S, Counting, Working
+from tests.contract.persistence.conftest import ROUND_S, Working
 from tests.support import postgres
+from tests.support.counting import Counting
 from tests.support.nats import NatsServer
 from tests.support.records import Ledger, event, online, record, trip
 from tests.support.running import service

@@ -1,7 +1,6 @@
 """What was let go of (persistence/history/retention.py) is missed by nobody."""
 
 import pytest
-from sqlalchemy import func, select
 
 from cabrank.operate.rebuild import rebuild
 from cabrank.operate.verify import verify
@@ -9,6 +8,7 @@ from persistence import database
 from persistence.history import retention
 from persistence.models import DispatchEventRow
 from tests.contract.rebuild.conftest import Kept, Rows
+from tests.support.counting import count
 from tests.support.records import T0_MS, event, message, trip
 
 DAY_MS = 86_400_000
@@ -24,17 +24,10 @@ async def drop(url: str) -> int:
     many events of trips, and messages, that were.
     """
     engine = database.engine(url)
-
-    async def found() -> int:
-        """Rows of how drivers were found."""
-        asked = select(func.count()).select_from(DispatchEventRow)
-        async with database.reading(engine) as connection:
-            return (await connection.execute(asked)).scalar_one()
-
     try:
-        before = await found()
+        before = await count(engine, DispatchEventRow)
         dropped = await retention.drop(engine, T0_MS + DAY_MS, 0)
-        return dropped - (before - await found())
+        return dropped - (before - await count(engine, DispatchEventRow))
     finally:
         await engine.dispose()
 

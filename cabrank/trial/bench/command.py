@@ -1,0 +1,29 @@
+"""`cabrank bench` and its subcommands."""
+
+import typer
+
+from cabrank.commands.helping import Group
+from cabrank.trial.bench.chat import command as chat
+from cabrank.trial.bench.connections import command as bench_connections
+from cabrank.trial.bench.dispatch.command import command as dispatch
+from cabrank.trial.bench.fanout import command as bench_fanout
+from cabrank.trial.bench.flood import command as bench_flood
+from cabrank.trial.bench.lifecycle import command
+from cabrank.trial.bench.locations import command as bench_locations
+from cabrank.trial.bench.matching import command as matching
+from cabrank.trial.load.lifted import NOTE
+
+app = typer.Typer(cls=Group, help=f"Measure this system. {NOTE}", no_args_is_help=True)
+app.command("lifecycle")(command)
+app.command("chat")(chat)
+app.command("fanout")(bench_fanout)
+app.command("connections")(bench_connections)
+app.command("flood")(bench_flood)
+app.command("locations")(bench_locations)
+app.command("dispatch")(dispatch)
+app.command("matching")(matching)
+
+
+@app.callback(help=f"Measure this system. {NOTE}")
+def _keep_subcommands() -> None:
+    """So that there are subcommands."""
