@@ -23,6 +23,8 @@ Action = Literal[
     "revoke",
     "notify",
     "denied",
+    "trip_request",
+    "trip_assign",
     "trip_cancel",
     "trip_complete",
     "meet",

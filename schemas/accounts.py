@@ -177,6 +177,9 @@ class ListTrips(Struct):
     before: str | None = None
     region: str | None = None
     """Whose ledger the answer should be up to date with; it waits a moment for that."""
+    rider: str | None = None
+    driver: str | None = None
+    """Users' ids, known or not: only trips of theirs, among those the asker may see."""
 
 
 class GetTripRow(Struct):

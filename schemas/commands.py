@@ -34,6 +34,9 @@ class RequestTrip(Command, frozen=True, tag="request"):
     drop_off_address: str
     pick_up: Position | None = None
     drop_off: Position | None = None
+    rider: User | None = None
+    """Whose trip it is to be, where an operator asks for it; None: who asks. The key
+    is always who asks'."""
     key: str | None = None
     sought: bool | None = None
     """Whether history was asked what the key made: False: not yet; True: what it knows

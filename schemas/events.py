@@ -73,7 +73,7 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
     by: str = ""
     """Id of the user who did it; empty for an expiry."""
     key: str | None = None
-    """trip.requested: the rider's idempotency key."""
+    """trip.requested: the idempotency key of who did it."""
     reason: str | None = None
     """trip.cancelled: what the canceller said."""
     matching: Matching = ""

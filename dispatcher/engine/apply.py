@@ -65,7 +65,7 @@ def _trip(state: State, event: TripEvent) -> None:
     if event.feed:
         state.feed = event.feed
     if event.key is not None:
-        state.keys.put(event.at_ms, trip.rider.id, event.key, trip.id)
+        state.keys.put(event.at_ms, event.by, event.key, trip.id)
 
 
 def _message(state: State, event: MessageEvent) -> None:

@@ -68,16 +68,22 @@ def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
 
 def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
     state, ring, by = region.state, region.ring, command.by
-    if by.role is not Role.RIDER:
+    is_own = command.rider is None
+    if by.role is not (Role.RIDER if is_own else Role.OPERATOR):
         return wrong_role(command)
+    rider = command.rider or by
+    if rider.role is not Role.RIDER:
+        return Refusal(Code.INVALID_DATA, "rider: there is no such rider")
     if command.key is not None:
         before = _keyed(state, ring, command, command.key)
         if before is not None:
             return before
-    if by.id in state.riders:
-        active = state.trips[state.riders[by.id]].trip
+    if rider.id in state.riders:
+        active = state.trips[state.riders[rider.id]].trip
+        whose = "your" if is_own else "the rider's"
         return Refusal(
-            Code.RIDER_BUSY, f"your trip {active.id} is {active.status}, end it first"
+            Code.RIDER_BUSY,
+            f"{whose} trip {active.id} is {active.status}, end it first",
         )
     now = state.stamp_text()
     trip = Trip(
@@ -89,7 +95,7 @@ def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
         drop_off_address=command.drop_off_address,
         pick_up=command.pick_up,
         drop_off=command.drop_off,
-        rider=by.person(),
+        rider=rider.person(),
         driver=None,
         created=now,
         updated=now,
@@ -99,7 +105,7 @@ def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
         seq=seq,
         type="trip.requested",
         at_ms=state.stamp_ms,
-        audience=(by.id,),
+        audience=(rider.id,),
         trip=trip,
         feed=_feed_of(state, how),
         command=command.id,

@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
+from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 
 from gateway import address as peer
@@ -52,6 +54,11 @@ class ApiRequest(Request[None, Any, State]):
 
     __slots__ = ()
 
+    async def body(self) -> bytes:
+        """An empty one is `{}` where its route needs nothing of it."""
+        body = await super().body()
+        return body if body or not may_be_empty(self.route_handler) else b"{}"
+
     async def json(self) -> Any:
         """The body, read but not yet held against the route's shape.
 
@@ -59,6 +66,17 @@ class ApiRequest(Request[None, Any, State]):
             Refused: no JSON (`bad_frame`), no object, or U+0000 in it (`invalid_data`).
         """
         return parse_object(await self.body())
+
+
+@cache
+def may_be_empty(handler: HTTPRouteHandler) -> bool:
+    """Whether the body that a route takes is an object without a required field."""
+    taken = handler.parsed_fn_signature.parameters.get("data")
+    shape: Any = None if taken is None else taken.annotation
+    fields = getattr(shape, "__struct_fields__", ())
+    return hasattr(shape, "__struct_fields__") and len(fields) == len(
+        shape.__struct_defaults__
+    )
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

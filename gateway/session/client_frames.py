@@ -1,4 +1,5 @@
-"""What a client's frame asks for: its type, its `data`, who may send it.
+"""What a client's frame asks for: its type, its `data`, who may send it. The HTTP
+routes of trips ask for the same.
 
 Pure: bytes in, a command, a position or a refusal out. Checks shape and role; whether
 the trip exists and the move is allowed is the leader's to say.
@@ -70,7 +71,10 @@ def _not_found(trip: str) -> Refusal:
     return Refusal(Code.TRIP_NOT_FOUND, f"there is no trip {trip[:64]!r}")
 
 
-def _request(data: frames.RequestTripData, ask: Asking) -> Request:
+def request_trip(
+    data: frames.RequestTripData, ask: Asking, rider: User | None = None
+) -> Request:
+    """`rider`: whose trip it is to be, where an operator asks."""
     return commands.RequestTrip(
         id=ask.id,
         deadline_ms=ask.deadline_ms,
@@ -79,6 +83,7 @@ def _request(data: frames.RequestTripData, ask: Asking) -> Request:
         drop_off_address=data.drop_off_address,
         pick_up=data.pick_up,
         drop_off=data.drop_off,
+        rider=rider,
         key=data.idempotency_key,
         sought=None if data.idempotency_key is None else False,
     )
@@ -197,7 +202,7 @@ def _send(data: rooms.SendMessageData, ask: Asking) -> Request:
 
 
 KINDS: dict[str, Kind] = {
-    "trip.request": Kind(frames.RequestTripData, RIDER, _request),
+    "trip.request": Kind(frames.RequestTripData, RIDER, request_trip),
     "trip.accept": Kind(frames.AcceptTripData, DRIVER, _accept),
     "trip.decline": Kind(frames.DeclineTripData, DRIVER, _decline),
     "trip.assign": Kind(frames.AssignTripData, OPERATOR, _assign),
@@ -216,7 +221,7 @@ KINDS: dict[str, Kind] = {
     "chat.leave": Kind(rooms.LeaveRoomData, ANYONE, _leave),
     SEND: Kind(rooms.SendMessageData, ANYONE, _send),
     # The shapes older clients send, PROTOCOL.md section 2.
-    "create.trip": Kind(frames.RequestTripData, RIDER, _request),
+    "create.trip": Kind(frames.RequestTripData, RIDER, request_trip),
     "update.trip": Kind(frames.UpdateTripData, DRIVER_OR_OPERATOR, _update),
 }
 """`session.login` and `session.refresh` are the session's own:
@@ -249,13 +254,18 @@ def wrong_role(role: Role, kind: str) -> Refusal:
 
 def read(kind: str, data: Raw, ask: Asking) -> Request:
     """A frame of a known type (a key of `KINDS`) to what it asks for."""
-    rule = KINDS[kind]
-    shaped = shape(data, rule.shape)
+    shaped = shape(data, KINDS[kind].shape)
     if isinstance(shaped, Refusal):
         return shaped
+    return request_of(kind, shaped, ask)
+
+
+def request_of(kind: str, data: Any, ask: Asking) -> Request:
+    """The same, of `data` that has its shape: by this door, or over HTTP."""
+    rule = KINDS[kind]
     if ask.by.role not in rule.roles:
         return wrong_role(ask.by.role, kind)
-    return rule.build(shaped, ask)
+    return rule.build(data, ask)
 
 
 def shape(data: Raw, struct: Any) -> Any:

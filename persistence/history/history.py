@@ -91,9 +91,7 @@ class History:
         """One page, newest first, of the user's own trips (operators: all); shorter
         than asked for where trips are very long, but never empty while there are more.
         """
-        page = select(TripRow.data).where(_own(question))
-        if question.status is not None:
-            page = page.where(TripRow.status == question.status.value)
+        page = select(TripRow.data).where(*_wanted(question))
         place = tuple_(TripRow.created_at_ms, TripRow.id)
         await self._freshen(question.region)
         async with database.looking(self._engine) as connection:
@@ -342,6 +340,20 @@ def _own(question: ListTrips) -> ColumnElement[bool]:
     if question.role is Role.DRIVER:
         return TripRow.driver_id == question.user
     return TripRow.rider_id == question.user
+
+
+def _wanted(question: ListTrips) -> list[ColumnElement[bool]]:
+    """Whose, and which of them."""
+    wanted = [_own(question)]
+    if question.status is not None:
+        wanted.append(TripRow.status == question.status.value)
+    for column, value in (
+        (TripRow.rider_id, question.rider),
+        (TripRow.driver_id, question.driver),
+    ):
+        if value is not None:
+            wanted.append(column == value)
+    return wanted
 
 
 def _audit_row(row: Row[int, str, int, int, str]) -> AuditRow:

@@ -7,10 +7,12 @@ from persistence.audit_log import Action, Entry, row
 from persistence.projected.projection import EventRow
 
 _MOVES: dict[str, Action] = {
+    "trip.requested": "trip_request",
+    "trip.started": "trip_assign",
     "trip.cancelled": "trip_cancel",
     "trip.completed": "trip_complete",
 }
-"""What operators may do (PROTOCOL.md section 1)."""
+"""What operators may do (PROTOCOL.md sections 1 and 5), by either door."""
 _EVENTS = uuid.UUID("8f1d2a54-6c0b-4e0e-9b5e-7d1c0f3a9e26")
 """Made once, at random: the name space of rows that events make."""
 

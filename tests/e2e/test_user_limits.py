@@ -226,3 +226,31 @@ async def test_zero_turns_a_limit_off(tmp_path: Path) -> None:
             for _ in range(300):
                 got = await http.get("/api/me", headers=bearer(rider))
                 assert got.status_code == 200
+
+
+async def test_trip_requests_and_commands_count_over_both_doors(
+    slow: Stack, riders: list[Person], opened: Any
+) -> None:
+    rider = riders.pop()
+    who = bearer(rider)
+    first, second = await opened(rider, 2)
+    async with web(slow) as one, web(slow, 2) as two:
+        doors = ((first, one), (second, two), (first, two), (second, one), (first, one))
+        for socket, door in doors:  # ten trip requests, as many as there may be at once
+            trip = await socket.do("trip.request", ADDRESSES)
+            path = f"/api/trips/{trip['id']}/cancel"
+            assert (await door.post(path, headers=who)).status_code == 200
+            made = await door.post("/api/trips", json=ADDRESSES, headers=who)
+            assert made.status_code == 201, made.text
+            await socket.do("trip.cancel", {"id": made.json()["id"]})
+        late = await one.post("/api/trips", json=ADDRESSES, headers=who)
+        assert (late.status_code, late.json()["code"]) == (429, "rate_limited")
+        assert int(late.headers["Retry-After"]) >= 1
+        refused = await second.ask("trip.request", ADDRESSES)
+        assert refused["data"]["code"] == "rate_limited"
+        left = 200 - 20 - 2  # of the burst of commands
+        done = await outcomes([first], "trip.get", UNKNOWN, left)
+        assert done == {"trip_not_found": left}
+        path = f"/api/trips/{UNKNOWN['id']}/cancel"
+        late = await two.post(path, headers=who)
+        assert (late.status_code, late.json()["code"]) == (429, "rate_limited")

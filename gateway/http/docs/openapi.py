@@ -36,9 +36,12 @@ def document(
         logging_config=None,
     )
     schema: dict[str, Any] = app.openapi_schema.to_schema()
+    shapes = schema["components"]["schemas"]
     for methods in schema["paths"].values():
         for operation in methods.values():
             _tidy(operation)
+            if body := operation.get("requestBody"):
+                body["required"] = _needs_something(body, shapes)
     mended: dict[str, Any] = ecma(schema)
     return mended
 
@@ -57,6 +60,13 @@ def ecma(schema: Any) -> Any:
     return schema
 
 
+def _needs_something(body: dict[str, Any], shapes: dict[str, Any]) -> bool:
+    """Whether a body may not be empty (gateway/http/requests.py)."""
+    (carried,) = body["content"].values()
+    name = carried["schema"].get("$ref", "").rpartition("/")[2]
+    return bool(shapes.get(name, {"required": True}).get("required"))
+
+
 def _tidy(operation: dict[str, Any]) -> None:
     """A handler's docstring is summary and description; Litestar repeats its name."""
     summary, _, rest = operation.pop("description", "").partition("\n")
@@ -72,6 +82,9 @@ def _tidy(operation: dict[str, Any]) -> None:
         # Litestar's own shape of a validation error, which `problems` replaces.
         del responses["400"]
     for response in responses.values():
+        for header in response.get("headers", {}).values():
+            header.pop("deprecated", None)
+            header.setdefault("schema", {"type": "string"})
         if not response.get("headers", True):
             del response["headers"]
 

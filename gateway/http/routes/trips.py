@@ -21,6 +21,7 @@ from gateway.http.requests import (
     signed_in,
     uuid_or_none,
 )
+from gateway.http.routes import moves
 from gateway.problems import Refused, data_of, specs
 from runtime.questions import Questions
 from schemas import subjects
@@ -64,6 +65,7 @@ TripId = Annotated[str, PathParameter(description="the trip's id, a UUID")]
 async def trips(
     request: SignedIn,
     asker: NamedDependency[Questions],
+    *,
     status: Annotated[
         Status | None, QueryParameter(description="only trips of this status")
     ] = None,
@@ -73,12 +75,25 @@ async def trips(
     before: Annotated[
         str | None, QueryParameter(description="a trip's id: only trips older than it")
     ] = None,
+    rider: Annotated[
+        str | None, QueryParameter(description="a user's id: only trips they ride")
+    ] = None,
+    driver: Annotated[
+        str | None, QueryParameter(description="a user's id: only trips they drive")
+    ] = None,
 ) -> Response[list[Trip]]:
     """Own trips, newest first; operators see all."""
-    if before is not None and (before := uuid_or_none(before)) is None:
-        raise Refused(Code.INVALID_DATA, "before: no trip's id looks like that")
     who = request.auth
-    question = ListTrips(who.sub, who.role, status, limit, before, who.region)
+    question = ListTrips(
+        who.sub,
+        who.role,
+        status,
+        limit,
+        _asked("before", before, "trip"),
+        who.region,
+        rider=_asked("rider", rider, "user"),
+        driver=_asked("driver", driver, "user"),
+    )
     return _json(data_of(await asker.ask(_LIST, question)))
 
 
@@ -155,8 +170,7 @@ async def matching(
     ] = None,
 ) -> Response[Explanation]:
     """Why these drivers were asked, and others weren't; for operators."""
-    if driver is not None and (driver := uuid_or_none(driver)) is None:
-        raise Refused(Code.INVALID_DATA, "driver: no user's id looks like that")
+    driver = _asked("driver", driver, "user")
     question = ExplainTrip(_id(trip_id), driver, request.auth.region)
     return _json(data_of(await asker.ask(_MATCHING, question)))
 
@@ -199,6 +213,18 @@ async def _track_pages(
     yield b"]"
 
 
+def _asked(name: str, text: str | None, whose: str) -> str | None:
+    """The id that a parameter names; None: it isn't given.
+
+    Raises:
+        Refused: it is none.
+    """
+    known = None if text is None else uuid_or_none(text)
+    if text is not None and known is None:
+        raise Refused(Code.INVALID_DATA, f"{name}: no {whose}'s id looks like that")
+    return known
+
+
 def _id(text: str) -> str:
     known = uuid_or_none(text)
     if known is None:
@@ -214,7 +240,14 @@ def _json(data: bytes) -> Response[Any]:
 def routes() -> Router:
     return Router(
         "/",
-        route_handlers=[trips, trip, trip_events, matching, track],
+        route_handlers=[
+            trips,
+            trip,
+            trip_events,
+            matching,
+            track,
+            *moves.handlers(),
+        ],
         guards=[signed_in],
         security=BEARER,
         tags=["trips"],

@@ -21,6 +21,7 @@ from schemas.accounts import Result
 from schemas.claims import Claims
 from schemas.codec import encode
 from schemas.commands import Answer as CommandAnswer
+from schemas.commands import AnyCommand
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role
 from tests.support import nats
@@ -75,6 +76,7 @@ class FakeDesk:
     def __init__(self) -> None:
         self.sent: list[tuple[Claims, str, str, str | None]] = []
         self.decided: list[tuple[Claims, str, Any, dict[str, Any]]] = []
+        self.commands: list[AnyCommand] = []
         self.told: list[tuple[str, str, bytes]] = []
         self.answer = CommandAnswer("c", 1, data=msgspec.Raw(b"{}"))
         self.is_connected = True
@@ -90,6 +92,8 @@ class FakeDesk:
         self, claims: Claims, region: str, command_of: Any, **fields: Any
     ) -> CommandAnswer:
         self.decided.append((claims, region, command_of, fields))
+        envelope = {"id": "c", "deadline_ms": 1, "by": claims.user()}
+        self.commands.append(command_of(**envelope, **fields))
         return self.answer
 
     def notify(self, region: str, user: str, data: bytes) -> bool:

@@ -22,6 +22,18 @@ ROUTES = {
     ("get", "/api/trips/{trip_id}/matching"): {
         *("200", "401", "403", "404", "422", "429", "503"),
     },
+    ("post", "/api/trips"): {
+        *("201", "400", "401", "403", "409", "413", "422", "429", "503"),
+    },
+    **{
+        ("post", f"/api/trips/{{trip_id}}/{verb}"): {
+            *("200", "400", "401", "403", "404", "409", "413", "422", "429", "503"),
+        }
+        for verb in (
+            *("accept", "decline", "arrive", "begin"),
+            *("complete", "release", "cancel", "assign"),
+        )
+    },
     ("get", "/api/drivers"): {"200", "401", "403", "422", "429", "503"},
     ("get", "/api/drivers/{user_id}"): {"200", "401", "403", "404", "429", "503"},
     ("put", "/api/drivers/{user_id}/tags"): {
@@ -110,6 +122,25 @@ async def test_openapi_has_the_shapes_of_schemas(site: Site) -> None:
     assert sign_up["role"]["enum"] == ["rider", "driver"]
     assert "\\Z" not in sign_up["username"]["pattern"]
     assert {"Trip", "Tokens", "User", "AuditRow"} <= set(shapes)
+
+
+async def test_openapi_says_which_bodies_may_be_empty_and_where_a_trip_is(
+    site: Site,
+) -> None:
+    paths = (await openapi(site))["paths"]
+    needed = {
+        path: operation["requestBody"]["required"]
+        for path, methods in paths.items()
+        for operation in methods.values()
+        if "requestBody" in operation
+    }
+    assert needed["/api/trips"]
+    assert needed["/api/trips/{trip_id}/assign"]
+    for verb in ("accept", "decline", "arrive", "cancel"):
+        assert not needed[f"/api/trips/{{trip_id}}/{verb}"]
+    assert "Location" in paths["/api/trips"]["post"]["responses"]["201"]["headers"]
+    names = {each["name"] for each in paths["/api/trips"]["post"]["parameters"]}
+    assert names == {"Idempotency-Key"}
 
 
 async def test_openapi_tells_how_a_notice_is_counted(site: Site) -> None:

@@ -41,6 +41,8 @@ async def test_own_trips_are_a_bare_array(site: Site) -> None:
                 "limit": 50,
                 "before": None,
                 "region": "main",
+                "rider": None,
+                "driver": None,
             },
         )
     ]
@@ -58,7 +60,18 @@ async def test_the_list_takes_status_limit_and_before(site: Site) -> None:
         "limit": 100,
         "before": TRIP,
         "region": "main",
+        "rider": None,
+        "driver": None,
     }
+
+
+async def test_the_list_takes_a_rider_and_a_driver(site: Site) -> None:
+    site.answers("history.trips", data([]))
+    query = {"rider": RIDER.upper(), "driver": OPERATOR}
+    response = await site.client.get("/api/trips", params=query, headers=site.operator)
+    assert response.status_code == 200
+    asked = site.persistence.asked[0][1]
+    assert (asked["rider"], asked["driver"]) == (RIDER, OPERATOR)
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -85,6 +98,9 @@ async def test_every_status_can_be_asked_for(site: Site, status: Status) -> None
         ("before", "yesterday"),
         ("before", "\0"),
         ("before", TRIP + "0"),
+        ("rider", "ada"),
+        ("rider", ""),
+        ("driver", "\0"),
     ],
 )
 async def test_a_bad_query_is_422_naming_the_parameter(

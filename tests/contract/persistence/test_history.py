@@ -84,6 +84,28 @@ async def test_operators_see_all_and_drivers_what_they_drove(past: Trips) -> Non
     assert await past.page("d1", Role.DRIVER) == []
 
 
+async def test_a_page_takes_the_trips_of_a_rider_or_a_driver_among_those_to_be_seen(
+    past: Trips,
+) -> None:
+    rider, driver = trip(1).rider, trip(2, 1).driver
+    past.happened(
+        trip(1),
+        trip(2, 1),
+        trip(3, 1, rider=rider, driver=driver),
+        trip(4, 3, rider=rider),
+    )
+    olga = "o", Role.OPERATOR
+    assert await past.page(*olga, rider="r1") == ids(4, 3, 1)
+    assert await past.page(*olga, driver="d2") == ids(3, 2)
+    assert await past.page(*olga, rider="r1", driver="d2") == ids(3)
+    done = {"rider": "r1", "status": Status.COMPLETED}
+    assert await past.page(*olga, **done) == ids(4)
+    assert await past.page(*olga, rider="r1", limit=1, before=ids(4)[0]) == ids(3)
+    assert await past.page(*olga, rider="nobody") == []
+    assert await past.page("d2", Role.DRIVER, rider="r1") == ids(3)
+    assert await past.page("r2", Role.RIDER, rider="r1") == []
+
+
 @pytest.mark.parametrize("before", ["nonsense", "\0", "of a stranger"])
 async def test_an_unknown_before_is_invalid_data(past: Trips, before: str) -> None:
     past.happened(trip(1), trip(2))

@@ -196,21 +196,27 @@ def test_what_operators_do_to_trips_is_in_the_audit_log_once(tables: Tables) -> 
         moved(0, "olga"),
         moved(1, "olga", "trip.completed"),
         moved(2, "olga", driver=None),
+        moved(7, "olga", "trip.started"),
+        moved(8, "olga", "trip.requested", driver=None),
     ]
     others = [
         moved(3, "r3"),
         moved(4, "d4"),
         moved(5, "", "trip.expired"),
         moved(6, "d6", "trip.released", driver=None),
+        moved(9, "d9", "trip.started"),
+        moved(10, "r10", "trip.requested", driver=None),
     ]
     tables.store.write([*mine, *others], [], T0_MS)
     tables.store.write(mine, [], T0_MS + 99_000)
-    assert len(tables.all(TripEventRow)) == 7
+    assert len(tables.all(TripEventRow)) == 11
     with tables.engine.connect() as connection:
         found = connection.execute(select(AuditRow.__table__)).all()
     assert {(r.at_ms, r.actor, r.action, r.subject, r.outcome) for r in found} == {
         (T0_MS + 3000, "olga", "trip_cancel", mine[0].trip_id, "ok"),
         (T0_MS + 3000, "olga", "trip_complete", mine[1].trip_id, "ok"),
         (T0_MS + 3000, "olga", "trip_cancel", mine[2].trip_id, "ok"),
+        (T0_MS + 3000, "olga", "trip_assign", mine[3].trip_id, "ok"),
+        (T0_MS + 3000, "olga", "trip_request", mine[4].trip_id, "ok"),
     }
-    assert len(found) == 3
+    assert len(found) == 5

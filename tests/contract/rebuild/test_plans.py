@@ -199,6 +199,10 @@ async def the_past(bus: Bus, url: str) -> None:
             for before in (None, trip):
                 question = ListTrips(user, role, status, 50, before)
                 await ask(bus, subjects.history("trips"), question)
+    for whose in ({"rider": "rider-0"}, {"driver": driver}):
+        for status in (None, Status.COMPLETED):
+            question = ListTrips("o", Role.OPERATOR, status, **whose)
+            await ask(bus, subjects.history("trips"), question)
     room = f"trip_{trip}"
     for operation, question in (
         ("trip", GetTripRow("o", Role.OPERATOR, trip)),

@@ -16,6 +16,7 @@ from tests.unit.dispatcher.engine.world import (
     DORA,
     LIMITS,
     NOON_MS,
+    OLGA,
     RITA,
     RON,
     TTL_MS,
@@ -282,3 +283,49 @@ def test_a_key_that_comes_to_be_new_again_is_held_once() -> None:
 
 def test_the_limits_are_those_of_the_protocol() -> None:
     assert LIMITS.key_ms == DAY_MS
+
+
+# ---- operators, for riders -----------------------------------------------------
+
+
+def asked_for(world: World, rider: User, by: User = OLGA, **more: Any) -> RequestTrip:
+    return RequestTrip(
+        pick_up_address="A",
+        drop_off_address="B",
+        rider=rider,
+        **world.envelope(by),
+        **more,
+    )
+
+
+def test_an_operator_asks_for_a_trip_of_a_rider() -> None:
+    world = World()
+    trip = trip_of(world.do(asked_for(world, RITA)))
+    assert (trip.rider, trip.driver) == (RITA.person(), None)
+    assert (world.last.by, world.last.audience) == (OLGA.id, (RITA.id,))
+    busy = world.do(asked_for(world, RITA))
+    assert code_of(busy) is Code.RIDER_BUSY
+    assert code_of(world.do(keyed(world, "k"))) is Code.RIDER_BUSY
+    assert world.moves("cancel", RITA, trip).status is Status.CANCELLED
+
+
+def test_nobody_else_asks_for_others_and_nobody_for_who_does_not_ride() -> None:
+    world = World()
+    for by in (RON, DORA, RITA):
+        assert code_of(world.do(asked_for(world, RITA, by))) is Code.WRONG_ROLE
+    assert code_of(world.do(keyed(world, "k", OLGA))) is Code.WRONG_ROLE
+    for rider in (DORA, OLGA):
+        assert code_of(world.do(asked_for(world, rider))) is Code.INVALID_DATA
+
+
+def test_the_key_of_what_an_operator_asks_for_is_the_operators() -> None:
+    world = World()
+    made = trip_of(world.do(asked_for(world, RITA, key="k")))
+    again = asked_for(world, RON, key="k", pick_up=Position(1.0, 2.0))
+    assert world.do(again) == Decided((), made)
+    ron = trip_of(world.do(keyed(world, "k", RON)))
+    assert ron.id != made.id
+    world.moves("cancel", RITA, made)
+    mine = trip_of(world.do(keyed(world, "k")))
+    assert mine.id not in {made.id, ron.id}
+    assert trip_of(world.do(asked_for(world, RITA, key="k"))).id == made.id
