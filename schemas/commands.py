@@ -268,6 +268,9 @@ class SyncData(Struct, frozen=True, omit_defaults=True):
     order, encoded; else empty. `trips`: active ones. `open_trips`: `OpenTrip`s, newest
     first, for drivers; null where the gateway didn't ask. `online`: drivers only, else
     false. `offers`: a driver's live ones, `LiveOffer`s; None also of a leader of 0.1.
+    `ended`: the `OfferEndedEvent`s of a driver between, where `recovered`; None also of
+    a leader that doesn't tell them. They are for a gateway that missed them, and are
+    replayed to nobody.
     """
 
     seq: int
@@ -278,6 +281,7 @@ class SyncData(Struct, frozen=True, omit_defaults=True):
     events: list[Raw]
     online: bool
     offers: OptionalRaw = None
+    ended: OptionalRaw = None
 
 
 class OnlineData(Struct, frozen=True):

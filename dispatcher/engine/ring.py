@@ -35,7 +35,9 @@ from schemas.trips import TERMINAL
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """One event; `ended` is the trip it ended, or empty."""
+    """One event; `ended` is the trip it ended, or empty. `is_aside`: it is no move of a
+    trip, though somebody is told of it.
+    """
 
     seq: int
     at_ms: int
@@ -44,6 +46,7 @@ class Kept(Struct, frozen=True, gc=False):
     feed: int
     command: str
     ended: str
+    is_aside: bool = False
 
 
 class Marks(Struct, frozen=True):
@@ -131,9 +134,12 @@ class Ring:
             )
         )
 
-    def _unaddressed(
-        self, event: DriverEvent | OfferEvent | OfferEndedEvent, encoded: bytes
-    ) -> None:
+    def _offer_ended(self, event: OfferEndedEvent, encoded: bytes) -> None:
+        to = (event.driver,)
+        at, command = (event.seq, event.at_ms), event.command
+        self._keep(Kept(*at, encoded, to, 0, command, "", is_aside=True))
+
+    def _unaddressed(self, event: DriverEvent | OfferEvent, encoded: bytes) -> None:
         """Nobody who missed it is sent it; a command made it, perhaps."""
         self._keep(Kept(event.seq, event.at_ms, encoded, (), 0, event.command, ""))
 
@@ -334,7 +340,7 @@ class Ring:
         trip=_trip,
         driver=_unaddressed,
         offer=_unaddressed,
-        offer_ended=_unaddressed,
+        offer_ended=_offer_ended,
         matching=_matching,
         message=_say,
         member=_member,

@@ -1,8 +1,9 @@
 """What a session that comes back, or a gateway that saw a gap, must know."""
 
 from dispatcher.engine.feed import feed_entry
-from dispatcher.engine.ring import Ring
+from dispatcher.engine.ring import Kept, Ring
 from dispatcher.engine.state import State
+from schemas.budget import as_list
 from schemas.codec import Raw, decoder, encode
 from schemas.commands import FeedData, LiveOffer, SyncData
 from schemas.events import MatchingEvent, OfferEvent, TripEvent
@@ -32,10 +33,16 @@ def sync_user(
         trips=Raw(encode(active)) if active else _NONE,
         open_trips=shown if drives else _NONE,
         recovered=missed is not None,
-        events=[Raw(kept.encoded) for kept in missed or ()],
+        events=[Raw(kept.encoded) for kept in missed or () if not kept.is_aside],
         online=drives and user.id not in state.offline,
         offers=_offers(state, user.id) if drives else None,
+        ended=_ended(missed) if drives and missed is not None else None,
     )
+
+
+def _ended(missed: list[Kept]) -> Raw:
+    ends = [kept.encoded for kept in missed if kept.is_aside]
+    return Raw(as_list(ends)) if ends else _NONE
 
 
 def _offers(state: State, driver: str) -> Raw:

@@ -126,8 +126,7 @@ class UserStream:
     def _offer_ended(self, push: OfferEndedPush) -> bytes:
         self.seq = push.seq
         self.offers.pop(push.offer, None)
-        data = OfferEnded(push.trip, push.offer, push.why)
-        return _event("trip.offer_ended", push, codec.encode(data))
+        return _offer_ended(push)
 
     def _trip(self, push: TripPush) -> bytes | None:
         head = codec.decode(push.trip, TripHead)
@@ -171,13 +170,17 @@ class UserStream:
         return Settled(frames, lost)
 
     def _offers_changed(self, data: SyncData) -> list[Stamped]:
-        """What is lost of offers is not replayed: what lives now says it."""
+        """How those that were told of ended, and what lives now."""
         frames: list[Stamped] = []
         live = live_offers(data)
         known = {offer.offer for offer, _ in live}
+        ends = {push.offer: push for push in offers_ended(data)}
         mine = {head.id for head in codec.decode(data.trips, list[TripHead])}
         for offer, trip in self.offers.items():
-            if offer not in known and trip not in mine:
+            if offer in ends:
+                frames.append((ends[offer].seq, _offer_ended(ends[offer])))
+            elif data.ended is None and offer not in known and trip not in mine:
+                # How it ended nobody remembers; an accepted one ends by its trip.
                 ended = codec.encode(OfferEnded(trip, offer, "withdrawn"))
                 frames.append((0, framing.push("trip.offer_ended", ended)))
         for shown, seq in live:
@@ -259,6 +262,18 @@ def live_offers(data: SyncData) -> list[tuple[Offered, int]]:
         )
         for one in codec.decode(data.offers, list[LiveOffer])
     ]
+
+
+def offers_ended(data: SyncData) -> list[OfferEndedPush]:
+    """Those of a driver that ended between, as far as it is known."""
+    if data.ended is None:
+        return []
+    return codec.decode(data.ended, list[OfferEndedPush])
+
+
+def _offer_ended(push: OfferEndedPush) -> bytes:
+    data = OfferEnded(push.trip, push.offer, push.why)
+    return _event("trip.offer_ended", push, codec.encode(data))
 
 
 def _event(kind: str, push: FactPush, data: bytes) -> bytes:

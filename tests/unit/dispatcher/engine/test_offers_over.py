@@ -283,6 +283,24 @@ def decode_id(raw: Any) -> str:
     return str(decode(raw, dict[str, Any])["id"])
 
 
+def test_a_gateway_that_missed_something_learns_how_offers_ended() -> None:
+    town = Town()
+    town.driver("dora", 1_000)
+    trip = town.request()
+    offer, since = town.live(DORA).offer, town.engine.head_seq
+    town.decline(DORA, trip)
+    data = town.sync(DORA, since)
+    assert data.ended is not None
+    (ended,) = decode(data.ended, list[OfferEndedEvent])
+    assert (ended.offer, ended.why) == (offer, "declined")
+    assert (data.recovered, data.events) == (True, [])
+    nothing = town.sync(DORA, town.engine.head_seq).ended
+    assert nothing is not None
+    assert decode(nothing, list[OfferEndedEvent]) == []
+    assert town.sync(DORA).ended is None
+    assert town.sync(RITA, since).ended is None
+
+
 def test_a_driver_who_is_offered_a_trip_sees_no_more_of_its_rider_than_all_do() -> None:
     town = Town()
     town.driver("dora", 1_000)
