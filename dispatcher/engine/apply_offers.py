@@ -33,7 +33,7 @@ def move(state: State, event: TripEvent, before: Person | None) -> None:
         _start(state, event, course, trip.driver.id)
     elif course is not None and trip.status in TERMINAL:
         course.matching = ""
-        state.end_offer(course, "cancelled", event.at_ms, says=True)
+        state.end_offer(course, "cancelled", event, says=True)
         del offers.courses[trip.id]
 
 
@@ -48,6 +48,7 @@ def _open(state: State, event: TripEvent, before: Person | None) -> None:
     course = state.offers.course(trip.id)
     course.matching = event.matching
     course.opened_ms, course.made = event.at_ms, 0
+    course.traceparent = event.traceparent
     course.passed = {d: why for d, why in course.passed.items() if why == "released"}
     if before is not None:
         state.offers.pass_by(course, before.id, "released")
@@ -63,7 +64,7 @@ def _start(state: State, event: TripEvent, course: Course | None, driver: str) -
         if live is not None and live.offer == event.offer:
             offers.end(course, "accepted", event.at_ms)
         else:
-            state.end_offer(course, "taken", event.at_ms, says=True)
+            state.end_offer(course, "taken", event, says=True)
             if event.offer:
                 accepted = Ended(event.offer, "accepted", event.at_ms)
                 offers.note(course, driver, accepted)
@@ -76,7 +77,7 @@ def _start(state: State, event: TripEvent, course: Course | None, driver: str) -
             state.later(event.at_ms, What.RESUME, driver)
     other = offers.courses.get(duty.trip)
     if other is not None:
-        state.end_offer(other, "withdrawn", event.at_ms, says=True)
+        state.end_offer(other, "withdrawn", event, says=True)
 
 
 def stand(state: State, event: DriverEvent) -> None:
@@ -94,7 +95,7 @@ def stand(state: State, event: DriverEvent) -> None:
     if not (event.online and event.offers):
         course = offers.courses.get(duty.trip)
         if course is not None:
-            state.end_offer(course, "withdrawn", event.at_ms, says=True)
+            state.end_offer(course, "withdrawn", event, says=True)
     if not (event.offers or event.tags):
         del offers.duties[driver]
 
@@ -123,7 +124,7 @@ def end(state: State, event: OfferEndedEvent) -> None:
     if course is None:
         return
     if course.live is not None and course.live.offer == event.offer:
-        state.end_offer(course, event.why, event.at_ms, says=False)
+        state.end_offer(course, event.why, event, says=False)
     if event.why == "declined":
         offers.pass_by(course, event.driver, "declined")
     elif event.why == "expired":

@@ -209,6 +209,7 @@ def _offer(state: State, proposal: Proposal, seq: int) -> OfferEvent | None:
         number,
         state.stamp_ms + state.limits.matching.offer_ttl_ms,
         proposal.evidence,
+        traceparent=course.traceparent,
     )
 
 
@@ -258,13 +259,29 @@ def _expire_offer(region: Regional, trip: str, seq: int, _: int) -> Event:
     live = region.state.offers.live(trip)
     assert live is not None, f"trip {trip} has no live offer"
     at_ms = region.state.stamp_ms
-    return OfferEndedEvent(seq, at_ms, live.offer, live.driver, trip, "expired")
+    return OfferEndedEvent(
+        seq,
+        at_ms,
+        live.offer,
+        live.driver,
+        trip,
+        "expired",
+        traceparent=live.traceparent,
+    )
 
 
 def _say_end(region: Regional, offer: str, seq: int, _: int) -> Event:
     said = region.state.offers.unsaid[offer]
     at_ms = region.state.stamp_ms
-    return OfferEndedEvent(seq, at_ms, offer, said.driver, said.trip, said.why)
+    return OfferEndedEvent(
+        seq,
+        at_ms,
+        offer,
+        said.driver,
+        said.trip,
+        said.why,
+        traceparent=said.traceparent,
+    )
 
 
 def _tell_all(region: Regional, trip: str, seq: int, feed: int) -> Event:
@@ -282,7 +299,15 @@ def _told(
     gone = [driver for driver, how in course.passed.items() if how == "released"]
     exclude = (trip.rider.id, *gone)
     shown = OpenTrip.of(trip)
-    return MatchingEvent(seq, state.stamp_ms, shown, why, feed, exclude)
+    return MatchingEvent(
+        seq,
+        state.stamp_ms,
+        shown,
+        why,
+        feed,
+        exclude,
+        traceparent=course.traceparent,
+    )
 
 
 def _stop_waiting(region: Regional, trip: str, seq: int, feed: int) -> Event:

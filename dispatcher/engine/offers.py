@@ -33,6 +33,10 @@ class Course(Struct):
     live: OfferEvent | None = None
     asked: dict[str, Ended] = field(default_factory=dict)
     """By driver, the first to be asked first."""
+    traceparent: str = ""
+    """Trace context of the command that led to what comes next: that opened it, then
+    that ended an offer of it; empty: it had none.
+    """
     passed: dict[str, str] = field(default_factory=dict)
     """Driver → why they are not asked (again): `declined` or `missed` since the trip
     was opened last, `released` for ever."""
@@ -60,6 +64,8 @@ class Unsaid(Struct, frozen=True, array_like=True):
     driver: str
     trip: str
     why: OfferEnd
+    traceparent: str = ""
+    """Of what ended it."""
 
 
 class Offers:

@@ -18,10 +18,20 @@ from dispatcher.engine.rooms import Rooms
 from dispatcher.engine.timeline import Timeline
 from schemas.budget import as_list, in_messages
 from schemas.codec import Raw, encode
-from schemas.events import MATCHED, OfferEnd, OfferEvent
+from schemas.events import (
+    MATCHED,
+    DriverEvent,
+    OfferEnd,
+    OfferEndedEvent,
+    OfferEvent,
+    TripEvent,
+)
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.times import rfc3339
 from schemas.trips import OpenTrip, Trip
+
+Ends = TripEvent | DriverEvent | OfferEndedEvent
+"""Facts that end offers."""
 
 
 class Held(Struct, frozen=True):
@@ -161,17 +171,18 @@ class State:
 
     # ---- offers ------------------------------------------------------------------
 
-    def end_offer(
-        self, course: Course, why: OfferEnd, at_ms: int, *, says: bool
-    ) -> None:
-        """The course's live offer is over, if there is one. `says`: an event of that is
-        yet to come. Where it was the last, all are told of the trip.
+    def end_offer(self, course: Course, why: OfferEnd, by: Ends, *, says: bool) -> None:
+        """The course's live offer is over by that, if there is one. `says`: an event of
+        it is yet to come. Where it was the last, all are told of the trip.
         """
+        at_ms = by.at_ms
         live = self.offers.end(course, why, at_ms)
         if live is None:
             return
+        if by.traceparent:
+            course.traceparent = by.traceparent
         if says:
-            unsaid = Unsaid(live.offer, live.driver, course.trip, why)
+            unsaid = Unsaid(live.offer, live.driver, course.trip, why, by.traceparent)
             self.offers.unsaid[live.offer] = unsaid
             self.later(at_ms, What.SAY_END, live.offer)
         if course.matching in MATCHED and self.is_exhausted(course, at_ms):

@@ -126,6 +126,38 @@ async def test_a_frame_s_trace_reaches_the_row_and_every_service_tells_its_part(
     assert "traceparent" not in await rider.expect("trip.cancelled")
 
 
+async def test_an_offer_and_its_end_carry_the_trace_of_what_caused_them(
+    traced: Stack, rider: Client
+) -> None:
+    here = {"lat": 64.1466, "lon": -21.9426}
+    (person,) = traced.people("driver", 1)
+    driver, _ = await welcomed(traced.url, person.access)
+    await driver.do("driver.online", {"offers": True})
+    await driver.send({"type": "driver.location", "data": here})
+    data = {**ADDRESSES, "pick_up": here}
+    async with asyncio.timeout(LIMIT_S):
+        while True:  # until the position is heard, all are told
+            asked = context()
+            await rider.send(
+                {"type": "trip.request", "data": data, "traceparent": asked}
+            )
+            trip = (await rider.expect("reply"))["data"]["id"]
+            await driver.quiet()
+            if not driver.seen("trip.requested", trip):
+                break
+            await rider.do("trip.cancel", {"id": trip})
+    offered = await driver.expect("trip.offered")
+    assert traceparent.ids(offered["traceparent"])[0] == traceparent.ids(asked)[0]
+    cancelled = context()
+    frame = {"type": "trip.cancel", "data": {"id": trip}, "traceparent": cancelled}
+    await rider.send(frame)
+    ended = await driver.expect("trip.offer_ended")
+    assert ended["data"]["why"] == "cancelled"
+    assert traceparent.ids(ended["traceparent"])[0] == traceparent.ids(cancelled)[0]
+    await driver.do("driver.online", {"offers": False})
+    await driver.close()
+
+
 async def test_a_refusal_marks_its_span(collector: Collector, rider: Client) -> None:
     sent = context()
     frame = {"type": "trip.get", "ref": "g", "data": {"id": NOBODYS}}
