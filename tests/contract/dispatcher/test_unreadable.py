@@ -17,7 +17,7 @@ from runtime.bus import Bus
 from runtime.errors import RecordError
 from runtime.follower import Follower, Message
 from schemas import codec
-from schemas.commands import AcceptTrip
+from schemas.commands import AcceptTrip, GoOnline
 from schemas.trips import Status
 from tests.contract.dispatcher.conftest import Start
 from tests.contract.dispatcher.desk import (
@@ -30,6 +30,7 @@ from tests.contract.dispatcher.desk import (
     request,
 )
 from tests.contract.dispatcher.test_durability import readyz
+from tests.data import keep_code
 from tests.support.nats import NatsServer
 from tests.support.waiting import until_is
 
@@ -40,6 +41,16 @@ NEWER = (
 )
 """A dispatcher of the next version, which writes records of a format of its own."""
 LIMIT_S = 30
+
+
+OLDER = (
+    "import sys\n"
+    "sys.path.insert(0, {folder!r})\n"
+    "from dispatcher.main import run\n"
+    "from runtime.settings import load\n"
+    "sys.exit(run(load()))\n"
+)
+"""The dispatcher of the last release, by its own code (tests/data/keep_code.py)."""
 
 
 class Newer:
@@ -93,6 +104,36 @@ async def test_a_region_of_a_newer_version_is_never_led_by_an_older_one(
     assert started.status is Status.STARTED
     assert older.instance not in {record.writer for record in await book.records()}
     assert older.log.read_text().count('"stands aside"') == 1
+
+
+async def test_the_release_before_stands_aside_once_a_driver_asked_for_offers(
+    start: Start, nats_server: NatsServer, gateway: Gateway, book: Book, tmp_path: Path
+) -> None:
+    keep_code.unpack(tmp_path / "before")
+    program = OLDER.format(folder=str(tmp_path / "before"))
+    leader = start()
+    await leader.stands_by()
+    epoch = (await gateway.leader()).epoch
+    port = ports.free()
+    log = tmp_path / "before.log"
+    settings = {"CABRANK_OPS_PORT": str(port)}
+    before = Process(nats_server.url, log, program, **settings)
+    try:
+        await before.stands_by()
+        trip = await gateway.trip(request())  # it reads that yet
+        await gateway.ask(command(GoOnline, DORA, offers=True))
+        said = await said_by(port, "format")
+        assert "LEDGER_main has format 2, this program reads up to 1" in said
+        standby = start()
+        await standby.stands_by()
+        leader.kill()
+        taken = await gateway.leader(after=epoch)
+        assert taken.instance == standby.instance
+        started = await gateway.trip(command(AcceptTrip, DORA, trip=trip.id))
+        assert started.status is Status.STARTED
+        assert before.instance not in {one.writer for one in await book.records()}
+    finally:
+        before.kill()
 
 
 async def test_a_ledger_with_a_torn_record_of_its_own_is_not_led(
