@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from schemas.codec import OptionalRaw
-from schemas.events import FeedEntry
+from schemas.events import DriverWhy, FeedEntry
 from schemas.refusals import Refusal
 from schemas.rooms import MessageData
 from schemas.trips import Position, Trip, User
@@ -267,10 +267,10 @@ class SyncData(Struct, frozen=True, omit_defaults=True):
     `events`: where `recovered`, the user's `TripEvent`s with since < seq ≤ `seq`, in
     order, encoded; else empty. `trips`: active ones. `open_trips`: `OpenTrip`s, newest
     first, for drivers; null where the gateway didn't ask. `online`: drivers only, else
-    false. `offers`: a driver's live ones, `LiveOffer`s; None also of a leader of 0.1.
-    `ended`: the `OfferEndedEvent`s of a driver between, where `recovered`; None also of
-    a leader that doesn't tell them. They are for a gateway that missed them, and are
-    replayed to nobody.
+    false; `why` they are so (a `DriverWhy`). `offers`: a driver's live ones,
+    `LiveOffer`s; None also of a leader of 0.1. `ended`: the `OfferEndedEvent`s of a
+    driver between, where `recovered`; None also of a leader that doesn't tell them.
+    They are for a gateway that missed them, and are replayed to nobody.
     """
 
     seq: int
@@ -282,6 +282,7 @@ class SyncData(Struct, frozen=True, omit_defaults=True):
     online: bool
     offers: OptionalRaw = None
     ended: OptionalRaw = None
+    why: DriverWhy = "self"
 
 
 class OnlineData(Struct, frozen=True):

@@ -259,7 +259,7 @@ def _decline(region: Regional, command: DeclineTrip, seq: int) -> Outcome:
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
         return look_up(ring, command.trip)
-    met = offers.declined(state, command, held.trip)
+    met = offers.declined(region, command, held.trip)
     if held.by is None or met is None:
         return wrong_status(command, held.trip)
     events: tuple[Event, ...] = ()

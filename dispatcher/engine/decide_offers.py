@@ -71,25 +71,22 @@ class Declined(Struct, frozen=True):
     live: OfferEvent | None
 
 
-def declined(state: State, command: DeclineTrip, trip: Trip) -> Declined | None:
-    """What a decline meets; None: nothing that this driver could decline."""
-    course, driver = state.offers.courses.get(trip.id), command.by.id
-    wanted = command.offer
-    if course is not None:
-        live, ended = course.live, course.asked.get(driver)
-        if (
-            live is not None
-            and live.driver == driver
-            and wanted
-            in (
-                None,
-                live.offer,
-            )
-        ):
-            return Declined(live)
-        if ended is not None and wanted in (None, ended.offer):
-            return Declined(None)
-    return Declined(None) if state.is_told(trip.id) else None
+def declined(region: Regional, command: DeclineTrip, trip: Trip) -> Declined | None:
+    """What a decline meets; None: nothing that this driver could decline. Of a trip
+    that has ended, the ring knows who was asked.
+    """
+    state, driver = region.state, command.by.id
+    course = state.offers.courses.get(trip.id)
+    if course is None:
+        ended = region.ring.offered(trip.id, driver)
+    else:
+        live, asked = course.live, course.asked.get(driver)
+        mine = live if live is not None and live.driver == driver else None
+        if mine is not None and command.offer in {None, mine.offer}:
+            return Declined(mine)
+        ended = None if asked is None else asked.offer
+    is_theirs = ended is not None and command.offer in {None, ended}
+    return Declined(None) if is_theirs or state.is_told(trip.id) else None
 
 
 def decline(

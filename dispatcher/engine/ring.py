@@ -36,7 +36,7 @@ from schemas.trips import TERMINAL
 
 class Kept(Struct, frozen=True, gc=False):
     """One event; `ended` is the trip it ended, or empty. `is_aside`: it is no move of a
-    trip, though somebody is told of it.
+    trip, though somebody is told of it. `offered`: (trip, driver) of an offer.
     """
 
     seq: int
@@ -47,6 +47,7 @@ class Kept(Struct, frozen=True, gc=False):
     command: str
     ended: str
     is_aside: bool = False
+    offered: tuple[str, str] | None = None
 
 
 class Marks(Struct, frozen=True):
@@ -76,6 +77,7 @@ class Ring:
         "_moved",
         "_moves",
         "_moves_bytes",
+        "_offered",
         "_said",
         "_said_bytes",
         "_top_seq",
@@ -104,6 +106,8 @@ class Ring:
         """The last event pushed or refilled."""
         self._ended: dict[str, Kept] = {}
         """Trip → the event that ended it."""
+        self._offered: dict[tuple[str, str], Kept] = {}
+        """(trip, driver) → the last offer of it that they had."""
         self._awaited: Marks | None = None
         self.gone_seq = 0
         """No event after this one was evicted."""
@@ -134,12 +138,17 @@ class Ring:
             )
         )
 
+    def _offer(self, event: OfferEvent, encoded: bytes) -> None:
+        at, command = (event.seq, event.at_ms), event.command
+        offered = event.trip.id, event.driver
+        self._keep(Kept(*at, encoded, (), 0, command, "", offered=offered))
+
     def _offer_ended(self, event: OfferEndedEvent, encoded: bytes) -> None:
         to = (event.driver,)
         at, command = (event.seq, event.at_ms), event.command
         self._keep(Kept(*at, encoded, to, 0, command, "", is_aside=True))
 
-    def _unaddressed(self, event: DriverEvent | OfferEvent, encoded: bytes) -> None:
+    def _unaddressed(self, event: DriverEvent, encoded: bytes) -> None:
         """Nobody who missed it is sent it; a command made it, perhaps."""
         self._keep(Kept(event.seq, event.at_ms, encoded, (), 0, event.command, ""))
 
@@ -162,6 +171,8 @@ class Ring:
             self._made[kept.command] = kept
         if kept.ended:
             self._ended[kept.ended] = kept
+        if kept.offered is not None:
+            self._offered[kept.offered] = kept
         limits = self._limits
         while (
             len(self._all) > limits.ring_events_max
@@ -243,6 +254,8 @@ class Ring:
             del self._ended[kept.ended]
         if self._made.get(kept.command) is kept:
             del self._made[kept.command]
+        if kept.offered is not None and self._offered.get(kept.offered) is kept:
+            del self._offered[kept.offered]
 
     # ---- around a snapshot, which doesn't hold the ring -----------------------
 
@@ -299,6 +312,11 @@ class Ring:
         event = decode(kept.encoded, TripEvent)
         return Held(event.trip, event.type, event.by, event.at_ms)
 
+    def offered(self, trip: str, driver: str) -> str | None:
+        """The last offer of a trip that a driver had, while the ring reaches back."""
+        kept = self._offered.get((trip, driver))
+        return None if kept is None else decode(kept.encoded, OfferEvent).offer
+
     def made(self, command: str) -> bytes | None:
         """The encoded event that a command made, for `remember_ms`."""
         kept = self._made.get(command) or self._said.get(command)
@@ -339,7 +357,7 @@ class Ring:
     HANDLERS: "ByKind[Callable[[Ring, Any, bytes], None]]" = ByKind(
         trip=_trip,
         driver=_unaddressed,
-        offer=_unaddressed,
+        offer=_offer,
         offer_ended=_offer_ended,
         matching=_matching,
         message=_say,

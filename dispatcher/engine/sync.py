@@ -6,7 +6,7 @@ from dispatcher.engine.state import State
 from schemas.budget import as_list
 from schemas.codec import Raw, decoder, encode
 from schemas.commands import FeedData, LiveOffer, SyncData
-from schemas.events import MatchingEvent, OfferEvent, TripEvent
+from schemas.events import DriverWhy, MatchingEvent, OfferEvent, TripEvent
 from schemas.trips import Role, User
 
 _NONE = Raw(b"[]")
@@ -37,12 +37,19 @@ def sync_user(
         online=drives and user.id not in state.offline,
         offers=_offers(state, user.id) if drives else None,
         ended=_ended(missed) if drives and missed is not None else None,
+        why=_why(state, user.id),
     )
 
 
 def _ended(missed: list[Kept]) -> Raw:
     ends = [kept.encoded for kept in missed if kept.is_aside]
     return Raw(as_list(ends)) if ends else _NONE
+
+
+def _why(state: State, driver: str) -> DriverWhy:
+    """A driver is online, or isn't."""
+    duty = state.offers.duties.get(driver)
+    return "missed_offers" if duty is not None and duty.paused else "self"
 
 
 def _offers(state: State, driver: str) -> Raw:

@@ -83,7 +83,8 @@ class UserStream:
         """Everything of this user's up to here has been passed on."""
         self.trips: dict[str, int] = {}
         """Versions of the trips they take part in."""
-        self.online = False
+        self.online: bool | None = None
+        """Of a driver, as far as their sessions were told; None: they weren't."""
         self.offers: dict[str, str] = {}
         """Live ones of a driver, as far as their sessions were told → their trips."""
         self.sync = UNKNOWN
@@ -164,10 +165,19 @@ class UserStream:
         else:
             trips = codec.decode(data.trips, list[Raw])
             frames = [(0, framing.push("trip.snapshot", trip)) for trip in trips]
-        frames += self._offers_changed(data)
+        frames += self._state_changed(data) + self._offers_changed(data)
         feed, self.held_feed = self.held_feed, []
         frames = sorted(frames + feed + self._adopt(data), key=_seq)
         return Settled(frames, lost)
+
+    def _state_changed(self, data: SyncData) -> list[Stamped]:
+        """Nor is how a driver stands: its sessions hear of it where it isn't as they
+        knew.
+        """
+        if self.online in {None, data.online}:
+            return []
+        now = codec.encode(DriverState(data.online, data.why))
+        return [(0, framing.push("driver.state", now))]
 
     def _offers_changed(self, data: SyncData) -> list[Stamped]:
         """How those that were told of ended, and what lives now."""

@@ -20,6 +20,13 @@ from tests.simulation.world import run
 
 CHUNK = 50
 Draw = Callable[[int], Plan]
+DRAWS: dict[str, Draw] = {
+    "crowded": plans.crowded,
+    "full": plans.full,
+    "offered": plans.offered,
+    "rushed": plans.rushed,
+}
+"""By option."""
 
 
 def _play(draw: Draw, seeds: range) -> list[tuple[int, Verdict]]:
@@ -51,7 +58,7 @@ def _show(draw: Draw, seed: int, verdict: Verdict) -> None:
     print(f"\n  {small}")
     for violation in run(small).violations[:10]:
         print(f"  {violation}")
-    which = {plans.crowded: "--crowded ", plans.full: "--full "}.get(draw, "")
+    which = next((f"--{name} " for name, one in DRAWS.items() if one is draw), "")
     print(f"again: python -m tests.simulation {which}--first {seed} --seeds 1")
 
 
@@ -64,8 +71,15 @@ def main() -> int:
         "--crowded", action="store_true", help="with full queues and records"
     )
     parser.add_argument("--full", action="store_true", help="with full ledgers")
+    parser.add_argument(
+        "--offered", action="store_true", help="with offers, all of them"
+    )
+    parser.add_argument(
+        "--rushed", action="store_true", help="with offers in long rounds"
+    )
     given = parser.parse_args()
-    draw = plans.crowded if given.crowded else plans.full if given.full else plans.of
+    chosen = [one for name, one in DRAWS.items() if getattr(given, name)]
+    draw = chosen[0] if chosen else plans.of
     play = functools.partial(_play, draw)
     jobs = given.jobs or os.cpu_count()
     seeds = range(given.first, given.first + given.seeds)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from cabrank.trial.load import frames
 from cabrank.trial.oracle.history import Call
 from schemas.claims import Claims
-from schemas.trips import Role, Status, Trip
+from schemas.trips import Role, Status, Trip, User
 from tests.simulation.cable import Cable
+from tests.simulation.driving import Asks, Driving
+from tests.simulation.places import place
 from tests.simulation.talk import Talk
 
 if TYPE_CHECKING:
@@ -49,12 +51,17 @@ class Client:
         self.calls: dict[str, Call] = {}
         self.trips: dict[str, Trip] = {}
         self.talk = Talk(self, world, world.rng(f"{name} talks"))
+        self.driving: Driving | None = None
+        if world.plan.offering is not None and role is Role.DRIVER:
+            self.driving = Driving(self, world, world.rng(f"{name} drives"))
         self.open: dict[str, int] = {}
         """Trips up for grabs → when it was learned, for who is online."""
 
     def start(self) -> None:
         self._loop.call_soon(self._connect)
         self._loop.call_later(0.1 + self._rng.random() * 0.3, self._think)
+        if self.driving is not None:
+            self.driving.start()
 
     @property
     def is_idle(self) -> bool:
@@ -71,11 +78,18 @@ class Client:
         self.session = f"{self.id}/{self.sessions}"
         rng = self._world.rng(self.session)
         self._cable = Cable(self, self._rng.choice(gateways), rng)
-        name = LONG if self._world.plan.long_names else "N"
+        name = self._name()
         claims = Claims(
             self.id, self.id, name, name, self.role, "main", self.session, 0, 1e12
         )
         self._cable.open(claims, self._since)
+
+    def _name(self) -> str:
+        return LONG if self._world.plan.long_names else "N"
+
+    def user(self) -> User:
+        """As accounts know it."""
+        return User(self.id, self.id, self._name(), self._name(), self.role)
 
     def lose(self) -> None:
         if self._cable is not None:
@@ -115,7 +129,8 @@ class Client:
 
     def _take(self, frame: frames.Frame) -> None:
         checker = self._world.watch.checker
-        if self.talk.takes(frame):
+        driving = self.driving
+        if self.talk.takes(frame) or (driving is not None and driving.takes(frame)):
             self._since = max(frame.seq or 0, self._since or 0) or None
         elif frame.type in {"reply", "refused"}:
             self._answered(frame)
@@ -125,6 +140,8 @@ class Client:
             trip = frames.read_trip(frame.data)
             checker.snapshot(self.session, trip)
             self._saw(trip)
+        elif frame.type == "driver.moved":
+            self._moved(frames.read_moved(frame.data).trip)
         elif frame.seq is not None and frame.type != "driver.state":
             self._since = max(frame.seq, self._since or 0)
             self._event(frame, frame.seq)
@@ -146,6 +163,13 @@ class Client:
             self._saw(trip)
         self.open = {trip.id: trip.version for trip in welcome.open_trips}
         self.talk.welcomed()
+        if self.driving is not None:
+            self.driving.welcomed(welcome)
+
+    def _moved(self, trip: str) -> None:
+        """Where the driver of a trip is: of one that is the rider's."""
+        if self.role is not Role.RIDER or trip not in self.trips:
+            self._world.watch.strange(f"{self.id}: hears of {trip}'s driver")
 
     def _event(self, frame: frames.Frame, seq: int) -> None:
         checker = self._world.watch.checker
@@ -162,6 +186,8 @@ class Client:
             self._saw(trip)
             if self.role is Role.DRIVER and frame.type == "trip.started":
                 self.open.pop(trip_id, None)
+                if self.driving is not None:
+                    self.driving.started(trip_id)
 
     def _saw(self, trip: Trip) -> None:
         watch = self._world.watch
@@ -186,6 +212,8 @@ class Client:
             history.declined(call, frames.read_open_trip(frame.data), now_s)
         elif call.kind in {"driver.online", "driver.offline"}:
             history.unknown(call)
+            if self.driving is not None:
+                self.driving.answered(frames.read_online(frame.data))
         else:
             trip = frames.read_trip(frame.data)
             history.answered(call, trip, now_s)
@@ -207,7 +235,8 @@ class Client:
                 what = self._choose()
             if what is not None:
                 world.calls_left -= 1
-                self._ask(*what)
+                kind, trip, more = what
+                self._ask(kind, trip, more)
         if world.acting:
             self._loop.call_later(self._rng.random() * THINK_S, self._think)
 
@@ -220,47 +249,81 @@ class Client:
                 return trip
         return None
 
-    def _choose(self) -> tuple[str, str | None] | None:
+    def _choose(self) -> Asks | None:
         rng, mine = self._rng, self._mine()
         if rng.random() < 0.12 and self._world.watch.seen:
-            return rng.choice(ANYTHING), rng.choice(list(self._world.watch.seen))
+            return rng.choice(ANYTHING), rng.choice(list(self._world.watch.seen)), {}
         if self.role is Role.RIDER:
             if mine is None or rng.random() < 0.1:
-                return "trip.request", None
-            return ("trip.cancel", mine.id) if rng.random() < 0.15 else None
+                return "trip.request", None, {}
+            return ("trip.cancel", mine.id, {}) if rng.random() < 0.15 else None
         if self.role is Role.OPERATOR:
-            if not self._world.watch.seen or rng.random() < 0.7:
-                return None
-            kind = rng.choice(("trip.cancel", "trip.complete"))
-            return kind, rng.choice(list(self._world.watch.seen))
+            return self._order()
         if mine is not None and mine.status in NEXT:
-            return rng.choice(NEXT[mine.status]), mine.id
+            return rng.choice(NEXT[mine.status]), mine.id, {}
+        if self.driving is not None:
+            asks = self.driving.choose()
+            if asks is not None:
+                return asks
         if rng.random() < 0.05:
-            return rng.choice(("driver.online", "driver.offline")), None
+            return rng.choice(("driver.online", "driver.offline")), None, {}
         if not self.open:
             return None
         kind = "trip.decline" if rng.random() < 0.1 else "trip.accept"
-        return kind, rng.choice(list(self.open))
+        return kind, rng.choice(list(self.open)), {}
 
-    def _ask(self, kind: str, trip: str | None) -> None:
+    def _order(self) -> Asks | None:
+        """What an operator does."""
+        rng, world = self._rng, self._world
+        if not world.watch.seen or rng.random() < 0.7:
+            return None
+        more: dict[str, object] = {}
+        if world.plan.offering is not None and rng.random() < 0.4:
+            drivers = [one.id for one in world.clients if one.role is Role.DRIVER]
+            kind, more["driver"] = "trip.assign", rng.choice([*drivers, "nobody"])
+        else:
+            kind = rng.choice(("trip.cancel", "trip.complete"))
+        return kind, rng.choice(list(world.watch.seen)), more
+
+    def _ask(self, kind: str, trip: str | None, more: dict[str, object]) -> None:
         self._refs += 1
         if kind == "driver.offline":
             self._world.watch.checker.rests(self.id)
         data: dict[str, object] = {}
         key = None
         if kind == "trip.request":
-            data = {"pick_up_address": "A", "drop_off_address": "B"}
+            data = {"pick_up_address": "A", "drop_off_address": "B", **self._places()}
             if self._rng.random() < 0.5:
                 self._keys += self._rng.random() < 0.8
                 key = data["idempotency_key"] = f"k{self._keys}"
         elif trip is not None:
-            data = {"id": trip}
+            data = {"id": trip, **more}
+        else:
+            data = more
         ref = f"{self.session}/{self._refs}"
         call = Call(self.id, self.role, kind, trip, key, self._loop.time())
+        call.offer = _text(more.get("offer"))
+        call.driver = _text(more.get("driver"))
         self.calls[ref] = call
         self._world.watch.history.add(call)
         self.send(frames.command(kind, ref, data))
 
+    def _places(self) -> dict[str, object]:
+        """Where a rider is, and wants to go, where trips are matched."""
+        offering, rng = self._world.plan.offering, self._rng
+        if offering is None:
+            return {}
+        data: dict[str, object] = {}
+        for name, share in (("pick_up", 0.85), ("drop_off", 0.5)):
+            if rng.random() < share:
+                lat, lon = place(rng, offering.area)
+                data[name] = {"lat": lat, "lon": lon}
+        return data
+
     def send(self, payload: bytes) -> None:
         if self._cable is not None:
             self._cable.send(payload)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

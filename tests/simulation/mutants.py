@@ -36,6 +36,7 @@ from schemas.commands import Answer, AnyCommand
 from schemas.events import Event, TripEvent
 from schemas.ledger import Writer
 from tests.simulation import plan as plans
+from tests.simulation.offer_mutants import OFFER_MUTANTS
 from tests.simulation.plan import Kind, Plan
 
 
@@ -276,6 +277,7 @@ MUTANTS: dict[str, list[Patch]] = {
         (dispatcher.region.region, {"Lead": TwoAtOnce}),
         (dispatcher.region.lead, {"Fence": Pipelined}),
     ],
+    **OFFER_MUTANTS,
 }
 
 KILLED: tuple[Kind, ...] = ("kill dispatcher", "lose client") * 3
@@ -303,6 +305,15 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
         plans.amid,
         kinds=("slow disk", "cut dispatcher", "hang dispatcher"),
         purges=False,
+    ),
+    **dict.fromkeys(OFFER_MUTANTS, plans.offered),
+    "expiry forgotten at a take-over": functools.partial(
+        plans.offered, kinds=("kill dispatcher",) * 3
+    ),
+    "a proposal taken unchecked": plans.rushed,
+    **dict.fromkeys(
+        ("a gap hides that one is offline", "a gap hides what is offered"),
+        functools.partial(plans.offered, kinds=("cut gateway",) * 4),
     ),
 }
 """Whose faults are too rare among the plans that are for everything."""

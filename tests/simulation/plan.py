@@ -10,10 +10,12 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.engine.limits import MISSED_BYTES_MAX
+from dispatcher.engine.limits import LATE_MS, MISSED_BYTES_MAX, WAIT_MS
+from dispatcher.engine.market import STEPS_MAX
 from dispatcher.region.lead import QUEUE_MAX
 from gateway.fanout.router import SILENCE_S
 from schemas.events import EVENTS_PER_RECORD_MAX
+from tests.simulation.places import Area
 
 Kind = Literal[
     "kill dispatcher",
@@ -53,6 +55,24 @@ FULL: tuple[Kind, ...] = (
 )
 LENGTH_S = 2.0
 """Of the part of a schedule in which clients act and things go wrong."""
+
+
+class Offering(Struct, frozen=True):
+    """How trips are matched where drivers ask for offers. `late_ms`: how late an accept
+    may be; `wait_ms`: how long a new leader waits for positions; `steps_max`: of a
+    round in one tick.
+    """
+
+    area: Area = "city"
+    offer_ttl_ms: int = 15_000
+    offers_max: int = 8
+    broadcast_after_ms: int = 120_000
+    missed_offers_max: int = 3
+    position_max_age_ms: int = 60_000
+    window_ms: int = 0
+    late_ms: int = LATE_MS
+    wait_ms: int = WAIT_MS
+    steps_max: int = STEPS_MAX
 
 
 class Fault(Struct, frozen=True):
@@ -101,6 +121,8 @@ class Plan(Struct, frozen=True):
     events_per_record_max: int = EVENTS_PER_RECORD_MAX
     floods: int = 0
     """Connections that send without end what nobody asked for."""
+    offering: Offering | None = None
+    """None: no driver asks for offers, and no trip has a place."""
 
 
 def crowded(seed: int) -> Plan:
@@ -226,7 +248,47 @@ def of(seed: int) -> Plan:
         rooms=rng.choice((1, 1, 12)),
         long_names=rng.random() < 0.3,
         held_max=rng.choice((HELD_MAX, 1)),
+        offering=offering_of(seed),
     )
+
+
+def offering_of(seed: int) -> Offering | None:
+    """In two of five; the others are what they were before there were offers."""
+    rng = Random(f"offers {seed}")
+    return _offering(rng) if rng.random() < 0.4 else None
+
+
+def _offering(rng: Random) -> Offering:
+    return Offering(
+        area=rng.choice(("city", "city", "pole", "date line")),
+        offer_ttl_ms=rng.choice((150, 400, 400, 15_000)),
+        offers_max=rng.choice((1, 2, 8)),
+        broadcast_after_ms=rng.choice((0, 500, 120_000)),
+        missed_offers_max=rng.choice((1, 3)),
+        position_max_age_ms=rng.choice((400, 60_000, 60_000)),
+        window_ms=rng.choice((0, 0, 200)),
+        late_ms=rng.choice((200, LATE_MS)),
+        wait_ms=rng.choice((300, WAIT_MS)),
+        steps_max=rng.choice((1, STEPS_MAX)),
+    )
+
+
+def offered(seed: int, kinds: tuple[Kind, ...] = (), **given: Any) -> Plan:
+    """The seed's plan with drivers who ask for offers, more of them, and riders who say
+    where they are; and with these faults as well.
+    """
+    rng = Random(f"offered {seed}")
+    drivers, offering = rng.randint(2, 4), _offering(rng)
+    plan = amid(seed, kinds, **({"drivers": drivers, "talks": 0.0} | given))
+    return replace(plan, calls=48, offering=offering)
+
+
+def rushed(seed: int) -> Plan:
+    """The same with more riders, and rounds of the matching that take many ticks."""
+    plan = offered(seed, riders=8, drivers=4)
+    offering = plan.offering or Offering()
+    slow = replace(offering, steps_max=1, window_ms=200, offer_ttl_ms=150)
+    return replace(plan, calls=64, offering=slow)
 
 
 def _fault(rng: Random) -> Fault:
@@ -273,8 +335,20 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, held_max=HELD_MAX),
         replace(plan, queue_max=QUEUE_MAX),
         replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),
+        replace(plan, offering=None),
+        *_plainer(plan),
     ):
         if simpler != plan:
             yield simpler
     if plan.calls > 1:
         yield replace(plan, calls=plan.calls - 1)
+
+
+def _plainer(plan: Plan) -> Iterator[Plan]:
+    """With one setting of its offers as it is by default."""
+    if plan.offering is None:
+        return
+    plain = Offering()
+    for field in Offering.__struct_fields__:
+        default = {field: getattr(plain, field)}
+        yield replace(plan, offering=replace(plan.offering, **default))

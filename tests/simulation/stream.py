@@ -34,7 +34,8 @@ class Stream:
         """Record n is at n - 1, those too that are purged: for the verdict."""
         self.first = 1
         """The first that is not purged."""
-        self._stored_s: list[float] = []
+        self.stored_s: list[float] = []
+        """When, of each record."""
         self._now_s = now_s
         self.is_full = False
         self.consumer = Consumer(self, now_s, deliver)
@@ -46,7 +47,7 @@ class Stream:
         if self.is_full:
             return _error(10077, "maximum bytes exceeded")
         self.records.append(payload)
-        self._stored_s.append(self._now_s())
+        self.stored_s.append(self._now_s())
         self.consumer.serve()
         return b'{"stream":"LEDGER_main","seq":%d}' % len(self.records)
 
@@ -55,7 +56,7 @@ class Stream:
 
     def since(self, at_s: float) -> int:
         """Number of the first record stored then or later."""
-        return bisect.bisect_left(self._stored_s, at_s) + 1
+        return bisect.bisect_left(self.stored_s, at_s) + 1
 
 
 def _error(code: int, text: str) -> bytes:

@@ -148,7 +148,18 @@ class Talk:
         del self.rooms[room]
 
         self._checks.leaves(me, room, due)
-        self._ask("chat.leave", {"room": room}, lambda _: None)
+        self._go(room)
+
+    def _go(self, room: str) -> None:
+        """A leave that was refused for a while is no leave."""
+
+        def answered(frame: frames.Frame) -> None:
+            if frame.type == "refused":
+                code = frames.read_refused(frame.data).code
+                if code in RETRYABLE:
+                    self._later(frame, lambda: room in self.rooms or self._go(room))
+
+        self._ask("chat.leave", {"room": room}, answered)
 
     def _ask(self, kind: str, data: dict[str, object], then: Then) -> None:
         self._count += 1

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from cabrank.trial.oracle import linear
 from tests.simulation import plan as plans
 from tests.simulation.mutants import TORN, mutated
-from tests.simulation.plan import Fault, Kind, Plan
+from tests.simulation.places import Area
+from tests.simulation.plan import Fault, Kind, Offering, Plan
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import Verdict, Watch
 from tests.simulation.world import World, play, run
@@ -64,6 +65,30 @@ def test_regions_handed_over_amid_faults_break_no_promise(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_more_commands_than_a_leader_can_hold_break_no_promise(seed: int) -> None:
     unbroken(plans.crowded(seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_offers_to_one_driver_at_a_time_break_no_promise(seed: int) -> None:
+    unbroken(plans.offered(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rounds_of_the_matching_over_many_ticks_break_no_promise(seed: int) -> None:
+    unbroken(plans.rushed(seed))
+
+
+@pytest.mark.parametrize("area", ["city", "pole", "date line"])
+def test_a_quiet_schedule_s_trips_are_offered_and_taken(area: Area) -> None:
+    world = World(replace(QUIET, calls=64, offering=Offering(area)))
+    verdict = play(world)
+    assert not verdict.violations
+    facts = world.watch.offering.facts
+    ends = [why for why, _ in facts.ended.values()]
+    assert "accepted" in ends
+    assert world.watch.offered.keys() == {
+        (made.driver, offer) for offer, made in facts.made.items()
+    }
+    assert len({one.driver for one in facts.made.values()}) == QUIET.drivers
 
 
 @pytest.mark.parametrize("seed", range(8))

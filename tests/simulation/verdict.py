@@ -2,20 +2,22 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cabrank.trial.load import frames
+from cabrank.trial.oracle.asking import Greeting
 from cabrank.trial.oracle.conversations import Conversations
 from cabrank.trial.oracle.history import Call, History
 from cabrank.trial.oracle.invariants import Checker
 from schemas.codec import decode
-from schemas.events import DriverEvent, Event, TripEvent, seq_of
+from schemas.events import TripEvent, seq_of
 from schemas.ledger import Record
 from schemas.rooms import MemberEvent, MessageEvent, trip_of
-from schemas.trips import Role, Status, Trip
+from schemas.trips import Role, Trip
 from tests.simulation.loop import WALL_S
+from tests.simulation.offered import Offered
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -41,10 +43,16 @@ class Verdict(Struct):
 class Watch:
     """All observations of one run."""
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
-        self.now_s = now_s
+    def __init__(self, world: "World") -> None:
         self.checker = Checker()
         self.history = History()
+        self.offering = Offered(world, self.checker.violate)
+        self.checker.told = self.offering.facts.told
+        self.greetings: list[Greeting] = []
+        self.offered: dict[tuple[str, str], frames.Offered] = {}
+        """By driver and offer: what drivers were told of."""
+        self.said_over: list[tuple[str, int | None, frames.OfferEnded]] = []
+        """(driver, seq, what they were told of an offer's end)"""
         self.conversations = Conversations(self.checker.violate)
         self.seen: dict[str, None] = {}
         """Trips that anybody knows of."""
@@ -64,7 +72,10 @@ class Watch:
             return False
         if world.server.stream.consumer.pending:
             return False
-        for event in _events(world):
+        self.offering.follow(world)
+        for driver in self.offering.facts.rested:
+            self.checker.rests(driver)
+        for event in self.offering.events():
             if isinstance(event, TripEvent):
                 self.checker.stored(event.trip, event.seq)
             elif isinstance(event, MessageEvent):
@@ -73,7 +84,7 @@ class Watch:
             return False
         if self.checker.unseen() or _open_lists(world):
             return False
-        return not _members(world)
+        return not (_members(world) or self.offering.unfinished(world))
 
     def judge(self, world: "World") -> Verdict:
         violations = list(self._strange)
@@ -98,6 +109,8 @@ class Watch:
         for room in self.conversations.rooms():
             self.conversations.history(room, world.database.said_in(room))
         self.conversations.finish()
+        violations += self.offering.judge(world)
+        self.history.matched = frozenset(self.offering.facts.matched)
         for violation in (*self.checker.finish(), *self.history.check()):
             violations.append(f"{violation.rule}: {violation.message}")
         if self.history.undecided:
@@ -187,31 +200,21 @@ def _counts(call: Call) -> bool:
     return call.answer is not None or call.code not in {None, "rate_limited"}
 
 
-def _events(world: "World") -> Iterator[Event]:
-    """All that the ledger holds."""
-    for payload in world.server.stream.records:
-        yield from decode(payload, Record).events
-
-
 def _open_lists(world: "World") -> list[str]:
     """What drivers think is up for grabs and isn't, and what they don't know of. Not
     of those who were offline: they learn of it when they come back.
     """
-    newest: dict[str, Trip] = {}
-    were_offline = set()
+    facts = world.watch.offering.facts
     gave_back: dict[str, set[str]] = {}
-    for event in _events(world):
-        if isinstance(event, DriverEvent):
-            were_offline.add(event.driver)
-        elif isinstance(event, TripEvent):
-            newest[event.trip.id] = event.trip
+    for event in world.watch.offering.events():
+        if isinstance(event, TripEvent):
             gave_back.setdefault(event.trip.id, set())
             if event.type == "trip.released":
                 gave_back[event.trip.id].add(event.by)
-    is_open = {trip.id for trip in newest.values() if trip.status is Status.REQUESTED}
+    is_open = {trip for trip, hunt in facts.hunts.items() if hunt.is_told}
     wrong = []
     for client in world.clients:
-        if client.role is not Role.DRIVER or client.id in were_offline:
+        if client.role is not Role.DRIVER or client.id in facts.rested:
             continue
         known = set(client.open)
         missed = {trip for trip in is_open - known if client.id not in gave_back[trip]}
@@ -225,7 +228,7 @@ def _open_lists(world: "World") -> list[str]:
 def _members(world: "World") -> list[str]:
     """Who is a member of an open room for ever, and who never became one again."""
     told: dict[tuple[str, str], None] = {}
-    for event in _events(world):
+    for event in world.watch.offering.events():
         if isinstance(event, MemberEvent) and trip_of(event.room) is None:
             seat = (event.room, event.user.id)
             told.pop(seat, None)

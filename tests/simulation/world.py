@@ -9,7 +9,7 @@ something is in loop.py, net.py, stream.py and database.py.
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 from unittest import mock
@@ -18,7 +18,10 @@ import structlog
 from msgspec.structs import replace
 
 import dispatcher.engine.batch
+import dispatcher.engine.decide_offers
+import dispatcher.engine.market
 import dispatcher.engine.ring
+import dispatcher.engine.state
 import dispatcher.region.housekeeping
 import dispatcher.region.lead
 import dispatcher.region.region
@@ -28,15 +31,11 @@ import gateway.bootstrap
 import gateway.fanout.presence
 import persistence.projected.pull
 import persistence.projected.writer
-from dispatcher.engine import lined
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.region import snapshots
 from gateway.bootstrap import Gateway
 from gateway.limits import Limits as GatewayLimits
-from runtime.ledger import Ledger
 from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas.accounts import FindBacklog, FindMade, FindTrip, Result
 from schemas.allowances import UNLIMITED, Rate
 from schemas.commands import AnyCommand
 from schemas.trips import Role
@@ -47,7 +46,8 @@ from tests.simulation.floods import Flooder
 from tests.simulation.jet import Jet
 from tests.simulation.loop import Clock, Loop, Process
 from tests.simulation.net import Link, Server
-from tests.simulation.plan import LENGTH_S, Plan
+from tests.simulation.plan import LENGTH_S, Offering, Plan
+from tests.simulation.standins import Anybody, Questions, Secrets, Written
 from tests.simulation.verdict import Verdict, Watch
 
 SETTLE_MAX_S = 30.0
@@ -69,18 +69,6 @@ class Machine(Process):
         self.held: Any = None
 
 
-class Questions:
-    """Stands for runtime/questions.py: asks the simulated database."""
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-
-    async def ask(self, _: str, question: FindTrip | FindBacklog | FindMade) -> Result:
-        await asyncio.sleep(0.001)
-        floor = self._world.server.stream.consumer.floor
-        return self._world.database.find(question, floor)
-
-
 class World:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -90,7 +78,7 @@ class World:
         self.server = Server(self.loop, self.rng("server"))
         self.server.is_clustered = plan.clustered
         self.database = Database()
-        self.watch = Watch(self.loop.time)
+        self.watch = Watch(self)
         few = Rate(plan.allowance / 2, plan.allowance)
         self.users = replace(UNLIMITED, commands=few)
         self.poisoned = 0
@@ -125,9 +113,7 @@ class World:
         self.dispatchers.append(machine)
 
         def start() -> None:
-            settings = Settings(
-                request_ttl_s=self.plan.request_ttl_ms / 1000, ledger_kept_s=0
-            )
+            settings = _settings(self.plan)
             region = machine.held = dispatcher.region.region.Region(
                 machine.service,
                 machine.link,  # type: ignore[arg-type]
@@ -251,40 +237,6 @@ class World:
 _decide = Engine.decide
 
 
-class Anybody:
-    """Stands for gateway/identity/tokens.py: every token is good."""
-
-    def is_revoked(self, _: object) -> bool:
-        return False
-
-    def verify(self, _: str, __: float) -> Any:
-        raise NotImplementedError
-
-
-class Secrets:
-    """Stands for the module `secrets`: ids that replay alike."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def token_hex(self, size: int) -> str:
-        self._count += 1
-        return f"{self._count:0{2 * size}x}"
-
-
-class Written:
-    """`Frozen` without a process of its own, of which there is no simulating."""
-
-    def __init__(self, engine: Engine, ledger: Ledger, n: int) -> None:
-        self.head = snapshots.head_of(engine, ledger, n)
-        self._payload = b"".join(lined.write(snapshots.of(engine, ledger, n)))
-
-    async def parts(self) -> AsyncIterator[bytes]:
-        yield self._payload
-
-    def close(self) -> None: ...
-
-
 @contextlib.contextmanager
 def _staged(world: World) -> Iterator[None]:
     """The code reads this world's clocks, and its periods are a schedule's."""
@@ -322,6 +274,10 @@ def _staged(world: World) -> Iterator[None]:
         "Frozen": Written,
     }
 
+    offering = plan.offering or Offering()
+    market = {"WAIT_MS": offering.wait_ms, "STEPS_MAX": offering.steps_max}
+    late = {"LATE_MS": offering.late_ms}
+
     def decide(engine: Engine, command: AnyCommand, seq: int) -> Any:
         return world.poison(engine, command, seq)
 
@@ -334,6 +290,9 @@ def _staged(world: World) -> Iterator[None]:
                 dispatcher.engine.batch,
                 {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max},
             ),
+            (dispatcher.engine.market, market),
+            (dispatcher.engine.decide_offers, late),
+            (dispatcher.engine.state, late),
             (dispatcher.region.snapshotter, snapshotter),
             (dispatcher.region.retention, retention),
             (gateway.bootstrap, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
@@ -345,6 +304,20 @@ def _staged(world: World) -> Iterator[None]:
         ):
             stack.enter_context(mock.patch.multiple(module, **values))
         yield
+
+
+def _settings(plan: Plan) -> Settings:
+    offering = plan.offering or Offering()
+    return Settings(
+        request_ttl_s=plan.request_ttl_ms / 1000,
+        ledger_kept_s=0,
+        offer_ttl_s=offering.offer_ttl_ms / 1000,
+        offers_max=offering.offers_max,
+        broadcast_after_s=offering.broadcast_after_ms / 1000,
+        missed_offers_max=offering.missed_offers_max,
+        position_max_age_s=offering.position_max_age_ms / 1000,
+        match_window_s=offering.window_ms / 1000,
+    )
 
 
 def _silence(*_: Any) -> Any:

@@ -29,6 +29,46 @@ class Welcome(Struct):
     trips: list[Trip]
     open_trips: list[OpenTrip]
     recovered: bool
+    online: bool | None = None
+    offers: list["Offered"] = []
+
+
+class Offered(Struct):
+    """`trip.offered`, and in a welcome."""
+
+    trip: OpenTrip
+    offer: str
+    round: int
+    expires_at: str
+    expires_in_ms: int
+    pick_up_distance_m: int
+    pick_up_eta_s: int
+
+
+class OfferEnded(Struct):
+    """`id`: the trip's."""
+
+    id: str
+    offer: str
+    why: str
+
+
+class DriverState(Struct):
+    online: bool
+    why: str
+
+
+class Online(Struct):
+    """The answer to `driver.online` and `driver.offline`."""
+
+    online: bool
+    offers: bool = False
+
+
+class Moved(Struct):
+    """As much of `driver.moved` as is looked at."""
+
+    trip: str
 
 
 class TripRef(Struct):
@@ -59,6 +99,11 @@ read_trip_ref = decoder(TripRef).decode
 read_message = decoder(MessageData).decode
 read_joined = decoder(Joined).decode
 read_refused = decoder(RefusedData).decode
+read_offered = decoder(Offered).decode
+read_offer_ended = decoder(OfferEnded).decode
+read_driver_state = decoder(DriverState).decode
+read_online = decoder(Online).decode
+read_moved = decoder(Moved).decode
 
 
 def is_participant_frame(data: Raw) -> bool:

@@ -20,7 +20,7 @@ from schemas.trips import OpenTrip, Status, Trip
 __all__ = ["Call", "History"]
 
 S = Status
-UNDECIDED = frozenset({"overloaded", "rate_limited"})
+UNDECIDED = frozenset({"overloaded", "rate_limited", "invalid_data"})
 """Refusals that say that nothing happened and nothing about the trip."""
 
 
@@ -44,6 +44,8 @@ class History:
     def __init__(self, users: frozenset[str] | None = None) -> None:
         self.calls: list[Call] = []
         self.users = users
+        self.matched: frozenset[str] = frozenset()
+        """Trips that were offered to one driver at a time, at some time."""
         self.undecided = 0
         """Searches of the last `check` that were given up."""
         self._facts: dict[str, dict[int, tuple[Trip, float]]] = {}
@@ -93,7 +95,8 @@ class History:
     def _indexed(self) -> _Index:
         index = _Index()
         for call in self.calls:
-            index.by_user.setdefault(call.user, []).append(call)
+            for user in dict.fromkeys((call.user, call.driver or call.user)):
+                index.by_user.setdefault(user, []).append(call)
             about = {call.trip, call.answer.id if call.answer is not None else None}
             for trip in about - {None}:
                 index.by_trip.setdefault(str(trip), []).append(call)
@@ -229,7 +232,8 @@ class History:
         def steps(state: State | None) -> Iterable[State]:
             if state is None:
                 return
-            for code, after in sequential.outcomes(call, state):
+            outcomes = sequential.outcomes(call, state, is_matched=trip in self.matched)
+            for code, after in outcomes:
                 if code != call.code:
                     continue
                 answer = call.answer
@@ -248,6 +252,7 @@ class History:
             Op(call.start, call.end, sequential.busy)
             for call in self._index.by_user[user]
             if call.code in {"rider_busy", "driver_busy"}
+            and (call.driver or call.user) == user
         ]
         for trip in self._index.trips_of.get(user, []):
             facts = self._facts[trip]

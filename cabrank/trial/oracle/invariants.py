@@ -4,9 +4,12 @@ Pure: observations in, violations out. Knows the contract only; the dispatcher's
 tables are not used, so that a mistake there shows here.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from cabrank.trial.oracle import shown
+from cabrank.trial.oracle.offers import Told
 from cabrank.trial.oracle.shown import Fact, Seen
 from schemas.accounts import AuditRow
 from schemas.codec import decode
@@ -52,6 +55,8 @@ class Checker:
         self._sessions: dict[str, _Session] = {}
         self._seen: dict[str, Seen] = {}
         self._in_history: set[str] = set()
+        self.told: Mapping[int, Told] | None = None
+        """What all drivers are told of, as a ledger has it; None: of all trips."""
 
     def violate(self, rule: str, message: str) -> None:
         self.violation_count += 1
@@ -92,7 +97,9 @@ class Checker:
             self._tell(seen, trip)
 
     def rests(self, user: str) -> None:
-        """A driver is about to go offline; from now on nobody knows what they hear."""
+        """A driver is about to go offline, or was sent there; from now on nobody knows
+        what they hear.
+        """
         seen = self._seen.setdefault(user, Seen())
         seen.rested, seen.listed_to = True, None
 
@@ -101,6 +108,10 @@ class Checker:
         state = self._sessions[session]
         self._number(state, seq, f"{kind} of trip {trip}")
         self._seen[state.user].feed.append(seq)
+
+    def offer(self, session: str, seq: int, what: str) -> None:
+        """`trip.offered` or `trip.offer_ended`, or `driver.state`."""
+        self._number(self._sessions[session], seq, what)
 
     def event(self, session: str, seq: int, kind: str, trip: Trip) -> None:
         """A participant's frame."""
@@ -254,8 +265,11 @@ class Checker:
         """
         return [
             *shown.unseen(self._facts, self._seen),
-            *shown.unfed(self._facts, self._seen),
+            *shown.unfed(self._all_told(), self._seen),
         ]
+
+    def _all_told(self) -> Mapping[int, Told]:
+        return shown.all_told(self._facts) if self.told is None else self.told
 
     def finish(self, *, history_expected: bool = True) -> list[Violation]:
         """All violations, those included that only the whole shows."""
@@ -263,6 +277,9 @@ class Checker:
             self._kept_nothing_back(state)
         for sentence in self.unseen():
             self.violate("all is shown", sentence)
+        if self.told is not None:
+            for sentence in shown.overheard(self.told, self._seen):
+                self.violate("drivers hear what is theirs", sentence)
         for trip_id, versions in self._facts.items():
             self._check_moves(trip_id, versions)
             if history_expected and trip_id not in self._in_history:

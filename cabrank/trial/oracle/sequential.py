@@ -17,6 +17,7 @@ _BEFORE_PICK_UP = frozenset({S.STARTED, S.ARRIVED})
 _BEFORE_RIDE = _BEFORE_PICK_UP | {S.REQUESTED}
 MOVES: dict[str, tuple[Status, dict[Role, frozenset[Status]]]] = {
     "trip.accept": (S.STARTED, {Role.DRIVER: frozenset({S.REQUESTED})}),
+    "trip.assign": (S.STARTED, {Role.OPERATOR: frozenset({S.REQUESTED})}),
     "trip.arrive": (S.ARRIVED, {Role.DRIVER: frozenset({S.STARTED})}),
     "trip.begin": (S.IN_PROGRESS, {Role.DRIVER: _BEFORE_PICK_UP}),
     "trip.complete": (
@@ -53,6 +54,10 @@ class Call(Struct, eq=False):
     end: float = NEVER
     answer: Trip | OpenTrip | None = None
     code: str | None = None
+    offer: str | None = None
+    """Which one it names, of an accept or a decline."""
+    driver: str | None = None
+    """Whom it names, of an assignment."""
 
     def __str__(self) -> str:
         end = "…" if self.end == NEVER else f"{self.end:.4f}"
@@ -77,8 +82,13 @@ class State(Struct, frozen=True):
     key: str | None
 
 
-def outcomes(call: Call, state: State) -> Iterable[tuple[str | None, State]]:
-    """(refusal or None, state after) of a command about a trip that there is."""
+def outcomes(
+    call: Call, state: State, *, is_matched: bool = False
+) -> Iterable[tuple[str | None, State]]:
+    """(refusal or None, state after) of a command about a trip that there is.
+    `is_matched`: it was, at some time; what offers then allow is
+    cabrank/trial/oracle/asking.py's to judge.
+    """
     user, role = call.user, call.role
     takes_part = {
         Role.RIDER: state.rider == user,
@@ -92,15 +102,22 @@ def outcomes(call: Call, state: State) -> Iterable[tuple[str | None, State]]:
         if role is not Role.DRIVER:
             yield "wrong_role", state
         else:
-            yield None if state.status is S.REQUESTED else "wrong_status", state
+            is_open = state.status is S.REQUESTED
+            if is_open or is_matched:
+                yield None, state
+            if not is_open or is_matched:
+                yield "wrong_status", state
         return
     to, may = MOVES[call.kind]
     accepts = call.kind == "trip.accept"
+    comes = accepts or call.kind == "trip.assign"
     if role not in may:
         yield "wrong_role", state
-    elif not accepts and not takes_part:
+    elif not comes and not takes_part:
         yield "not_a_participant", state
-    elif (state.last, state.by) == (call.kind, user):
+    elif (state.last, state.by) == (call.kind, user) and (
+        call.driver in {None, state.driver}
+    ):
         yield None, state
     elif state.status not in may[role]:
         if state.last == call.kind and state.status in TERMINAL:
@@ -112,9 +129,12 @@ def outcomes(call: Call, state: State) -> Iterable[tuple[str | None, State]]:
             taken = state.status in DRIVING
             yield ("trip_already_taken" if taken else "trip_not_open"), state
     else:
-        if accepts:
+        if comes:
             yield "driver_busy", state
-        driver = user if accepts else state.driver
+        if accepts and is_matched:
+            yield "offer_expired", state
+            yield "trip_not_open", state
+        driver = (call.driver or user) if comes else state.driver
         if call.kind == "trip.release":
             driver = None
         yield (

@@ -1,15 +1,17 @@
 """Who was shown what, and who should have been: the end of
 cabrank/trial/oracle/invariants.py.
 
-Pure. Audiences are PROTOCOL.md section 2's, read from the trips themselves; with the
-policy `broadcast` every driver is told what is up for grabs.
+Pure. Audiences are PROTOCOL.md section 2's, read from the trips themselves. What all
+drivers are told of is read from them as well where no trip is matched; else a ledger
+says it.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
+from cabrank.trial.oracle.offers import Told
 from schemas.trips import Status, Trip
 
 
@@ -73,22 +75,34 @@ def _has_seen(seen: Seen, fact: Fact) -> bool:
     )
 
 
-def unfed(facts: Facts, by_user: dict[str, Seen]) -> Iterator[str]:
-    """What drivers were not told of others' trips: up for grabs, and no longer."""
-    due = {
-        fact.seq: (trip, version)
+def all_told(facts: Facts) -> dict[int, Told]:
+    """By seq, where no trip is matched."""
+    return {
+        fact.seq: Told(trip, frozenset(audience(versions, version)))
         for trip, versions in facts.items()
         for version, fact in versions.items()
         if fact.seq is not None and _is_for_drivers(versions, version)
     }
+
+
+def unfed(told: Mapping[int, Told], by_user: dict[str, Seen]) -> Iterator[str]:
+    """What drivers were not told of others' trips: up for grabs, and no longer."""
     for user, seen in by_user.items():
         listed_to = seen.listed_to
         if listed_to is None:
             continue
-        for seq in {seq for seq in due if seq > listed_to}.difference(seen.feed):
-            trip, version = due[seq]
-            if user not in audience(facts[trip], version):
-                yield f"driver {user} was not told {seq}, of trip {trip}"
+        for seq in {seq for seq in told if seq > listed_to}.difference(seen.feed):
+            if user not in told[seq].exclude:
+                yield f"driver {user} was not told {seq}, of trip {told[seq].trip}"
+
+
+def overheard(told: Mapping[int, Told], by_user: dict[str, Seen]) -> Iterator[str]:
+    """What drivers heard of others' trips that wasn't for them."""
+    for user, seen in by_user.items():
+        for seq in seen.feed:
+            about = told.get(seq)
+            if about is None or user in about.exclude:
+                yield f"driver {user} was told {seq}, which isn't for them"
 
 
 def _is_for_drivers(versions: dict[int, Fact], version: int) -> bool:

@@ -4,15 +4,24 @@ metres on one line; 1 km is 187 s away.
 
 import pytest
 
+from schemas.codec import decode
 from schemas.events import (
     OfferEndedEvent,
     OfferEvent,
     TripEvent,
 )
 from schemas.refusals import Code
-from schemas.trips import Role, Status
+from schemas.trips import TERMINAL, OpenTrip, Role, Status
 from tests.unit.dispatcher.engine.town import TTL_MS, Town, code, told, trip_of
-from tests.unit.dispatcher.engine.world import DAN, DORA, OLGA, RITA, RON, user
+from tests.unit.dispatcher.engine.world import (
+    DAN,
+    DORA,
+    OLGA,
+    RITA,
+    RON,
+    restart,
+    user,
+)
 
 ROSA = user(Role.RIDER, "rosa")
 
@@ -251,3 +260,55 @@ def test_who_has_nothing_to_decline_is_told_the_status() -> None:
     trip = town.request()
     assert code(town.decline(DAN, trip)) is Code.WRONG_STATUS
     assert code(town.decline(DORA, trip, offer="nonsense")) is Code.WRONG_STATUS
+
+
+@pytest.mark.parametrize("end", ["cancel", "accept", "expire"])
+def test_an_offer_of_a_trip_that_has_ended_may_be_declined_in_vain(end: str) -> None:
+    """The rider and the driver act at the same moment: whoever comes second is told how
+    the trip is.
+    """
+    town = Town()
+    town.driver("dora", 1_000)
+    trip = town.request()
+    offer = town.live(DORA).offer
+    if end == "accept":
+        town.accept(DORA, trip)
+        town.move("begin", DORA, trip)
+        town.move("complete", DORA, trip)
+    elif end == "cancel":
+        town.move("cancel", RITA, trip)
+    else:
+        town.wait(TTL_MS / 1000 + 1)
+    known = len(town.events)
+    for more in ({}, {"offer": offer}):
+        answer = town.decline(DORA, trip, **more)
+        assert answer.refused is None
+        assert answer.data is not None
+        assert decode(answer.data, OpenTrip).status in TERMINAL
+    assert town.events[known:] == []
+    assert code(town.decline(DORA, trip, offer="nonsense")) is Code.WRONG_STATUS
+    assert code(town.decline(DAN, trip)) is Code.WRONG_STATUS
+    led = restart(town.payload, town.records, town.limits)
+    assert led._ring.offered(trip.id, DORA.id) == offer
+
+
+def test_what_the_ring_no_longer_holds_of_an_ended_trip_can_t_be_declined() -> None:
+    town = Town()
+    town.driver("dora", 1_000)
+    trip = town.request()
+    town.move("cancel", RITA, trip)
+    town.wait(town.limits.ring_ms / 1000 + 1, fixes=False)
+    town.sync(DAN)
+    assert town.engine._ring.offered(trip.id, DORA.id) is None
+
+
+def test_a_driver_s_sync_says_why_they_are_offline() -> None:
+    town = Town(missed_offers_max=1)
+    town.driver("dora", 1_000)
+    town.request()
+    assert town.sync(DORA).why == "self"
+    town.wait(15)
+    assert (town.sync(DORA).online, town.sync(DORA).why) == (False, "missed_offers")
+    town.online(DORA)
+    town.offline(DORA)
+    assert (town.sync(DORA).online, town.sync(DORA).why) == (False, "self")

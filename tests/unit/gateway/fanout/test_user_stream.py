@@ -89,6 +89,25 @@ def test_a_settled_gap_delivers_what_was_missed_then_feed_and_held_by_seq() -> N
     assert stream.sync is Sync.IN_STEP
 
 
+@pytest.mark.parametrize("why", ["self", "missed_offers"])
+def test_a_driver_who_was_sent_offline_in_a_gap_hears_of_it(why: str) -> None:
+    stream = synced(Role.DRIVER)
+    stream.hold()
+    settled = stream.settle(state(204, online=False, why=why))
+    ((seq, frame),) = settled.frames
+    assert seq == 0
+    wanted = b'"driver.state","data":{"online":false,"why":"%b"}' % why.encode()
+    assert wanted in frame
+    stream.hold()
+    assert stream.settle(state(205, online=False)).frames == []
+
+
+def test_a_driver_of_whom_nothing_was_told_is_told_by_a_welcome_alone() -> None:
+    stream = UserStream("u1", Role.DRIVER)
+    stream.hold()
+    assert stream.settle(state(100)).frames == []
+
+
 def test_a_second_gap_among_what_was_held_is_seen() -> None:
     stream = synced(Role.RIDER, trip(1, 1))
     stream.receive(push(204, 4))
