@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cabrank.trial.oracle.asking import Asking
-from cabrank.trial.oracle.offers import Hunt, Offers, Rules, Violate
+from cabrank.trial.oracle.hunts import Hunt, Rules, is_exhausted
+from cabrank.trial.oracle.offers import Offers, Violate
 from schemas.codec import decode
 from schemas.events import Event, OfferEvent
 from schemas.ledger import Record
@@ -74,7 +75,9 @@ class Offered:
                 yield f"told by rule: of {trip} all should have been"
 
     def _is_over(self, world: "World", hunt: Hunt) -> bool:
-        return self.facts.is_exhausted(hunt, _wall_ms(world) - round(SOON_S * 1000))
+        return is_exhausted(
+            self.facts.rules, hunt, _wall_ms(world) - round(SOON_S * 1000)
+        )
 
     def _hanging(self, world: "World") -> Iterator[str]:
         """Trips for which there is somebody, who isn't asked."""
@@ -82,7 +85,7 @@ class Offered:
         for trip, hunt in facts.hunts.items():
             if not hunt.is_matched or hunt.live is not None:
                 continue
-            if facts.is_exhausted(hunt, now_ms):
+            if is_exhausted(facts.rules, hunt, now_ms):
                 continue
             free = [one.id for one in world.clients if self._is_free(one, hunt)]
             if free:

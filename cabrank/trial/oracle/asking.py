@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from cabrank.trial.oracle.hunts import Hunt, Over, Rules
 from cabrank.trial.oracle.linear import NEVER
-from cabrank.trial.oracle.offers import Hunt, Offers, Over, Rules, Violate
+from cabrank.trial.oracle.offers import Offers, Violate
 from cabrank.trial.oracle.sequential import Call
 from schemas.events import record_of
 from schemas.ledger import Record

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from cabrank.trial.oracle import shown
-from cabrank.trial.oracle.offers import Told
+from cabrank.trial.oracle.hunts import Told
 from cabrank.trial.oracle.shown import Fact, Seen
 from schemas.accounts import AuditRow
 from schemas.codec import decode

@@ -5,10 +5,9 @@ clients are answered while a trip is matched is cabrank/trial/oracle/asking.py's
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec import Struct
-
+from cabrank.trial.oracle.hunts import Duty, Hunt, Over, Rules, Told, objections
 from schemas.events import (
     EVENTS_PER_RECORD_MAX,
     MATCHED,
@@ -19,75 +18,7 @@ from schemas.events import (
     OfferEvent,
     TripEvent,
 )
-from schemas.trips import DRIVING, TERMINAL, OpenTrip, Status, Trip
-
-RELAXED_MS = 45_000
-"""Open for so long, a trip's driver may come from twice as far."""
-
-
-class Rules(Struct, frozen=True):
-    """The settings, and how long an accept may be late; `events_max`: of a record,
-    beyond which what follows from one is in the next.
-    """
-
-    offer_ttl_ms: int = 15_000
-    offers_max: int = 8
-    broadcast_after_ms: int = 120_000
-    missed_offers_max: int = 3
-    position_max_age_ms: int = 60_000
-    pick_up_max_s: float = 480
-    request_ttl_ms: int = 300_000
-    late_ms: int = 2_000
-    events_max: int = EVENTS_PER_RECORD_MAX
-
-
-class Over(NamedTuple):
-    """An offer of one trip that has ended."""
-
-    offer: str
-    why: str
-    at_ms: int
-
-
-class Hunt(Struct):
-    """One trip, as far as drivers are found for it."""
-
-    status: Status
-    is_matched: bool = False
-    opened_ms: int = 0
-    made: int = 0
-    """Offers since it was opened last."""
-    rounds: int = 0
-    live: OfferEvent | None = None
-    passed: dict[str, str] = {}
-    """Who isn't asked, and why."""
-    over: dict[str, tuple[Over, ...]] = {}
-    """By driver, all their offers of it."""
-
-    @property
-    def is_told(self) -> bool:
-        return self.status is Status.REQUESTED and not self.is_matched
-
-
-class Duty(Struct):
-    """A driver; the defaults are a new one's."""
-
-    online: bool = True
-    offers: bool = False
-    tags: frozenset[str] = frozenset()
-    trip: str | None = None
-    """The active one."""
-    live: OfferEvent | None = None
-    misses: int = 0
-    paused: bool = False
-
-
-class Told(NamedTuple):
-    """What all drivers hear of a trip, but for these users."""
-
-    trip: str
-    exclude: frozenset[str]
-
+from schemas.trips import DRIVING, TERMINAL, Status, Trip
 
 Violate = Callable[[str, str], None]
 Note = Callable[[int, str, Hunt], None]
@@ -160,12 +91,6 @@ class Offers:
         if live.seq > self.led_seq:
             return live.expires_ms
         return max(live.expires_ms, self.led_ms + self.rules.late_ms)
-
-    def is_exhausted(self, hunt: Hunt, at_ms: int) -> bool:
-        rules = self.rules
-        return hunt.made >= rules.offers_max or (
-            0 < rules.broadcast_after_ms <= at_ms - hunt.opened_ms
-        )
 
     def duty(self, driver: str) -> Duty:
         return self.drivers.setdefault(driver, Duty())
@@ -270,7 +195,7 @@ class Offers:
         if hunt is None:
             self._violate("no offer outlives its trip", f"{what}: no such trip")
             return
-        for rule, why in self._objections(event, hunt, duty):
+        for rule, why in objections(self.rules, event, hunt, duty):
             self._violate(rule, f"{what}: {why}")
         if event.round != hunt.rounds + 1:
             self._violate("rounds are counted", f"{what}: {event.round}")
@@ -279,54 +204,6 @@ class Offers:
         hunt.rounds, hunt.made = event.round, hunt.made + 1
         hunt.live = duty.live = self.made[event.offer] = event
         self._note(self.record, trip, hunt)
-
-    def _objections(
-        self, event: OfferEvent, hunt: Hunt, duty: Duty
-    ) -> list[tuple[str, str]]:
-        """Rules that say that it must not be made."""
-        rules, seen = self.rules, event.evidence
-        late = event.at_ms - hunt.opened_ms >= RELAXED_MS
-        cap_s = rules.pick_up_max_s * (2 if late else 1)
-        found: list[tuple[bool, str, str]] = [
-            (
-                hunt.status is not Status.REQUESTED,
-                "no offer outlives its trip",
-                f"it is {hunt.status.value}",
-            ),
-            (hunt.is_told, "one at a time", "all were told of it"),
-            (hunt.live is not None, "one live offer of a trip", f"{hunt.live}"),
-            (duty.live is not None, "one live offer of a driver", f"{duty.live}"),
-            (duty.trip is not None, "no offer to who isn't free", f"has {duty.trip}"),
-            (not duty.online, "no offer to who isn't free", "is offline"),
-            (not duty.offers, "no offer to who isn't free", "wants none"),
-            (
-                duty.misses >= rules.missed_offers_max,
-                "who misses too many goes offline",
-                f"has missed {duty.misses} in a row",
-            ),
-            (
-                event.driver in hunt.passed,
-                "nobody is asked again",
-                f"{hunt.passed.get(event.driver)}",
-            ),
-            (
-                not needs_of(event.trip) <= duty.tags,
-                "needs bind",
-                f"{needs_of(event.trip)} of {duty.tags}",
-            ),
-            (
-                self.is_exhausted(hunt, event.at_ms),
-                "told by rule",
-                f"offer {hunt.made + 1}, {event.at_ms - hunt.opened_ms} ms on",
-            ),
-            (seen.pick_up_eta_s > cap_s, "the cap binds", f"{seen.pick_up_eta_s} s"),
-            (
-                seen.position_age_s * 1000 > rules.position_max_age_ms + 500,
-                "positions are fresh",
-                f"{seen.position_age_s} s old",
-            ),
-        ]
-        return [(rule, why) for is_broken, rule, why in found if is_broken]
 
     def _offer_ended(self, event: OfferEndedEvent) -> None:
         made = self.made.get(event.offer)
@@ -437,11 +314,6 @@ class Offers:
         if feed != self.feed:
             self._violate("the feed is dense", f"event {seq}: {feed} of {self.feed}")
         self.told[seq] = Told(trip, frozenset(exclude))
-
-
-def needs_of(trip: OpenTrip) -> frozenset[str]:
-    """What a driver must have."""
-    return frozenset(getattr(trip, "needs", ()))
 
 
 _SEES: dict[type[Any], Callable[[Offers, Any], None]] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
-from cabrank.trial.oracle.offers import Told
+from cabrank.trial.oracle.hunts import Told
 from schemas.trips import Status, Trip
 
 

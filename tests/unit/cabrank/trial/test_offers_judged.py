@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from cabrank.trial.oracle.asking import Asking, Greeting
-from cabrank.trial.oracle.offers import Offers, Rules
+from cabrank.trial.oracle.hunts import Rules
+from cabrank.trial.oracle.offers import Offers
 from cabrank.trial.oracle.sequential import Call
 from schemas.events import (
     DriverEvent,
