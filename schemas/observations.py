@@ -3,6 +3,9 @@ the drivers of active trips were. On `matches.<region>`, in the stream MATCHES; 
 waited for, so that one may be lost with its leader.
 """
 
+from base64 import b64encode
+from hashlib import blake2b
+
 from msgspec import Raw, Struct
 
 from schemas.matching import Judged
@@ -15,12 +18,19 @@ MATCHES_BYTES_MAX = 1024 * 1024 * 1024
 """Of the stream, over all regions; beyond it the oldest go, which are in the database
 long before."""
 ROUND_BYTES_MAX = 32 * 1024
-"""Of one `Round`: some 300 drivers of 65 bytes and as many ids."""
+"""Of one `Round`: some 300 drivers of 65 bytes, and marks."""
 OTHERS_MAX = 128
 """Drivers listed of one, beyond `RANKED_MAX`; a city of 500 has some 130 within reach
 of a pick-up (DISPATCH.md)."""
-ABSENT_MAX = 256
-"""Ids listed of one, of those whose position isn't fresh."""
+MARKS_MAX = 1_000
+"""Drivers told of one by their marks alone: 6 KB."""
+MARK_CHARS = 6
+"""36 bits: of 1,000 marks one is another driver's in one of 60 million questions."""
+
+
+def mark_of(driver: str) -> str:
+    """A driver in a few characters."""
+    return b64encode(blake2b(driver.encode(), digest_size=6).digest())[:6].decode()
 
 
 class Other(Struct, frozen=True, array_like=True):
@@ -40,9 +50,11 @@ class Round(Struct, frozen=True, omit_defaults=True):
     another trip.
 
     Of drivers who were free (no verdict before `position_missing` held) the cheapest
-    are `ranked`; `others`, `stale` and `missing` list more of them, as many as fit.
-    `unlisted` is the verdict of a free driver who is in none of these (`needs`, where
-    they lack what the trip needs, for `too_far`); empty: that can't be told.
+    are `ranked`; `others` has more of them, as many as fit, with their figures. The
+    rest is told by verdict: `marks` has the marks of those of all verdicts but one,
+    put together, and that one is `unlisted`: of who is nowhere in it. Empty: they are
+    too many to be told. Who lacks what the trip needs, which the ledger knows, and is
+    neither stale nor missing is in none.
     """
 
     seq: int
@@ -58,8 +70,7 @@ class Round(Struct, frozen=True, omit_defaults=True):
     excluded: dict[str, int]
     ranked: list[Judged]
     others: list[Other] = []
-    stale: list[str] = []
-    missing: list[str] = []
+    marks: dict[str, str] = {}
     unlisted: str = ""
 
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from dispatcher.engine.free import Spot
-from dispatcher.engine.travel import Point, metres, vector
+from dispatcher.engine.travel import Point, metres
 from schemas.observations import CRUMB_LEAST_S, CRUMB_M, CRUMB_S, Crumb
 from schemas.trips import Trip
 
@@ -32,7 +32,7 @@ class Crumbs:
                 return None
             if since_ms < CRUMB_S * 1000 and metres(last[1], spot) < CRUMB_M:
                 return None
-        place = Point(spot.lat, spot.lon, *vector(spot.lat, spot.lon))
+        place = Point(spot.lat, spot.lon, spot.unit)
         self._last[key] = spot.at_ms, place
         self._last.move_to_end(key)
         if len(self._last) > self._last_max:

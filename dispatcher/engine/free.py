@@ -2,22 +2,24 @@
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import h3.api.memview_int as h3
 from msgspec import Struct
 
 from dispatcher.engine.standing import NEW, Standing, idle_s
-from dispatcher.engine.travel import Point, square, vector
+from dispatcher.engine.travel import Point, Vector, chord, vector
 
 FINE, COARSE = 9, 7
 """H3 resolutions: cells of 0.1 km² find somebody among thousands in a city, those of
 5 km² in the country."""
 EDGES_M = {FINE: 200.786, COARSE: 1406.476}
 """Mean edges (https://h3geo.org/docs/core-library/restable)."""
-RADIUS_M = 1.2 * EDGES_M[FINE]
-"""No place in a fine cell is farther from its centre: 1.11 edges at most (the same
-measurement)."""
+RADII_M = {FINE: 1.2 * EDGES_M[FINE], COARSE: 1.3 * EDGES_M[COARSE]}
+"""Nobody in a cell is farther from its centre: 1.11 mean edges at most (the same
+measurement); in a coarse one, whose fine ones jut out of it, 1.14."""
+CROWD = 3
+"""Drivers a cell from which on small cells are worth looking at one by one."""
 LEAST_EDGE = 0.66
 """The least edge as a part of the mean one. Measured over 2,500 cells, at pentagons,
 faces' edges and anywhere, 2026-11-29: cells k apart are never nearer than 0.70 (1.5 k -
@@ -30,6 +32,8 @@ class Spot(Point):
     """
 
     driver: str
+    mark: str
+    """The driver's, by which many are told (schemas/observations.py)."""
     heading: float | None
     at_ms: int
     arrived_ms: int
@@ -40,15 +44,18 @@ class Spot(Point):
     standing: Standing = NEW
 
     def age_s(self, now_ms: int) -> int:
-        return max(0, now_ms - self.arrived_ms + 500) // 1000
+        return age_s(self.arrived_ms, now_ms)
+
+
+def age_s(arrived_ms: int, now_ms: int) -> int:
+    age = (now_ms - arrived_ms + 500) // 1000
+    return max(0, age)
 
 
 class Cell(Struct):
     """Of either resolution: its centre's unit vector, and who is in it."""
 
-    x: float
-    y: float
-    z: float
+    unit: Vector
     spots: dict[str, Spot]
 
 
@@ -100,7 +107,7 @@ class Free:
             inside = self._cells.get(one)
             if inside is None:
                 centre = vector(*h3.cell_to_latlng(one))
-                inside = self._cells[one] = Cell(*centre, {})
+                inside = self._cells[one] = Cell(centre, {})
             inside.spots[spot.driver] = spot
 
     def _leave(self, spot: Spot) -> None:
@@ -135,7 +142,7 @@ class Free:
                 if inside is not None:
                     found += inside.spots.values()
             yield found, (1.5 * (rings + 1) - 2) * LEAST_EDGE * EDGES_M[resolution]
-        yield list(self.by_id.values()), float("inf")
+        yield list(self.by_id.values()), math.inf
 
     def within(
         self, place: Point, sure_m: float, most_m: float
@@ -143,25 +150,31 @@ class Free:
         """Cells that are no farther than `sure_m` as a whole, and who else may be
         within `most_m`.
         """
-        rings = math.ceil((most_m / (LEAST_EDGE * EDGES_M[FINE]) + 2) / 1.5 - 1)
+        size = FINE if len(self.by_id) > CROWD * len(self._cells) else COARSE
+        edge_m = EDGES_M[size]
+        rings = math.ceil((most_m / (LEAST_EDGE * edge_m) + 2) / 1.5 - 1)
         if _cells(rings) >= min(len(self.by_id), _COUNTED_CELLS):
             return {}, list(self.by_id.values())
-        inner = square(max(0.0, sure_m - RADIUS_M))
-        outer = square(most_m + RADIUS_M)
-        x, y, z = place.x, place.y, place.z
+        inner = chord(max(0.0, sure_m - RADII_M[size]))
+        outer = chord(most_m + RADII_M[size])
+        unit, dist = place.unit, math.dist
         whole: dict[int, Cell] = {}
         others: list[Spot] = []
         get = self._cells.get
-        for one in h3.grid_disk(h3.latlng_to_cell(place.lat, place.lon, FINE), rings):
+        for one in h3.grid_disk(h3.latlng_to_cell(place.lat, place.lon, size), rings):
             cell = get(one)
             if cell is not None:
-                a, b, c = cell.x - x, cell.y - y, cell.z - z
-                far = a * a + b * b + c * c
+                far = dist(cell.unit, unit)
                 if far < inner:
                     whole[one] = cell
                 elif far <= outer:
                     others += cell.spots.values()
         return whole, others
+
+
+def is_in(spot: Spot, cells: Collection[int]) -> bool:
+    """Of either resolution."""
+    return spot.cell in cells or h3.cell_to_parent(spot.cell, COARSE) in cells
 
 
 def _cells(rings: int) -> int:

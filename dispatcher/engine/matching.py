@@ -7,13 +7,14 @@ matcher that is late or wrong is never unsafe.
 import heapq
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from dispatcher.engine.free import Free, Spot
+from dispatcher.engine.free import Cell, Free, Spot, is_in
 from dispatcher.engine.standing import idle_s
-from dispatcher.engine.travel import ALL, Point, Ring, Travel, square
+from dispatcher.engine.travel import ALL, Point, Ring, Travel, chord
 from schemas.matching import Evidence, rounded
 
 RELAXED_MS = 45_000
@@ -47,20 +48,38 @@ class Proposal(Struct, frozen=True):
     evidence: Evidence
 
 
-def count_within(
+class Reached(Struct, frozen=True):
+    """Drivers who could be paired with a trip: all of some cells, and some more."""
+
+    cells: Mapping[int, Cell]
+    others: list[Spot]
+    passed: int
+    """How many of `cells` passed the trip."""
+
+    def __len__(self) -> int:
+        inside = sum(len(cell.spots) for cell in self.cells.values())
+        return inside + len(self.others) - self.passed
+
+    def drivers(self, trip: Unmatched) -> list[Spot]:
+        found = self.others.copy()
+        for cell in self.cells.values():
+            found += asked(trip, cell.spots.values())
+        return found
+
+
+def reached(
     trip: Unmatched, free: Free, travel: Travel, rules: Rules, stamp_ms: int
-) -> int:
-    """How many of them could be paired with the trip."""
+) -> Reached:
     most_s = cap_s(trip, rules, stamp_ms)
     cells, doubtful = free.within(trip.pick_up, *travel.span_m(most_s))
-    found = len(travel.reach(trip.pick_up, asked(trip, doubtful), most_s))
+    others = travel.within(trip.pick_up, asked(trip, doubtful), most_s)
     if trip.needs:
-        return found + sum(
-            sum(1 for _ in asked(trip, cell.spots.values())) for cell in cells.values()
-        )
+        for cell in cells.values():
+            others += asked(trip, cell.spots.values())
+        return Reached({}, others, 0)
     passed = (free.by_id.get(driver) for driver in trip.passed)
-    found -= sum(spot is not None and spot.cell in cells for spot in passed)
-    return found + sum(len(cell.spots) for cell in cells.values())
+    among = sum(spot is not None and is_in(spot, cells) for spot in passed)
+    return Reached(cells, others, among)
 
 
 def asked(trip: Unmatched, spots: Iterable[Spot]) -> Iterable[Spot]:
@@ -148,6 +167,11 @@ class Pair(NamedTuple):
     """Of the fix that this rests on."""
 
 
+RANKED_WHOLE = 600
+"""Of more than so many the cheapest are found sooner by looking around."""
+_pair = partial(tuple.__new__, Pair)
+
+
 class Search:
     """Drivers for one trip, the cheapest first, looked for no farther than needed."""
 
@@ -168,10 +192,10 @@ class Search:
         self._around: Iterator[tuple[list[Spot], float]] | None
         self._around = free.around(trip.pick_up)
         self._credit_s = rules.idle_credit * free.most_idle_s(stamp_ms)
+        self._seen = ALL[0]
+        """Who is nearer was seen (`travel.chord`)."""
         self._bound_s = -math.inf
         """Who wasn't seen yet costs at least so much."""
-        self._seen = ALL[0]
-        """Who is nearer was seen (`travel.square`)."""
         self.pairs: list[Pair] = []
         """A heap of who was seen; empty after `seek`: there is nobody."""
 
@@ -198,8 +222,8 @@ class Search:
 
     def _look(self, around: Iterator[tuple[list[Spot], float]]) -> None:
         found, within_m = next(around)
-        within = square(within_m)
-        self.pairs += self._ranked(found, (self._seen, within))
+        within = chord(within_m)
+        self.pairs += self.ranked(found, (self._seen, within))
         heapq.heapify(self.pairs)
         self._seen = within
         least_s = self._least_s(within_m)
@@ -209,32 +233,36 @@ class Search:
         else:
             self._bound_s = round(least_s - self._credit_s)
 
-    def _ranked(self, spots: Iterable[Spot], ring: Ring = ALL) -> list[Pair]:
+    def ranked(self, spots: Iterable[Spot], ring: Ring = ALL) -> list[Pair]:
+        """Those who could be paired with the trip."""
         spots = asked(self._trip, spots)
         credit, stamp_ms = self._rules.idle_credit, self._stamp_ms
+        near = self._travel.reach(self._trip.pick_up, spots, self._cap_s, ring)
         return [
-            Pair(
-                round(eta_s - credit * idle_s(spot.standing, stamp_ms)),
-                spot.driver,
-                eta_s,
-                distance_m,
-                spot.arrived_ms,
+            _pair(
+                (
+                    round(eta_s - credit * idle_s(spot.standing, stamp_ms)),
+                    spot.driver,
+                    eta_s,
+                    distance_m,
+                    spot.arrived_ms,
+                )
             )
-            for spot, distance_m, eta_s in self._travel.reach(
-                self._trip.pick_up, spots, self._cap_s, ring
-            )
+            for spot, distance_m, eta_s in near
         ]
 
-    def cheapest(self, count: int) -> list[Pair]:
-        """The first so many of all who could be paired with the trip."""
-        chosen: list[Pair] = []
-        while len(chosen) < count:
-            for _ in self.seek(()):
-                pass
-            if not self.pairs:
-                break
-            chosen.append(heapq.heappop(self.pairs))
-        return chosen
+    def cheapest(self, near: Reached, count: int) -> list[Pair]:
+        """The first so many of `near`, which are all who could be paired with it."""
+        if len(near) <= RANKED_WHOLE:
+            return sorted(self.ranked(near.drivers(self._trip)))[:count]
+        while self._around is not None and self._found() < count:
+            self._look(self._around)
+        return sorted(self.pairs)[:count]
+
+    def _found(self) -> int:
+        """How many nobody can come before who wasn't seen yet."""
+        bound_s = self._bound_s
+        return len([1 for pair in self.pairs if pair[0] < bound_s])
 
     def _least_s(self, within_m: float) -> float:
         """The ETA of who is farther is no less."""
@@ -246,7 +274,7 @@ class Search:
         """
         best = self.pairs[0]
         spot = self._free.by_id.get(best.driver)
-        now = [] if spot is None else self._ranked([spot])
+        now = [] if spot is None else self.ranked([spot])
         if now == [best]:
             return True
         heapq.heappop(self.pairs)

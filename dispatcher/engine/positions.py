@@ -5,14 +5,15 @@ Memory only, as presence is: never in the ledger, and no event rests on it. What
 driver free is the engine's to say (`stand`); `decide` checks it again.
 """
 
+import math
 from collections import Counter, OrderedDict
-from itertools import islice
 
 from dispatcher.engine.free import Free, Spot
 from dispatcher.engine.limits import POSITIONS_BYTES_MAX
 from dispatcher.engine.standing import NEW, Duty, Standing
-from dispatcher.engine.travel import EARTH_M, Point, metres, vector
+from dispatcher.engine.travel import Point, chord, metres, vector
 from schemas.commands import Fix
+from schemas.observations import mark_of
 from schemas.subjects import is_token
 from schemas.times import from_rfc3339
 
@@ -44,8 +45,11 @@ class Positions:
         self._stale: OrderedDict[str, Spot] = OrderedDict()
         self._standings: dict[str, Standing] = {}
         self._counts: Counter[Duty] = Counter()
-        self._stale_free = 0
         self.free = Free()
+        self.stale_free: dict[str, str] = {}
+        """Driver → mark, of those who would be free, were their position fresh."""
+        self.missing_free: dict[str, str] = {}
+        """The same of those who would be, were it known."""
 
     def hear(self, fix: Fix, now_ms: int) -> bool:
         """A fix that arrives now. Returns: whether the driver is there now; not so
@@ -61,13 +65,13 @@ class Positions:
             return self._meet(fix, at_ms)
         if at_ms < spot.at_ms and now_ms - spot.arrived_ms < REORDERED_MS:
             return False
-        x, y, z = vector(lat, lon)
-        if abs(x - spot.x) + abs(y - spot.y) + abs(z - spot.z) > _JUMP:
-            there = Point(lat, lon, x, y, z)
+        unit = vector(lat, lon)
+        if math.dist(unit, spot.unit) > _JUMP:
+            there = Point(lat, lon, unit)
             if not self._believed(spot, there, now_ms):
                 return False
         spot.stray = None
-        spot.lat, spot.lon, spot.x, spot.y, spot.z = lat, lon, x, y, z
+        spot.lat, spot.lon, spot.unit = lat, lon, unit
         spot.heading, spot.at_ms, spot.arrived_ms = fix.heading, at_ms, now_ms
         self._heard(spot)
         return True
@@ -76,8 +80,9 @@ class Positions:
         driver = fix.driver
         if not is_token(driver):
             return False
-        place = (fix.lat, fix.lon, *vector(fix.lat, fix.lon))
-        spot = Spot(*place, driver, fix.heading, at_ms, self._now_ms)
+        place = (fix.lat, fix.lon, vector(fix.lat, fix.lon))
+        mark = self.missing_free.pop(driver, "") or mark_of(driver)
+        spot = Spot(*place, driver, mark, fix.heading, at_ms, self._now_ms)
         spot.standing = self._standings.get(driver, NEW)
         self._bytes += SPOT_BYTES + len(driver)
         self._counts[spot.standing.duty] += driver not in self._standings
@@ -100,7 +105,7 @@ class Positions:
             self._fresh.move_to_end(driver)
         else:
             self._fresh[driver] = self._stale.pop(driver)
-            self._stale_free -= spot.standing.is_free
+            self.stale_free.pop(driver, None)
         if driver in self.free.by_id:
             self.free.move(spot)
         elif spot.standing.is_free:
@@ -118,12 +123,19 @@ class Positions:
             self._standings.pop(driver, None)
         else:
             self._standings[driver] = standing
+        is_free = standing is not None and standing.is_free
         if spot is None:
+            if not is_free:
+                self.missing_free.pop(driver, None)
+            elif driver not in self.missing_free:
+                self.missing_free[driver] = mark_of(driver)
             return
-        was_free, spot.standing = spot.standing.is_free, standing or NEW
-        is_free = spot.standing.is_free
+        spot.standing = standing or NEW
         if driver in self._stale:
-            self._stale_free += is_free - was_free
+            if is_free:
+                self.stale_free[driver] = spot.mark
+            else:
+                self.stale_free.pop(driver, None)
         elif is_free:
             self.free.add(spot)
         else:
@@ -146,7 +158,8 @@ class Positions:
                 break
             stale[driver] = fresh.pop(driver)
             self.free.remove(spot)
-            self._stale_free += spot.standing.is_free
+            if spot.standing.is_free:
+                self.stale_free[driver] = spot.mark
         forget_ms = max(FORGET_MS, self._max_age_ms)
         while stale:
             driver, spot = next(iter(stale.items()))
@@ -164,7 +177,9 @@ class Positions:
         spot = self._fresh.pop(driver, None)
         if spot is None:
             spot = self._stale.pop(driver)
-            self._stale_free -= spot.standing.is_free
+            self.stale_free.pop(driver, None)
+        if spot.standing.is_free:
+            self.missing_free[driver] = spot.mark
         self._counts[spot.standing.duty] -= driver not in self._standings
         self._bytes -= SPOT_BYTES + len(driver)
         self.free.remove(spot)
@@ -199,30 +214,6 @@ class Positions:
         """Of those who are known, by what they do, wherever they are."""
         return {duty: count for duty, count in self._counts.items() if count}
 
-    @property
-    def stale_free(self) -> int:
-        """Those who would be free, were their position fresh."""
-        return self._stale_free
-
-    def stale_free_ids(self, count_max: int) -> list[str]:
-        """The first so many of them."""
-        spots = self._stale.items()
-        free = (driver for driver, spot in spots if spot.standing.is_free)
-        return list(islice(free, count_max))
-
-    @property
-    def missing_free(self) -> int:
-        """Those who would be free, were their position known."""
-        return self._counts[None] - len(self.free) - self._stale_free
-
-    def missing_free_ids(self) -> list[str]:
-        """Looks at all who have a standing."""
-        return [
-            driver
-            for driver, one in self._standings.items()
-            if one.is_free and self.spot(driver) is None
-        ]
-
     def has_any(self) -> bool:
         """Whether there is anybody to match with: a driver who is online, asked for
         offers (busy or not), and whose position is fresh; as of the last `expire`.
@@ -248,5 +239,4 @@ def _at_ms(text: str, now_ms: int) -> int:
         return now_ms
 
 
-_JUMP = JUMP_M / EARTH_M
-"""A chord is no longer than the sum of its parts: below this nobody has jumped."""
+_JUMP = chord(JUMP_M)

@@ -5,15 +5,18 @@ To be asked between the deciding of offers and their being applied: drivers are 
 what they were for the round.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from dispatcher.engine.market import Market
-from dispatcher.engine.matching import Unmatched
+from dispatcher.engine.matching import Unmatched, asked
+from dispatcher.engine.positions import Positions
 from dispatcher.engine.state import State
+from dispatcher.engine.verdicts import Look, other
 from dispatcher.engine.verdicts import Round as Judge
 from schemas.events import OfferEvent
-from schemas.matching import RANKED_MAX, Judged, Verdict
-from schemas.observations import ABSENT_MAX, OTHERS_MAX, Other, Round
+from schemas.matching import RANKED_MAX, Verdict
+from schemas.observations import MARKS_MAX, OTHERS_MAX, Round
 
 LOST_MAX = 64
 """Trips that lost a driver, of one decision; a region in which more open trips are
@@ -74,18 +77,13 @@ class _Records:
         self._before_seq = before_seq
 
     def of(self, trip: Unmatched, seq: int, number: int) -> Round:
-        told = self._judge.judgement(trip, RANKED_MAX + OTHERS_MAX)
-        listed = told.ranked
-        all_free = len(self._positions.free) <= OTHERS_MAX
-        if all_free:
-            known = {one.driver for one in listed}
-            listed = listed + [
-                self._judge.judge(trip, driver)
-                for driver in sorted(self._positions.free.by_id.keys() - known)
-            ]
-        reached = told.excluded.get(Verdict.TOO_FAR, 0) + len(told.ranked)
-        stale = self._positions.stale_free_ids(ABSENT_MAX + 1)
-        missing = [] if all_free else self._missing()
+        judge = self._judge
+        look = judge.look(trip, RANKED_MAX + OTHERS_MAX)
+        ranked = [judge.told(trip, pair) for pair in look.cheapest[:RANKED_MAX]]
+        others = judge.others(trip, look.cheapest[RANKED_MAX:])
+        listed, more = {pair.driver for pair in look.cheapest}, self._more()
+        others += [other(judge.judge(trip, one)) for one in sorted(more - listed)]
+        marks, unlisted = rest(self._positions, trip, look, listed | more)
         return Round(
             seq,
             self._before_seq,
@@ -93,47 +91,77 @@ class _Records:
             self._state.trips[trip.trip].trip.rider.id,
             number,
             self._state.stamp_ms,
-            told.considered,
-            told.excluded,
-            told.ranked[:RANKED_MAX],
-            [_other(one) for one in listed[min(RANKED_MAX, len(told.ranked)) :]],
-            stale[:ABSENT_MAX],
-            missing or [],
-            self._unlisted(stale, missing, reached, all_free=all_free),
+            look.considered,
+            look.told(),
+            ranked,
+            others,
+            marks,
+            unlisted,
         )
 
-    def _missing(self) -> list[str] | None:
-        """Free drivers whose position isn't known; None: they are too many."""
-        positions = self._positions
-        count = positions.missing_free
-        if not count:
-            return []
-        return positions.missing_free_ids() if count <= ABSENT_MAX else None
-
-    def _unlisted(
-        self,
-        stale: list[str],
-        missing: list[str] | None,
-        reached: int,
-        *,
-        all_free: bool,
-    ) -> str:
-        """See `Round.unlisted`."""
-        if len(stale) > ABSENT_MAX:
-            return ""
-        if all_free:
-            return Verdict.POSITION_MISSING.value
-        is_whole = missing is not None and reached >= len(self._positions.free)
-        return Verdict.TOO_FAR.value if is_whole else ""
+    def _more(self) -> set[str]:
+        """Who is told of with figures though they aren't among the cheapest: all who
+        are free, where they are few, else who went to another trip.
+        """
+        free = self._positions.free.by_id
+        return set(free) if len(free) <= OTHERS_MAX else set(self._judge.went)
 
 
-def _other(one: Judged) -> Other:
-    return Other(
-        one.driver,
-        one.verdict.value,
-        one.pick_up_eta_s,
-        one.pick_up_distance_m,
-        one.cost_s,
-        one.position_age_s,
-        one.trip,
-    )
+def rest(
+    positions: Positions, trip: Unmatched, look: Look, listed: AbstractSet[str]
+) -> tuple[dict[str, str], str]:
+    """Free drivers who are not listed, as `Round.marks` and `.unlisted` have them."""
+    free, counts = positions.free.by_id, look.excluded
+    sizes = {why: counts[why] for why in _NOWHERE}
+    if len(free) > len(listed):
+        sizes[Verdict.FARTHER] = len(look.near) - len(look.cheapest)
+        sizes |= {why: counts[why] for why in (Verdict.TOO_FAR, Verdict.NEEDS)}
+    most = max(sizes, key=sizes.__getitem__)
+    if sum(sizes.values()) - sizes[most] > MARKS_MAX:
+        return {}, ""
+    skip = listed | trip.passed.keys()
+
+    def told(why: Verdict) -> str:
+        known = _MEMBERS[why](positions, trip, look)
+        return "".join([mark for driver, mark in known if driver not in skip])
+
+    wanted = [why for why, count in sizes.items() if count and why is not most]
+    return {why.value: told(why) for why in wanted}, most.value
+
+
+Members = Iterable[tuple[str, str]]
+"""(driver, mark)."""
+_NOWHERE = (Verdict.POSITION_STALE, Verdict.POSITION_MISSING)
+
+
+def _stale(positions: Positions, _: Unmatched, __: Look) -> Members:
+    return positions.stale_free.items()
+
+
+def _missing(positions: Positions, _: Unmatched, __: Look) -> Members:
+    return positions.missing_free.items()
+
+
+def _near(_: Positions, trip: Unmatched, look: Look) -> Members:
+    return [(spot.driver, spot.mark) for spot in look.near.drivers(trip)]
+
+
+def _far(positions: Positions, trip: Unmatched, look: Look) -> Members:
+    near = {spot.driver for spot in look.near.drivers(trip)}
+    able = asked(trip, positions.free.by_id.values())
+    return [(spot.driver, spot.mark) for spot in able if spot.driver not in near]
+
+
+def _unable(positions: Positions, trip: Unmatched, _: Look) -> Members:
+    free = positions.free.by_id.values()
+    able = {spot.driver for spot in asked(trip, free)}
+    return [(spot.driver, spot.mark) for spot in free if spot.driver not in able]
+
+
+_MEMBERS: dict[Verdict, Callable[[Positions, Unmatched, Look], Members]] = {
+    Verdict.POSITION_STALE: _stale,
+    Verdict.POSITION_MISSING: _missing,
+    Verdict.FARTHER: _near,
+    Verdict.TOO_FAR: _far,
+    Verdict.NEEDS: _unable,
+}

@@ -6,25 +6,41 @@ own, as it was for the round.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from dispatcher.engine.free import Spot
+from msgspec import Struct
+
+from dispatcher.engine.free import Spot, age_s
 from dispatcher.engine.matching import (
     Pair,
+    Reached,
     Rules,
     Search,
     Unmatched,
     asked,
     cap_s,
-    count_within,
+    reached,
 )
 from dispatcher.engine.positions import Positions
 from dispatcher.engine.standing import idle_s
 from dispatcher.engine.travel import Travel, metres
 from schemas.matching import RANKED_MAX, Judged, Judgement, Verdict
+from schemas.observations import Other
 
 _FIRST = frozenset({Verdict.OFFLINE, Verdict.BUSY, Verdict.OFFER_PENDING})
 """What is said before what a driver did with the trip."""
+
+
+class Look(Struct, frozen=True):
+    """At one trip: see `Judgement`. `near`: all who could be paired with it."""
+
+    considered: int
+    excluded: Counter[Verdict]
+    cheapest: list[Pair]
+    near: Reached
+
+    def told(self) -> dict[str, int]:
+        return {why.value: count for why, count in self.excluded.items() if count}
 
 
 class Round:
@@ -94,6 +110,12 @@ class Round:
 
     def judgement(self, trip: Unmatched, ranked_max: int = RANKED_MAX) -> Judgement:
         """Of all drivers who are known."""
+        seen = self.look(trip, ranked_max)
+        ranked = [self.told(trip, pair) for pair in seen.cheapest]
+        return Judgement(seen.considered, seen.told(), ranked)
+
+    def look(self, trip: Unmatched, count_max: int) -> Look:
+        """At all drivers who are known; `count_max` of the cheapest."""
         positions = self._positions
         excluded: Counter[Verdict] = Counter()
         free = 0
@@ -104,19 +126,18 @@ class Round:
                 excluded[duty] += count
         considered = free + excluded.total()
         fresh = len(positions.free)
-        excluded[Verdict.POSITION_STALE] = positions.stale_free
-        excluded[Verdict.POSITION_MISSING] = free - fresh - positions.stale_free
+        excluded[Verdict.POSITION_STALE] = len(positions.stale_free)
+        excluded[Verdict.POSITION_MISSING] = len(positions.missing_free)
         fresh -= self._move_passed(trip, excluded)
         if trip.needs:
             able = sum(1 for _ in asked(trip, positions.free.by_id.values()))
             excluded[Verdict.NEEDS] = fresh - able
             fresh = able
         looked_at = trip, positions.free, self._travel, self._rules, self._stamp_ms
-        excluded[Verdict.TOO_FAR] = fresh - count_within(*looked_at)
-        cheapest = Search(*looked_at).cheapest(ranked_max)
-        ranked = [self._told(trip, pair) for pair in cheapest]
-        told = {why.value: count for why, count in excluded.items() if count}
-        return Judgement(considered, told, ranked)
+        near = reached(*looked_at)
+        excluded[Verdict.TOO_FAR] = fresh - len(near)
+        cheapest = Search(*looked_at).cheapest(near, count_max)
+        return Look(considered, excluded, cheapest, near)
 
     def _move_passed(self, trip: Unmatched, excluded: Counter[Verdict]) -> int:
         """Count those who passed the trip as such. Returns: how many of them are free,
@@ -138,7 +159,8 @@ class Round:
                 excluded[Verdict.POSITION_STALE] -= 1
         return fresh
 
-    def _told(self, trip: Unmatched, pair: Pair) -> Judged:
+    def told(self, trip: Unmatched, pair: Pair) -> Judged:
+        """One of `Look.cheapest`."""
         why = self._outcome(trip, pair.driver)
         return Judged(
             pair.driver,
@@ -146,6 +168,33 @@ class Round:
             pair.eta_s,
             pair.distance_m,
             pair.cost_s,
-            self._positions.free.by_id[pair.driver].age_s(self._stamp_ms),
+            age_s(pair.arrived_ms, self._stamp_ms),
             self._went[pair.driver] if why is Verdict.LOST_TO else None,
         )
+
+    def others(self, trip: Unmatched, pairs: Iterable[Pair]) -> list[Other]:
+        """The same in short: there are a hundred a round."""
+        went, stamp_ms, farther = self._went, self._stamp_ms, Verdict.FARTHER.value
+        return [
+            Other(driver, farther, eta_s, distance_m, cost_s, age_s(at_ms, stamp_ms))
+            if driver not in went
+            else other(self.judge(trip, driver))
+            for cost_s, driver, eta_s, distance_m, at_ms in pairs
+        ]
+
+    @property
+    def went(self) -> Iterable[str]:
+        """Drivers who get an offer of the round."""
+        return self._went
+
+
+def other(one: Judged) -> Other:
+    return Other(
+        one.driver,
+        one.verdict.value,
+        one.pick_up_eta_s,
+        one.pick_up_distance_m,
+        one.cost_s,
+        one.position_age_s,
+        one.trip,
+    )

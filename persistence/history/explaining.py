@@ -25,7 +25,7 @@ from schemas.explanations import (
     RoundSeen,
 )
 from schemas.matching import Judged, Verdict
-from schemas.observations import Other, Round
+from schemas.observations import MARK_CHARS, Other, Round, mark_of
 from schemas.times import rfc3339
 
 
@@ -52,7 +52,6 @@ class About(Struct, frozen=True):
     """(ledger, round), the oldest first."""
     names: Mapping[str, str]
     """User → username."""
-    needs: frozenset[str] = frozenset()
 
 
 # ---- of the trip -----------------------------------------------------------------
@@ -192,7 +191,7 @@ def _of_round(
             del figures["driver"]
             verdict = figures.pop("verdict")
         else:
-            verdict = _unlisted(driver, seen, known.duty, about.needs)
+            verdict = _unlisted(driver, seen)
     return DriverRound(
         round=seen.round, at=rfc3339(seen.at_ms), verdict=str(verdict), **figures
     )
@@ -203,14 +202,16 @@ def _judged(driver: str, seen: Round) -> Judged | Other | None:
     return next((one for one in listed if one.driver == driver), None)
 
 
-def _unlisted(driver: str, seen: Round, duty: Duty, needs: frozenset[str]) -> str:
-    if driver in seen.stale:
-        return Verdict.POSITION_STALE.value
-    if driver in seen.missing:
-        return Verdict.POSITION_MISSING.value
-    if seen.unlisted == Verdict.TOO_FAR and not needs <= set(duty.tags):
-        return Verdict.NEEDS.value
+def _unlisted(driver: str, seen: Round) -> str:
+    mark = mark_of(driver)
+    for verdict, marks in seen.marks.items():
+        if mark in (marks[at : at + MARK_CHARS] for at in _starts(marks)):
+            return verdict
     return seen.unlisted or NOT_RECORDED
+
+
+def _starts(marks: str) -> range:
+    return range(0, len(marks), MARK_CHARS)
 
 
 class _Known:

@@ -165,9 +165,7 @@ class History:
         if driver is not None and "\0" in driver:
             return refused(Code.INVALID_DATA, "driver: no user's id looks like that")
         async with database.reading(self._engine) as connection:
-            told = await matches.explanation(
-                connection, question.trip, found.data, driver
-            )
+            told = await matches.explanation(connection, question.trip, driver)
         return Result(data=Raw(within(told, PAGE_BYTES_MAX)))
 
     async def names(self, question: FindNames) -> Result:

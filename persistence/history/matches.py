@@ -5,7 +5,6 @@ persistence/history/explaining.py. Only asks.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,14 +48,10 @@ _FACT = (
 )
 
 
-class _Needs(Struct, frozen=True):
-    needs: list[str] = []
-
-
 async def explanation(
-    connection: AsyncConnection, trip: str, data: str, driver: str | None
+    connection: AsyncConnection, trip: str, driver: str | None
 ) -> Explanation:
-    """Of a trip that is there; `data`: its JSON."""
+    """Of a trip that is there."""
     asked = select(*_FACT).where(_fact.trip_id == trip).order_by(_fact.seq)
     facts = (await connection.execute(asked.limit(FACTS_MAX))).all()
     row = MatchRow
@@ -71,13 +66,7 @@ async def explanation(
         for one in (await connection.execute(seen)).all()
     ][::-1]
     who = people(facts, (one for _, one in rounds))
-    about = About(
-        trip,
-        facts,
-        rounds,
-        await names(connection, who),
-        frozenset(codec.decode(data.encode(), _Needs).needs),
-    )
+    about = About(trip, facts, rounds, await names(connection, who))
     if driver is None:
         return explain(about, None)
     theirs = await _of_driver(connection, about, driver)

@@ -286,6 +286,7 @@ NO_SIZE = {
     "gateway.sockets.holding:SURPLUS_MAX": "a count; connections being refused",
     "persistence.history.history:EVENTS_MAX": "rows a question; cut by bytes",
     "schemas.matching:RANKED_MAX": "drivers told of a round, figures each",
+    "schemas.observations:MARK_CHARS": "of a driver's mark; MARKS_MAX of them",
     "schemas.frames:SPEED_MAX": "metres per second",
     "schemas.names:MARKS_MAX": "a rule for names, which are bounded",
     "dispatcher.engine.limits:DUE_MAX": "expiries of one call; bounded by the record",

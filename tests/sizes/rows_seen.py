@@ -5,15 +5,15 @@ from tests.sizes.rows import Row, held
 
 OBSERVED = (
     Row(
-        "a round of the matching that is told: 8 drivers, 128 more, 512 ids",
+        "a round of the matching that is told: 8 drivers, 128 more, 1,000 marks",
         (
             "schemas.observations:ROUND_BYTES_MAX",
             "schemas.observations:OTHERS_MAX",
-            "schemas.observations:ABSENT_MAX",
+            "schemas.observations:MARKS_MAX",
         ),
         at("schemas.observations:ROUND_BYTES_MAX"),
         "trip and round",
-        "fewer drivers are listed; of some it can't be told",
+        "of drivers who aren't listed it can't be told",
     ),
     Row(
         "rounds that a decision makes, for trips that lost a driver too",

@@ -10,12 +10,11 @@ from sqlalchemy import insert
 from persistence.history import retention
 from persistence.models import UserRow
 from persistence.projected.messages import PAGE_BYTES_MAX
-from persistence.projected.projection import read_record
 from schemas import codec
 from schemas.accounts import ExplainTrip
 from schemas.explanations import Explanation
 from schemas.matching import Judged, Verdict
-from schemas.observations import Other, Round
+from schemas.observations import Other, Round, mark_of
 from schemas.refusals import Code
 from schemas.times import rfc3339
 from tests.contract.persistence.telling import OPEN, STARTED, Told, opened
@@ -26,7 +25,6 @@ from tests.support.records import (
     offer,
     offer_ended,
     online,
-    record,
     trip,
 )
 
@@ -136,10 +134,10 @@ async def test_of_every_driver_it_is_told_why_it_was_not_them(told: Told) -> Non
     )
     seq = told.happened(offer(OPEN, "ann", 3))
     gone_s = Other("gus", "lost_to", 100, 500, 90, 1, trip(4).id)
+    marks = {"position_stale": mark_of("x") + mark_of("old")}
+    marks["position_missing"] = mark_of("new")
     far = Other("bob", "farther", 420, 3100, 400, 2)
-    await told.saw(
-        a_round(seq, 3, others=[far, gone_s], stale=["old"], missing=["new"])
-    )
+    await told.saw(a_round(seq, 3, others=[far, gone_s], marks=marks))
     says = {
         "off": "offline",
         "d2": "busy",
@@ -190,18 +188,11 @@ async def test_what_happened_after_a_round_changes_nothing_about_it(
     assert await told.verdicts("ann") == ["chosen"]
 
 
-async def test_who_lacks_what_the_trip_needs_was_not_too_far(told: Told) -> None:
-    needing = event(OPEN, 0, matching="nearest")
-    with_needs = codec.decode(codec.encode(OPEN), dict[str, Any]) | {"needs": ["van"]}
-    payload = codec.decode(record(9, needing), dict[str, Any])
-    payload["events"][0]["trip"] = with_needs
-    rows, bad = read_record("LEDGER_main", 9, codec.encode(payload))
-    assert not bad
-    told.store.write(rows, [], T0_MS)
-    told.n = 9
+async def test_who_lacks_what_the_trip_needs_is_told_by_their_mark(told: Told) -> None:
     told.happened(online("lim", offers=True), online("van", offers=True, tags=("van",)))
+    told.happened(opened())
     seq = told.happened(offer(OPEN, "ann"))
-    await told.saw(a_round(seq))
+    await told.saw(a_round(seq, marks={"needs": mark_of("lim")}))
     assert await told.verdicts("lim") == ["needs"]
     assert await told.verdicts("van") == ["too_far"]
 

@@ -13,14 +13,17 @@ from dispatcher.engine.matching import (
     Unmatched,
     due_ms,
     propose,
+    reached,
     round_of,
 )
 from dispatcher.engine.positions import Positions
+from dispatcher.engine.rounds import rest
 from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import GreatCircle, point
 from dispatcher.engine.verdicts import Round
 from schemas.commands import Fix
 from schemas.matching import Judged, Verdict
+from schemas.observations import MARK_CHARS, mark_of
 from schemas.times import rfc3339
 from tests.unit.dispatcher.engine import situations
 from tests.unit.dispatcher.engine.situations import NOW_MS, Situation, Trip, situation
@@ -66,6 +69,10 @@ def check_verdicts(
         one = judging.judge(asked, driver.id)
         assert (one.verdict, one.trip) == wanted[driver.id], f"{where}, {driver.id}"
     made = judging.judgement(asked)
+    recorded = as_recorded(judging, now, asked)
+    assert recorded == {one: why for one, (why, _) in wanted.items() if one in recorded}
+    free = [one.id for one in now.drivers if one.standing.is_free]
+    assert recorded.keys() == {one for one in free if one not in trip.passed}, where
     excluded = Counter(verdict for verdict, _ in wanted.values())
     for verdict in ("lost_to", "farther", "chosen"):
         del excluded[verdict]
@@ -88,6 +95,29 @@ def check_verdicts(
         )
         for cost in costs[:8]
     ], where
+
+
+def as_recorded(judging: Round, now: Situation, asked: Unmatched) -> dict[str, str]:
+    """The verdicts of all whom the ledger takes for free, where only two of them are
+    listed, and the rest is told by marks.
+    """
+    positions = judging._positions
+    look = judging.look(asked, 2)
+    listed = {pair.driver for pair in look.cheapest} | set(judging.went)
+    found: dict[str, str] = {}
+    marks, unlisted = rest(positions, asked, look, listed)
+    for driver in now.drivers:
+        if not driver.standing.is_free or driver.id in asked.passed:
+            continue
+        found[driver.id] = unlisted
+        if driver.id in listed:
+            found[driver.id] = judging.judge(asked, driver.id).verdict
+        for verdict, those in marks.items():
+            assert len(those) % MARK_CHARS == 0
+            starts = range(0, len(those), MARK_CHARS)
+            if mark_of(driver.id) in [those[at : at + MARK_CHARS] for at in starts]:
+                found[driver.id] = verdict
+    return found
 
 
 def told(one: Proposal) -> tuple[str, str, int, int, int]:
@@ -157,22 +187,25 @@ def test_those_who_are_too_far_are_counted_to_the_metre() -> None:
     assert made.excluded == {"too_far": 33}
 
 
+@pytest.mark.parametrize("size", [0.04, 0.12])
 @pytest.mark.parametrize("needs", [frozenset(), frozenset({"wav"})])
-def test_a_crowd_is_counted_as_one_by_one(needs: frozenset[str]) -> None:
-    """Thousands, so that whole cells are counted."""
+def test_a_crowd_is_counted_as_one_by_one(needs: frozenset[str], size: float) -> None:
+    """Thousands, so that whole cells are counted: small ones, and large ones."""
     rnd = random.Random(11)
     now = Positions(60_000)
     for number in range(3_000):
         tags = frozenset({"wav"} if number % 3 else ())
         now.stand(f"d{number}", Standing(offers=True, tags=tags))
-        place = rnd.uniform(-0.04, 0.04), rnd.uniform(-0.04, 0.04)
+        place = rnd.uniform(-size, size), rnd.uniform(-size, size)
         now.hear(Fix(f"d{number}", *place, None, None, rfc3339(NOW_MS)), NOW_MS)
     passed = {f"d{number}": "declined" for number in range(0, 3_000, 40)}
     asked = msgspec.structs.replace(trip(), needs=needs, passed=passed)
-    judging = Round(now, TRAVEL, Rules(), NOW_MS, {})
+    rules = Rules(pick_up_max_s=1_500) if size > 0.1 else Rules()
+    judging = Round(now, TRAVEL, rules, NOW_MS, {})
     one_by_one = [judging.judge(asked, f"d{n}").verdict for n in range(3_000)]
     excluded = Counter(one for one in one_by_one if one != Verdict.FARTHER)
-    assert excluded["too_far"] > 1_000
+    assert excluded["too_far"] > 800
+    assert reached(asked, now.free, TRAVEL, rules, NOW_MS).cells or needs
     assert judging.judgement(asked).excluded == excluded
 
 

@@ -7,12 +7,13 @@ import tracemalloc
 import h3.api.basic_int as h3
 import pytest
 
-from dispatcher.engine.free import EDGES_M, FINE, LEAST_EDGE, RADIUS_M
+from dispatcher.engine.free import COARSE, EDGES_M, FINE, LEAST_EDGE, RADII_M
 from dispatcher.engine.positions import FORGET_MS, REORDERED_MS, SPOT_BYTES, Positions
 from dispatcher.engine.standing import NEW, Standing
 from dispatcher.engine.travel import metres, point
 from schemas.commands import Fix
 from schemas.matching import Verdict
+from schemas.observations import mark_of
 from schemas.times import rfc3339
 
 NOW_MS = 1_795_255_200_000
@@ -216,17 +217,20 @@ def test_the_least_edge_is_less_than_any_found() -> None:
             assert metres(here, there) > least_m
 
 
-def test_no_corner_of_a_cell_is_farther_than_its_radius() -> None:
+@pytest.mark.parametrize(("size", "count"), [(FINE, 500), (COARSE, 60)])
+def test_no_corner_of_a_cell_is_farther_than_its_radius(size: int, count: int) -> None:
+    """Who is in a coarse cell is in one of its fine ones, which jut out of it."""
     rnd = random.Random(1)
-    cells = h3.get_pentagons(FINE)
-    for _ in range(500):
+    cells = h3.get_pentagons(size)
+    for _ in range(count):
         cell = rnd.choice(cells)
         if rnd.random() < 0.6:
             lat = math.degrees(math.asin(rnd.uniform(-1, 1)))
-            cell = h3.latlng_to_cell(lat, rnd.uniform(-180, 180), FINE)
+            cell = h3.latlng_to_cell(lat, rnd.uniform(-180, 180), size)
         here = point(*h3.cell_to_latlng(cell))
-        for corner in h3.cell_to_boundary(cell):
-            assert metres(here, point(*corner)) < RADIUS_M
+        for part in h3.cell_to_children(cell, FINE):
+            for corner in h3.cell_to_boundary(part):
+                assert metres(here, point(*corner)) < RADII_M[size]
 
 
 # ---- who is free ---------------------------------------------------------------
@@ -264,10 +268,10 @@ def test_who_comes_back_after_being_stale_is_free_again() -> None:
     now.expire(NOW_MS + MAX_AGE_MS + 1)
     assert near(now, 1, 1, 10) == set()
     assert not now.is_fresh("d")
-    assert now.stale_free == 1
+    assert len(now.stale_free) == 1
     now.hear(fix(1.001, 1, NOW_MS + 70_000), NOW_MS + 70_000)
     assert near(now, 1.001, 1, 10) == {"d"}
-    assert now.stale_free == 0
+    assert len(now.stale_free) == 0
 
 
 def test_a_region_has_somebody_to_match_with_even_if_all_are_busy() -> None:
@@ -313,7 +317,11 @@ def test_counts_are_those_of_counting_after_any_changes() -> None:
         free = {one for one in known if standings.get(one, NEW).is_free}
         assert set(now.free.by_id) == {one for one in free if now.is_fresh(one)}
         stale = [one for one in free if now.spot(one) and not now.is_fresh(one)]
-        assert now.stale_free == len(stale)
+        assert now.stale_free.keys() == set(stale)
+        missing = {one for one in free if now.spot(one) is None}
+        assert now.missing_free.keys() == missing
+        marks = {**now.stale_free, **now.missing_free}
+        assert marks == {one: mark_of(one) for one in marks}
     assert {None, Verdict.OFFLINE, Verdict.BUSY} <= set(now.counts())
 
 

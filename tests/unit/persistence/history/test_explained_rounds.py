@@ -18,7 +18,7 @@ from schemas import codec
 from schemas.events import OfferEvent
 from schemas.explanations import NOT_RECORDED
 from schemas.matching import RANKED_MAX, Verdict
-from schemas.observations import ROUND_BYTES_MAX, Round
+from schemas.observations import MARK_CHARS, MARKS_MAX, ROUND_BYTES_MAX, Round
 from schemas.times import rfc3339
 from schemas.trips import Role, Trip, User
 from tests.unit.dispatcher.engine.town import Town
@@ -143,16 +143,16 @@ def explained(
     return [one.verdict for one in explain_driver(about, driver, theirs).rounds]
 
 
-@pytest.mark.parametrize("others_max", [128, 1, 4])
+@pytest.mark.parametrize(("others_max", "marks_max"), [(128, 0), (1, 12), (1, 3)])
 @pytest.mark.parametrize("seed", range(12))
 def test_every_driver_of_every_round_is_explained_as_it_was(
-    seed: int, others_max: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, others_max: int, marks_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where as many are listed as fit, it may be that it can't be told; it is never
-    told wrong.
+    """However few are listed: the rest is told by marks. Where these are too many, it
+    may be that it can't be told; it is never told wrong.
     """
     monkeypatch.setattr(seeing, "OTHERS_MAX", others_max)
-    monkeypatch.setattr(seeing, "ABSENT_MAX", min(others_max * 2, 256))
+    monkeypatch.setattr(seeing, "MARKS_MAX", marks_max)
     TRUTH.clear()
     town = Watched(position_max_age_ms=20_000, pick_up_max_s=300)
     for driver in PEOPLE:
@@ -172,18 +172,25 @@ def test_every_driver_of_every_round_is_explained_as_it_was(
                 untold += said == NOT_RECORDED
                 if said != NOT_RECORDED:
                     assert said == truth[driver], (trip, driver)
-    assert others_max < len(DRIVERS) or not untold
+    if marks_max >= len(DRIVERS):
+        assert not untold
 
 
-def test_a_record_has_at_most_so_many_bytes_however_many_there_are() -> None:
+@pytest.mark.parametrize(("count", "is_told"), [(1_500, True), (2_400, False)])
+def test_a_record_has_at_most_so_many_bytes_however_many_there_are(
+    count: int, *, is_told: bool
+) -> None:
     town = Watched()
-    for number in range(700):
-        town.driver(f"{number}-{'x' * 50}", number % 400 if number % 3 else None)
+    for number in range(count):
+        place = number % 900, None, 5_000 + number
+        town.driver(f"{number}-{'x' * 50}", place[number % 3])
     town.request()
     (seen,) = town.rounds
     assert len(seen.ranked) == RANKED_MAX
     assert len(seen.others) == seeing.OTHERS_MAX
-    assert len(codec.encode(seen)) <= ROUND_BYTES_MAX
+    marks = sum(map(len, seen.marks.values()))
+    assert len(codec.encode(seen)) + MARKS_MAX * MARK_CHARS - marks <= ROUND_BYTES_MAX
+    assert bool(seen.unlisted) is bool(marks) is is_told
 
 
 def test_a_trip_that_loses_a_driver_to_another_is_remembered_too() -> None:
