@@ -35,6 +35,12 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(help="Data directory of `cabrank up` whose database to use."),
 ]
+OffersOption = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="Share of the drivers who ask for offers, and drive about."
+    ),
+]
 RoleOption = Annotated[Role, typer.Option(help="rider, driver or operator.")]
 UrlOption = Annotated[
     str | None,

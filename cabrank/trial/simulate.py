@@ -10,6 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
@@ -17,17 +18,19 @@ import typer
 import uvloop
 from msgspec import Struct
 
-from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX, OffersOption
 from cabrank.operate import target
 from cabrank.trial.load import report
-from cabrank.trial.load.agents import Agent, Driver, Habits, Rider
-from cabrank.trial.load.client import Client, Watch
+from cabrank.trial.load.agents import OFFERS, Agent, Driver, Habits, Rider
+from cabrank.trial.load.client import Client
 from cabrank.trial.load.figures import Figures
 from cabrank.trial.load.users import Account, from_data_dir, renew, sign_up
+from cabrank.trial.load.watch import Watch
 from cabrank.trial.load.web import Web, answering
 from cabrank.trial.oracle.invariants import Violation
 from schemas.accounts import PAGE_MAX, AuditRow
 from schemas.codec import decode
+from schemas.explanations import Explanation
 from schemas.refusals import Code
 from schemas.rooms import MessageData, trip_of
 from schemas.trips import Role, Trip
@@ -65,6 +68,8 @@ class Result(Struct):
     violation_count: int
     outcomes: Counter[str]
     duration_s: float
+    offers: Counter[str]
+    """By how they ended."""
     calls: int
     """Of which the history checker looked for an order that explains their answers."""
     undecided: int
@@ -77,11 +82,15 @@ class Simulation:
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self.plan = plan
         self.watch = Watch.new()
+        self.watch.checker.may_match = plan.habits.wants_offers > 0
         self._say = say
         self._web = Web(plan.bases[0])
         self._over = asyncio.Event()
         self.agents: list[Agent] = []
         self._accounts: dict[str, Account] = {}
+        self._operator: Account | None = None
+        """Who may ask why these drivers; None: nobody here can be made one."""
+        self._rows: dict[str, list[AuditRow]] = {}
         self._outcomes: Counter[str] = Counter()
 
     def stop(self) -> None:
@@ -115,6 +124,8 @@ class Simulation:
         return self._verdict(duration_s)
 
     async def _make_agents(self) -> None:
+        if self.plan.data_dir is not None:
+            (self._operator,) = await self._make_users(Role.OPERATOR, 1)
         riders = await self._make_users(Role.RIDER, self.plan.riders)
         drivers = await self._make_users(Role.DRIVER, self.plan.drivers)
         Driver.drivers = len(drivers)
@@ -164,6 +175,11 @@ class Simulation:
         self._living = [asyncio.create_task(agent.live()) for agent in self.agents]
         losing = [asyncio.create_task(a.lose_connections()) for a in self.agents]
         losing += [asyncio.create_task(agent.chat()) for agent in self.agents]
+        losing += [
+            asyncio.create_task(agent.move())
+            for agent in self.agents
+            if isinstance(agent, Driver)
+        ]
         ends_at = time.monotonic() + self.plan.duration_s
         while not self._over.is_set() and (left := ends_at - time.monotonic()) > 0:
             self._say(self._status(f"{left:.0f} s left"))
@@ -220,6 +236,10 @@ class Simulation:
         """Trips and rooms as the database has them, once it has caught up."""
         trips, rooms = self.watch.checker.trips(), self.watch.conversations.rooms()
         await self._compare("trips", trips, self._read_history)
+        if self._operator is not None:
+            places = self.watch.checker.placed()
+            await self._compare("trips' offers", places, self._read_offers)
+            self.watch.offers.finish()
         await self._compare("rooms", rooms, self._read_room)
 
     async def _compare(
@@ -258,6 +278,21 @@ class Simulation:
         for row in rows:
             self.watch.history.saw(decode(row.data, Trip))
         self._outcomes[trip.status.value] += 1
+        self._rows[trip_id] = rows
+        return True
+
+    async def _read_offers(self, trip_id: str, last_look: bool) -> bool:
+        """Whether its offers have been judged; history may still lag."""
+        rows = self._rows.get(trip_id)
+        assert self._operator is not None, "nobody may ask"
+        path = f"/api/trips/{trip_id}/matching"
+        answer = await self._web.ask("GET", path, token=self._operator.access)
+        if rows is None or answer.status != HTTPStatus.OK:
+            return False
+        told = decode(answer.body, Explanation)
+        if not last_look and self.watch.offers.lags(told, rows):
+            return False
+        self.watch.offers.explain(told, rows)
         return True
 
     async def _read_room(self, room: str, last_look: bool) -> bool:
@@ -285,6 +320,8 @@ class Simulation:
 
     def _verdict(self, duration_s: float) -> Result:
         checker, figures = self.watch.checker, self.watch.figures
+        if checker.may_match:
+            self.watch.history.matched = frozenset(checker.placed())
         for code in sorted(OWN_FAULTS & set(figures.refusals)):
             checker.violate(
                 "no refusal without cause",
@@ -301,6 +338,7 @@ class Simulation:
             checker.violation_count,
             self._outcomes,
             duration_s,
+            self.watch.offers.ends,
             len(history.calls),
             history.undecided,
         )
@@ -333,6 +371,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the random choices.")] = None,
+    offers: OffersOption = OFFERS,
 ) -> None:
     """Run riders and drivers against a running system, check its invariants, and that
     some order of the commands explains all answers. Lifts no limit of a user: riders
@@ -341,13 +380,15 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
     urls = url or [target.url(data_dir)]
     bases = [answering(text) for text in urls]
-    plan = Plan(riders, drivers, duration, bases, data_dir, chosen)
+    habits = Habits(wants_offers=offers)
+    plan = Plan(riders, drivers, duration, bases, data_dir, chosen, habits)
     with (
         report.progress() as say,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         result = runner.run(_simulate(plan, say))
     report.show_simulation(result.figures, result.outcomes, result.duration_s, chosen)
+    report.show_offers(result.offers)
     report.show_history(result.calls, result.undecided)
     report.show_violations(result.violations, result.violation_count)
     if result.violation_count:

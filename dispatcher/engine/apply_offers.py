@@ -96,7 +96,7 @@ def stand(state: State, event: DriverEvent) -> None:
         course = offers.courses.get(duty.trip)
         if course is not None:
             state.end_offer(course, "withdrawn", event, says=True)
-    if not (event.offers or event.tags):
+    if not (event.offers or event.tags or duty.misses):
         del offers.duties[driver]
 
 

@@ -43,7 +43,9 @@ class Course(Struct):
 
 
 class Duty(Struct):
-    """A driver who asked for offers, or has tags; of all others nothing is held."""
+    """A driver who asked for offers, has tags, or has missed some; of all others
+    nothing is held.
+    """
 
     driver: str
     offers: bool = False

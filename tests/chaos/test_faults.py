@@ -37,6 +37,7 @@ def chaos(kinds: list[Kind], seed: int, *options: str) -> dict[str, Any]:
     assert found["undecided"] == 0
     assert re.search(r"[1-9][0-9,]* messages: equal$", found["verified"])
     assert found["trips"] > 10
+    assert found["offers"]["accepted"] > 0
     return found
 
 

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from cabrank.stack import tether
 from cabrank.stack.datadir import DEFAULT, DataDir
@@ -22,10 +23,14 @@ STOP_MAX_S = 40
 
 @contextlib.contextmanager
 def running(
-    data_dir: Path | None, database_url: str | None, *options: str
+    data_dir: Path | None,
+    database_url: str | None,
+    *options: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Start `cabrank up` with further `options` on a free port in `data_dir`, a user's
-    limits lifted; yields its base URL. It dies with this process, at the latest.
+    limits lifted and with `settings`, unless the environment says otherwise; yields its
+    base URL. It dies with this process, at the latest.
 
     Raises:
         LoadError: it did not become ready.
@@ -42,7 +47,12 @@ def running(
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-            env={**LIFTED, **os.environ, tether.VARIABLE: f"{os.getpid()}:{pipe}"},
+            env={
+                **LIFTED,
+                **settings,
+                **os.environ,
+                tether.VARIABLE: f"{os.getpid()}:{pipe}",
+            },
             pass_fds=(pipe,),
         )
         try:

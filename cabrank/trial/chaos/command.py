@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from cabrank.commands.options import COUNT_MAX, SECONDS_MAX
+from cabrank.commands.options import COUNT_MAX, SECONDS_MAX, OffersOption
 from cabrank.errors import UsageError
 from cabrank.trial.chaos import disk, network, output, system
 from cabrank.trial.chaos.database import (
@@ -30,7 +30,7 @@ from cabrank.trial.chaos.network import Network
 from cabrank.trial.chaos.plan import CLUSTER_KINDS, FULL_KINDS, Kind
 from cabrank.trial.chaos.run import Chaos, Order, Outcome
 from cabrank.trial.load import LoadError
-from cabrank.trial.load.agents import Habits
+from cabrank.trial.load.agents import OFFERS, Habits
 from runtime import log
 
 EACH = 2
@@ -189,6 +189,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             min=0.001, max=SECONDS_MAX, help="Longest step of a driver, in seconds."
         ),
     ] = 0.4,
+    offers: OffersOption = OFFERS,
     nats_servers: Annotated[
         int, typer.Option(min=1, max=5, help="Of `up`: 1, or a cluster of 3 or 5.")
     ] = 1,
@@ -209,7 +210,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
 ) -> None:
     """Start a system of its own, break it under load in all the ways there are, and
     check that nothing answered is lost. The limits of a user (CABRANK_USER_…) are
-    lifted to a million each.
+    lifted to a million each, and an offer lives 2 s (CABRANK_OFFER_TTL_S).
     """
     log.configure("chaos", "error")
     chosen = random.SystemRandom().getrandbits(32) if seed is None else seed
@@ -241,7 +242,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             pairs,
             riders,
             drivers,
-            Habits(think_s=think, step_s=(min(0.02, step), step)),
+            Habits(think_s=think, step_s=(min(0.02, step), step), wants_offers=offers),
             own_disks,
         )
         chaos = Chaos(order, running, base, say, told)

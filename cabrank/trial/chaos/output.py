@@ -1,6 +1,7 @@
 """How a run of chaos is shown: live on standard error, figures on standard output."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -75,5 +76,6 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         markup=False,
     )
     console.print(f"verify: {outcome.verified}", markup=False)
+    report.show_offers(Counter(outcome.offers))
     report.show_history(outcome.commands, outcome.undecided)
     report.show_violations(outcome.violations, outcome.violation_count)

@@ -64,6 +64,8 @@ class Outcome(Struct):
     duration_s: float
     """In which trips were begun and faults done; the verdict takes longer."""
     trips: int
+    offers: dict[str, int]
+    """By how they ended."""
     commands: int
     undecided: int
     faults: list[Measured]
@@ -132,6 +134,7 @@ class Chaos:
             self._order.own_disks,
             loaded_s,
             result.outcomes.total(),
+            dict(result.offers),
             result.calls,
             result.undecided,
             self._measured,

@@ -25,6 +25,8 @@ UP_MAX_S = 45.0
 """Until a process is back: a service starts within 2 s, `up` waits up to 5 s between
 tries, and a machine may be busy."""
 OPS_READ_S = 2.0
+OFFER_TTL_S = "2"
+"""CABRANK_OFFER_TTL_S: short enough that offers expire amid faults."""
 LEADS = re.compile(rb"^cabrank_dispatcher_leads\{.*\} 1", re.MULTILINE)
 HOST = "127.0.0.1"
 
@@ -159,5 +161,6 @@ def running(
     counts += ["--nats-servers", str(nats_servers)]
     for home in network.homes if network is not None else ():
         counts += ["--nats-home", ",".join(dataclasses.astuple(home))]
-    with system.running(data_dir, database_url, *counts) as url:
+    settings = {variable("offer_ttl_s"): OFFER_TTL_S}
+    with system.running(data_dir, database_url, *counts, settings=settings) as url:
         yield System(data_dir, url, each, network)

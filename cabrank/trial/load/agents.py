@@ -5,13 +5,15 @@ release, decline, or lose their connection at the worst moment.
 """
 
 import asyncio
+import functools
 import random
 import time
 import uuid
 
 from msgspec import Struct
 
-from cabrank.trial.load.client import Client, Watch, wait_for_change
+from cabrank.trial.load.client import Client, wait_for_change
+from cabrank.trial.load.watch import Watch
 from schemas.rooms import of_trip
 from schemas.trips import Status, Trip
 
@@ -24,7 +26,13 @@ DRIVERS_PER_RACE = 6
 the refusals.
 """
 CITY = (40.7128, -74.0060)
-"""Degrees; everybody drives in a square of 0.1 degrees north-east of here."""
+"""Degrees; everybody drives in a square of SIDE degrees north-east of here."""
+SIDE = 0.02
+"""Two kilometres: whoever is free is near enough to any trip to be asked."""
+OFFERS = 0.5
+"""Share of the drivers who ask for them."""
+FIX_S = 3.0
+"""Between two positions of a driver: phones say it every few seconds."""
 
 
 class Habits(Struct, frozen=True):
@@ -40,6 +48,12 @@ class Habits(Struct, frozen=True):
     driver_declines: float = 0.03
     driver_pauses: float = 0.01
     skips_arrival: float = 0.2
+    wants_offers: float = OFFERS
+    """Share of the drivers who ask for offers, and say where they are."""
+    misses: float = 0.04
+    """Share of offers that a driver doesn't answer."""
+    declines: float = 0.1
+    """Share of those that they decline."""
     talks: float = 0.2
     """Share of steps of a trip at which its rider or driver says something."""
     lounges: float = 0.3
@@ -116,7 +130,7 @@ class Agent:
         await asyncio.sleep(self.rng.uniform(*self.habits.step_s))
 
     def point(self) -> dict[str, object]:
-        north, east = self.rng.uniform(0, 0.1), self.rng.uniform(0, 0.1)
+        north, east = self.rng.uniform(0, SIDE), self.rng.uniform(0, SIDE)
         return {"lat": CITY[0] + north, "lon": CITY[1] + east}
 
 
@@ -171,10 +185,35 @@ class Driver(Agent):
 
     drivers = 1
 
+    @functools.cached_property
+    def wants_offers(self) -> bool:
+        return self.rng.random() < self.habits.wants_offers
+
     async def live(self) -> None:
-        while not (self.over.is_set() and self.trip is None and not self.client.open):
+        if self.wants_offers:
+            await self.client.ask("driver.online", {"offers": True})
+        await self._work()
+        if self.wants_offers:  # others' trips are not to be offered to who has left
+            await self.client.ask("driver.online", {"offers": False})
+
+    async def move(self) -> None:
+        """Say where they are, until it is over."""
+        while self.wants_offers and not await self.pause(FIX_S):
+            self.client.tell("driver.location", self.point())
+
+    async def _work(self) -> None:
+        client = self.client
+        while not (
+            self.over.is_set()
+            and self.trip is None
+            and not (client.open or client.asked.live)
+        ):
             if self.trip is not None:
                 await self._drive(self.trip)
+            elif client.asked.live:
+                await self._answer()
+            elif self.wants_offers and not client.asked.online:
+                await client.ask("driver.online", {})
             elif self.client.open:
                 await self._jump()
             else:
@@ -191,6 +230,20 @@ class Driver(Agent):
         await self.client.ask("driver.offline", {})
         await self.step()
         await self.client.ask("driver.online", {})
+
+    async def _answer(self) -> None:
+        """What they are offered: mostly taken, with or without saying which it is."""
+        rng, live = self.rng, self.client.asked.live
+        offered = live.pop(next(iter(live)))
+        if rng.random() < self.habits.misses:
+            return
+        await self.step()
+        data: dict[str, object] = {"id": offered.trip.id}
+        if rng.random() < 0.5:  # noqa: PLR2004 (`offer` is optional)
+            data["offer"] = offered.offer
+        is_foreign = not self.client.is_of_run(offered.trip)
+        declines = is_foreign or rng.random() < self.habits.declines
+        await self.client.ask("trip.decline" if declines else "trip.accept", data)
 
     async def _jump(self) -> None:
         trip_id = self.rng.choice(list(self.client.open))

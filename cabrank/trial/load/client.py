@@ -10,16 +10,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from cabrank.trial.load import frames
-from cabrank.trial.load.figures import Figures
+from cabrank.trial.load.asked import Asked
 from cabrank.trial.load.link import Link, LinkError, connect
 from cabrank.trial.load.users import Account
 from cabrank.trial.load.visits import Visits
-from cabrank.trial.oracle.conversations import Conversations
-from cabrank.trial.oracle.history import Call, History
-from cabrank.trial.oracle.invariants import Checker
+from cabrank.trial.load.watch import Watch
+from cabrank.trial.oracle.history import Call
 from cabrank.trial.oracle.sequential import LOOKS, MOVES
 from schemas.closes import Close
 from schemas.refusals import RETRYABLE
@@ -68,20 +67,6 @@ Then = Callable[[frames.Frame], None]
 """Gets a reply as it is read, before any frame that follows it."""
 
 
-class Watch(Struct):
-    """Where all clients of a run report to."""
-
-    checker: Checker
-    figures: Figures
-    conversations: Conversations
-    history: History = field(default_factory=History)
-
-    @classmethod
-    def new(cls) -> "Watch":
-        checker = Checker()
-        return cls(checker, Figures(), Conversations(checker.violate))
-
-
 class Client:
     """`trips`: the user's active ones; `open`: a driver's list of the unclaimed, of
     `riders` only (None: of everybody), so that a run leaves others' trips alone.
@@ -99,6 +84,7 @@ class Client:
         self.trips: dict[str, Trip] = {}
         self.open: dict[str, OpenTrip] = {}
         self.changed = asyncio.Event()
+        self.asked = Asked(account.user.id, watch, self.changed)
         self._id = account.user.id
         self._driver = account.user.role is Role.DRIVER
         self._bases = bases
@@ -254,12 +240,12 @@ class Client:
 
     def _call(self, kind: str, data: dict[str, object]) -> Call:
         """One attempt, as the history knows it: it may happen even unanswered."""
-        trip, key = (
+        trip, key, offer = (
             str(data[name]) if name in data else None
-            for name in ("id", "idempotency_key")
+            for name in ("id", "idempotency_key", "offer")
         )
         role = self.account.user.role
-        return Call(self._id, role, kind, trip, key, time.monotonic())
+        return Call(self._id, role, kind, trip, key, time.monotonic(), offer=offer)
 
     async def _attempt(
         self, call: Call, data: dict[str, object], then: Then
@@ -308,6 +294,8 @@ class Client:
             trip = frames.read_trip(frame.data)
             self._watch.checker.snapshot(self._session, trip)
             self._take(trip)
+        elif self.asked.takes(self._session, frame):
+            self._since = max(frame.seq or 0, self._since or 0)
         elif frame.type == "chat.message":
             self._since = max(frame.seq or 0, self._since or 0)
             self._watch.conversations.heard(self._id, frames.read_message(frame.data))
@@ -332,12 +320,13 @@ class Client:
             self._watch.history.saw(trip, time.monotonic())
         self.trips = {trip.id: trip for trip in welcome.trips}
         self.open = {
-            trip.id: trip for trip in welcome.open_trips if self._is_of_run(trip)
+            trip.id: trip for trip in welcome.open_trips if self.is_of_run(trip)
         }
         if self.lost_s is not None:
             self._watch.figures.outages.append((self.lost_s, time.monotonic()))
             self.lost_s = None
         self.visits.welcomed()
+        self.asked.welcomed(welcome)
         self._welcomed.set()
         self.changed.set()
 
@@ -352,15 +341,17 @@ class Client:
         elif self._driver and frame.type == "trip.requested":
             offered = frames.read_open_trip(frame.data)
             checker.feed(self._session, seq, frame.type, offered.id)
-            if self._is_of_run(offered):
+            if self.is_of_run(offered):
                 self.open[offered.id] = offered
                 self.changed.set()
         else:
             trip = frames.read_trip(frame.data)
             checker.event(self._session, seq, frame.type, trip)
+            if frame.type == "trip.started":
+                self.asked.started(trip.id)
             self._take(trip)
 
-    def _is_of_run(self, trip: OpenTrip) -> bool:
+    def is_of_run(self, trip: OpenTrip) -> bool:
         return self._riders is None or trip.rider.id in self._riders
 
     def _take(self, trip: Trip) -> None:

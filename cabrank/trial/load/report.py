@@ -86,6 +86,13 @@ def show_simulation(
     )
 
 
+def show_offers(ends: Counter[str]) -> None:
+    """What history told of them; nothing, where nobody might ask."""
+    if ends:
+        said = ", ".join(f"{how} {count}" for how, count in sorted(ends.items()))
+        out().print(f"offers: {ends.total()}; {said}", markup=False)
+
+
 def show_history(calls: int, undecided: int) -> None:
     text = f"history: {calls} calls, an order that explains their answers looked for; "
     if undecided:

@@ -57,6 +57,8 @@ class Checker:
         self._in_history: set[str] = set()
         self.told: Mapping[int, Told] | None = None
         """What all drivers are told of, as a ledger has it; None: of all trips."""
+        self.may_match = False
+        """Trips with a pick-up may be: of them nobody knows here who is told."""
 
     def violate(self, rule: str, message: str) -> None:
         self.violation_count += 1
@@ -256,6 +258,14 @@ class Checker:
         """Ids of all trips that anybody took part in."""
         return list(self._facts)
 
+    def placed(self) -> list[str]:
+        """Trips with a pick-up: only such are matched."""
+        return [
+            trip
+            for trip, versions in self._facts.items()
+            if next(iter(versions.values())).trip.pick_up is not None
+        ]
+
     def rider_of(self, trip: str) -> str:
         return next(iter(self._facts[trip].values())).trip.rider.id
 
@@ -269,7 +279,11 @@ class Checker:
         ]
 
     def _all_told(self) -> Mapping[int, Told]:
-        return shown.all_told(self._facts) if self.told is None else self.told
+        if self.told is not None:
+            return self.told
+        told = shown.all_told(self._facts)
+        unsure = set(self.placed()) if self.may_match else set()
+        return {seq: one for seq, one in told.items() if one.trip not in unsure}
 
     def finish(self, *, history_expected: bool = True) -> list[Violation]:
         """All violations, those included that only the whole shows."""

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from cabrank.trial.load.client import Client, Watch
+from cabrank.trial.load.client import Client
 from cabrank.trial.load.users import Account
+from cabrank.trial.load.watch import Watch
 from schemas.codec import encode
 from schemas.trips import Role, User
 from tests.support.nats import free_port

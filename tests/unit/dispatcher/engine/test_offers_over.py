@@ -202,6 +202,18 @@ def test_a_decline_begins_the_row_anew_and_other_ends_leave_it(
     assert town.sync(DORA).online is not goes
 
 
+def test_who_asks_for_none_and_again_for_some_has_missed_as_many() -> None:
+    town = Town()
+    town.driver("dora", 1_000)
+    requests(town, 2)
+    town.online(DORA, offers=False)
+    town.online(DORA, offers=True)
+    requests(town, 1)
+    assert not town.sync(DORA).online
+    town.online(DORA, offers=False)  # it begins anew, and nothing is left to hold
+    assert not town.engine._state.offers.duties
+
+
 # ---- leaders change --------------------------------------------------------------
 
 
