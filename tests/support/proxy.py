@@ -1,4 +1,4 @@
-"""A server behind a line that can stall."""
+"""A server behind a line that can stall, and be cut."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,10 @@ class Proxy:
 
     def __init__(self) -> None:
         self.url = ""
+        self.address = ""
+        """HOST:PORT."""
+        self._lines: set[asyncio.StreamWriter] = set()
+        self._is_down = False
         self._open = asyncio.Event()
         self._open.set()
         self._left: int | None = None
@@ -31,6 +35,18 @@ class Proxy:
     def is_held(self) -> bool:
         """Whether something waits."""
         return not self._open.is_set()
+
+    def cut(self) -> None:
+        """End every connection, without a word or what waits, and take no new one."""
+        self._is_down = True
+        for line in self._lines:
+            line.transport.abort()
+        self._lines.clear()
+        self.release()
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self._is_down = False
 
     async def _down(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -62,12 +78,17 @@ async def before(host: str, port: int) -> AsyncIterator[Proxy]:
     proxy = Proxy()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if proxy._is_down:
+            writer.transport.abort()
+            return
+        proxy._lines.add(writer)
         there, back = await asyncio.open_connection(host, port)
         ways = (proxy._up(reader, back), proxy._down(there, writer))
         await asyncio.gather(*ways, return_exceptions=True)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    proxy.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    proxy.url = f"nats://{proxy.address}"
     try:
         yield proxy
     finally:

@@ -1,6 +1,7 @@
 """What README.md tells a newcomer to paste works."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -12,7 +13,9 @@ import httpx
 
 from tests.support.stack import cabrank, running
 
-README = Path(__file__).parents[3] / "README.md"
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
+INSTALL = ".venv/bin/python -m pip install ./clients/python"
 ADDRESS = "127.0.0.1:8000"
 LOOKS = {
     "settings": ("`cabrank settings`", "CABRANK_DATABASE_URL"),
@@ -41,23 +44,40 @@ def sign_up(text: str, address: str) -> None:
             assert made.status_code == 201
 
 
+def installed(text: str, folder: Path) -> dict[str, str]:
+    """Install the client as the page has it, but here; the environment that finds it.
+    Without isolation: what builds it is there.
+    """
+    assert f"\n{INSTALL}\n" in text
+    words = [*INSTALL.split()[1:], "--no-deps", "--no-build-isolation", "--quiet"]
+    words += ["--disable-pip-version-check", "--target", str(folder)]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "cabrank_client" / "py.typed").exists()
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
 def test_the_examples_of_the_readme_work_in_their_order(tmp_path: Path) -> None:
     text = README.read_text()
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     commands = re.findall(r"^\.venv/bin/cabrank (.+)$", text, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["say", "notify"]
+    environment = installed(text, tmp_path / "installed")
     with running(tmp_path / ".cabrank") as stack:
         address = stack.url.removeprefix("http://")
         sign_up(text, address)
         done = subprocess.run(
             [sys.executable, "-c", program.replace(ADDRESS, address)],
+            env=environment,
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.endswith("\nbob took ann\n")
+        assert done.stdout.endswith("COMPLETED\nbob took ann\n")
         for command in commands:
             said = cabrank(*shlex.split(command), cwd=tmp_path)
             assert (said.returncode, said.stderr) == (0, ""), command
