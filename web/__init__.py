@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent
 
 _POLICY = (
     "default-src 'none'",
+    "manifest-src 'self'",
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self'",
@@ -23,15 +24,20 @@ _POLICY = (
     "frame-ancestors 'none'",
     # The browser itself refuses text where HTML is made of it.
     "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
+    # ride/visit.js alone makes an address of a script: the service worker's.
+    "trusted-types shell",
 )
 CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
+SHELL = "/static/pages/shell.js"
+"""The service worker; it may see to all pages, not those below its own path alone."""
 
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
 }
 
 
@@ -65,7 +71,7 @@ def _read(path: Path) -> Asset:
 STATIC: dict[str, Asset] = {
     f"/static/{path.relative_to(ROOT).as_posix()}": _read(path)
     for folder in ("client", "pages")
-    for path in sorted((ROOT / folder).iterdir())
+    for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in _MEDIA_TYPES and path.suffix != ".html"
 }
 """By the path of the URL."""
@@ -75,7 +81,15 @@ CHAT_PAGE = _read(ROOT / "pages" / "chat.html")
 refused by the page, in words.
 """
 
+HOME_PAGE, RIDER_PAGE, DRIVER_PAGE = (
+    _read(ROOT / "pages" / name) for name in ("home.html", "rider.html", "driver.html")
+)
+"""Of `/`, `/rider`, `/driver`."""
+
 PAGES: dict[str, str] = {
+    "/": "what this is, and whether it is well",
+    "/rider": "ask for a trip",
+    "/driver": "take trips",
     "/chat": "talk in a room",
     "/docs": "every frame, refusal and route",
 }

@@ -1,7 +1,7 @@
 """Debian's Chromium, one for all tests; each tab's user has a profile of their own."""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -11,6 +11,7 @@ from tests.browser import site as sites
 from tests.browser.site import Site
 from tests.browser.tab import Tab
 from tests.support.fake_chat import FakeChat
+from tests.support.stack import Stack, running
 
 FLAGS = [
     "--headless",
@@ -38,6 +39,13 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A real system, for the files whose `site` it is."""
+    with running(tmp_path_factory.mktemp("browser") / "data") as made:
+        yield made
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import uvicorn
 
 from cabrank.trial.chaos.cable import Cable
 from tests.support.fake_chat import FakeChat
+from tests.support.stack import Stack
 from tests.support.waiting import until
 
 PASSWORD = "correct horse"
@@ -29,9 +30,12 @@ class Site:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.cable.port}"
 
-    async def sign_up(self, username: str) -> Any:
-        """A new rider; returns `{user, access, refresh, expires_in}`."""
-        body = {"username": username, "password": PASSWORD, "role": "rider"}
+    async def sign_up(
+        self, username: str, role: str = "rider", first_name: str = ""
+    ) -> Any:
+        """A new user; returns `{user, access, refresh, expires_in}`."""
+        body = {"username": username, "password": PASSWORD, "role": role}
+        body |= {"first_name": first_name}
         async with httpx.AsyncClient(base_url=self.upstream) as http:
             answer = await http.post("/api/users", json=body)
         assert answer.status_code == 201, answer.text
@@ -83,3 +87,18 @@ async def serving(fake: FakeChat) -> AsyncIterator[Site]:
         await cable.cut()
         server.should_exit = True
         await running
+
+
+@contextlib.asynccontextmanager
+async def before(stack: Stack) -> AsyncIterator[Site]:
+    """A real system; what crashes is its gateway."""
+    cable = Cable("127.0.0.1", stack.port)
+    await cable.lay()
+
+    async def crash() -> None:
+        stack.kill("gateway-1")
+        await asyncio.sleep(0)
+        await stack.ready()
+
+    yield Site(stack.url, cable, crash)
+    await cable.cut()

@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.browser import axe
 from tests.browser.conftest import NewTab
 from tests.browser.site import PASSWORD, Site
 
@@ -16,11 +17,15 @@ async def test_the_entrance_asks_for_a_room_and_then_for_a_log_in(
     await site.sign_up("ann")
     await ann.visit("/chat")
     await expect(ann.page.get_by_label("Room", exact=True)).to_be_focused()
+    await axe.finds_nothing_serious(ann.page)
     await ann.page.keyboard.type("lobby")
     await ann.page.keyboard.press("Enter")
     await expect(ann.page).to_have_url(f"{site.url}/chat/lobby")
     await ann.log_in("ann")
     await ann.entered()
+    await ann.say("hello")
+    await ann.shows("hello")
+    await axe.finds_nothing_serious(ann.page)
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text("lobby")
     await expect(ann.text).to_be_focused()
 

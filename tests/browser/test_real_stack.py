@@ -4,37 +4,22 @@ The other files of this folder look closer, at a fake server.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from cabrank.trial.chaos.cable import Cable
 from tests.browser.conftest import NewTab
-from tests.browser.site import Site
-from tests.support.stack import Stack, running
+from tests.browser.site import Site, before
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("browser") / "data") as made:
-        yield made
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(stack: Stack) -> AsyncIterator[Site]:
-    cable = Cable("127.0.0.1", stack.port)
-    await cable.lay()
-
-    async def crash() -> None:
-        stack.kill("gateway-1")
-        await asyncio.sleep(0)
-        await stack.ready()
-
-    yield Site(stack.url, cable, crash)
-    await cable.cut()
+    async with before(stack) as made:
+        yield made
 
 
 async def test_two_browsers_talk_and_a_third_elsewhere_hears_nothing(

@@ -5,10 +5,11 @@
 //   both                   ─▶ the room
 
 import { Account, Client, isRoomName } from "../client/cabrank.js";
-import { askForLogIn, askForRoom, explainLogIn, showRoomError } from "./entrance.js";
-import { RoomView, nameOf } from "./view.js";
-
-const find = (id) => document.getElementById(id);
+import { find } from "./dom.js";
+import { askForRoom, showRoomError } from "./entrance.js";
+import { askForLogIn, explainLogIn } from "./login.js";
+import { RoomView } from "./view.js";
+import { nameOf } from "./words.js";
 
 const EARLIER_LIMIT = 50;
 /** A finger has no shift key: there Enter is a new line. */

@@ -1,7 +1,8 @@
 // Shows one room: its log, its members, what is unsent. Reads the room, changes only the
 // page; everything that people wrote goes in as text, never as HTML.
 
-const find = (id) => document.getElementById(id);
+import { button, element, find } from "./dom.js";
+import { nameOf } from "./words.js";
 
 /** A message so soon after the same sender's last one is shown without its name. */
 const CONTINUED_MS = 5 * 60 * 1000;
@@ -89,13 +90,13 @@ export class RoomView {
     const previous = this.#shown[at - 1];
     const day = DAY.format(new Date(message.at));
     const isNewDay = !previous || DAY.format(new Date(previous.at)) !== day;
-    if (isNewDay) this.#log.append(element("li", "day", day));
+    if (isNewDay) this.#log.append(element("p", "day", day));
     const isContinued =
       !isNewDay &&
       previous.sender.id === message.sender.id &&
       Date.parse(message.at) - Date.parse(previous.at) < CONTINUED_MS;
     const isMine = message.sender.id === this.#me;
-    const row = element("li", `message${isMine ? " mine" : ""}${isContinued ? " continued" : ""}`);
+    const row = element("div", `message${isMine ? " mine" : ""}${isContinued ? " continued" : ""}`);
     const head = element("p", "head");
     const time = element("time", "", CLOCK.format(new Date(message.at)));
     time.dateTime = message.at;
@@ -118,10 +119,8 @@ export class RoomView {
         state.append("Not sent yet");
       } else {
         state.append(element("span", "", `Not sent: ${entry.failed.message}`));
-        const again = element("button", "quiet", "Send again");
-        again.addEventListener("click", () => this.#room.retry(entry.key));
-        const discard = element("button", "quiet", "Discard");
-        discard.addEventListener("click", () => this.#room.discard(entry.key));
+        const again = button("quiet", "Send again", () => this.#room.retry(entry.key));
+        const discard = button("quiet", "Discard", () => this.#room.discard(entry.key));
         state.append(again, discard);
       }
       row.append(state);
@@ -147,16 +146,4 @@ export class RoomView {
     this.#isAtEnd = true;
     this.#newest.hidden = true;
   }
-}
-
-export function nameOf({ username, first_name: first, last_name: last }) {
-  return [first, last].filter(Boolean).join(" ") || username;
-}
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  if (tag === "button") made.type = "button";
-  return made;
 }

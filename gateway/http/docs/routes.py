@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import MediaType, Router, get
 from litestar.di import Provide
-from litestar.response import Redirect, Response
+from litestar.response import Response
 
 from gateway.http.docs import asyncapi, openapi, page
 from schemas.codec import encode
@@ -57,10 +57,6 @@ def routes(
     async def style_route() -> Response[bytes]:
         return Response(STYLE.read_bytes(), media_type=MediaType.CSS)
 
-    @get("/")
-    async def root_route() -> Redirect:
-        return Redirect("/docs")
-
     return Router(
         "/",
         route_handlers=[
@@ -68,7 +64,6 @@ def routes(
             asyncapi_route,
             docs_route,
             style_route,
-            root_route,
         ],
         include_in_schema=False,
     )

@@ -1,4 +1,4 @@
-"""/chat and /chat/{room}, and the files they need: web/ as it lies in the package.
+"""The pages for people and the files they need: web/ as it lies in the package.
 
 Nothing a client names is looked up on the disk.
 """
@@ -19,6 +19,24 @@ NOT_MODIFIED = 304
 _TAG = re.compile(r'"[^"]*"')
 """Weak or not (W/): they are compared weakly. A comma may be in one."""
 NOT_FOUND = 404
+
+
+@get("/")
+async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """What this is, where to go, whether it is well."""
+    return _serve(request, web.HOME_PAGE)
+
+
+@get("/rider")
+async def rider(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """A rider's page."""
+    return _serve(request, web.RIDER_PAGE)
+
+
+@get("/driver")
+async def driver(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """A driver's page."""
+    return _serve(request, web.DRIVER_PAGE)
 
 
 @get("/chat")
@@ -47,7 +65,10 @@ async def static(
     asset = web.STATIC.get(f"/static/{path.removeprefix('/')}")
     if asset is None:
         raise Refused(Code.UNKNOWN_TYPE, "there is no such path", NOT_FOUND)
-    return _serve(request, asset)
+    response = _serve(request, asset)
+    if asset is web.STATIC[web.SHELL]:
+        response.headers["Service-Worker-Allowed"] = "/"
+    return response
 
 
 def _serve(request: Request[Any, Any, Any], asset: web.Asset) -> Response[bytes]:
@@ -70,5 +91,7 @@ def _answer(asset: web.Asset, status: int) -> Response[bytes]:
 
 def routes() -> Router:
     return Router(
-        "/", route_handlers=[entrance, room_page, static], include_in_schema=False
+        "/",
+        route_handlers=[home, rider, driver, entrance, room_page, static],
+        include_in_schema=False,
     )

@@ -29,13 +29,44 @@ async def test_a_room_that_can_not_be_is_a_404_page(site: Site, room: str) -> No
     assert response.content == web.CHAT_PAGE.body
 
 
-async def test_all_that_the_page_names_is_there(site: Site) -> None:
-    names = re.findall(r'(?:href|src)="(/static/[^"]+)"', web.CHAT_PAGE.body.decode())
+PAGES = {
+    "/": web.HOME_PAGE,
+    "/rider": web.RIDER_PAGE,
+    "/driver": web.DRIVER_PAGE,
+    "/chat": web.CHAT_PAGE,
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_each_page_is_itself_and_all_that_it_names_is_there(
+    site: Site, path: str
+) -> None:
+    page = await site.client.get(path)
+    assert page.status_code == 200
+    assert page.headers[POLICY] == web.CONTENT_SECURITY_POLICY
+    assert page.content == PAGES[path].body
+    names = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
     assert names
     for name in {*names, *web.STATIC}:
         response = await site.client.get(name)
         assert response.status_code == 200
         assert response.content == web.STATIC[name].body
+
+
+@pytest.mark.parametrize("path", ["/rider", "/driver"])
+async def test_a_page_can_be_installed_and_its_worker_sees_to_it(
+    site: Site, path: str
+) -> None:
+    manifest = await site.client.get(f"/static/pages{path}.webmanifest")
+    assert manifest.headers["content-type"] == "application/manifest+json"
+    told = manifest.json()
+    assert told["start_url"] == told["scope"] == path
+    for icon in told["icons"]:
+        assert icon["src"] in web.STATIC
+    worker = await site.client.get(web.SHELL)
+    assert worker.headers["service-worker-allowed"] == "/"
+    other = await site.client.get("/static/pages/home.js")
+    assert "service-worker-allowed" not in other.headers
 
 
 async def test_what_has_not_changed_is_not_sent_again(site: Site) -> None:

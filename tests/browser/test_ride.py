@@ -1,0 +1,207 @@
+"""/rider and /driver against `cabrank up`: a trip from both sides of it."""
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Response, expect
+
+from tests.browser import axe
+from tests.browser.conftest import NewTab
+from tests.browser.site import PASSWORD, Site, before
+from tests.browser.street import (
+    ask,
+    click_map,
+    come,
+    go_online,
+    hears,
+    named,
+    press,
+    shows,
+    write,
+)
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True}
+WEIGHT_MAX_BYTES = 300 * 1024
+"""Of all that /rider is made of, gzipped: what issue 18 allows."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(stack: Stack) -> AsyncIterator[Site]:
+    async with before(stack) as made:
+        yield made
+
+
+async def test_two_browsers_ride_and_drive_one_trip(
+    site: Site, new_tab: NewTab
+) -> None:
+    await site.sign_up("ride-bob", "driver", "Bob")
+    rider = await new_tab(**PHONE, locale="en-GB")
+    driver = await new_tab(**PHONE, locale="en-GB", color_scheme="dark")
+    await go_online(driver, "ride-bob")
+    await axe.finds_nothing_serious(driver.page)
+
+    await rider.visit("/rider")
+    await press(rider, "New here? Sign up")
+    await rider.page.get_by_label("Username").fill("ride-ann")
+    await rider.page.get_by_label("Password").fill(PASSWORD)
+    await rider.page.get_by_label("First name").fill("Ann")
+    await axe.finds_nothing_serious(rider.page)
+    await press(rider, "Sign up")
+    await shows(rider, "Where to?")
+    await press(rider, "Request a ride")
+    missing = rider.page.get_by_text("Where shall the driver come?")
+    await expect(missing).to_be_visible()
+    # By the map: the pick-up, then, its turn being over, the drop-off.
+    await click_map(rider, 0.45, 0.45)
+    await click_map(rider, 0.55, 0.55)
+    for label in ("Pick-up", "Drop-off"):
+        await expect(rider.page.get_by_label(label)).not_to_have_value("")
+    # By words: a street has a place.
+    await rider.page.get_by_label("Pick-up").fill("rue GRIMALDI")
+    await rider.page.get_by_label("Pick-up").press("Tab")
+    known = rider.page.get_by_text("Type an address, or choose on the map.")
+    await expect(known).to_be_visible()
+    await axe.finds_nothing_serious(rider.page)
+    await rider.page.get_by_label("Drop-off").press("Enter")
+    await shows(rider, "Asking drivers near you…")
+
+    await shows(driver, "A trip for you")
+    ring = driver.page.get_by_role("timer")
+    await expect(ring).to_have_accessible_name(re.compile(r"^\d+ seconds left$"))
+    await expect(driver.page.locator("#offer-figures")).to_contain_text("away")
+    await axe.finds_nothing_serious(driver.page)
+    await named(driver, "Accept").press("Enter")
+    await shows(rider, "Bob is on the way")
+    await shows(driver, "Drive to Ann")
+    await click_map(driver, 0.4, 0.6)
+    await expect(rider.page.locator("#trip-figures")).to_contain_text("min")
+
+    await write(rider, "I wear <b>a hat</b>")
+    unread = driver.page.get_by_text("1 new")
+    await expect(unread).to_be_visible()
+    await write(driver, "I see it")
+    await hears(rider, "I see it")
+    await axe.finds_nothing_serious(rider.page)
+
+    # A reload, a second tab, and a time without a network change nothing.
+    await driver.page.reload()
+    await shows(driver, "Drive to Ann")
+    second = await new_tab(rider)
+    await second.visit("/rider")
+    await shows(second, "Bob is on the way")
+    await site.cable.cut()
+    await expect(rider.page.get_by_text("Reconnecting")).to_be_visible()
+    await site.cable.lay()
+    await expect(driver.page.get_by_text("Reconnecting")).to_be_hidden()
+    await press(driver, "I am at the pick-up")
+    await shows(rider, "Bob is here")
+    await shows(second, "Bob is here")
+    await press(driver, "The rider is in")
+    await shows(rider, "On your way with Bob")
+    await expect(named(rider, "Cancel the ride")).to_be_hidden()
+    await press(driver, "Trip done")
+    await shows(rider, "You have arrived")
+    await shows(driver, "You are online")
+
+    for tab, summary in ((rider, "Your trips"), (driver, "Today")):
+        await tab.page.get_by_text(summary, exact=True).click()
+        await expect(tab.page.locator("#history-list li")).to_contain_text("done")
+    await axe.finds_nothing_serious(driver.page)
+    await press(rider, "Next ride")
+    await shows(rider, "Where to?")
+    await press(driver, "Go offline")
+    await shows(driver, "You are offline")
+    await axe.finds_nothing_serious(driver.page)
+
+
+async def test_a_ride_is_declined_given_back_and_cancelled(
+    site: Site, new_tab: NewTab
+) -> None:
+    await site.sign_up("back-ann", first_name="Ann")
+    await site.sign_up("back-bob", "driver", "Bob")
+    rider, driver = await new_tab(), await new_tab()
+    await go_online(driver, "back-bob")
+    await come(rider, "/rider", "back-ann")
+    await ask(rider)
+    await shows(driver, "A trip for you")
+    await press(driver, "Decline")
+    await expect(driver.page.locator("#news")).to_have_text("Declined.")
+    await press(rider, "Cancel the ride", "Yes, cancel")
+    await shows(rider, "The ride was cancelled")
+    await press(rider, "Ask again")
+    await expect(rider.page.get_by_label("Pick-up")).to_have_value("Rue Grimaldi")
+    # Words that are no place on the map: all drivers are told, and one takes it.
+    await ask(rider, "behind the old church")
+    await press(driver, "Take it")
+    await shows(rider, "Bob is on the way")
+    await press(driver, "Give the trip back", "Yes, give it back")
+    await shows(rider, "Asking drivers near you…")
+    await expect(driver.page.locator("#news")).to_have_text("The trip is given back.")
+    await press(rider, "Cancel the ride", "Yes, cancel")
+    await shows(rider, "The ride was cancelled")
+    await press(driver, "Go offline")
+    await shows(driver, "You are offline")
+
+
+async def test_the_page_opens_without_a_network_and_shows_the_trip(
+    site: Site, new_tab: NewTab
+) -> None:
+    await site.sign_up("dark-ann", first_name="Ann")
+    rider = await new_tab(**PHONE)
+    await come(rider, "/rider", "dark-ann")
+    await ask(rider)
+    await shows(rider, "Asking drivers near you…")
+    await rider.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    # The files that came before the worker was there are its own from the next load on.
+    await rider.page.reload()
+    await shows(rider, "Asking drivers near you…")
+    await site.cable.cut()
+    await rider.page.reload()
+    await shows(rider, "Asking drivers near you…")
+    await expect(rider.page.locator("#status")).to_be_visible()
+    await site.cable.lay()
+    await expect(rider.page.locator("#status")).to_be_hidden()
+    await press(rider, "Cancel the ride", "Yes, cancel")
+    await shows(rider, "The ride was cancelled")
+
+
+async def test_the_pages_speak_german_and_are_light_and_tell_whose_they_are(
+    site: Site, new_tab: NewTab
+) -> None:
+    await site.sign_up("sprich-ann", first_name="Änne")
+    rider = await new_tab(**PHONE, locale="de-AT")
+    parts: dict[str, bytes] = {}
+
+    async def weigh(response: Response) -> None:
+        if response.request.resource_type != "websocket" and response.ok:
+            parts[response.url] = await response.body()
+
+    rider.page.on("response", weigh)
+    await rider.visit("/rider")
+    await rider.page.get_by_label("Benutzername").fill("sprich-ann")
+    await rider.page.get_by_label("Passwort").fill(PASSWORD)
+    await press(rider, "Anmelden")
+    await shows(rider, "Wohin?")
+    await expect(rider.page.get_by_role("link", name="OpenStreetMap")).to_be_visible()
+    assert await rider.page.evaluate("document.documentElement.lang") == "de"
+    weight = sum(len(gzip.compress(body)) for body in parts.values())
+    assert any(url.endswith("monaco.json") for url in parts)
+    assert weight <= WEIGHT_MAX_BYTES
+    await rider.visit("/driver")
+    told = rider.page.get_by_text("Angemeldet ist Änne (Fahrgast)")
+    await expect(told).to_be_visible()
+    await rider.page.get_by_role("link", name="Zu meiner Seite").click()
+    await shows(rider, "Wohin?")
+    await rider.visit("/")
+    await expect(rider.page.get_by_text("Alles gut")).to_be_visible()
+    await axe.finds_nothing_serious(rider.page)
+    await site.cable.cut()
+    await rider.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(rider.page.get_by_text("Der Server antwortet nicht")).to_be_visible()
+    await site.cable.lay()
