@@ -1,5 +1,5 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make:
-#   make up     everything installed and running
+#   make up     everything installed and running (make demo: with a city in it)
 #   make test   everything installed, checked and tested
 # Variables: PYTHON (the interpreter), ARGS (passed on to the command).
 
@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 
-.PHONY: up test check bench conformance fuzz packages postgresql lock clean bench-smoke peers sim chaos
+.PHONY: up demo test check bench conformance fuzz packages postgresql lock clean bench-smoke peers sim chaos
 .DEFAULT_GOAL := up
 # A command that failed half-way leaves no stamp.
 .DELETE_ON_ERROR:
@@ -21,6 +21,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 up: $(VENV)/.run
 	@echo "Starting NATS, the database and the services (Ctrl-C stops them)" >&2
 	@exec $(BIN)/cabrank up $(ARGS)
+
+# The same with a city in it.
+demo: $(VENV)/.run
+	@exec $(BIN)/cabrank demo $(ARGS)
 
 # Two lanes beside each other (tests/lanes.py).
 test: check packages

@@ -22,6 +22,7 @@ hashes, tokens and places. What others must read is given a mode where it is wri
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "up": system.up,
+    "demo": system.demo,
     "restart": system.restart,
     "gateway": system.gateway,
     "dispatcher": system.dispatcher,

@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 GROUPS: dict[str, dict[str, str]] = {
     "Run a system": {
         "up": "cabrank up --port 9000 --gateways 2",
+        "demo": "cabrank demo --speed 5 --drivers 40",
         "restart": "cabrank restart --data-dir taxi",
         "gateway": "CABRANK_NATS_URL=nats://nats:4222 cabrank gateway",
         "dispatcher": "CABRANK_REGIONS=oslo,bergen cabrank dispatcher",

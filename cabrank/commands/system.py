@@ -1,11 +1,13 @@
 """Start the whole system or one of its services, and replace what runs."""
 
 import importlib
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cabrank.errors import UsageError
 from cabrank.stack.datadir import DEFAULT
 
 
@@ -65,6 +67,45 @@ def up(
             nats_homes=[Home(*text.split(",")) for text in nats_home or ()],
         )
     )
+
+
+def demo(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")
+    ] = 8000,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where everything is kept; made if missing.")
+    ] = Path(".cabrank-demo"),
+    drivers: Annotated[
+        int, typer.Option(min=1, max=2000, help="How many live in the city.")
+    ] = 20,
+    speed: Annotated[
+        float,
+        typer.Option(min=0.1, max=60, help="How much faster than ours its time goes."),
+    ] = 1.0,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="nearest or broadcast, as CABRANK_MATCHING has it."),
+    ] = None,
+) -> int:
+    """Start everything with a city in it: drivers and riders on Monaco's streets."""
+    from cabrank.demo.run import run
+    from cabrank.stack.up import Options
+
+    if math.isnan(speed):  # compares with no bound
+        raise UsageError("--speed is nan; it can be 0.1 to 60.")
+    options = Options(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        gateways=1,
+        dispatchers=1,
+        persistence=1,
+        database_url=None,
+    )
+    return run(options, drivers, speed, policy)
 
 
 def restart(

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,13 @@ class Options:
     """Where they run; none: all on loopback."""
 
 
-def run(options: Options) -> int:
+Beside = Callable[[Plan], Awaitable[None]]
+"""What runs in this process once all is ready, until it stops."""
+
+
+def run(options: Options, beside: Beside | None = None) -> int:
     """Run everything until SIGTERM, SIGINT, or the terminal's end; RESTART, and SIGHUP
-    otherwise, restart the services one after another.
+    otherwise, restart the services one after another. What `beside` raises ends it.
 
     Returns:
         0 after a clean stop.
@@ -80,7 +84,7 @@ def run(options: Options) -> int:
     stack.write_nats_configs(plan)
     children = Children(directory, lock)
     try:
-        return asyncio.run(_up(plan, children))
+        return asyncio.run(_up(plan, children, beside))
     finally:
         directory.forget_pids()
         children.close()
@@ -144,13 +148,16 @@ def nats_servers(directory: DataDir, given: int | None) -> int:
     return chosen
 
 
-async def _up(plan: Plan, children: Children) -> int:
-    return await Up(plan, children).run()
+async def _up(plan: Plan, children: Children, beside: Beside | None) -> int:
+    return await Up(plan, children, beside).run()
 
 
 class Up:
-    def __init__(self, plan: Plan, children: Children) -> None:
+    def __init__(
+        self, plan: Plan, children: Children, beside: Beside | None = None
+    ) -> None:
         self.plan = plan
+        self._beside = beside
         self.children = children
         self.stages: list[list[Supervised]] = []
         """In the order in which they are stopped."""
@@ -202,10 +209,13 @@ class Up:
     async def _tend(self, starting: asyncio.Task[None]) -> None:
         """What is done while all runs; until cancelled."""
         await asyncio.wait({starting})
+        is_up = not starting.cancelled() and starting.exception() is None
+        beside = [self._beside(self.plan)] if self._beside and is_up else []
         await asyncio.gather(
             self._rolling.run(starting),
             fulldisk.watch(self._patients),
             logs.watch(self.plan.directory.logs),
+            *beside,
         )
 
     def _hung_up(self) -> None:

@@ -1,5 +1,5 @@
 """Draws docs/screenshots: `python -m tests.browser.screenshots docs/screenshots`, with
-`--docs` those of /docs alone.
+`--docs` those of /docs alone, with `--ride` those of /, /rider and /driver.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser import docs_page
 from tests.browser.conftest import FLAGS
+from tests.browser.ride_screenshots import draw_ride
 from tests.browser.site import Site, serving
 from tests.browser.tab import Tab
 from tests.support.fake_chat import FakeChat
@@ -121,11 +122,14 @@ async def draw(folder: Path) -> None:
         await browser.close()
 
 
-async def main(folder: Path, *, docs_only: bool) -> None:
-    if not docs_only:
+async def main(folder: Path, asked: list[str]) -> None:
+    if not asked:
         await draw(folder)
-    await draw_docs(folder)
+    if not asked or "--docs" in asked:
+        await draw_docs(folder)
+    if not asked or "--ride" in asked:
+        await draw_ride(folder)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), docs_only="--docs" in sys.argv))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2:]))

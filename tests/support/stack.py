@@ -56,7 +56,7 @@ def cabrank(
 
 class Stack:
     """`options` go to `cabrank up`, `settings` into its environment. `cwd`: where it is
-    started, for a code of another version not to find today's.
+    started, for a code of another version not to find today's. `command`: `demo`, too.
     """
 
     def __init__(
@@ -66,8 +66,10 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         port: int = 0,
         cwd: Path | None = None,
+        command: str = "up",
     ) -> None:
         self.data_dir = data_dir
+        self._command = command
         self.cwd = cwd
         self.options = options
         self.settings = dict(settings or {})
@@ -92,7 +94,8 @@ class Stack:
         with self._said.open("a") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "cabrank", "up", "--port", str(self.port)),
+                    *(sys.executable, "-m", "cabrank", self._command),
+                    *("--port", str(self.port)),
                     *("--data-dir", str(self.data_dir), *self.options),
                 ],
                 env={**os.environ, **self.settings},

@@ -65,6 +65,7 @@ NATS = ("verify", "rebuild", "user erase")
 URL = ("say", "notify", "simulate", "bench lifecycle", "bench chat")
 WRITES = {
     "up": ("--port", "0", "--data-dir"),
+    "demo": ("--port", "0", "--data-dir"),
     "nats-auth": (),
     "secrets": (),
     "top": ("--once", "--metrics", "http://127.0.0.1:1", "--svg"),

@@ -108,11 +108,9 @@ export class CityMap {
     this.redraw();
   }
 
-  /** Only where a place is (nearly) out of sight. */
-  keepInSight(place) {
-    if (this.camera.sees(place, EDGE_PX)) return;
-    this.camera.look(place, this.camera.zoom);
-    this.redraw();
+  /** Whether a place is in sight, and not just so. */
+  sees(place) {
+    return this.camera.sees(place, EDGE_PX);
   }
 
   /** The camera was: by hand. */

@@ -64,8 +64,10 @@ function begin(client, user, kept) {
   });
   here = { client, user, trips, talk, moved: null };
   client.on("driver.moved", (moved) => {
+    const isFirst = here.moved === null;
     here.moved = moved;
     show();
+    if (isFirst || !map.sees(moved)) map.fit(whatCounts());
   });
   client.on("state", show);
   show();
@@ -109,7 +111,7 @@ async function locate() {
   try {
     const place = await whereAmI();
     places.set("pick_up", places.addressOf(place), { lat: place.lat, lon: place.lon });
-    map.keepInSight(place);
+    if (!map.sees(place)) map.fit([place]);
   } catch {
     put(find("request-error"), say("position_denied"));
   }
@@ -143,7 +145,7 @@ function changed(trip, before) {
   if (isNew) {
     const isReleased = trip.status === "REQUESTED" && before;
     announce(isReleased ? say("released") : find(isOver(trip) ? "over-title" : "trip-title").textContent);
-    map.fit(pins().filter(({ kind }) => kind !== "me"));
+    map.fit(whatCounts());
     history.refresh();
   }
 }
@@ -205,8 +207,12 @@ function pins() {
   return made;
 }
 
+/** Of a trip that is under way: the car, and where it goes. */
+function whatCounts() {
+  const passed = { STARTED: "drop_off", IN_PROGRESS: "pick_up" }[here.trips.active?.status];
+  return here.moved ? pins().filter(({ kind }) => kind !== passed) : pins();
+}
+
 function draw() {
   map.show(pins());
-  const car = here?.moved;
-  if (car && here.trips.active?.id === car.trip) map.keepInSight(car);
 }
