@@ -69,6 +69,18 @@ async def test_locations_are_measured(lifted: Stack) -> None:
     assert sheet["troubles"] == {}
 
 
+async def test_offers_are_measured_and_nobody_is_forgotten(lifted: Stack) -> None:
+    options = ("--drivers", "20", "--duration", "1", "--positions", "30")
+    sheets = await bench(lifted, "offers", *options, "--trips", "20")
+    rows = {row["name"]: row["values"][0] for one in sheets for row in one["rows"]}
+    assert 0 < rows["p50"] <= rows["p99"]
+    assert rows["positions taken in"] > 0
+    assert rows["a trip told to all, cancelled"] > 0
+    assert {"dispatcher", "gateway"} <= rows.keys()
+    assert [sheet["losses"] for sheet in sheets] == [0, 0, 0]
+    assert [sheet["troubles"] for sheet in sheets] == [{}, {}, {}]
+
+
 async def test_lifecycle_is_measured(lifted: Stack) -> None:
     options = ("--pairs", "2", "--duration", "0.5", "--warm-up", "0.1", "--runs", "1")
     (outcome,) = await bench(lifted, "lifecycle", *options)

@@ -11,6 +11,7 @@ from cabrank.trial.bench.flood import command as bench_flood
 from cabrank.trial.bench.lifecycle import command
 from cabrank.trial.bench.locations import command as bench_locations
 from cabrank.trial.bench.matching import command as matching
+from cabrank.trial.bench.offers import command as bench_offers
 from cabrank.trial.load.lifted import NOTE
 
 app = typer.Typer(cls=Group, help=f"Measure this system. {NOTE}", no_args_is_help=True)
@@ -22,6 +23,7 @@ app.command("flood")(bench_flood)
 app.command("locations")(bench_locations)
 app.command("dispatch")(dispatch)
 app.command("matching")(matching)
+app.command("offers")(bench_offers)
 
 
 @app.callback(help=f"Measure this system. {NOTE}")
