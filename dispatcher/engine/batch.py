@@ -158,6 +158,7 @@ class Batcher:
         self, reply: str, command: AnyCommand, refusal: Refusal, now_ms: int
     ) -> bool:
         """Refuse it undecided, in the open batch; so the fence guards that answer too.
+        It is remembered: a message that comes twice must not be done after all.
 
         Returns:
             False: not even that. The batch holds `REFUSED_MAX` answers already, or an
@@ -170,6 +171,7 @@ class Batcher:
             return False
         self._count(command, refusal.code)
         answer = Answer(command.id, command.attempt, refused=refusal)
+        self.engine.remember(answer)
         self._add(batch, Entry(reply, answer, fresh=True))
         return True
 

@@ -266,7 +266,18 @@ def test_an_overload_is_refused_in_the_batch_too(clerk: Clerk) -> None:
     batch = clerk.deliver()
     assert batch.entries[0].answer.refused == OVERLOADED
     assert batch.events == []
-    assert clerk.engine.remembered(command.id) is None
+
+
+def test_what_was_refused_for_an_overload_is_not_done_when_it_comes_twice(
+    clerk: Clerk,
+) -> None:
+    command = clerk.request()
+    assert clerk.batcher.refuse(REPLY, command, OVERLOADED, NOON_MS)
+    clerk.deliver()
+    clerk.take(command)
+    batch = clerk.deliver()
+    assert batch.entries[0].answer.refused == OVERLOADED
+    assert batch.events == []
 
 
 def test_a_later_attempt_is_not_refused_for_an_overload(clerk: Clerk) -> None:
