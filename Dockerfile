@@ -1,5 +1,5 @@
 # One image for all services: `docker run cabrank gateway`, `dispatcher`, `persistence`,
-# `migrate`, or any other command of cabrank.
+# `webhooks`, `migrate`, or any other command of cabrank.
 #
 # Reproducible (docs/CONTAINERS.md): all times are SOURCE_DATE_EPOCH. The image's own ones
 # too where the builder is told it as an argument, as compose.yaml does: it doesn't look for
@@ -40,6 +40,7 @@ COPY runtime runtime
 COPY gateway gateway
 COPY dispatcher dispatcher
 COPY persistence persistence
+COPY webhooks webhooks
 COPY web web
 COPY cabrank cabrank
 RUN /builder/bin/python3 -m hatchling build -t wheel -d /built \
@@ -51,7 +52,7 @@ COPY deploy/image/imported.py deploy/image/
 # other people's packages it alone stays, which takes 25 MB less and loads faster; of the
 # standard library, whose byte code the base has left out, what the services import.
 RUN cd /opt/cabrank/lib/python3.*/site-packages && export PYTHONHASHSEED=0 \
-    && ours='schemas|runtime|gateway|dispatcher|persistence|web|cabrank' \
+    && ours='schemas|runtime|gateway|dispatcher|persistence|webhooks|web|cabrank' \
     && python3 -m compileall -q --invalidation-mode unchecked-hash $(echo $ours | tr '|' ' ') \
     && python3 -m compileall -q -b --invalidation-mode unchecked-hash -x "^\./($ours)/" . \
     && find . -name '*.py' | grep -Ev "^\./($ours)/" | xargs rm \

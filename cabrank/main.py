@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cabrank.commands import care, deployment, keys, people, speaking, system
+from cabrank.commands import care, deployment, hooks, keys, people, speaking, system
 from cabrank.commands.helping import Group
 from cabrank.errors import CabrankError, UsageError
 from runtime import environment, settings
@@ -45,7 +45,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 """Those without commands of their own; the help groups them (commands/helping.py)."""
 TRIAL = {"simulate", "chaos", "bench"}
 """Those of cabrank/trial."""
-LOGGING = {"gateway", "dispatcher", "persistence"}
+LOGGING = {"gateway", "dispatcher", "persistence", "webhooks"}
 """Standard error is their log, in JSON."""
 
 app = typer.Typer(
@@ -61,6 +61,7 @@ for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(people.app, name="user")
 app.add_typer(keys.app, name="keys")
+app.add_typer(hooks.app, name="webhooks")
 
 
 def _version(wanted: bool) -> None:

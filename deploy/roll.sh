@@ -9,7 +9,7 @@
 # again; another project's name is COMPOSE_PROJECT_NAME.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- persistence dispatcher gateway
+[ $# -gt 0 ] || set -- persistence webhooks dispatcher gateway
 FOUND_TRIES=60   # for the proxy to find new gateways: 2 s where measured
 
 gateways_up() {

@@ -33,6 +33,11 @@ Action = Literal[
     "user_erase",
     "keys_rotate",
     "keys_retire",
+    "webhook_add",
+    "webhook_change",
+    "webhook_remove",
+    "webhook_replay",
+    "webhook_secret",
 ]
 """`refresh`: only one that was refused as used again. `meet`: an outside issuer's user
 came for the first time, or was turned away. `notify`: an operator's notice. `denied`:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Index, inspect, text
 from sqlalchemy.schema import CreateIndex
 
+import persistence.delivery_models  # noqa: F401 - tables too
 from persistence.models import Base
 
 BUILD_LOCK = 0x6361_6272_6169_6478  # "cabraidx"

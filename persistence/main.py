@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database, revisions
 from persistence.accounts import Accounts
+from persistence.deliveries.service import Deliveries
 from persistence.errors import DatabaseError, PersistenceError
 from persistence.history import retention
 from persistence.history.history import History
@@ -127,6 +128,10 @@ async def start(
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
+    deliveries = Deliveries(
+        database.plain_engine(settings.database_url), control, settings
+    )
+    deliveries.start(service)
     service.spawn("cleanup", cleanup.run(engine, settings.audit_ttl_s))
     retaining = retention.run(
         engine, settings.history_kept_days, settings.matches_kept_s
@@ -144,7 +149,11 @@ async def start(
 
     async def drain() -> None:
         await asyncio.gather(
-            writer.stop(), observer.stop(), history.stop(), accounts.stop()
+            writer.stop(),
+            observer.stop(),
+            history.stop(),
+            accounts.stop(),
+            deliveries.stop(),
         )
         with contextlib.suppress(nats.errors.Error):
             await control.flush()

@@ -53,17 +53,18 @@ OVERLOADED = Result(
 
 
 class Questions:
-    """One per gateway."""
+    """One per process. `answers`: first token of where they are to come."""
 
-    __slots__ = ("_bus", "_last", "_name", "_pending", "_subscription")
+    __slots__ = ("_answers", "_bus", "_last", "_name", "_pending", "_subscription")
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, answers: str = subjects.RESULTS) -> None:
         self._bus = bus
+        self._answers = answers
         self._name = secrets.token_hex(8)
         self._last = 0
         self._pending: dict[int, asyncio.Future[bytes | None]] = {}
         self._subscription = bus.subscribe_raw(
-            subjects.all_results(self._name), self._answered
+            subjects.all_results(self._name, answers), self._answered
         )
 
     async def ask(self, subject: str, request: Struct, timeout_s: float = 5) -> Result:
@@ -114,7 +115,7 @@ class Questions:
         waiting = asyncio.get_running_loop().create_future()
         self._pending[number] = waiting
         try:
-            reply = subjects.result(self._name, number)
+            reply = subjects.result(self._name, number, self._answers)
             headers = traceparent.block(tracing.current.get())
             if not self._bus.send(subject, payload, reply, headers):
                 return None

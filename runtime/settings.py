@@ -257,6 +257,13 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
             "went to another (`cabrank explain`)"
         ),
     ] = 7 * 86400
+    webhooks_private: Annotated[
+        Literal[0, 1],
+        Meta(
+            description="1: webhooks may be sent to loopback, private and link-local "
+            "addresses"
+        ),
+    ] = 0
     nats_nkey_seed_file: Annotated[
         str,
         Meta(description="this service's seed, as `cabrank nats-auth` makes it"),

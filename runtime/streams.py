@@ -2,7 +2,10 @@
 as many copies as the settings ask for.
 """
 
+import json
+
 import structlog
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import (
     DiscardPolicy,
@@ -88,3 +91,24 @@ async def _create(js: JetStreamContext, spec: StreamSpec, replicas: int) -> Stre
         if error.err_code != _NAME_IN_USE:
             raise
         return await js.stream_info(spec.name)
+
+
+async def names(bus: Client) -> set[str]:
+    """Of all streams.
+
+    Raises:
+        nats.errors.Error, TimeoutError: JetStream refused, or did not answer.
+    """
+    found: set[str] = set()
+    while True:
+        message = await bus.request(
+            "$JS.API.STREAM.NAMES",
+            json.dumps({"offset": len(found)}).encode(),
+            timeout=5,
+        )
+        page = json.loads(message.data)
+        if "error" in page:
+            raise APIError.from_error(page["error"])
+        found.update(page["streams"] or ())
+        if not page["streams"] or len(found) >= page["total"]:
+            return found

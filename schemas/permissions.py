@@ -15,13 +15,16 @@ from schemas import streams, subjects
 
 class Service(StrEnum):
     """What a NATS connection is used as. OPERATOR: `cabrank verify`, `doctor` and the
-    like, and people with the `nats` command.
+    like, and people with the `nats` command. OBSERVER: other people's programs, which
+    follow what happens (docs/STREAM.md).
     """
 
     GATEWAY = "gateway"
     DISPATCHER = "dispatcher"
     PERSISTENCE = "persistence"
+    WEBHOOKS = "webhooks"
     OPERATOR = "operator"
+    OBSERVER = "observer"
 
 
 class Permissions(Struct, frozen=True):
@@ -50,7 +53,7 @@ _LIVE = (
     subjects.ALL_ROOMS,
     subjects.ALL_LEADERS,
 )
-_QUESTIONS = (subjects.ALL_ACCOUNTS, subjects.ALL_HISTORY)
+_QUESTIONS = (subjects.ALL_ACCOUNTS, subjects.ALL_HISTORY, subjects.ALL_WEBHOOKS)
 _OF_GATEWAYS = (
     subjects.ALL_COMMANDS,
     subjects.ALL_LOCATIONS,
@@ -61,6 +64,24 @@ _WRITER = streams.WRITER_DURABLE
 
 def _inbox(service: Service) -> str:
     return f"{inbox_prefix(service)}.>"
+
+
+def _not_ledgers(*asked: str) -> tuple[str, ...]:
+    """These requests of all streams that are no ledgers, which a wildcard can't leave
+    out.
+    """
+    others = (
+        streams.REVOCATIONS,
+        streams.ERASURES,
+        streams.MATCHES,
+        streams.SNAPSHOTS_STREAM,
+    )
+    return tuple(
+        f"{_API}.{what}.{stream}{rest}"
+        for what in asked
+        for stream in others
+        for rest in ("", ".>")
+    )
 
 
 PERMISSIONS = {
@@ -131,6 +152,7 @@ PERMISSIONS = {
     Service.PERSISTENCE: Permissions(
         publish=(
             subjects.ALL_RESULTS,
+            subjects.ALL_DELIVERY_RESULTS,
             subjects.ALL_REVOKED,
             f"{_API}.STREAM.NAMES",
             # How far each ledger is (its name is the region's: no narrower wildcard),
@@ -153,8 +175,67 @@ PERMISSIONS = {
         ),
         subscribe=(
             *_QUESTIONS,
+            subjects.ALL_DELIVERIES,
             subjects.ALL_OPERATIONS,
             _inbox(Service.PERSISTENCE),
+        ),
+    ),
+    # Reads ledgers and asks persistence. It speaks to strangers, so it may write and
+    # make nothing: no consumer either.
+    Service.WEBHOOKS: Permissions(
+        publish=(
+            subjects.ALL_DELIVERIES,
+            subjects.history("names"),
+            f"{_API}.STREAM.NAMES",
+            f"{_API}.STREAM.INFO.*",
+            f"{_API}.DIRECT.GET.*",
+        ),
+        deny_publish=_not_ledgers("STREAM.INFO", "DIRECT.GET"),
+        subscribe=(
+            # Only to be woken: what it reads is what the stream holds.
+            subjects.ALL_LEDGERS,
+            subjects.ALL_DELIVERY_RESULTS,
+            _inbox(Service.WEBHOOKS),
+        ),
+    ),
+    Service.OBSERVER: Permissions(
+        publish=(
+            f"{_API}.INFO",
+            f"{_API}.STREAM.NAMES",
+            f"{_API}.STREAM.LIST",
+            f"{_API}.STREAM.INFO.*",
+            f"{_API}.DIRECT.GET.*",
+            f"{_API}.DIRECT.GET.*.>",
+            # A consumer of its own, of any name but one, with or without a filter.
+            f"{_API}.CONSUMER.CREATE.*.*",
+            f"{_API}.CONSUMER.CREATE.*.*.>",
+            f"{_API}.CONSUMER.DURABLE.CREATE.*.*",
+            f"{_API}.CONSUMER.INFO.*.*",
+            f"{_API}.CONSUMER.MSG.NEXT.*.*",
+            f"{_API}.CONSUMER.DELETE.*.*",
+            "$JS.ACK.*.*.>",
+        ),
+        deny_publish=(
+            *_not_ledgers(
+                "STREAM.INFO",
+                "DIRECT.GET",
+                "CONSUMER.CREATE",
+                "CONSUMER.DURABLE.CREATE",
+                "CONSUMER.INFO",
+                "CONSUMER.MSG.NEXT",
+                "CONSUMER.DELETE",
+            ),
+            f"{_API}.CONSUMER.CREATE.*.{_WRITER}",
+            f"{_API}.CONSUMER.CREATE.*.{_WRITER}.>",
+            f"{_API}.CONSUMER.DURABLE.CREATE.*.{_WRITER}",
+            f"{_API}.CONSUMER.MSG.NEXT.*.{_WRITER}",
+            f"{_API}.CONSUMER.DELETE.*.{_WRITER}",
+            f"$JS.ACK.*.{_WRITER}.>",
+        ),
+        subscribe=(
+            subjects.ALL_TRIPS,
+            subjects.ANY_TRIP,
+            _inbox(Service.OBSERVER),
         ),
     ),
     Service.OPERATOR: Permissions(

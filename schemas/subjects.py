@@ -137,13 +137,28 @@ def history(operation: str) -> str:
     return f"history.{token(operation)}"
 
 
-def result(asker: str, number: int) -> str:
-    """Where one `accounts.…` or `history.…` question wants its `Result`."""
-    return f"result.{token(asker)}.{number}"
+def webhooks(operation: str) -> str:
+    return f"webhooks.{token(operation)}"
 
 
-def all_results(asker: str) -> str:
-    return f"result.{token(asker)}.*"
+def deliveries(operation: str) -> str:
+    """What the webhooks service asks of persistence."""
+    return f"deliveries.{token(operation)}"
+
+
+RESULTS = "result"
+"""First token of where gateways and operators want answers."""
+DELIVERY_RESULTS = "delivered"
+"""The same of the webhooks service: some hold secrets, which no gateway is to hear."""
+
+
+def result(asker: str, number: int, first: str = RESULTS) -> str:
+    """Where one `accounts.…`, `history.…` … question wants its `Result`."""
+    return f"{first}.{token(asker)}.{number}"
+
+
+def all_results(asker: str, first: str = RESULTS) -> str:
+    return f"{first}.{token(asker)}.*"
 
 
 def number_of_result(subject: str) -> int:
@@ -162,6 +177,8 @@ ALL_REPLIES = "reply.*.*"
 ALL_USERS = "user.*.*"
 ALL_NOTICES = "notice.*.*"
 ALL_TRIPS = "trip.*.*"
+ANY_TRIP = "trip.>"
+"""The same, as people write it."""
 ALL_DRIVERS = "drivers.*"
 ALL_ROOMS = "room.*.*"
 ALL_PRESENCE = "presence.*"
@@ -173,7 +190,10 @@ ALL_LEDGERS = "ledger.*"
 ALL_MATCHES = "matches.*"
 ALL_ACCOUNTS = "accounts.*"
 ALL_HISTORY = "history.*"
-ALL_RESULTS = "result.*.*"
+ALL_WEBHOOKS = "webhooks.*"
+ALL_DELIVERIES = "deliveries.*"
+ALL_RESULTS = f"{RESULTS}.*.*"
+ALL_DELIVERY_RESULTS = f"{DELIVERY_RESULTS}.*.*"
 ALL_REVOKED = "revoked.*"
 
 

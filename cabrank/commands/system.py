@@ -149,6 +149,11 @@ def persistence() -> int:
     return _service("persistence")
 
 
+def webhooks() -> int:
+    """Run one webhooks worker: records out to other people's endpoints."""
+    return _service("webhooks")
+
+
 def migrate() -> int:
     """Bring the database of CABRANK_DATABASE_URL to the newest revision."""
     from cabrank.operate.migrate import run

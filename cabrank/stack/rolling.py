@@ -26,7 +26,7 @@ OLD_MAX_S = 25.0
 FOLLOW_S = 120.0
 """How long `cabrank restart` waits for the next process to be replaced."""
 FOLLOW_POLL_S = 0.05
-SERVICES = ("persistence", "dispatcher", "gateway")
+SERVICES = ("persistence", "webhooks", "dispatcher", "gateway")
 """In this order: who reads a newer shape comes before who writes it."""
 
 
@@ -34,7 +34,7 @@ class Running(Protocol):
     """As much of an `up` as is replaced."""
 
     stages: list[list[Supervised]]
-    """Gateways, dispatchers, persistence and nats-servers."""
+    """Gateways, dispatchers, webhooks, persistence and nats-servers."""
     failed: asyncio.Future[None]
 
     async def migrate(self) -> None: ...
@@ -65,8 +65,8 @@ class Rolling:
     async def _restart_all(self) -> None:
         say("restarting all services")
         await self._up.migrate()
-        gateways, dispatchers, persistence, _ = self._up.stages
-        for stage in (persistence, dispatchers, gateways):
+        gateways, dispatchers, webhooks, persistence, _ = self._up.stages
+        for stage in (persistence, webhooks, dispatchers, gateways):
             for program in list(stage):
                 await self._replace(stage, program)
         say("all services are restarted")

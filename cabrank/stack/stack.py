@@ -67,6 +67,7 @@ class Plan:
             "gateway": self.gateways,
             "dispatcher": self.dispatchers,
             "persistence": self.persistence,
+            "webhooks": 1,
         }[service]
         return [f"{service}-{k}" for k in range(1, count + 1)]
 
@@ -165,8 +166,8 @@ def gateway(
 
 
 def worker(plan: Plan, service: Service) -> Callable[[], Launch]:
-    """A dispatcher or persistence: no port but the one of its /readyz and /metrics,
-    which it keeps over restarts unless somebody else took it meanwhile.
+    """A dispatcher, persistence or webhooks: no port but that of its /readyz and
+    /metrics, which it keeps over restarts unless somebody else took it meanwhile.
     """
     port = 0
 

@@ -244,7 +244,8 @@ class Up:
         ]
         dispatchers = self._workers(Service.DISPATCHER)
         persistence = self._workers(Service.PERSISTENCE)
-        self.stages = [gateways, dispatchers, persistence, nats]
+        webhooks = self._workers(Service.WEBHOOKS)
+        self.stages = [gateways, dispatchers, webhooks, persistence, nats]
         directory = plan.directory
         if directory.exists() and not directory.has_ledger():
             directory.new_ledger.touch()
@@ -266,7 +267,7 @@ class Up:
             as_who = Service.DISPATCHER  # nobody else may write a ledger
             await self._prepare("rebuild", "--new-ledger", service=as_who)
             directory.new_ledger.unlink()
-        programs = (*dispatchers, *gateways, *persistence)
+        programs = (*dispatchers, *gateways, *persistence, *webhooks)
         for program in programs:
             program.begin(self.failed)
         await asyncio.gather(*(program.ready() for program in programs))

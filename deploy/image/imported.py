@@ -4,9 +4,14 @@ import importlib
 import sys
 import sysconfig
 
-for name in ("gateway", "dispatcher", "persistence", "cabrank"):
+for name in ("gateway", "dispatcher", "persistence", "webhooks", "cabrank"):
     importlib.import_module(f"{name}.main")
-for name in ("gateway.http.app", "cabrank.operate.migrate", "cabrank.operate.users"):
+for name in (
+    "gateway.http.app",
+    "webhooks.sending",
+    "cabrank.operate.migrate",
+    "cabrank.operate.users",
+):
     importlib.import_module(name)
 library = sysconfig.get_path("stdlib") + "/"
 files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))

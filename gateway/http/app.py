@@ -16,7 +16,15 @@ from gateway import cors
 from gateway.http.docs import routes as docs
 from gateway.http.outer import Outer
 from gateway.http.requests import ApiRequest, ClientGone, read_body
-from gateway.http.routes import accounts, drivers, operations, pages, rooms, trips
+from gateway.http.routes import (
+    accounts,
+    drivers,
+    operations,
+    pages,
+    rooms,
+    trips,
+    webhooks,
+)
 from gateway.http.routes.operations import Readiness
 from gateway.http.routes.rooms import Desk
 from gateway.identity.tokens import Identity
@@ -90,6 +98,7 @@ def _described(*, with_metrics: bool) -> list[Router]:
         trips.routes(),
         rooms.routes(),
         drivers.routes(),
+        webhooks.routes(),
         operations.routes(with_metrics=with_metrics),
     ]
 

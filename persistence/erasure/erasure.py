@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from persistence.delivery_models import WebhookDeliveryRow, WebhookRow
 from persistence.erased import IDS_MAX
 from persistence.identity import usernames
 from persistence.models import (
@@ -147,6 +148,7 @@ def scrub(engine: Engine, user: str) -> None:
     _scrub_matches(engine, user)
     _scrub_messages(engine, user)
     _scrub_dead_letters(engine, user)
+    _drop_deliveries(engine, user)
     with engine.begin() as connection:
         connection.execute(
             update(AuditRow).where(AuditRow.actor == user).values(**_AUDIT)
@@ -302,6 +304,20 @@ def _scrub_dead_letters(engine: Engine, user: str) -> None:
                     empty = {"payload": b"", "error": erasing.TEXT}
                     connection.execute(update(letter).where(*same).values(**empty))
         last = (rows[-1].ledger, rows[-1].seq) if len(rows) == CHUNK else None
+
+
+def _drop_deliveries(engine: Engine, user: str) -> None:
+    """What waits for somebody's endpoint and names them is not sent any more. One that
+    doesn't wait says no more than the type and the trip.
+    """
+    sent = WebhookDeliveryRow
+    with engine.begin() as connection:
+        hooks = list(connection.execute(select(WebhookRow.id)).scalars())
+    names = sent.body.contains(f'"{user}"', autoescape=True)
+    for hook in hooks:
+        with engine.begin() as connection:
+            of_hook = (sent.webhook_id == hook, text("status = 'waiting'"))
+            connection.execute(delete(sent).where(*of_hook, names))
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

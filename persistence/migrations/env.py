@@ -4,6 +4,7 @@ connection and owns the transaction; by itself it connects to nothing.
 
 from alembic import context
 
+import persistence.delivery_models  # noqa: F401 - tables too
 from persistence.models import Base
 
 connection = context.config.attributes["connection"]

@@ -9,7 +9,6 @@ event is at fault (store.py).
 
 import asyncio
 import contextlib
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,7 +27,7 @@ from persistence.projected.projection import (
 )
 from persistence.projected.pull import ACK, Delivery, Pull, nak, sequence_of
 from persistence.projected.store import Store
-from runtime import tracing
+from runtime import streams, tracing
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from schemas.streams import ACK_WAIT_S, region_of_ledger
@@ -111,7 +110,7 @@ class Writer:
             await self._pause(self._round_s)
 
     async def _find_ledgers(self) -> None:
-        names = await self._stream_names()
+        names = await streams.names(self._bus)
         for name in names - self._pulls.keys():
             if region_of_ledger(name) is None or self._stopping.is_set():
                 continue
@@ -123,21 +122,6 @@ class Writer:
             pull = self._pulls.pop(name)
             pull.close()
             log.warning("ledger is gone", region=pull.region)
-
-    async def _stream_names(self) -> set[str]:
-        names: set[str] = set()
-        while True:
-            message = await self._bus.request(
-                "$JS.API.STREAM.NAMES",
-                json.dumps({"offset": len(names)}).encode(),
-                timeout=5,
-            )
-            page = json.loads(message.data)
-            if "error" in page:
-                raise APIError.from_error(page["error"])
-            names.update(page["streams"] or ())
-            if not page["streams"] or len(names) >= page["total"]:
-                return names
 
     async def _tick(self) -> None:
         while not self._stopping.is_set():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "runtime", "gateway", "dispatcher", "persistence")
+PACKAGES = ("schemas", "runtime", "gateway", "dispatcher", "persistence", "webhooks")
 _LIMIT = re.compile(r"[A-Z0-9_]*(_MAX|_BYTES|_CHARS)")
 _AGE = re.compile(r".*_(S|MS)_?(MAX|MIN)?|.*(MAX|MIN)_(AGE_)?(S|MS)")
 """How long, not how much."""

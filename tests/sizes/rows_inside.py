@@ -2,6 +2,7 @@
 limits that are no sizes.
 """
 
+from tests.sizes import rows_webhooks
 from tests.sizes.constants import value_of as at
 from tests.sizes.largest import (
     DUTY_BYTES,
@@ -273,7 +274,7 @@ PERSISTENCE = (
     ),
 )
 
-NO_SIZE = {
+NO_SIZE = rows_webhooks.NO_SIZE | {
     "gateway.http.routes.drivers:TAGS_MAX": "an operator's to give; of 32 characters",
     "dispatcher.engine.batch:FOLLOWS_MAX": "turns of what is due, in a bounded record",
     "dispatcher.engine.market:STEPS_MAX": "looks around pick-ups in one tick",

@@ -10,6 +10,7 @@ from tests.sizes import constants
 from tests.sizes.rows import CONTRACT, GATEWAY, NATS, Row
 from tests.sizes.rows_inside import DISPATCHER, NO_SIZE, PERSISTENCE
 from tests.sizes.rows_seen import OBSERVED
+from tests.sizes.rows_webhooks import WEBHOOKS
 
 PAGE = Path(__file__).parents[2] / "docs" / "LIMITS.md"
 
@@ -20,6 +21,7 @@ SECTIONS = (
     ("A region's leader and its standbys", DISPATCHER),
     ("Persistence", PERSISTENCE),
     ("Explanations and tracks", OBSERVED),
+    ("Webhooks", WEBHOOKS),
 )
 
 # ---- the page ------------------------------------------------------------------

@@ -148,6 +148,8 @@ class Ledger:
                 name=self.stream.name,
                 subjects=list(self.stream.subjects),
                 discard=DiscardPolicy.NEW,
+                allow_direct=True,
+                metadata={streams.LEDGER_ID: self.id},
             )
         )
         return self

@@ -12,6 +12,7 @@ from sqlalchemy import MetaData, delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
+from persistence.delivery_models import WebhookDeliveryRow, WebhookRow
 from persistence.erasure.export import export
 from persistence.history.history import History
 from persistence.models import (
@@ -45,7 +46,7 @@ from schemas.rooms import MessageData, MessageEvent
 from schemas.times import rfc3339
 from schemas.trips import OpenTrip, Person, Position, Role, Status, Trip
 from tests.contract.accounts.conftest import START_MS, Client
-from tests.support.filled import MARK, filled, row
+from tests.support.filled import MARK, filled, nobodys, row
 from tests.support.records import record
 
 RIDER, DRIVER = "the-rider", "the-driver"
@@ -62,8 +63,9 @@ MOVES: dict[Status, TripEventType] = {
 }
 OTHERS = {"trips", "trip_events", "messages", "rooms", "dead_letters", "users"}
 OTHERS |= {"refresh_tokens", "devices", "outside_users", "audit_log", "erased_users"}
-OTHERS |= {"dispatch_events", "matches", "track"}
-OTHERS |= {"log_in_throttle", "dropped_history", "alembic_version"}
+OTHERS |= {"dispatch_events", "matches", "track", "webhooks", "webhook_deliveries"}
+OTHERS |= {"webhook_lines", "webhook_cursors", "webhook_replays", "log_in_throttle"}
+OTHERS |= {"dropped_history", "alembic_version"}
 """Every table that this test has looked at and fills, or knows to hold nobody."""
 
 
@@ -192,6 +194,16 @@ async def sign_up(engine: AsyncEngine, user: str) -> None:
         RefreshTokenRow: {"session_id": f"s-{user}", "user_id": user},
         DeviceRow: {"mark": f"mark of {user}", "user_id": user},
         OutsideUserRow: {"user_id": user},
+        WebhookDeliveryRow: {
+            "webhook_id": "hook",
+            "ledger": user,
+            "type": "",
+            "trip_id": "t",
+            "line": f"driver:{user}",
+            "status": "waiting",
+            "error": None,
+            "body": f'{{"id":"{user}","x":"{MARK}{user} body"}}',
+        },
         AuditRow: {name: f"{user} {name}" for name in erasing.AUDIT - {"at_ms"}}
         | {"actor": user},
         DeadLetterRow: {"ledger": user, "payload": f'"{user}": "{MARK}"'.encode()},
@@ -292,6 +304,8 @@ class Forgotten:
 async def world(
     client: Client, engine: AsyncEngine, database_url: str, bus: Bus
 ) -> AsyncIterator[Forgotten]:
+    async with engine.begin() as connection:
+        await connection.execute(insert(WebhookRow), nobodys(WebhookRow, id="hook"))
     for user in (RIDER, DRIVER):
         await sign_up(engine, user)
     await asyncio.to_thread(write, database_url, [*ledger(), *found()])

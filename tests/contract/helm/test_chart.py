@@ -3,6 +3,7 @@ what the services really read, listen on and answer.
 """
 
 import importlib.metadata
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tests.contract.helm.chart import (
     render,
 )
 
-SERVICES = {"gateway", "dispatcher", "persistence"}
+SERVICES = {"gateway", "dispatcher", "persistence", "webhooks"}
 WITH_DATABASE = {"persistence", "operator", "migration"}
 SCALED: dict[str, Any] = {
     "regions": ["north", "south"],
@@ -318,6 +319,21 @@ def test_only_who_needs_it_reaches_database_and_nats(
         kind = "Job" if name == "migration" else "Deployment"
         template = of_kind(rendered[way], kind)[name]["spec"]["template"]
         assert selected <= template["metadata"]["labels"].items()
+
+
+def test_webhooks_reach_the_internet_and_nothing_of_one_s_own(
+    rendered: dict[str, list[Manifest]],
+) -> None:
+    policies = of_kind(rendered["default"], "NetworkPolicy")
+    (rule,) = (r for r in policies["webhooks"]["spec"]["egress"] if "to" in r)
+    assert [port["port"] for port in rule["ports"]] == [80, 443]
+    own = {net for to in rule["to"] for net in to["ipBlock"]["except"]}
+    for address in ("10.0.0.1", "169.254.169.254", "192.168.1.1", "fd00::1"):
+        there = ipaddress.ip_address(address)
+        nets = [ipaddress.ip_network(net) for net in own]
+        assert any(there in net for net in nets if net.version == there.version)
+    names = [v["name"] for v in dict(pods(rendered["default"]))["webhooks"]["volumes"]]
+    assert names == ["tmp", "nats"]
 
 
 def test_one_of_a_service_at_a_time_is_evicted(

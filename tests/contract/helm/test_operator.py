@@ -24,7 +24,7 @@ def test_nobody_has_an_operator_s_pod_without_asking_and_it_finds_every_process(
             if spec["selector"].items()
             <= doc["spec"]["template"]["metadata"]["labels"].items()
         }
-    assert found == {"gateway", "dispatcher", "persistence"}
+    assert found == {"gateway", "dispatcher", "persistence", "webhooks"}
 
 
 def test_it_is_let_in_where_others_are_named(tmp_path: Path) -> None:

@@ -15,7 +15,14 @@ from tests.contract.nats_auth.conftest import Connect, Locked
 from tests.support.waiting import until
 
 API = "$JS.API"
-GATEWAY, DISPATCHER, PERSISTENCE, OPERATOR = "gdpo"
+INITIALS = {
+    Service.GATEWAY: "g",
+    Service.DISPATCHER: "d",
+    Service.PERSISTENCE: "p",
+    Service.WEBHOOKS: "w",
+    Service.OPERATOR: "o",
+    Service.OBSERVER: "s",
+}
 NOBODY = ""
 
 WRITERS = {
@@ -26,6 +33,9 @@ WRITERS = {
     "notice.heard-gateway1.1": "g",
     "accounts.log_in": "go",
     "history.trips": "go",
+    "history.names": "gow",
+    "webhooks.add": "go",
+    "deliveries.store": "w",
     "operations.erase": "o",
     "ledger.main": "d",
     "matches.main": "d",
@@ -39,6 +49,7 @@ WRITERS = {
     "handover.main": "d",
     "dispatchers": "d",
     "result.asker.1": "p",
+    "delivered.asker.1": "p",
     "revoked.u": "po",
     "erased.u": "p",
     "_INBOX_gateway.x": NOBODY,
@@ -50,10 +61,10 @@ WRITERS = {
     "cmd.main.more": NOBODY,
     "anything": NOBODY,
     "$SYS.REQ.SERVER.PING": NOBODY,
-    f"{API}.INFO": "o",
-    f"{API}.STREAM.NAMES": "dpo",
-    f"{API}.STREAM.LIST": "o",
-    f"{API}.STREAM.INFO.LEDGER_main": "dpo",
+    f"{API}.INFO": "os",
+    f"{API}.STREAM.NAMES": "dpows",
+    f"{API}.STREAM.LIST": "os",
+    f"{API}.STREAM.INFO.LEDGER_main": "dpows",
     f"{API}.STREAM.CREATE.LEDGER_main": "do",
     f"{API}.STREAM.UPDATE.LEDGER_main": "do",
     f"{API}.STREAM.PURGE.LEDGER_main": "do",
@@ -61,19 +72,27 @@ WRITERS = {
     f"{API}.STREAM.SNAPSHOT.LEDGER_main": "o",
     f"{API}.STREAM.MSG.GET.LEDGER_main": "do",
     f"{API}.STREAM.MSG.DELETE.LEDGER_main": "o",
-    f"{API}.DIRECT.GET.LEDGER_main": "do",
-    f"{API}.DIRECT.GET.LEDGER_main.ledger.main": "do",
-    f"{API}.CONSUMER.INFO.LEDGER_main.persistence": "dpo",
+    f"{API}.DIRECT.GET.LEDGER_main": "dows",
+    f"{API}.DIRECT.GET.LEDGER_main.ledger.main": "dos",
+    f"{API}.CONSUMER.INFO.LEDGER_main.persistence": "dpos",
     f"{API}.CONSUMER.CREATE.LEDGER_main": "o",
-    f"{API}.CONSUMER.CREATE.LEDGER_main.mine": "o",
-    f"{API}.CONSUMER.CREATE.LEDGER_main.mine.ledger.main": "o",
+    f"{API}.CONSUMER.CREATE.LEDGER_main.mine": "os",
+    f"{API}.CONSUMER.CREATE.LEDGER_main.mine.ledger.main": "os",
     f"{API}.CONSUMER.DURABLE.CREATE.LEDGER_main.persistence": "po",
-    f"{API}.CONSUMER.DURABLE.CREATE.LEDGER_main.mine": "o",
+    f"{API}.CONSUMER.DURABLE.CREATE.LEDGER_main.mine": "os",
     f"{API}.CONSUMER.MSG.NEXT.LEDGER_main.persistence": "po",
-    f"{API}.CONSUMER.MSG.NEXT.LEDGER_main.mine": "o",
+    f"{API}.CONSUMER.MSG.NEXT.LEDGER_main.mine": "os",
     f"{API}.CONSUMER.DELETE.LEDGER_main.persistence": "o",
+    f"{API}.CONSUMER.DELETE.LEDGER_main.mine": "os",
+    f"{API}.CONSUMER.CREATE.LEDGER_main.persistence": "po",
+    f"{API}.CONSUMER.CREATE.LEDGER_main.persistence.ledger.main": "o",
+    f"{API}.CONSUMER.CREATE.MATCHES.mine": "o",
+    f"{API}.CONSUMER.CREATE.REVOCATIONS.mine": "o",
+    f"{API}.CONSUMER.CREATE.ERASURES.mine.erased.u": "o",
+    f"{API}.CONSUMER.MSG.NEXT.ERASURES.mine": "o",
+    f"{API}.CONSUMER.CREATE.OBJ_SNAPSHOTS.mine": "do",
     "$JS.ACK.LEDGER_main.persistence.1.1.1.1.1": "po",
-    "$JS.ACK.LEDGER_main.mine.1.1.1.1.1": "o",
+    "$JS.ACK.LEDGER_main.mine.1.1.1.1.1": "os",
     f"{API}.STREAM.INFO.REVOCATIONS": "gpo",
     f"{API}.CONSUMER.CREATE.REVOCATIONS": "go",
     f"{API}.STREAM.CREATE.REVOCATIONS": "po",
@@ -115,13 +134,15 @@ HEARERS = {
     "notice.heard-gateway1.1": "g",
     "accounts.log_in": "p",
     "history.trips": "p",
+    "webhooks.add": "p",
+    "deliveries.store": "p",
     "operations.erase": "p",
-    "ledger.main": NOBODY,
-    "ledger.>": NOBODY,
+    "ledger.main": "w",
+    "ledger.>": "w",
     "matches.main": NOBODY,
     "reply.gateway1.*": "g",
     "user.main.u": "go",
-    "trip.main.t": "o",
+    "trip.main.t": "os",
     "drivers.main": "go",
     "room.main.lobby": "go",
     "leader.main": "gdo",
@@ -129,12 +150,16 @@ HEARERS = {
     "handover.main": "d",
     "dispatchers": "do",
     "result.asker.*": "go",
+    "delivered.asker.*": "w",
     "revoked.*": "o",
     "erased.*": NOBODY,
     "_INBOX_gateway.>": "g",
     "_INBOX_dispatcher.>": "d",
     "_INBOX_persistence.>": "p",
     "_INBOX_operator.>": "o",
+    "_INBOX_webhooks.>": "w",
+    "_INBOX_observer.>": "s",
+    "trip.>": "s",
     "_INBOX.>": NOBODY,
     ">": NOBODY,
     "*.main": NOBODY,
@@ -174,7 +199,7 @@ async def test_a_service_can_do_what_it_must_and_nothing_else(
     for subject in HEARERS:
         await connection.subscribe(subject)
     await connection.flush()
-    initial = service[0]
+    initial = INITIALS[service]
     forbidden = [s.lower() for s, who in WRITERS.items() if initial not in who]
     unheard = [s.lower() for s, who in HEARERS.items() if initial not in who]
 
@@ -229,7 +254,7 @@ def test_every_subject_is_in_both_tables() -> None:
 def test_all_that_a_service_may_is_in_the_tables() -> None:
     """A permission that nobody meant to give would be in none of the rows."""
     for service, allowed in permissions.PERMISSIONS.items():
-        initial = service[0]
+        initial = INITIALS[service]
         for pattern in allowed.publish:
             assert any(
                 initial in who and _matches(pattern, subject)

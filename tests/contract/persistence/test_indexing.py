@@ -30,6 +30,9 @@ NEW = {
     "ix_matches_at_ms",
     "ix_matches_trip_id_seq",
     "ix_track_driver_id",
+    "ix_webhook_deliveries_webhook_id_at_ms_seq",
+    "ix_webhook_deliveries_webhook_id_line_seq_size",
+    "ix_webhook_lines_webhook_id_due_ms",
 }
 """What revision 0004 has not."""
 ALL = {str(index.name) for index in indexing.named()}

@@ -55,6 +55,8 @@ def example(kind: Any) -> Any:
     """A value of that type, of plain JSON data, as full as it can be."""
     info = msgspec.inspect
     match kind:
+        case info.Metadata():
+            return example(kind.type)
         case info.StructType():
             made = {f.encode_name: example(f.type) for f in kind.fields}
             if kind.array_like:

@@ -22,6 +22,8 @@ ONE_TOKEN: list[Callable[[str], str]] = [
     subjects.matches,
     subjects.accounts,
     subjects.history,
+    subjects.webhooks,
+    subjects.deliveries,
     subjects.revoked,
     subjects.operations,
     subjects.erased,
@@ -108,6 +110,7 @@ def test_every_subject_is_one_of_its_pattern() -> None:
     built = {build("a") for build in (subjects.commands, *ONE_TOKEN[2:-1])}
     built |= {build("a", "b") for build in TWO_TOKENS}
     built |= {subjects.presence("a"), subjects.result("a", 1)}
+    built |= {subjects.result("a", 1, subjects.DELIVERY_RESULTS)}
     shapes = {
         ".".join([subject.split(".")[0], *"*" * subject.count(".")])
         for subject in built

@@ -66,7 +66,7 @@ capabilities:
 {{- if $values.secrets.natsCa.name }}
 - {name: CABRANK_NATS_TLS_CA, value: /etc/cabrank/nats-ca/{{ $values.secrets.natsCa.key }}}
 {{- end }}
-{{- if ne $component "dispatcher" }}
+{{- if not (has $component (list "dispatcher" "webhooks")) }}
 - {name: CABRANK_REGION, value: {{ first $values.regions | quote }}}
 {{- end }}
 {{- if eq $component "gateway" }}
@@ -89,7 +89,7 @@ capabilities:
 {{- end }}
 {{- if eq $component "operator" }}
 {{- $urls := list }}
-{{- range list "gateway" "dispatcher" "persistence" }}
+{{- range list "gateway" "dispatcher" "persistence" "webhooks" }}
 {{- $urls = append $urls (printf "http://%s-%s-pods:9000" (include "cabrank.name" $root) .) }}
 {{- end }}
 - {name: CABRANK_METRICS_URLS, value: {{ join "," $urls | quote }}}
@@ -111,7 +111,7 @@ capabilities:
 {{- if $secrets.natsCa.name }}
 - {name: nats-ca, mountPath: /etc/cabrank/nats-ca, readOnly: true}
 {{- end }}
-{{- if ne $component "dispatcher" }}
+{{- if not (has $component (list "dispatcher" "webhooks")) }}
 - {name: verify, mountPath: /etc/cabrank/verify, readOnly: true}
 {{- end }}
 {{- if has $component (list "persistence" "operator") }}
@@ -156,7 +156,7 @@ items:
     defaultMode: 0440
     items: [{key: {{ $secrets.natsCa.key }}, path: {{ $secrets.natsCa.key }}}]
 {{- end }}
-{{- if ne $component "dispatcher" }}
+{{- if not (has $component (list "dispatcher" "webhooks")) }}
 - name: verify
   secret:
     secretName: {{ $secrets.verifyKeys.name }}
