@@ -119,6 +119,10 @@ async def test_two_browsers_ride_and_drive_one_trip(
     await press(driver, "Go offline")
     await shows(driver, "You are offline")
     await axe.finds_nothing_serious(driver.page)
+    for tab in (driver, rider):
+        await press(tab, "Log out")
+        await expect(tab.page.get_by_label("Username")).to_be_focused()
+        assert await tab.page.evaluate("Object.keys(localStorage)") == []
 
 
 async def test_a_ride_is_declined_given_back_and_cancelled(
@@ -196,6 +200,8 @@ async def test_the_pages_speak_german_and_are_light_and_tell_whose_they_are(
     await expect(told).to_be_visible()
     await rider.page.get_by_role("link", name="Zu meiner Seite").click()
     await shows(rider, "Wohin?")
+    await rider.visit("/chat")
+    await shows(rider, "In welchen Raum möchten Sie?")
     await rider.visit("/")
     await expect(rider.page.get_by_text("Alles gut")).to_be_visible()
     await axe.finds_nothing_serious(rider.page)

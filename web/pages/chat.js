@@ -9,24 +9,17 @@ import { find } from "./dom.js";
 import { askForRoom, showRoomError } from "./entrance.js";
 import { askForLogIn, explainLogIn } from "./login.js";
 import { RoomView } from "./view.js";
-import { nameOf } from "./words.js";
+import { nameOf, say, sayClosed, sayError, translate } from "./words.js";
 
 const EARLIER_LIMIT = 50;
 /** A finger has no shift key: there Enter is a new line. */
 const TOUCH = matchMedia("(hover: none) and (pointer: coarse)");
 const WIDE = matchMedia("(min-width: 48rem)");
 
-const STATES = {
-  connecting: "Connecting…",
-  reconnecting: "Connection lost. Reconnecting…",
-};
-const CLOSES = {
-  4500: "The server closed the connection: too many frames it could not read.",
-  4501: "You are not logged in any more.",
-  4502: "Your session has expired.",
-  4503: "Your session was ended.",
-};
+/** While these last, they are told. */
+const TOLD = new Set(["connecting", "reconnecting"]);
 
+translate();
 const wanted = roomOf(location.pathname);
 const account = new Account({ changed: () => begin() });
 /** `{client, room, view, why}` while somebody is logged in and the room's name is good. */
@@ -59,8 +52,8 @@ function begin() {
   const isGood = isRoomName(wanted);
   find("who").textContent = user ? nameOf(user) : "";
   find("who").hidden = find("log-out").hidden = !user;
-  find("title").textContent = isGood ? wanted : "Chat";
-  document.title = isGood ? `${wanted} · cabrank` : "Chat · cabrank";
+  find("title").textContent = isGood ? wanted : say("chat");
+  document.title = `${isGood ? wanted : say("chat")} · cabrank`;
   find("logging-in").hidden = Boolean(user);
   find("choosing").hidden = isGood;
   find("entrance").hidden = Boolean(user) && isGood;
@@ -103,11 +96,11 @@ function leave() {
 function closed({ code, reason }) {
   if (!visit) return;
   if (code >= 4501 && code <= 4503) {
-    explainLogIn(CLOSES[code]);
+    explainLogIn(say(`closed_${code}`));
     if (account.user) account.forget();
     return;
   }
-  visit.why = CLOSES[code] ?? `Disconnected (${code}). ${reason}`;
+  visit.why = sayClosed(code, reason);
   showStatus();
 }
 
@@ -116,11 +109,11 @@ function showStatus() {
   const { client, room } = visit;
   const { state } = client;
   const waiting = room.unsent.filter(({ failed }) => !failed).length;
-  let text = STATES[state] ?? "";
+  let text = TOLD.has(state) ? say(state) : "";
   if (state === "reconnecting" && waiting) {
-    text += ` ${waiting} ${waiting === 1 ? "message" : "messages"} will be sent then.`;
+    text += ` ${say("sent_then", { count: waiting })}`;
   }
-  if (state === "open" && room.error) text = `You can't enter this room. ${reasonOf(room.error)}`;
+  if (state === "open" && room.error) text = say("not_let_in", { why: sayError(room.error) });
   if (state === "closed") text = visit.why;
   const shownState = room.error ? "closed" : state;
   find("status").dataset.state = shownState;
@@ -129,12 +122,6 @@ function showStatus() {
   if (find("status-text").textContent !== text) find("status-text").textContent = text;
   find("connect").hidden = state !== "closed";
   find("compose").hidden = room.error !== null;
-}
-
-function reasonOf({ code, message }) {
-  if (code === "room_forbidden") return "Only the trip's rider and driver may.";
-  if (code === "trip_not_found") return "There is no such trip.";
-  return message;
 }
 
 // ---- writing -------------------------------------------------------------------

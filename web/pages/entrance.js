@@ -2,8 +2,7 @@
 
 import { isRoomName } from "../client/cabrank.js";
 import { find } from "./dom.js";
-
-const ROOM_RULE = "A room's name is 1 to 64 letters (A to Z), digits, - or _.";
+import { say } from "./words.js";
 
 /** @param {(room: string) => void} enter called with a room's name */
 export function askForRoom(enter) {
@@ -19,9 +18,8 @@ export function askForRoom(enter) {
 export function showRoomError(room) {
   const name = find("room-name");
   const shown = room.length > 70 ? `${room.slice(0, 70)}…` : room;
-  find("room-error").textContent = room
-    ? `“${shown}” can't be a room's name. ${ROOM_RULE}`
-    : `Which room? ${ROOM_RULE}`;
+  const rule = say("room_rule");
+  find("room-error").textContent = say(room ? "room_bad" : "room_none", { name: shown, rule });
   find("room-hint").hidden = true; // the error says it
   name.setAttribute("aria-invalid", "true");
   name.value = room;

@@ -2,15 +2,12 @@
 // page; everything that people wrote goes in as text, never as HTML.
 
 import { button, element, find } from "./dom.js";
-import { nameOf } from "./words.js";
+import { date, nameOf, say, time } from "./words.js";
 
 /** A message so soon after the same sender's last one is shown without its name. */
 const CONTINUED_MS = 5 * 60 * 1000;
 /** So near to the end counts as the end. */
 const NEAR_PX = 60;
-
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 
 export class RoomView {
   #room;
@@ -49,7 +46,7 @@ export class RoomView {
     this.#log.replaceChildren();
     find("unsent").replaceChildren();
     find("member-list").replaceChildren();
-    find("members-count").textContent = "Members";
+    find("members-count").textContent = say("members");
   }
 
   show() {
@@ -88,8 +85,8 @@ export class RoomView {
   #append(at) {
     const message = this.#shown[at];
     const previous = this.#shown[at - 1];
-    const day = DAY.format(new Date(message.at));
-    const isNewDay = !previous || DAY.format(new Date(previous.at)) !== day;
+    const day = date(message.at);
+    const isNewDay = !previous || date(previous.at) !== day;
     if (isNewDay) this.#log.append(element("p", "day", day));
     const isContinued =
       !isNewDay &&
@@ -98,10 +95,10 @@ export class RoomView {
     const isMine = message.sender.id === this.#me;
     const row = element("div", `message${isMine ? " mine" : ""}${isContinued ? " continued" : ""}`);
     const head = element("p", "head");
-    const time = element("time", "", CLOCK.format(new Date(message.at)));
-    time.dateTime = message.at;
-    head.append(element("span", "sender", nameOf(message.sender)), " ", time);
-    row.title = time.textContent;
+    const clock = element("time", "", time(message.at));
+    clock.dateTime = message.at;
+    head.append(element("span", "sender", nameOf(message.sender)), " ", clock);
+    row.title = clock.textContent;
     row.append(head, element("p", "text", message.text));
     this.#log.append(row);
   }
@@ -116,11 +113,11 @@ export class RoomView {
       row.append(element("p", "text", entry.text));
       const state = element("p", "head");
       if (!entry.failed) {
-        state.append("Not sent yet");
+        state.append(say("not_sent_yet"));
       } else {
-        state.append(element("span", "", `Not sent: ${entry.failed.message}`));
-        const again = button("quiet", "Send again", () => this.#room.retry(entry.key));
-        const discard = button("quiet", "Discard", () => this.#room.discard(entry.key));
+        state.append(element("span", "", say("not_sent", { why: entry.failed.message })));
+        const again = button("quiet", say("send_again"), () => this.#room.retry(entry.key));
+        const discard = button("quiet", say("discard"), () => this.#room.discard(entry.key));
         state.append(again, discard);
       }
       row.append(state);
@@ -133,10 +130,10 @@ export class RoomView {
     const members = this.#room.members
       .map((user) => ({ name: nameOf(user), isMe: user.id === this.#me }))
       .sort((one, other) => one.name.localeCompare(other.name));
-    const count = `${members.length} ${members.length === 1 ? "member" : "members"}`;
-    find("members-count").textContent = members.length ? count : "Members";
+    const count = members.length;
+    find("members-count").textContent = count ? say("member_count", { count }) : say("members");
     const rows = members.map(({ name, isMe }) =>
-      element("li", "", isMe ? `${name} (you)` : name),
+      element("li", "", isMe ? say("name_you", { name }) : name),
     );
     find("member-list").replaceChildren(...rows);
   }

@@ -24,7 +24,7 @@ export function say(name, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
 
-export function has(name) {
+function has(name) {
   return name in WORDS;
 }
 
@@ -46,6 +46,11 @@ export function sayError({ code, message }) {
   if (has(code)) return say(code);
   const text = message[0].toUpperCase() + message.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+/** Why a connection ended for good. */
+export function sayClosed(code, reason) {
+  return has(`closed_${code}`) ? say(`closed_${code}`) : say("closed_other", { code, reason });
 }
 
 export function nameOf({ username, first_name: first, last_name: last }) {
@@ -80,10 +85,15 @@ export function minutes(seconds) {
 }
 
 const TIME = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full" });
 const WHEN = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 
 export function time(at) {
   return TIME.format(new Date(at));
+}
+
+export function date(at) {
+  return DATE.format(new Date(at));
 }
 
 export function when(at) {

@@ -85,10 +85,10 @@ export class Camera {
     this.pan((left - right) / 2, (top - bottom) / 2);
   }
 
-  /** Whether a place is in sight, `margin` pixels from the edge at least. */
-  sees(place, margin = 0) {
+  /** Whether a place is in sight, within `margins`. */
+  sees(place, { top, right, bottom, left }) {
     const { x, y } = this.at(place);
-    return x >= margin && y >= margin && x <= this.width - margin && y <= this.height - margin;
+    return x >= left && y >= top && x <= this.width - right && y <= this.height - bottom;
   }
 }
 

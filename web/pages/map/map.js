@@ -22,8 +22,8 @@ const SOMEWHERE = [{ lat: 43.738, lon: 7.424 }, 14];
 /** Pixels around what is to be in sight: pins have height, and the tools lie on the right. */
 const MARGINS = { top: 56, right: 76, bottom: 40, left: 40 };
 const NO_MARGINS = { top: 0, right: 0, bottom: 0, left: 0 };
-/** Nearer to the edge than that a car is nearly out of sight. */
-const EDGE_PX = 28;
+/** Nearer to an edge, or under the tools, a car is nearly out of sight. */
+const EDGES = { top: 28, right: 70, bottom: 28, left: 28 };
 
 export class CityMap {
   /** Called with a place that somebody chose. */
@@ -110,7 +110,7 @@ export class CityMap {
 
   /** Whether a place is in sight, and not just so. */
   sees(place) {
-    return this.camera.sees(place, EDGE_PX);
+    return this.camera.sees(place, EDGES);
   }
 
   /** The camera was: by hand. */

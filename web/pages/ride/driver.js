@@ -72,7 +72,7 @@ function begin(client, user, kept) {
   });
   here = { client, user, trips, talk };
   here.open = new OpenTrips(client, show);
-  here.shift = new Shift(client, show);
+  here.shift = new Shift(client, moved);
   client.offers.on("change", show);
   client.offers.on("offered", offered);
   client.offers.on("ended", (offer, why) => why in OFFER_ENDS && news(say(OFFER_ENDS[why])));
@@ -139,7 +139,7 @@ function offered(offer) {
   const values = figuresOf(offer);
   announce(say("offer_said", { ...values, address: offer.trip.pick_up_address }));
   alertUser();
-  map.fit([...pins()]);
+  map.fit(pins());
 }
 
 function changed(trip, before) {
@@ -153,10 +153,24 @@ function changed(trip, before) {
   else if (!(trip.status in STEPS)) news(say(`trip_over_${trip.status}`));
   else {
     announce(find("trip-title").textContent);
-    map.fit(pins());
+    map.fit(whatCounts(trip));
   }
   if (trip.status === "CANCELLED") alertUser();
   history.refresh();
+}
+
+/** The shift is another, or the driver is elsewhere. */
+function moved() {
+  show();
+  const place = here?.shift?.place;
+  const { active } = here?.trips ?? {};
+  if (place && active && !map.sees(place)) map.fit(whatCounts(active));
+}
+
+/** Of a trip: the car, and where it goes. */
+function whatCounts({ status }) {
+  const passed = status === "IN_PROGRESS" ? "pick_up" : "drop_off";
+  return pins().filter(({ kind }) => kind !== passed);
 }
 
 function show() {

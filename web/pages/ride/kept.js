@@ -2,6 +2,8 @@
 // user at a time; it is gone with them.
 
 const KEPT = "cabrank.ride";
+/** A driver's place that was chosen by hand (shift.js). */
+export const BY_HAND = "cabrank.here";
 
 /** `{cursor, …}`; `{cursor: null}`: nothing is known. */
 export function recall(user) {
@@ -12,6 +14,15 @@ export function recall(user) {
     // Forbidden, or somebody else's writing.
   }
   return { cursor: null };
+}
+
+/** Nobody is here any more: who comes next reads nothing of them. */
+export function forget() {
+  try {
+    for (const name of [KEPT, BY_HAND]) localStorage.removeItem(name);
+  } catch {
+    // Forbidden: nothing was kept.
+  }
 }
 
 /** Add to what is kept. */

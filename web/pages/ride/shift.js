@@ -2,8 +2,7 @@
 // browser or by hand. A place by hand is the browser's, so that a second tab says the same.
 
 import { follow, mayAsk } from "./here.js";
-
-const BY_HAND = "cabrank.here";
+import { BY_HAND } from "./kept.js";
 
 export class Shift {
   #client;

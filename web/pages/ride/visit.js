@@ -10,8 +10,8 @@
 import { Account, Client } from "../../client/cabrank.js";
 import { button, element, find, put } from "../dom.js";
 import { askForLogIn, explainLogIn } from "../login.js";
-import { has, nameOf, say, translate } from "../words.js";
-import { recall, remember } from "./kept.js";
+import { nameOf, say, sayClosed, translate } from "../words.js";
+import { forget, recall, remember } from "./kept.js";
 
 const PAGES = { rider: "/rider", driver: "/driver", operator: "/" };
 const [ENDED_MIN, ENDED_MAX] = [4501, 4503];
@@ -54,7 +54,10 @@ export function visit(role, { begin, end, leaving = async () => {} }) {
     find("place").hidden = !isWelcome;
     find("status").hidden = true;
     if (user && !isWelcome) showOtherRole(user);
-    if (!user) find("username").focus();
+    if (!user) {
+      forget();
+      find("username").focus();
+    }
     if (isWelcome) open(user);
   }
 
@@ -88,7 +91,7 @@ export function visit(role, { begin, end, leaving = async () => {} }) {
       explainLogIn(say(`closed_${code}`));
       return;
     }
-    why = has(`closed_${code}`) ? say(`closed_${code}`) : say("closed_other", { code, reason });
+    why = sayClosed(code, reason);
     showStatus();
   }
 

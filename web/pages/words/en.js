@@ -67,6 +67,26 @@ export default {
   unread: "{count} new",
   new_message: "{name}: {text}",
 
+  // the chat page
+  chat: "Chat",
+  which_room: "Which room would you like to enter?",
+  room: "Room",
+  room_hint: "1 to 64 letters (A to Z), digits, - or _.",
+  room_rule: "A room's name is 1 to 64 letters (A to Z), digits, - or _.",
+  room_bad: "“{name}” can't be a room's name. {rule}",
+  room_none: "Which room? {rule}",
+  enter: "Enter",
+  members: "Members",
+  member_count: { one: "{count} member", other: "{count} members" },
+  name_you: "{name} (you)",
+  messages: "Messages",
+  message_log: "Message log",
+  unsent: "Messages not sent yet",
+  earlier: "Earlier messages",
+  newest: "New messages ↓",
+  sent_then: { one: "{count} message will be sent then.", other: "{count} messages will be sent then." },
+  not_let_in: "You can't enter this room. {why}",
+
   // rider
   rider_title: "Ride",
   where_to: "Where to?",
