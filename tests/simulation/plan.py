@@ -213,7 +213,7 @@ def leaping(seed: int) -> Plan:
     """The seed's plan with two dispatchers that live on, and whose clocks leap."""
     made = amid(seed, ("leap clock",) * 6 + ("cut dispatcher", "hang dispatcher"))
     faults = tuple(
-        replace(fault, at_s=0.3 + fault.at_s)
+        replace(fault, at_s=min(0.3 + fault.at_s, LENGTH_S - 0.01))  # else never healed
         for fault in made.faults
         if fault.kind not in {"kill dispatcher", "resign dispatcher", "hand over"}
     )

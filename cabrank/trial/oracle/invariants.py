@@ -181,9 +181,11 @@ class Checker:
         if seq <= state.cursor or not state.promised:
             return
         promised, state.promised = state.promised, {}
-        versions = self._seen[state.user].versions
+        seen = self._seen[state.user]
+        versions = seen.versions
         for trip, version in promised.items():
-            if versions.get(trip, -1) < version:
+            # A driver who has given it back since counts no versions of it.
+            if max((versions.get(trip, -1), *seen.shown.get(trip, ()))) < version:
                 self.violate(
                     "missed events are complete",
                     f"user {state.user} was welcomed with trip {trip} version "

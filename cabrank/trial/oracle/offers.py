@@ -179,6 +179,10 @@ class Offers:
         elif live is not None:
             self._end(live, "taken")
         if event.offer:
+            hunt.over[driver] = tuple(
+                one._replace(why="accepted") if one.offer == event.offer else one
+                for one in hunt.over.get(driver, ())
+            )
             duty.misses = 0
             self._owed.pop(("pause", driver), None)
             if duty.paused:

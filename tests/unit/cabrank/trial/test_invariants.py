@@ -268,6 +268,17 @@ def test_missed_events_may_be_cut_off_by_the_next_loss() -> None:
     assert broken(checker) == set()
 
 
+def test_who_gave_a_trip_back_since_was_shown_what_was_missed() -> None:
+    checker = Checker()
+    mine, back = trip(2, S.STARTED, DRIVER), trip(3, S.REQUESTED)
+    welcome(checker, DRIVER, "s1")
+    checker.welcome("driver", "s2", 102, [mine], recovered=True)
+    checker.event("s2", 102, "trip.started", mine)
+    checker.welcome("driver", "s3", 102, [mine], recovered=True)
+    checker.event("s3", 103, "trip.released", back)
+    assert "missed events are complete" not in broken(checker)
+
+
 def test_session_that_could_not_be_recovered_starts_from_its_snapshot() -> None:
     checker = Checker()
     welcome(checker, RIDER, "s1")

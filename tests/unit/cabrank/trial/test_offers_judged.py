@@ -293,6 +293,21 @@ def test_an_answer_must_fit_some_moment_between_command_and_answer(
     assert (asked(call(*said, offer=offer)) == set()) is fits
 
 
+def test_who_accepted_late_and_gave_it_back_has_no_offer_to_be_late_for() -> None:
+    found: set[str] = set()
+    asking = Asking(RULES, lambda rule, _: found.add(rule))
+    back = moved(
+        16_500, "trip.released", trip(3, S.REQUESTED), by="dora", matching="nearest"
+    )
+    facts = [*STORIES["missed, paused, late, and back"], back]
+    events = [replace(event, seq=4096 + n) for n, event in enumerate(facts)]
+    asking.take(Record(2, "ledger", 0, 1, "w", 16_500, events), 1.0)
+    asking.judge([call("trip.accept", DORA, 1.1, "trip_not_open")])
+    assert found == set()
+    asking.judge([call("trip.accept", DORA, 1.1, "offer_expired")])
+    assert found == {"offers are met as told"}
+
+
 @pytest.mark.parametrize(
     ("user", "seq", "online", "offers", "fits"),
     [
