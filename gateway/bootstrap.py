@@ -15,6 +15,7 @@ import structlog
 from gateway import metrics
 from gateway.clock import Now
 from gateway.fanout.router import Router
+from gateway.fanout.watching import Watching
 from gateway.http.app import create_app
 from gateway.identity.keyfile import follow_keys
 from gateway.identity.oidc import Outside
@@ -93,6 +94,7 @@ class Gateway:
             now=self.now,
             wake=self.wake,
         )
+        self.watching = Watching(gateway=self.id, bus=bus, limits=limits, now=self.now)
         self.server_side = ServerSide(
             gateway=self.id,
             bus=bus,
@@ -115,7 +117,12 @@ class Gateway:
         )
         sessions = Shared(identity.verify, ids, limits, allowances)
         self.services = Services(
-            sessions, self.link, self.router, self._positions, self._lookups.log_in
+            sessions,
+            self.link,
+            self.router,
+            self.watching,
+            self._positions,
+            self._lookups.log_in,
         )
 
     def now(self) -> Now:
@@ -148,6 +155,7 @@ class Gateway:
             now_s = time.monotonic()
             self.link.tick(now_s)
             self.router.tick(now_s)
+            self.watching.tick(now_s)
             self.sockets.wheel.turn(now_s)
             if now_s >= next_fixes_s:
                 self._positions.flush()

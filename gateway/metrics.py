@@ -49,6 +49,9 @@ USER_DELIVERIES = DELIVERIES.labels("user")
 MOVED_DELIVERIES = DELIVERIES.labels("moved")
 ROOM_DELIVERIES = DELIVERIES.labels("room")
 
+WATCHERS = Gauge(
+    "cabrank_gateway_watchers", "Operators' sessions that watch a region (`ops.watch`)"
+)
 ROOMS = Gauge("cabrank_gateway_rooms", "Rooms that sessions of this gateway are in")
 
 REQUESTS = Counter(

@@ -31,6 +31,10 @@ class Writer(Protocol):
     steady: Steady | None
     """Who is told when it can't be written to directly any more."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What was handed over and has not left this process."""
+
     def write(self, data: bytes) -> None:
         """Queue whole frames; written when the tick ends."""
 

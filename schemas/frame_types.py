@@ -32,6 +32,7 @@ from schemas.rooms import (
     SendMessageData,
 )
 from schemas.trips import OpenTrip, Person, Role, Trip, User
+from schemas.watching import Update, WatchData
 
 RIDER = (Role.RIDER,)
 DRIVER = (Role.DRIVER,)
@@ -193,6 +194,23 @@ CLIENT = (
         "Where the driver is. Not answered, or refused.",
     ),
     ClientFrameType(
+        "ops.watch",
+        WatchData,
+        (Role.OPERATOR,),
+        Update,
+        "Show drivers and trips within `bounds` (south, west, north, east; without: "
+        "all there are), and what changes of them by `ops.update`. The reply is all of "
+        "it, or its first piece: the others follow as `ops.update`. Replaces what was "
+        "watched; watch again after a reconnect.",
+    ),
+    ClientFrameType(
+        "ops.unwatch",
+        Empty,
+        (Role.OPERATOR,),
+        dict[str, Any],
+        "Watch no more; answered `{}`.",
+    ),
+    ClientFrameType(
         "chat.join",
         JoinRoomData,
         ALL,
@@ -290,6 +308,15 @@ SERVER = (
         MovedData,
         "the rider of the active trip",
         "The driver's latest position.",
+        seq=False,
+    ),
+    ServerFrameType(
+        "ops.update",
+        Update,
+        "who watches",
+        "Once a second while anything changed: what is new since the one before. Who "
+        "is no longer within the bounds, or there at all, is in `gone` or `ended`. "
+        "That an age grows is no change.",
         seq=False,
     ),
     ServerFrameType(

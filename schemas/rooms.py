@@ -4,7 +4,7 @@ A room's own `seq` (`n` inside, where `seq` is the event's) counts its messages 
 densely, and is given by the region's leader: all members see one order.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
@@ -222,3 +222,6 @@ class Presence(Struct, frozen=True, omit_defaults=True):
     is_last: bool = False
     """All was told: who wasn't named is not here."""
     seated: tuple[Seated, ...] = ()
+    watch: Literal["", "on", "whole"] = ""
+    """Whether operators here watch (schemas/watching.py): for `PRESENCE_SILENCE_MS` the
+    leader then tells what changes; `whole`: first all there is."""

@@ -80,6 +80,14 @@ def user_of_notice(subject: str) -> str:
     return token(subject.rpartition(".")[2])
 
 
+def watched(region: str) -> str:
+    """What operators see of a region (schemas/watching.py): the leader's to gateways.
+    Of `user`'s shape, so that both may by permissions made for an older release; a
+    user's id is a UUID.
+    """
+    return f"user.{token(region)}.watched"
+
+
 def trip(region: str, trip_id: str) -> str:
     return f"trip.{token(region)}.{token(trip_id)}"
 

@@ -56,6 +56,10 @@ Say = Callable[..., str]
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _RULES: tuple[tuple[re.Pattern[str], Say], ...] = (
     (re.compile(r"Expected `(str|array|object)` of length (>=|<=) (\d+)"), _length),
+    (
+        re.compile(r"Expected `array` of length (\d+)"),
+        lambda what, count: f"{what} must have {count} entries",
+    ),
     (re.compile(r"Expected `(int|float)` (>=|<=|>|<) (\S+)"), _bound),
     (re.compile(r"Expected `str` matching regex (.*)", re.DOTALL), _form),
     (

@@ -34,6 +34,35 @@ def counts(region: Regional) -> dict[str, int]:
     }
 
 
+def watched(region: Regional) -> set[str]:
+    """Whom operators see: who is on a trip, asked for offers, or said of late where
+    they are. Of whom nothing but that they are offline is known is none of them.
+    """
+    state, heard = region.state, region.market.positions.heard()
+    return heard | state.drivers.keys() | state.offers.duties.keys()
+
+
+def is_watched(region: Regional, driver: str) -> bool:
+    """Whether they are one of them."""
+    state = region.state
+    if driver in state.drivers or driver in state.offers.duties:
+        return True
+    return region.market.positions.spot(driver) is not None
+
+
+Seen = tuple[float | None, float | None, float | None, str, str | None]
+"""What of a `DriverRow` is news when it is another: all but id and age."""
+
+
+def seen(region: Regional, driver: str) -> tuple[Seen, Spot | None]:
+    """As of the last `Positions.expire`; and where that is from."""
+    spot = region.market.positions.spot(driver)
+    trip, state = region.state.drivers.get(driver), _state(region, driver)
+    if spot is None:
+        return (None, None, None, state, trip), None
+    return (spot.lat, spot.lon, spot.heading, state, trip), spot
+
+
 def _first(region: Regional, command: FindDrivers) -> list[str]:
     """By distance, who is nowhere known last; then by id."""
     near, positions = command.near, region.market.positions

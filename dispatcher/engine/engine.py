@@ -15,7 +15,6 @@ from dispatcher.engine import decide_offers as _offers
 from dispatcher.engine import decide_rooms as _rooms
 from dispatcher.engine import snapshot as _snapshot
 from dispatcher.engine.apply import apply
-from dispatcher.engine.drivers import counts
 from dispatcher.engine.feed import feed_entry
 from dispatcher.engine.limits import DUE_MAX, Limits
 from dispatcher.engine.market import Market
@@ -129,9 +128,9 @@ class Engine:
         return {trip: self._state.trips[trip].at_ms for trip in self._state.open}
 
     @property
-    def drivers(self) -> dict[str, int]:
-        """How many of those who may be offered trips are in which state."""
-        return counts(self._regional)
+    def regional(self) -> Regional:
+        """All of it, to be looked at; another with each lead."""
+        return self._regional
 
     @property
     def rooms(self) -> tuple[int, int, int]:

@@ -210,6 +210,10 @@ class Positions:
         """Drivers of whom anything is known."""
         return {*self._standings, *self._fresh, *self._stale}
 
+    def heard(self) -> set[str]:
+        """Drivers whose place is known."""
+        return {*self._fresh, *self._stale}
+
     def counts(self) -> dict[Duty, int]:
         """Of those who are known, by what they do, wherever they are."""
         return {duty: count for duty, count in self._counts.items() if count}

@@ -22,6 +22,7 @@ from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox, lead_metrics
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
+from dispatcher.region.watching import Watching
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
 from runtime.ledger import Ledger
@@ -84,7 +85,9 @@ class Lead:
         self._observing = Observing(bus, ledger.region, ledger.id)
         self._crumbs = Crumbs()
         self._offers = OfferMetrics(ledger.region)
-        self._batcher = Batcher(engine, writer, last + 1)
+        self._batcher = batcher = Batcher(engine, writer, last + 1)
+        flow = self._offers.flow
+        self._watching = Watching(bus, ledger.region, writer.epoch, batcher, flow)
         self._fence = Fence(bus, js, ledger, self._settled)
         self._in_flight: Batch | None = None
         self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
@@ -263,6 +266,7 @@ class Lead:
         news = inbox.read_presence(self._ledger.region, payload)
         if news is not None:
             self._engine.hear(news, self._now_ms())
+            self._watching.hear(news, self._now_ms())
 
     def _now_ms(self) -> int:
         """Monotonic: only who is present is told by it."""
@@ -371,6 +375,7 @@ class Lead:
         self._sweep()
         self._observing.tick()
         self._batcher.expire(self._stamp())
+        self._watching.tick(self._now_ms(), self._stamp(), self.last)
         self._pump_later()
 
     def _sweep(self) -> None:

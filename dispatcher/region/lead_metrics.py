@@ -6,6 +6,7 @@ import structlog
 
 from dispatcher import metrics
 from dispatcher.engine.batch import Batch, Batcher
+from dispatcher.engine.drivers import counts
 from dispatcher.engine.engine import Engine
 from runtime import tracing
 
@@ -51,5 +52,5 @@ def tell_state(region: str, engine: Engine) -> None:
     metrics.messages_held.labels(region).set(messages)
     metrics.gateways.labels(region).set(engine.gateways)
     metrics.positions_held.labels(region).set(engine.positions.held)
-    for state, count in engine.drivers.items():
+    for state, count in counts(engine.regional).items():
         metrics.drivers.labels(region, state).set(count)

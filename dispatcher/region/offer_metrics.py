@@ -1,4 +1,5 @@
-"""What a leader tells Prometheus of offers, from the events of stored records alone.
+"""What a leader tells of offers, to Prometheus and to who watches, from the events of
+stored records alone.
 
 Holds when each open trip was opened, so that waits are told without asking an engine
 that is ahead of the record.
@@ -9,6 +10,7 @@ import time
 from dispatcher import metrics
 from dispatcher.engine.batch import Batch
 from dispatcher.engine.engine import Engine
+from dispatcher.engine.figures import Flow
 from schemas.events import (
     Event,
     MatchingEvent,
@@ -26,6 +28,7 @@ class OfferMetrics:
         self._region = region
         self._opened: dict[str, int] = {}
         """Trip without a driver → the stamp of its opening; the oldest first."""
+        self.flow = Flow()
         self._turns: list[float] = []
         self._rounds = metrics.rounds.labels(region)
         self._made = metrics.offers_made.labels(region)
@@ -56,6 +59,7 @@ class OfferMetrics:
             self._offer(event)
         elif isinstance(event, OfferEndedEvent):
             self._ended[event.why].inc()
+            self.flow.ended(event.at_ms, accepted=False)
         elif isinstance(event, MatchingEvent):
             self._how(event.matching)
 
@@ -68,11 +72,14 @@ class OfferMetrics:
         opened_ms = self._opened.pop(trip.id, None)
         if opened_ms is not None and trip.status is Status.STARTED:
             self._match.observe((event.at_ms - opened_ms) / 1000)
+            self.flow.waited(event.at_ms, event.at_ms - opened_ms)
         if event.offer:
             self._ended["accepted"].inc()
+            self.flow.ended(event.at_ms, accepted=True)
 
     def _offer(self, event: OfferEvent) -> None:
         self._made.inc()
+        self.flow.made(event.at_ms)
         opened_ms = self._opened.get(event.trip.id)
         if event.round == 1 and opened_ms is not None:
             self._first_offer.observe((event.at_ms - opened_ms) / 1000)

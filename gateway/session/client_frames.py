@@ -15,6 +15,7 @@ from schemas import codec, commands, frames, rooms, times
 from schemas.allowances import USUAL, Budget
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
+from schemas.watching import Bounds, WatchData
 
 LOGIN = "session.login"
 REFRESH = "session.refresh"
@@ -55,7 +56,16 @@ class Location(Struct, frozen=True):
     fix: commands.Fix
 
 
-Request = commands.AnyCommand | Location | Refusal
+class Watched(Struct, frozen=True):
+    """What an operator watches from now on: this gateway's to know. `bounds` None: all
+    of the region.
+    """
+
+    is_on: bool
+    bounds: Bounds | None = None
+
+
+Request = commands.AnyCommand | Location | Watched | Refusal
 Build = Callable[[Any, Asking], Request]
 
 
@@ -201,6 +211,14 @@ def _send(data: rooms.SendMessageData, ask: Asking) -> Request:
     )
 
 
+def _watch(data: WatchData, _: Asking) -> Request:
+    return Watched(is_on=True, bounds=data.bounds)
+
+
+def _unwatch(_: frames.Empty, __: Asking) -> Request:
+    return Watched(is_on=False)
+
+
 KINDS: dict[str, Kind] = {
     "trip.request": Kind(frames.RequestTripData, RIDER, request_trip),
     "trip.accept": Kind(frames.AcceptTripData, DRIVER, _accept),
@@ -217,6 +235,8 @@ KINDS: dict[str, Kind] = {
     "driver.online": Kind(frames.OnlineData, DRIVER, _online),
     "driver.offline": Kind(frames.Empty, DRIVER, _offline),
     LOCATION: Kind(frames.LocationData, DRIVER, _locate),
+    "ops.watch": Kind(WatchData, OPERATOR, _watch),
+    "ops.unwatch": Kind(frames.Empty, OPERATOR, _unwatch),
     JOIN: Kind(rooms.JoinRoomData, ANYONE, _join),
     "chat.leave": Kind(rooms.LeaveRoomData, ANYONE, _leave),
     SEND: Kind(rooms.SendMessageData, ANYONE, _send),

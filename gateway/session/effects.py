@@ -11,6 +11,7 @@ from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.commands import AnyCommand, Fix, JoinRoom, LeaveRoom
 from schemas.refusals import Code
+from schemas.watching import Bounds
 
 
 class Send(Struct, frozen=True):
@@ -51,6 +52,17 @@ class Locate(Struct, frozen=True):
     fix: Fix
 
 
+class Watch(Struct, frozen=True):
+    """Show the region within these bounds (None: all of it) instead of what was."""
+
+    ref: str | None
+    bounds: Bounds | None
+
+
+class Unwatch(Struct, frozen=True):
+    ref: str | None
+
+
 class AskLogIn(Struct, frozen=True):
     """Persistence must check a password; answer by `Session.logged_in`."""
 
@@ -68,4 +80,16 @@ class Renewed(Struct, frozen=True):
     """The token was replaced; the expiry moved."""
 
 
-Action = Send | Shut | Hold | Submit | Visit | Locate | AskLogIn | Identified | Renewed
+Action = (
+    Send
+    | Shut
+    | Hold
+    | Submit
+    | Visit
+    | Locate
+    | Watch
+    | Unwatch
+    | AskLogIn
+    | Identified
+    | Renewed
+)

@@ -34,7 +34,9 @@ from gateway.session.effects import (
     Send,
     Shut,
     Submit,
+    Unwatch,
     Visit,
+    Watch,
 )
 from runtime.rate import TokenBucket
 from schemas import accounts, codec, frames, traceparent
@@ -203,6 +205,9 @@ class Session:
             return [Send(framing.refused(frame.ref, request), request.code)]
         if type(request) is client_frames.Location:
             return [Locate(request.fix)]
+        if type(request) is client_frames.Watched:
+            ref, bounds = frame.ref, request.bounds
+            return [Watch(ref, bounds) if request.is_on else Unwatch(ref)]
         trace = ""
         if frame.traceparent is not None:
             trace = traceparent.read(codec.lenient(frame.traceparent))

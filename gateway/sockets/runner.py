@@ -15,6 +15,7 @@ from gateway import framing, metrics
 from gateway.clock import Now
 from gateway.fanout.region import Seat
 from gateway.fanout.router import Router
+from gateway.fanout.watching import Watching
 from gateway.leader.commands import traced
 from gateway.leader.link import Link
 from gateway.leader.positions import Positions
@@ -42,6 +43,7 @@ class Services(Struct, frozen=True):
     sessions: Shared
     link: Link
     router: Router
+    watching: Watching
     positions: Positions
     log_in: Callable[[LogIn, Callable[[Result], None]], None]
     """Have a password checked; told what persistence said."""
@@ -124,6 +126,7 @@ class Runner:
         if self.session is not None:
             self.session.over()
         if self._seat is not None:
+            self._services.watching.end(self._seat)
             self._services.router.detach(self._seat)
             self._seat = None
 
@@ -193,6 +196,10 @@ class Runner:
             claims = self.current_claims()
             if claims is not None:
                 self._services.positions.add(claims.region, action.fix)
+        elif type(action) is effects.Watch:
+            self._watch(action)
+        elif type(action) is effects.Unwatch:
+            self._unwatch(action)
         elif type(action) is effects.Identified:
             self._attach(action, now)
         elif type(action) is effects.AskLogIn:
@@ -235,6 +242,18 @@ class Runner:
         if refusal is not None:
             done(Answer(command.id, command.attempt, refused=refusal))
         self._pace(self._seat.listener.region.name, now)
+
+    def _watch(self, action: effects.Watch) -> None:
+        if self._seat is not None:
+            watching = self._services.watching
+            refusal = watching.watch(self._seat, action.ref, action.bounds)
+            if refusal is not None:
+                self._refuse(action.ref, refusal)
+
+    def _unwatch(self, action: effects.Unwatch) -> None:
+        if self._seat is not None:
+            self._services.watching.end(self._seat)
+            self._answer(framing.reply(action.ref, b"{}"))
 
     def _pace(self, region: str, now: Now) -> None:
         """Who has several commands on their way to a leader that has many is read on

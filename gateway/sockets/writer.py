@@ -105,12 +105,13 @@ class Writer:
             self._mark()
 
     @property
-    def _waiting_bytes(self) -> int:
+    def waiting_bytes(self) -> int:
+        """gateway/ports.py: Writer."""
         return self._out_bytes + self.transport.get_write_buffer_size()
 
     @property
     def _is_over(self) -> bool:
-        return self._waiting_bytes > self._bytes_max
+        return self.waiting_bytes > self._bytes_max
 
     def deliver(self, data: bytes) -> bool:
         """As `write`, for when the tick ends anyway: past the queue where that is empty
@@ -154,7 +155,7 @@ class Writer:
             self._out.clear()
             return
         if self._is_spent or (self._paused and self._is_over):
-            waiting = self._waiting_bytes
+            waiting = self.waiting_bytes
             self._out.clear()
             self._on_slow(waiting)
             return

@@ -207,6 +207,20 @@ GATEWAY = (
         "the oldest are forgotten; the leader is asked again",
     ),
     Row(
+        "what operators watch of a region, as its leader tells it; each session is "
+        "sent it in pieces of 512 KiB, 8 watches' answers at most wait",
+        (
+            "schemas.watching:PIECE_BYTES_MAX",
+            "schemas.watching:_ENVELOPE_BYTES",
+            "gateway.fanout.watching:BACKLOG_BYTES_MAX",
+            "gateway.fanout.watching:ASKED_MAX",
+        ),
+        at("dispatcher.engine.limits:POSITIONS_BYTES_MAX")
+        + held(f"{_GATEWAY}pending_per_region_max", TRIP_BYTES),
+        "region and gateway; only while one watches",
+        "the leader holds no more drivers; trips are what it holds",
+    ),
+    Row(
         "tokens that were verified",
         (
             "gateway.identity.tokens:CACHE_TOKENS_MAX",

@@ -32,6 +32,13 @@ export async function drive(): Promise<void> {
   await shift.stop();
 }
 
+export function supervise(): number {
+  const watch = client.watch([43.7, 7.4, 43.8, 7.5]).within(null);
+  watch.on("refused", ({ code }) => code === "wrong_role");
+  for (const { lat, state } of watch.drivers.values()) if (lat !== null && state === "free") return lat;
+  return watch.figures?.free ?? 0;
+}
+
 // @ts-expect-error: where the driver is, nobody else knows
 client.drive({});
 // @ts-expect-error: nobody could log in

@@ -167,6 +167,7 @@ export type ClientEvents = {
     Frame,
   ];
   "trip.taken": [{ id: string }, Frame];
+  "ops.update": [Update, Frame<Update>];
   "driver.moved": [
     {
       trip: string;
@@ -183,6 +184,85 @@ export type ClientEvents = {
   /** Every frame but `welcome` and answers. */
   "*": [Frame];
 } & { [type in TripEvent]: [Trip, Frame<Trip>] };
+
+/** South, west, north, east; west > east crosses the date line. */
+export type Bounds = [number, number, number, number];
+
+export type DriverState = "free" | "offered" | "busy" | "stale" | "offline";
+
+/** Of a region. Times are whole seconds; null where nothing can be said. */
+export interface Figures {
+  free: number;
+  offered: number;
+  busy: number;
+  stale: number;
+  requested: number;
+  matching: number;
+  broadcast: number;
+  started: number;
+  arrived: number;
+  in_progress: number;
+  scheduled: number;
+  oldest_unmatched_s: number;
+  offers_per_min: number;
+  accepted_share: number | null;
+  wait_p50_s: number | null;
+  wait_p95_s: number | null;
+}
+
+export interface Update {
+  /** Id, lat, lon, heading, state, trip, age of the position in seconds. */
+  drivers: [
+    string,
+    number | null,
+    number | null,
+    number | null,
+    DriverState,
+    string | null,
+    number | null,
+  ][];
+  gone: string[];
+  trips: Trip[];
+  ended: string[];
+  figures: Figures;
+}
+
+export interface WatchedDriver {
+  id: string;
+  /** Null where no position is known; so is `placedAt`, by the client's `timers`. */
+  lat: number | null;
+  lon: number | null;
+  heading: number | null;
+  state: DriverState;
+  /** The active one. */
+  trip: string | null;
+  placedAt: number | null;
+}
+
+export interface WatchEvents {
+  /** Anything that can be read from it. */
+  change: [];
+  /** Not let, or nobody there who tells; asked again by `within`, or after a reconnect. */
+  refused: [CabrankError];
+}
+
+/** What an operator watches, made by `Client.watch`; asked for again after each loss. */
+export interface Watch {
+  readonly drivers: Map<string, WatchedDriver>;
+  readonly trips: Map<string, Trip>;
+  readonly figures: Figures | null;
+  readonly bounds: Bounds | null;
+  /** Whether that is all there is now: not so before an answer, nor while disconnected. */
+  readonly whole: boolean;
+  on<Type extends keyof WatchEvents>(
+    type: Type,
+    listener: (...args: WatchEvents[Type]) => void,
+  ): () => void;
+  /** Within other bounds from now on; null: all there is. */
+  within(bounds: Bounds | null): this;
+  /** Watch no more. What is shown stays as it is. */
+  stop(): void;
+}
 
 export interface Timers {
   set(action: () => void, seconds: number): unknown;
@@ -315,6 +395,8 @@ export class Client {
    * @throws {TypeError} an option that can't be what it is
    */
   drive(options: DriveOptions): Drive;
+  /** Operators alone; one object, which another `watch` moves. Default: all there is. */
+  watch(bounds?: Bounds | null): Watch;
   /** @throws {CabrankError} `invalid_data` */
   room(name: string): Room;
   /** Resolves with the reply's data, rejects with a `CabrankError`. */

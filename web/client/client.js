@@ -17,6 +17,7 @@ import { Requests } from "./requests.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { tripsOf } from "./trips.js";
+import { Watch } from "./watch.js";
 
 const LOGIN_REF = "login";
 /** Between beats, where `welcome` names no other: the server's own (section 2). */
@@ -55,6 +56,8 @@ export class Client {
   /** The one wait of each state: for the next try, the welcome, or the next beat. */
   #timer = null;
   #requests;
+  /** An operator's, from the first `watch()` on. */
+  #watch = null;
   #rooms = new Rooms((name) => this.#newRoom(name));
   #network = [
     ["online", () => this.#hurry()],
@@ -130,6 +133,12 @@ export class Client {
    */
   drive(options) {
     return new Drive({ ...options, client: this, timers: this.#timers });
+  }
+
+  /** Operators alone; `[south, west, north, east]`, null: all. Another moves this one. */
+  watch(bounds = null) {
+    if (this.#watch) return this.#watch.within(bounds);
+    return (this.#watch = new Watch(this, this.#timers, bounds));
   }
 
   #newRoom(name) {
@@ -216,6 +225,7 @@ export class Client {
     }
     this.#requests.disconnected(message);
     for (const room of this.#rooms) room.disconnected();
+    this.#watch?.disconnected();
   }
 
   #lost(code, reason) {
@@ -301,6 +311,7 @@ export class Client {
     this.#cursor = policy.cursorOfEvent(this.#cursor, frame);
     if (frame.type.startsWith("chat.")) this.#rooms.find(frame.data.room)?.receive(frame);
     this.offers.heard(frame.type, frame.data);
+    if (frame.type === "ops.update") this.#watch?.heard(frame.data);
     this.#emitter.emit(frame.type, frame.data, frame);
     this.#emitter.emit("*", frame);
   }
@@ -323,6 +334,7 @@ export class Client {
     const socket = this.#socket;
     this.#requests.connected((text) => socket.send(text));
     for (const room of this.#rooms) room.connected(data.user.id);
+    this.#watch?.welcomed();
   }
 
   #loginRefused({ code, message, retryable }) {

@@ -241,6 +241,8 @@ class Client:
     complete_trip = _asks(commands.complete_trip)
     release_trip = _asks(commands.release_trip)
     assign_trip = _asks(commands.assign_trip)
+    watch = _asks(commands.watch)
+    unwatch = _asks(commands.unwatch)
     online = _asks(commands.online)
     offline = _asks(commands.offline)
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from cabrank_client import policy
-from cabrank_client.shapes import Joined, Message, Online, Position, Trip
+from cabrank_client.shapes import Joined, Message, Online, Position, Trip, Update
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -180,6 +180,17 @@ def offline() -> Command[Online]:
 def assign_trip(trip: str, driver: str) -> Command[Trip]:
     """Give an open trip to a driver, by their user id."""
     return Command("trip.assign", {"id": trip, "driver": driver})
+
+
+def watch(bounds: Sequence[float] | None = None) -> Command[Update]:
+    """See drivers and trips within `[south, west, north, east]`, None: all there are.
+    What changes comes as the event `ops.update`; after a lost connection, watch again.
+    """
+    return Command("ops.watch", _given(bounds=bounds), repeats=True)
+
+
+def unwatch() -> Command[dict[str, Any]]:
+    return Command("ops.unwatch", {}, repeats=True)
 
 
 # ---- rooms -------------------------------------------------------------------

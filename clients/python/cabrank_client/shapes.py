@@ -117,6 +117,44 @@ class Moved(TypedDict):
     eta_s: int | None
 
 
+class Figures(TypedDict):
+    """Of a region; times in seconds, None where nothing can be said."""
+
+    free: int
+    offered: int
+    busy: int
+    stale: int
+    requested: int
+    matching: int
+    broadcast: int
+    started: int
+    arrived: int
+    in_progress: int
+    scheduled: int
+    oldest_unmatched_s: int
+    offers_per_min: int
+    accepted_share: float | None
+    wait_p50_s: int | None
+    wait_p95_s: int | None
+
+
+DriverRow = tuple[
+    str, float | None, float | None, float | None, str, str | None, int | None
+]
+"""Id, lat, lon, heading, state, trip, seconds since the position arrived; a list, as
+JSON has it."""
+
+
+class Update(TypedDict):
+    """`ops.update`, and the answer to `ops.watch`."""
+
+    drivers: list[DriverRow]
+    gone: list[str]
+    trips: list[Trip]
+    ended: list[str]
+    figures: Figures
+
+
 class DriverState(TypedDict):
     online: bool
     why: Literal["self", "missed_offers", "operator"]

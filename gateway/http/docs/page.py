@@ -217,7 +217,9 @@ def _shape(schema: dict[str, Any]) -> str:
         return " or ".join(f"<code>{escape(str(v))}</code>" for v in schema["enum"])
     kind = schema.get("type", "anything")
     words = escape(" or ".join(kind) if isinstance(kind, list) else str(kind))
-    if kind == "array":
+    if kind == "array" and (parts := schema.get("prefixItems")):
+        words = f"list of {len(parts)}: {'; '.join(map(_shape, parts))}"
+    elif kind == "array":
         words = f"list of {_shape(schema.get('items', {}))}"
     limits = [
         text.format(escape(_plain(schema[key])))

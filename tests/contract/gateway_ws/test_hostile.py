@@ -166,7 +166,7 @@ async def test_pongs_that_are_not_read_are_bounded(world: World) -> None:
     def flood() -> bool:
         nonlocal waiting
         one.send(frame(PING, b"x" * 125) * 1000)
-        held = connection.writer._waiting_bytes
+        held = connection.writer.waiting_bytes
         waiting = max(waiting, held)
         return (
             connection.runner.session is None
@@ -246,7 +246,7 @@ async def test_fifty_who_do_not_read_hold_no_more_than_their_budget(
         number += 1
         data = {**trip(number), "padding": "x" * 50_000}
         world.leader.push(RIDER, 1000 + number, "trip.requested", data)
-        held = [c.writer._waiting_bytes for c in gateway.sockets.connections]
+        held = [c.writer.waiting_bytes for c in gateway.sockets.connections]
         most = max(most, *held)
         return len(region.listeners[RIDER].seats) == 1
 

@@ -77,6 +77,8 @@ def example(kind: Any) -> Any:
             return True
         case info.ListType() | info.VarTupleType():
             return [example(kind.item_type)]
+        case info.TupleType():
+            return [example(item) for item in kind.item_types]
         case info.DictType():
             return {"k": example(kind.value_type)}
         case info.NoneType():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dispatcher.engine.drivers import counts
 from schemas.codec import decode
 from schemas.commands import DriverNow, FindDrivers
 from schemas.refusals import Code
@@ -43,7 +44,7 @@ def test_every_state_is_told_and_the_nearest_come_first() -> None:
     assert len(find(town, near=Position(0.0, 0.0), limit=2)) == 2
     assert len(find(town)) == 5
     states = {"free": 1, "offered": 1, "busy": 1, "stale": 2, "offline": 1}
-    assert town.engine.drivers == states
+    assert counts(town.engine.regional) == states
     assert town.engine.positions.held == 5
     (one,) = find(town, driver=gone.id)
     assert one.state == "offline"
@@ -53,10 +54,10 @@ def test_who_wants_no_offers_is_counted_only_where_busy() -> None:
     town = Town()
     town.driver("dora", 100)
     idle = town.driver("idle", 100, offers=False)
-    assert town.engine.drivers["free"] == 1
-    assert town.engine.drivers["stale"] == 0
+    assert counts(town.engine.regional)["free"] == 1
+    assert counts(town.engine.regional)["stale"] == 0
     town.assign(town.request(place_m=None), idle)
-    assert town.engine.drivers["busy"] == 1
+    assert counts(town.engine.regional)["busy"] == 1
 
 
 def test_only_operators_are_told() -> None:

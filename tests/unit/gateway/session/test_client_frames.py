@@ -17,7 +17,9 @@ from gateway.session.effects import (
     Locate,
     Shut,
     Submit,
+    Unwatch,
     Visit,
+    Watch,
 )
 from schemas import commands
 from schemas.accounts import Result
@@ -208,6 +210,8 @@ ALLOWED = {
     "driver.online": {Role.DRIVER},
     "driver.offline": {Role.DRIVER},
     "driver.location": {Role.DRIVER},
+    "ops.watch": {Role.OPERATOR},
+    "ops.unwatch": {Role.OPERATOR},
     "chat.join": set(Role),
     "chat.leave": set(Role),
     "chat.send": set(Role),
@@ -233,6 +237,9 @@ def test_each_type_is_for_its_roles(kind: str, role: Role) -> None:
         assert refusal([action])[0] == "wrong_role"
     elif kind == "driver.location":
         assert isinstance(action, Locate)
+    elif kind.startswith("ops."):
+        assert isinstance(action, Watch if kind == "ops.watch" else Unwatch)
+        assert action.ref == "r"
     else:
         assert isinstance(action, Submit | Visit)
         assert action.command.by.role is role

@@ -22,7 +22,7 @@ from cabrank_client.follow import ENDED, TOLD
 from msgspec import UNSET
 from msgspec.structs import fields
 
-from schemas import closes, frame_types, frames, rooms, trips
+from schemas import closes, frame_types, frames, rooms, trips, watching
 from schemas.accounts import Tokens
 from schemas.refusals import RETRYABLE, Code
 
@@ -62,6 +62,8 @@ def test_a_code_of_a_later_server_is_told_as_it_is() -> None:
         (shapes.DriverState, frames.DriverState),
         (shapes.Moved, frames.MovedData),
         (shapes.Welcome, frames.WelcomeData),
+        (shapes.Update, watching.Update),
+        (shapes.Figures, watching.Figures),
         (shapes.Message, rooms.MessageData),
         (shapes.Joined, rooms.JoinedData),
         (shapes.Tokens, Tokens),
