@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cabrank.trial.load import frames
 from cabrank.trial.oracle.asking import Greeting
+from schemas.matching import PLACE_DECIMALS
 from schemas.refusals import Code
 from schemas.times import rfc3339
 from tests.simulation.loop import WALL_S
@@ -46,6 +47,8 @@ class Driving:
         self._way: Way = rng.choices(WAYS, WEIGHTS)[0]
         self._fixes = 0
         self._refs = 0
+        self.places: set[tuple[float, float]] = set()
+        """All where they ever said that they are, as history has them."""
         self.online = True
         self.wants = False
         self.live: dict[str, str] = {}
@@ -91,6 +94,8 @@ class Driving:
             self._refs += 1
             ref, data = f"fix/{self._client.session}/{self._refs}", rng.choice(BAD)
             self._bad.add(ref)
+        else:
+            self.places.add((round(lat, PLACE_DECIMALS), round(lon, PLACE_DECIMALS)))
         self._client.send(frames.command("driver.location", ref or "", data))
 
     # ---- frames in -----------------------------------------------------------------

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 import dispatcher.engine.apply_offers
 import dispatcher.engine.decide_offers
 import dispatcher.engine.market
-from dispatcher.engine.dues import Due, What
+from dispatcher.engine.dues import What
 from dispatcher.engine.market import Market
 from dispatcher.engine.matching import Proposal
 from dispatcher.engine.offers import Course, Duty, Offers
 from dispatcher.engine.standing import Standing
 from dispatcher.engine.state import State
 from gateway.fanout.user_stream import UserStream
-from schemas.commands import SyncData
+from schemas.commands import Fix, SyncData
 from schemas.events import OfferEvent, TripEvent
 from schemas.ids import made_id
 from schemas.trips import TERMINAL, OpenTrip, Person, Trip
@@ -22,6 +24,7 @@ Patch = tuple[Any, dict[str, Any]]
 _move = dispatcher.engine.apply_offers.move
 _may_ask = dispatcher.engine.decide_offers._may_ask
 _standing_of = dispatcher.engine.market.standing_of
+_hear = Market.hear
 _lead = State.lead
 _later = State.later
 
@@ -95,8 +98,9 @@ def _wants_more(market: Market, state: State, course: Course) -> bool:
     return bool(course.matching) and not state.is_exhausted(course, state.stamp_ms)
 
 
-def _never(_: State, __: Due) -> bool:
-    return False
+def _amiss(market: Market, fix: Fix, now_ms: int) -> bool:
+    """A hundred metres off."""
+    return _hear(market, replace(fix, lat=fix.lat - 0.001), now_ms)
 
 
 def _says_nothing(_: UserStream, __: SyncData) -> list[Any]:
@@ -120,6 +124,7 @@ OFFER_MUTANTS: dict[str, list[Patch]] = {
     "a proposal taken unchecked": [
         (dispatcher.engine.decide_offers, {"_offer": _unchecked})
     ],
+    "a fix is heard amiss": [(Market, {"hear": _amiss})],
     "a gap hides that one is offline": [
         (UserStream, {"_state_changed": _says_nothing})
     ],

@@ -12,6 +12,7 @@ from schemas.codec import decode
 from schemas.events import Event, OfferEvent
 from schemas.ledger import Record
 from tests.simulation.loop import WALL_S
+from tests.simulation.places import metres
 from tests.simulation.plan import Offering, Plan
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SOON_S = 1.5
 """What is due is done so soon, where there is a leader: it ticks ten times a second,
 and its disk and clocks are off by less."""
+ROUNDED_M = 12.0
+"""How far a place that is rounded for the ledger may be from where it was."""
 LONG_S = 5.0
 """Nobody waits for what is due later."""
 
@@ -126,7 +129,20 @@ class Offered:
         watch = world.watch
         self._asking.judge(watch.history.calls)
         self._asking.judge_greetings(watch.greetings)
-        return [*self.unfinished(world), *self._heard(world)]
+        return [*self.unfinished(world), *self._heard(world), *self._placed(world)]
+
+    def _placed(self, world: "World") -> Iterator[str]:
+        """Whoever is asked is where they said, and as far from the pick-up as told."""
+        ways = {one.id: one.driving for one in world.clients if one.driving is not None}
+        for made in self.facts.made.values():
+            at, to = made.evidence.position, made.trip.pick_up
+            driving, told_m = ways.get(made.driver), made.evidence.pick_up_distance_m
+            if at is None or to is None or driving is None:
+                yield f"positions: {made} rests on none"
+            elif (at.lat, at.lon) not in driving.places:
+                yield f"positions: {made.driver} never said they are at {at}"
+            elif abs(metres(at, to) - told_m) > ROUNDED_M:
+                yield f"positions: {at} to {to} is {metres(at, to):.0f} m, not {told_m}"
 
     def _heard(self, world: "World") -> Iterator[str]:
         """Drivers hear of what is theirs alone, and as it is."""
