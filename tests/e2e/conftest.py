@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from cabrank.trial.load.lifted import LIFTED
+from tests.support.applications import Site
 from tests.support.client import Client, connect, welcomed
 from tests.support.stack import Person, Stack, running
 
@@ -72,6 +73,24 @@ def lifted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A system to be measured: the limits of a user are as the bench lifts them."""
     data_dir = tmp_path_factory.mktemp("lifted") / "data"
     with running(data_dir, settings=LIFTED) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def beside(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system that takes the tokens of examples/, and tells applications here."""
+    settings = {
+        "CABRANK_OIDC_ISSUER": site.issuer,
+        "CABRANK_OIDC_AUDIENCE": "cabrank",
+        "CABRANK_WEBHOOKS_PRIVATE": "1",
+    }
+    data_dir = tmp_path_factory.mktemp("examples") / "data"
+    with running(data_dir, settings=settings) as made:
         yield made
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 from urllib.parse import quote
 
 from cabrank_client import commands, policy
-from cabrank_client.commands import Command, TripOptions
+from cabrank_client.commands import UNSET, Command, TripOptions, Unset
 from cabrank_client.errors import (
     InvalidData,
     RateLimited,
@@ -25,6 +25,7 @@ from cabrank_client.shapes import (
     AuditRow,
     Delivery,
     DriverNow,
+    MadeWebhook,
     Matching,
     Message,
     Place,
@@ -44,6 +45,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 NO_CONTENT, OK_MAX = 204, 299
+NOT_JSON = object()
 TOO_MANY, SERVER_FAULT_MIN = 429, 500
 
 
@@ -88,10 +90,8 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Any:
     if status == NO_CONTENT:
         return None
     said = _json(body)
-    if status <= OK_MAX and said is not None:
+    if status <= OK_MAX and said is not NOT_JSON:
         return said
-    if status <= OK_MAX and not body:
-        return None
     after_s = _seconds(headers.get("Retry-After"))
     if isinstance(said, dict) and isinstance(said.get("code"), str):
         message = str(said.get("detail") or said.get("title") or f"status {status}")
@@ -110,7 +110,7 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:
-        return None
+        return NOT_JSON
 
 
 def _seconds(text: str | None) -> float | None:
@@ -338,8 +338,10 @@ def webhooks() -> Call[list[Webhook]]:
 
 def add_webhook(
     url: str, events: Sequence[str], *, description: str | None = None
-) -> Call[Webhook]:
-    """Its answer alone tells the `secret`."""
+) -> Call[MadeWebhook]:
+    """Have events sent to a URL: `trip.*`, `offer.made`, …; its answer alone tells the
+    `secret`.
+    """
     said: dict[str, Any] = {"url": url, "events": list(events)}
     if description is not None:
         said["description"] = description
@@ -350,9 +352,18 @@ def webhook(webhook: str) -> Call[Webhook]:
     return Call("GET", f"/api/webhooks/{_part(webhook)}", repeats=True)
 
 
-def change_webhook(webhook: str, **fields: Any) -> Call[Webhook]:
-    """`url`, `events`, `description`, …: what is left out stays."""
-    return Call("PATCH", f"/api/webhooks/{_part(webhook)}", fields)
+def change_webhook(
+    webhook: str,
+    *,
+    url: str | Unset = UNSET,
+    events: Sequence[str] | Unset = UNSET,
+    description: str | Unset | None = UNSET,
+    active: bool | Unset = UNSET,
+) -> Call[Webhook]:
+    """What is left out stays."""
+    said = {"url": url, "events": events, "description": description, "active": active}
+    given = {name: value for name, value in said.items() if value is not UNSET}
+    return Call("PATCH", f"/api/webhooks/{_part(webhook)}", given)
 
 
 def remove_webhook(webhook: str) -> Call[None]:

@@ -269,16 +269,29 @@ class Matching(TypedDict):
 
 
 class Webhook(TypedDict):
+    """`ended`: why it is active no more, where its endpoint ended it."""
+
     id: str
     url: str
     events: list[str]
     description: str | None
-    secret: NotRequired[str]
-    """Told once, when it is made."""
+    active: bool
+    ended: str | None
+    created: str
+    updated: str
+
+
+class MadeWebhook(Webhook):
+    """Its secret is told this once."""
+
+    secret: str
 
 
 class WebhookSecret(TypedDict):
+    """`old_until`: the one before signs as well until then."""
+
     secret: str
+    old_until: str
 
 
 class Delivery(TypedDict):

@@ -22,7 +22,18 @@ from cabrank_client.follow import ENDED, TOLD
 from msgspec import UNSET
 from msgspec.structs import fields
 
-from schemas import closes, frame_types, frames, rooms, trips, watching
+from gateway.http.routes import drivers
+from schemas import (
+    accounts,
+    closes,
+    explanations,
+    frame_types,
+    frames,
+    rooms,
+    trips,
+    watching,
+    webhooks,
+)
 from schemas.accounts import Tokens
 from schemas.refusals import RETRYABLE, Code
 
@@ -67,6 +78,14 @@ def test_a_code_of_a_later_server_is_told_as_it_is() -> None:
         (shapes.Message, rooms.MessageData),
         (shapes.Joined, rooms.JoinedData),
         (shapes.Tokens, Tokens),
+        (shapes.Webhook, webhooks.Webhook),
+        (shapes.MadeWebhook, webhooks.MadeWebhook),
+        (shapes.WebhookSecret, webhooks.NewSecret),
+        (shapes.Delivery, webhooks.DeliveryTold),
+        (shapes.Place, accounts.Place),
+        (shapes.AuditRow, accounts.AuditRow),
+        (shapes.DriverNow, drivers.DriverTold),
+        (shapes.Matching, explanations.Explanation),
         (shapes.Fix, frames.LocationData),
     ],
 )

@@ -1,0 +1,103 @@
+"""examples/phone_desk: each row of a file is booked, once."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cabrank_client import HttpClient, NotAuthenticated
+
+from tests.e2e.conftest import Town
+from tests.support.applications import CLIENT, EXAMPLES, LIMIT_S
+
+
+def booked(town: Town, key: str, path: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": CLIENT}
+    if key:
+        environment["CABRANK_KEY"] = key
+    program = EXAMPLES / "phone_desk" / "book.py"
+    return subprocess.run(
+        [sys.executable, str(program), "--url", town.url, str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+NAMES = ("reference", "rider", "pick_up_address", "drop_off_address")
+
+
+def written(path: Path, *rows: tuple[str, ...], names: tuple[str, ...] = NAMES) -> Path:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file).writerows([names, *rows])
+    return path
+
+
+def test_the_desk_books_a_file_once_however_often_it_is_run(
+    town: Town, tmp_path: Path
+) -> None:
+    operator = town.operator
+    ann, bob, eve = (town.rider().id for _ in range(3))
+    path = written(
+        tmp_path / "monday.csv",
+        ("A1", ann, "Ørsted Plads 1", "Zoo"),
+        ("A2", "nobody", "Quay", "Zoo"),
+        ("A3", bob, "Quay", ""),
+        ("A1", eve, "Quay", "Zoo"),
+        ("A4", ann, "Quay", "Zoo"),
+        ("A5", bob, "x" * 256, "Zoo"),
+        ("A6", eve, "Quay", "Zoo"),
+    )
+    first = booked(town, operator.access, path)
+    assert first.returncode == 1
+    lines = first.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["A1", "A6"], first.stderr
+    told = [line.split(": ", 2) for line in first.stderr.splitlines()]
+    assert [(where.rpartition(":")[2], row) for where, row, _ in told] == [
+        *(("3", "A2"), ("4", "A3"), ("5", "A1"), ("6", "A4"), ("7", "A5")),
+    ]
+    assert "rider" in told[0][2]
+    assert "Traceback" not in first.stderr
+    again = booked(town, operator.access, path)
+    assert again.stdout == first.stdout
+    with HttpClient(town.url, token=operator.access) as desk:
+        trips = [desk.get_trip(line.split()[1]) for line in lines]
+    assert [trip["rider"]["id"] for trip in trips] == [ann, eve]
+    assert trips[0]["pick_up_address"] == "Ørsted Plads 1"
+
+
+def test_the_desk_says_what_is_wrong_before_it_books_anything(
+    town: Town, tmp_path: Path
+) -> None:
+    operator = town.operator
+    good = written(tmp_path / "good.csv", ("B1", operator.id, "Quay", "Zoo"))
+    assert booked(town, "", good).returncode == 2
+    halves = written(tmp_path / "halves.csv", ("B1",), names=("reference",))
+    (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00")
+    for path, said in (
+        (halves, "no column rider"),
+        (tmp_path / "odd.csv", "can't be read"),
+        (tmp_path / "none.csv", "can't be read"),
+    ):
+        done = booked(town, operator.access, path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    done = booked(town, "no.good.key", good)
+    assert done.returncode == 1
+    assert "Run it again" in done.stderr
+    shown = EXAMPLES / "phone_desk" / "monday.csv"
+    done = booked(town, operator.access, shown)
+    assert done.returncode == 1
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [
+        *("A-1001", "A-1002"),
+    ]
+    with (
+        HttpClient(town.url, token="no.good.key") as desk,
+        pytest.raises(NotAuthenticated),
+    ):
+        desk.me()
