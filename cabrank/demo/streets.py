@@ -20,6 +20,8 @@ STEP = 1e-5
 EARTH_M = 6_371_009
 """PROTOCOL.md section 7."""
 UNDRIVEN = {"walk", "pier"}
+INNER = 0.6
+"""Share of the map's height and width."""
 _MORE, _ASCII_OFFSET = 0x20, 63
 
 
@@ -84,7 +86,14 @@ class Streets:
                 self._names.update(dict.fromkeys(places, data["names"][name]))
         self.corners = self._connected()
         """In an order of their own, so that a seed always means the same."""
-        self._addressed = [each for each in self.corners if each in self._names]
+        south, west, north, east = data["bounds"]
+        self._lived_in = [
+            each
+            for each in self.corners
+            if each in self._names
+            and _is_inner(each.lat, south, north)
+            and _is_inner(each.lon, west, east)
+        ]
 
     def _connected(self) -> list[Place]:
         """The largest part that one can both reach and leave (Kosaraju)."""
@@ -103,8 +112,8 @@ class Streets:
         return sorted(best)
 
     def somewhere(self, rnd: random.Random) -> Place:
-        """A corner, in a street that has a name."""
-        return rnd.choice(self._addressed)
+        """A corner of the inner city, in a street that has a name."""
+        return rnd.choice(self._lived_in)
 
     def address(self, place: Place, rnd: random.Random) -> str:
         """What people call a corner."""
@@ -130,6 +139,11 @@ class Streets:
                     came[there] = here
                     heapq.heappush(waiting, (far + metres(there, end), there))
         return list(_back(came, start, end))[::-1]
+
+
+def _is_inner(value: float, low: float, high: float) -> bool:
+    """Whether it is in the middle of a range, where most people live."""
+    return abs(value - (low + high) / 2) <= INNER * (high - low) / 2
 
 
 def _reached(
