@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -22,6 +22,7 @@ from gateway.identity.oidc import Outside
 from gateway.identity.oidc_keys import Issuer
 from gateway.identity.oidc_keys import rules as outside_rules
 from gateway.identity.revocation_stream import follow
+from gateway.identity.settling import Settling
 from gateway.identity.tokens import Identity
 from gateway.leader.commands import Pending, command_ids
 from gateway.leader.link import Link
@@ -68,7 +69,6 @@ class Gateway:
     ) -> None:
         self.id = secrets.token_hex(8)
         self.bus = bus
-        self.issuer: Issuer | None = None
         self._identity = identity
         self._limits = limits
         self._service = service
@@ -104,6 +104,7 @@ class Gateway:
             limits=limits,
             now=self.now,
         )
+        self.settling = Settling(identity, asker, service)
         self._positions = Positions(self._send_fixes)
         self.sockets = Sockets(limits, self.now, self._loop, self.wake)
         self.door = Door(
@@ -112,7 +113,7 @@ class Gateway:
             proxies,
             Quota(limits),
             self.now,
-            self._renew_keys,
+            self.settling.begin,
             self.server_side.may_enter,
         )
         sessions = Shared(identity.verify, ids, limits, allowances)
@@ -123,6 +124,7 @@ class Gateway:
             self.watching,
             self._positions,
             self._lookups.log_in,
+            self.settling.begin,
         )
 
     def now(self) -> Now:
@@ -213,19 +215,6 @@ class Gateway:
 
         self._lookups.look_up(pending, lookup, told)
 
-    def _renew_keys(self, then: Callable[[], None]) -> bool:
-        """Fetch an outside issuer's keys again; False: there is nobody to ask."""
-        issuer = self.issuer
-        if issuer is None:
-            return False
-
-        async def renew() -> None:
-            await issuer.renewed()
-            then()
-
-        self._service.spawn("issuer.renewed", renew(), may_end=True)
-        return True
-
     async def settle(self, limit_s: float) -> None:
         """Wait until no command is pending, at most `limit_s`."""
         until_s = time.monotonic() + limit_s
@@ -280,16 +269,14 @@ async def start(
             return "it is stopping"
         return None if bus.is_connected else "NATS is not connected"
 
-    issuer = _issuer(settings, identity, asker, service)
-    gateway.issuer = issuer
-    renew_keys = None if issuer is None else issuer.renewed
+    gateway.settling.issuer = _issuer(settings, identity, asker, service)
     app = create_app(
         asker,
         identity,
         readiness,
         settings,
         gateway.server_side,
-        renew_keys=renew_keys,
+        settle=gateway.settling.settle,
     )
     server = WebServer(app, gateway.sockets, gateway.door, gateway.services, listeners)
     await server.start()

@@ -5,6 +5,7 @@ IdentityError
     ├── ExpiredToken
     ├── RevokedToken
     └── UnknownKey
+        └── UncheckedKey
 """
 
 
@@ -26,3 +27,11 @@ class RevokedToken(InvalidToken):
 
 class UnknownKey(InvalidToken):
     """It may be good once the issuer's keys have been fetched again."""
+
+
+class UncheckedKey(UnknownKey):
+    """It is a service account's key, and may be good once it has been asked about."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("the key could not be checked")
+        self.key = key

@@ -30,6 +30,7 @@ from persistence.identity import (
 from persistence.identity.keyfiles import LiveRing
 from persistence.identity.passwords import WAITING_MAX, HashingOverloaded, Passwords
 from persistence.identity.revoking import Revoker
+from persistence.identity.service_accounts import ServiceAccounts
 from persistence.identity.sessions import Account, account_of
 from persistence.identity.throttle import Blocked, Bucket, Throttle
 from persistence.identity.tokens import Forge, RefreshToken, Verdict
@@ -91,6 +92,9 @@ class Accounts:
         self._passwords = Passwords()
         self._throttle = Throttle(engine)
         self._revoker = Revoker(bus, settings)
+        self._service_accounts = ServiceAccounts(
+            engine, self._keys, self._revoker, settings.access_ttl_s, clock_ms
+        )
         self._eraser = Eraser(engine, bus, settings, self._revoker)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
 
@@ -105,6 +109,7 @@ class Accounts:
         responder.add(subjects.accounts("denied"), Denied, self.denied)
         responder.add(subjects.operations("erase"), Erase, self.erase)
         responder.add(subjects.accounts("meet"), Meet, self.meet)
+        self._service_accounts.serve(responder)
         responder.start()
         service.spawn("revocations", self._revoker.make_stream(), may_end=True)
         service.spawn("keys", self._keys.watch())
@@ -299,14 +304,9 @@ class Accounts:
         return answered(None)
 
     async def revoke(self, request: Revoke) -> Result:
-        if not subjects.is_token(request.user):
+        known = subjects.is_token(request.user)
+        if not known or not await self._service_accounts.end_all(request.user):
             return _unknown_user()
-        issued_ms = await sessions.end_all(self._engine, request.user)
-        if issued_ms is None:
-            return _unknown_user()
-        # Another worker's clock may be ahead of ours; its tokens end as well.
-        at_ms = max(self._clock_ms(), issued_ms)
-        await self._revoker.publish(Revocation(request.user, None, at_ms))
         await self._note(
             Entry("revoke", request.by, request.user, address=request.address)
         )

@@ -31,6 +31,8 @@ Action = Literal[
     "user_add",
     "user_export",
     "user_erase",
+    "service_key_add",
+    "service_key_end",
     "keys_rotate",
     "keys_retire",
     "webhook_add",
@@ -42,7 +44,7 @@ Action = Literal[
 """`refresh`: only one that was refused as used again. `meet`: an outside issuer's user
 came for the first time, or was turned away. `notify`: an operator's notice. `denied`:
 somebody else asked for an operators' route, which `detail` names. `trip_…`: an operator
-did it; the subject is the trip."""
+did it; the subject is the trip. `service_key_…`: `detail` names the key, by its id."""
 ACTIONS: tuple[str, ...] = get_args(Action)
 OK = "ok"
 COMMAND_LINE = "command line"

@@ -86,6 +86,24 @@ class RefreshTokenRow(Base):
     expires_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class ServiceKeyRow(Base):
+    """A service account's key that was not ended; see schemas/service_accounts.py."""
+
+    __tablename__ = "service_keys"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
+    """Half of its hash: found by the key, and no secret."""
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    key_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256, hex."""
+    scopes: Mapped[str] = mapped_column(Text)
+    """With spaces between them; empty: all."""
+    made_at_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """None: never."""
+
+
 class TripRow(Base):
     """A trip as its newest event left it."""
 

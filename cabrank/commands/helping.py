@@ -44,6 +44,9 @@ GROUPS: dict[str, dict[str, str]] = {
 
 BELOW: dict[str, str] = {
     "user add": "cabrank user add olga --role operator <password.txt",
+    "user keys": "cabrank user keys billing",
+    "user add-key": "cabrank user add-key billing --scope trips --expires 90",
+    "user revoke": "cabrank user revoke billing",
     "user export": "cabrank user export ann >ann.json",
     "user erase": "cabrank user erase ann --yes",
     "keys list": "cabrank keys list --data-dir taxi",

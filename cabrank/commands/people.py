@@ -1,15 +1,36 @@
 """Users: made, told all of, erased; what was written down about their doings."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from cabrank.commands.helping import Group
 from cabrank.commands.options import DataDirOption, RoleOption
+from schemas.service_accounts import EXPIRES_DAYS_MAX
 
 app = typer.Typer(
     cls=Group, help="Make, export and erase users.", rich_markup_mode=None
 )
+
+
+ScopeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        help="trips, drivers, rooms, webhooks or read; may be repeated. None: all.",
+    ),
+]
+ExpiresOption = Annotated[
+    int | None,
+    typer.Option(
+        "--expires",
+        metavar="DAYS",
+        min=1,
+        max=EXPIRES_DAYS_MAX,
+        help="When the key ends by itself. None: never.",
+    ),
+]
 
 
 @app.callback()
@@ -18,18 +39,35 @@ def _user() -> None:
 
 
 @app.command("add")
-def add(
+def add(  # noqa: PLR0917 - options
     name: Annotated[str, typer.Argument(metavar="NAME", help="The username.")],
     role: RoleOption,
     first_name: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
     last_name: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
+    service: Annotated[
+        bool,
+        typer.Option(
+            "--service", help="An operator without a password; prints its key, once."
+        ),
+    ] = False,
+    scope: ScopeOption = None,
+    expires: ExpiresOption = None,
     data_dir: DataDirOption = None,
 ) -> int:
     """Make a user of any role; the password comes from standard input."""
     import asyncio
 
-    from cabrank.operate import users
+    from cabrank.operate import service_accounts, users
 
+    if service:
+        names = first_name or last_name
+        service_accounts.check(role, scope, has_names=bool(names))
+        made = service_accounts.add(name, scope, expires, data_dir)
+        user, key = asyncio.run(made)
+        print(f"{user.role} {user.username} has the id {user.id}", file=sys.stderr)
+        print(key)
+        return 0
+    service_accounts.check_person(scope, expires)
     password = users.read_password()
     user = asyncio.run(
         users.add(
@@ -42,6 +80,59 @@ def add(
         )
     )
     print(f"{user.role} {user.username} has the id {user.id}")
+    return 0
+
+
+@app.command("keys")
+def keys(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Of this id or username only."),
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> int:
+    """List the keys of service accounts, the oldest first."""
+    import asyncio
+
+    from cabrank.operate import service_accounts
+
+    for line in asyncio.run(service_accounts.listing(name, data_dir)):
+        print(line)
+    return 0
+
+
+@app.command("add-key")
+def add_key(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A service account's id or username.")
+    ],
+    scope: ScopeOption = None,
+    expires: ExpiresOption = None,
+    data_dir: DataDirOption = None,
+) -> int:
+    """Make one more key of a service account, and print it, once."""
+    import asyncio
+
+    from cabrank.operate import service_accounts
+
+    print(asyncio.run(service_accounts.add_key(name, scope, expires, data_dir)))
+    return 0
+
+
+@app.command("revoke")
+def revoke(
+    who: Annotated[
+        str,
+        typer.Argument(metavar="USER|KEY", help="An id, a username, or a key's id."),
+    ],
+    data_dir: DataDirOption = None,
+) -> int:
+    """End a user's sessions and keys, or one key, at once everywhere."""
+    import asyncio
+
+    from cabrank.operate import service_accounts
+
+    print(asyncio.run(service_accounts.end(who, data_dir)))
     return 0
 
 

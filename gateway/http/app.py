@@ -13,6 +13,7 @@ from litestar.response import Response
 from litestar.types import ASGIApp
 
 from gateway import cors
+from gateway.errors import UnknownKey
 from gateway.http.docs import routes as docs
 from gateway.http.outer import Outer
 from gateway.http.requests import ApiRequest, ClientGone, read_body
@@ -44,7 +45,7 @@ def create_app(
     settings: Settings,
     desk: Desk,
     *,
-    renew_keys: Callable[[], Awaitable[None]] | None = None,
+    settle: Callable[[UnknownKey, str], Awaitable[Refusal | None]] | None = None,
 ) -> ASGIApp:
     """The HTTP API as an ASGI app.
 
@@ -55,7 +56,8 @@ def create_app(
         settings: `origins` may call from other sites' pages (CORS); with an ops port,
             /metrics is there alone, else here for this machine.
         desk: carries messages to rooms and notices to users.
-        renew_keys: fetches an outside issuer's keys again; None: there is none.
+        settle: finds out about a token that nobody can judge yet, of that address
+            (gateway/identity/settling.py); None: there is nobody to ask.
     """
     dependencies = {
         "asker": Provide(lambda: asker, sync_to_thread=False),
@@ -84,7 +86,7 @@ def create_app(
                 "asker": asker,
                 "identity": identity,
                 "proxies": settings.proxies(),
-                "renew_keys": renew_keys,
+                "settle": settle,
             }
         ),
     )

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 
 from gateway import address as peer
+from gateway import scopes
 from gateway.errors import InvalidToken, UnknownKey
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused
@@ -22,7 +23,7 @@ from schemas import subjects, wording
 from schemas.accounts import Denied
 from schemas.allowances import Budget, share_of
 from schemas.claims import Claims
-from schemas.refusals import Code
+from schemas.refusals import Code, Refusal
 from schemas.trips import Role
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
@@ -158,10 +159,11 @@ async def signed_in(
     connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
 ) -> None:
     """A guard: lets a request pass that bears a good access token (`Authorization`,
-    RFC 6750); its claims are the request's `auth`.
+    RFC 6750), or a service account's key that may do this; its claims are the request's
+    `auth`.
 
     Raises:
-        Refused: `not_authenticated`.
+        Refused: `not_authenticated`, `wrong_role`, `rate_limited`.
     """
     header = connection.headers.get("authorization")
     if header is None:
@@ -174,22 +176,34 @@ async def signed_in(
     try:
         try:
             claims = identity.verify(match[1], time.time())
-        except UnknownKey:
-            if state.renew_keys is None:
+        except UnknownKey as error:
+            if state.settle is None:
                 raise
-            await state.renew_keys()
+            refusal = await state.settle(error, address(connection))
+            if refusal is not None:
+                raise _refused(refusal) from error
             claims = identity.verify(match[1], time.time())
         connection.scope["auth"] = claims
     except InvalidToken as error:
-        # RFC 6750 section 3.1.
-        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        raise Refused(Code.NOT_AUTHENTICATED, str(error), headers=headers) from error
+        raise _refused(Refusal(Code.NOT_AUTHENTICATED, str(error))) from error
     user = claims.user()
     over = state.allowances.take(
         user.id, share_of(user), (Budget.READS,), time.monotonic_ns()
     )
     if over is not None:
         raise Refused.of(over)
+    lacks = scopes.lacking(claims, _route(connection))
+    if lacks is not None:
+        await _denied(connection, claims)
+        raise Refused.of(lacks)
+
+
+def _refused(refusal: Refusal) -> Refused:
+    """For a token that is not taken."""
+    made = Refused.of(refusal)
+    if refusal.code is Code.NOT_AUTHENTICATED:  # RFC 6750 section 3.1
+        made.headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return made
 
 
 async def operators_only(
@@ -204,12 +218,24 @@ async def operators_only(
     claims: Claims = scope["auth"]
     if claims.role is Role.OPERATOR:
         return
-    asker: Questions = connection.app.state.asker
-    route = f"{scope['method']} {scope['path_template']}"
-    subject = uuid_or_none(str(connection.path_params.get("user_id", ""))) or ""
-    about = Denied(claims.sub, route, subject, address(connection))
-    await asker.ask(_DENIED, about, DENIED_S)
+    await _denied(connection, claims)
     raise Refused(Code.WRONG_ROLE, f"for operators, not for a {claims.role.value}")
+
+
+def _route(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Method and template."""
+    scope: Any = connection.scope
+    return f"{scope['method']} {scope['path_template']}"
+
+
+async def _denied(
+    connection: ASGIConnection[Any, Any, Any, Any], claims: Claims
+) -> None:
+    """Have it written down, as far as that can be done at once."""
+    asker: Questions = connection.app.state.asker
+    subject = uuid_or_none(str(connection.path_params.get("user_id", ""))) or ""
+    about = Denied(claims.sub, _route(connection), subject, address(connection))
+    await asker.ask(_DENIED, about, DENIED_S)
 
 
 def address(request: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -19,6 +19,7 @@ from jwt.types import Options
 from gateway.errors import ExpiredToken, IdentityError, InvalidToken, RevokedToken
 from gateway.identity.jwks import Jwt, KeySet, Trusted
 from gateway.identity.oidc import Outside
+from gateway.identity.service_keys import ServiceKeys, looks_like_key
 from schemas import claims, subjects
 from schemas.accounts import Revocation
 from schemas.claims import Claims
@@ -50,6 +51,7 @@ _OPTIONS: Options = {
     "require": ["exp", "iat", "iss", "sub"],
 }
 _JWT = Jwt()
+_ISSUERS = [claims.ISSUER, claims.SERVICE_ISSUER]
 
 
 class Identity:
@@ -69,6 +71,7 @@ class Identity:
         self._outside: Outside | None = None
         longest_s = max(revocation_ttl_s, claims.LOAD_TEST_TTL_S)
         self._revocations = Revocations(longest_s)
+        self.service_keys = ServiceKeys()
 
     @classmethod
     def load(
@@ -116,9 +119,13 @@ class Identity:
 
         Raises:
             InvalidToken: it isn't one of ours; ExpiredToken, RevokedToken: it was;
-                UnknownKey: it may be an outside issuer's.
+                UnknownKey: it may be an outside issuer's; UncheckedKey: or a service
+                account's key.
         """
-        verified = self._claims(token, now_s)
+        if looks_like_key(token):
+            verified = self.service_keys.claims(token, now_s)
+        else:
+            verified = self._claims(token, now_s)
         if verified.exp <= now_s:
             raise ExpiredToken("the token has expired")
         if self._revocations.cover(verified):
@@ -129,6 +136,8 @@ class Identity:
         """The user of a token that was verified before, and isn't now: no more than a
         hint, for 1 us. None: it is new, or none.
         """
+        if looks_like_key(token):
+            return self.service_keys.user(token)
         known = self._verified.get(_digest(token)) if token.isascii() else None
         return None if known is None else known.sub
 
@@ -175,7 +184,7 @@ class Identity:
                 token,
                 self._keys.named(kid)[0].jwk,
                 algorithms=[claims.ALGORITHM],
-                issuer=claims.ISSUER,
+                issuer=_ISSUERS,
                 options=_OPTIONS,
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
@@ -231,8 +240,10 @@ class Revocations:
         self._forget(self._users)
 
     def cover(self, claims: Claims) -> bool:
-        """By session; or by user, where issued no later than the revocation."""
-        if claims.sid in self._sessions:
+        """By session, or the key that it comes of; or by user, where issued no later
+        than the revocation.
+        """
+        if claims.sid in self._sessions or claims.key in self._sessions:
             return True
         at_ms = self._users.get(claims.sub)
         return at_ms is not None and round(claims.iat * 1000) <= at_ms
@@ -249,6 +260,8 @@ def _read_claims(payload: dict[str, Any]) -> Claims:
         read = msgspec.convert(payload, Claims)
         subjects.user(read.region, read.sub)
         subjects.token(read.sid)
+        if (read.iss == claims.SERVICE_ISSUER) != bool(read.key):
+            raise InvalidToken("the token's claims are not ours")
     except ValueError as error:  # msgspec's and subjects' are ValueErrors
         raise InvalidToken("the token's claims are not ours") from error
     return read

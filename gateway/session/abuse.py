@@ -1,9 +1,11 @@
-"""How often a client may send what can't be read: a window of bad frames.
+"""How often a client may send what can't be read, and how much before it logs in.
 
 Pure: monotonic seconds come in as arguments.
 """
 
 from collections import deque
+
+from gateway.limits import Limits
 
 
 class Window:
@@ -23,3 +25,35 @@ class Window:
         self._times.append(now_s)
         full = len(self._times) > self.most
         return full and now_s - self._times[0] < self.seconds
+
+
+_HEAD_BYTES_MAX = 14
+"""Of one frame, RFC 6455 section 5.2."""
+
+
+class Stranger:
+    """What somebody sent who hasn't logged in; each says whether it is too much now."""
+
+    __slots__ = ("_bytes", "_frames", "_limits", "_text_bytes")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._bytes = self._text_bytes = self._frames = 0
+
+    def sends(self) -> bool:
+        """One frame more."""
+        self._frames += 1
+        return self._frames > self._limits.stranger_frames_max
+
+    def says(self, size: int) -> bool:
+        """A message of so many bytes."""
+        self._text_bytes += size
+        return self._text_bytes > self._limits.stranger_bytes_max
+
+    def weighs(self, size: int) -> bool:
+        """So many bytes of whatever kind. Frames' heads are not what PROTOCOL.md's
+        256 KiB are of.
+        """
+        self._bytes += size
+        heads_bytes = self._limits.stranger_frames_max * _HEAD_BYTES_MAX
+        return self._bytes > self._limits.stranger_bytes_max + heads_bytes

@@ -48,6 +48,9 @@ class Asking(Struct, frozen=True):
     by: User
     now_ms: int
     deadline_ms: int
+    lacking: Callable[[str], Refusal | None] = lambda _: None
+    """Why a frame of that type is not for the token that it comes with (its scopes);
+    None: it is. Over HTTP the route was asked about."""
 
 
 class Location(Struct, frozen=True):
@@ -285,7 +288,7 @@ def request_of(kind: str, data: Any, ask: Asking) -> Request:
     rule = KINDS[kind]
     if ask.by.role not in rule.roles:
         return wrong_role(ask.by.role, kind)
-    return rule.build(data, ask)
+    return ask.lacking(kind) or rule.build(data, ask)
 
 
 def shape(data: Raw, struct: Any) -> Any:

@@ -4,13 +4,17 @@ gateway/sockets/websocket.py does it.
 Pure. Each is one thing; a frame may cause several, done in order.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
+from gateway.clock import Now
+from gateway.errors import UncheckedKey
 from schemas import accounts
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.commands import AnyCommand, Fix, JoinRoom, LeaveRoom
-from schemas.refusals import Code
+from schemas.refusals import Code, Refusal
 from schemas.watching import Bounds
 
 
@@ -69,6 +73,15 @@ class AskLogIn(Struct, frozen=True):
     request: accounts.LogIn
 
 
+class AskKey(Struct, frozen=True):
+    """A service account's key must be asked about; then do what `then` says: it is told
+    why the key is refused, or None.
+    """
+
+    about: UncheckedKey
+    then: Callable[[Refusal | None, Now], list["Action"]]
+
+
 class Identified(Struct, frozen=True):
     """The session knows its user: `welcome` is due."""
 
@@ -90,6 +103,7 @@ Action = (
     | Watch
     | Unwatch
     | AskLogIn
+    | AskKey
     | Identified
     | Renewed
 )

@@ -13,19 +13,22 @@ Nothing a client sends raises.
 
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
-from typing import Any
+from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from gateway import framing
+from gateway import framing, scopes
 from gateway.clock import Now
-from gateway.errors import InvalidToken
+from gateway.errors import InvalidToken, UncheckedKey
 from gateway.limits import Limits
 from gateway.session import client_frames, envelope
-from gateway.session.abuse import Window
+from gateway.session.abuse import Stranger, Window
 from gateway.session.client_frames import parse_since
+from gateway.session.early import Early, LogIn
 from gateway.session.effects import (
     Action,
+    AskKey,
     AskLogIn,
     Hold,
     Identified,
@@ -40,6 +43,7 @@ from gateway.session.effects import (
 )
 from runtime.rate import TokenBucket
 from schemas import accounts, codec, frames, traceparent
+from schemas.accounts import Result
 from schemas.allowances import Allowances, share_of
 from schemas.claims import Claims
 from schemas.closes import Close
@@ -74,12 +78,9 @@ class Session:
         "_abuse",
         "_bucket",
         "_early",
-        "_early_bytes",
         "_login",
         "_shared",
-        "_strange_bytes",
-        "_strange_frames",
-        "_strange_text_bytes",
+        "_stranger",
         "claims",
         "required",
         "room",
@@ -101,10 +102,9 @@ class Session:
         self._shared = shared
         self._bucket = TokenBucket(limits.frames_per_s, limits.frames_burst, now.mono_s)
         self._abuse = Window(limits.bad_frames_max, limits.bad_frames_s)
-        self._early: list[tuple[frames.ClientFrame, bool]] = []
-        self._early_bytes = 0
-        self._login: tuple[str | None, Any] | None = None
-        self._strange_bytes = self._strange_text_bytes = self._strange_frames = 0
+        self._early = Early(limits)
+        self._login: LogIn | None = None
+        self._stranger = Stranger(limits)
         self.required = required
         self.room = room
         self.since = since
@@ -119,11 +119,9 @@ class Session:
         """One text message, at most 64 KiB, whatever bytes it holds."""
         if self.state is State.OVER:
             return []
-        limits = self._shared.limits
         if self.claims is None:
-            self._strange_text_bytes += len(payload)
-            is_many = self.state is State.ANONYMOUS and self._is_too_strange()
-            if is_many or self._strange_text_bytes > limits.stranger_bytes_max:
+            is_many = self.state is State.ANONYMOUS and self._stranger.sends()
+            if self._stranger.says(len(payload)) or is_many:
                 return [self._over(Close.NOT_AUTHENTICATED)]
         if not self._bucket.take(now.mono_s):
             return self._too_fast(payload, now)
@@ -148,36 +146,28 @@ class Session:
             return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
         has_nul = client_frames.has_nul(payload)
         if self.state is State.CHECKING:
-            return self._keep(frame, len(payload), has_nul=has_nul)
+            kept = self._early.keep(frame, len(payload), has_nul=has_nul)
+            return [] if kept else [self._rate_limited(frame.ref)]
         return self._take(frame, now, has_nul=has_nul)
 
     def weigh(self, size: int) -> list[Action]:
         """So many bytes came: before the log-in they are counted, parts of messages and
-        control frames too. Frames' heads are not what PROTOCOL.md's 256 KiB are of.
+        control frames too.
         """
         if self.claims is not None or self.state is State.OVER:
             return []
-        self._strange_bytes += size
-        limits = self._shared.limits
-        heads_bytes = limits.stranger_frames_max * _HEAD_BYTES_MAX
-        if self._strange_bytes <= limits.stranger_bytes_max + heads_bytes:
-            return []
-        return [self._over(Close.NOT_AUTHENTICATED)]
+        is_much = self._stranger.weighs(size)
+        return [self._over(Close.NOT_AUTHENTICATED)] if is_much else []
 
     def stir(self, now: Now, *, is_control: bool) -> list[Action]:
         """A control frame, or a part of a message: too many can't be refused."""
         if self.state is State.OVER:
             return []
-        if is_control and self.state is State.ANONYMOUS and self._is_too_strange():
+        if is_control and self.state is State.ANONYMOUS and self._stranger.sends():
             return [self._over(Close.NOT_AUTHENTICATED)]
         if self._bucket.take(now.mono_s):
             return []
         return [self._over(Close.PROTOCOL_ABUSE)]
-
-    def _is_too_strange(self) -> bool:
-        """Count one more from who hasn't logged in; whether that is too many."""
-        self._strange_frames += 1
-        return self._strange_frames > self._shared.limits.stranger_frames_max
 
     def _too_fast(self, payload: bytes, now: Now) -> list[Action]:
         limits = self._shared.limits
@@ -208,9 +198,8 @@ class Session:
         if type(request) is client_frames.Watched:
             ref, bounds = frame.ref, request.bounds
             return [Watch(ref, bounds) if request.is_on else Unwatch(ref)]
-        trace = ""
-        if frame.traceparent is not None:
-            trace = traceparent.read(codec.lenient(frame.traceparent))
+        said = frame.traceparent
+        trace = "" if said is None else traceparent.read(codec.lenient(said))
         if type(request) in _VISITS:
             return [Visit(frame.ref, request, trace)]  # type: ignore[arg-type]
         return [Submit(frame.ref, request, trace)]  # type: ignore[arg-type]
@@ -223,14 +212,19 @@ class Session:
     def _asking(self, user: User, now: Now) -> client_frames.Asking:
         deadline_ms = now.deadline_ms(self._shared.limits.command_s)
         return client_frames.Asking(
-            next(self._shared.ids), user, now.wall_ms, deadline_ms
+            next(self._shared.ids), user, now.wall_ms, deadline_ms, self._lacking
         )
+
+    def _lacking(self, kind: str) -> Refusal | None:
+        assert self.claims is not None
+        return scopes.lacking(self.claims, kind)
 
     def enter(self, now: Now) -> list[Action]:
         """Join the room whose path this is; due once the user is known."""
         if self.room is None or self.user is None:
             return []
         over = self._over_allowance(self.user, client_frames.JOIN, now)
+        over = over or self._lacking(client_frames.JOIN)
         if over is not None:
             return [Send(framing.refused(None, over), over.code)]
         return [
@@ -238,19 +232,6 @@ class Session:
                 None, client_frames.join(self.room, None, self._asking(self.user, now))
             )
         ]
-
-    def _keep(
-        self, frame: frames.ClientFrame, size: int, *, has_nul: bool
-    ) -> list[Action]:
-        """Wait for the log-in that is on its way: frames are taken in order."""
-        limits = self._shared.limits
-        self._early_bytes += size
-        full = len(self._early) >= limits.early_frames_max
-        if full or self._early_bytes > limits.early_bytes_max:
-            return [self._rate_limited(frame.ref)]
-        # The frame's Raw shares the message's bytes.
-        self._early.append((frame, has_nul))
-        return []
 
     # ---- identity ------------------------------------------------------------
 
@@ -269,37 +250,43 @@ class Session:
         if isinstance(login, Refusal):
             return [Send(framing.refused(frame.ref, login), login.code)]
         if login.token is not None:
-            return self._by_token(frame.ref, login.token, login.since, now)
+            return self._by_token(LogIn(frame.ref, login.since, login.token), now)
         if login.username is None or login.password is None:
             text = "session.login takes a token, or a username and a password"
             return [_refuse(frame.ref, Code.INVALID_DATA, text)]
         self.state = State.CHECKING
-        self._login = (frame.ref, login.since)
+        self._login = LogIn(frame.ref, login.since)
         return [AskLogIn(accounts.LogIn(login.username, login.password))]
 
-    def _by_token(
-        self, ref: str | None, token: str, since: Any, now: Now
-    ) -> list[Action]:
+    def _by_token(self, login: LogIn, now: Now) -> list[Action]:
+        ref = login.ref
         try:
-            claims = self._shared.verify(token, now.wall_ms / 1000)
+            claims = self._shared.verify(login.token, now.wall_ms / 1000)
+        except UncheckedKey as error:
+            if login.is_settled:
+                return [_refuse(ref, Code.UNAVAILABLE, str(error))]
+            self.state = State.CHECKING
+            self._login = replace(login, is_settled=True)
+            return [
+                AskKey(error, lambda no, now: self.logged_in(Result(refused=no), now))
+            ]
         except InvalidToken as error:
             return [_refuse(ref, Code.NOT_AUTHENTICATED, str(error))]
         if self.required is not None and claims.role is not self.required:
             text = f"this path is not for {claims.role.value}s"
             return [_refuse(ref, Code.WRONG_ROLE, text)]
-        if since is not None:
-            self.since = parse_since(since)
+        if login.since is not None:
+            self.since = parse_since(login.since)
         return [self.identify(claims)]
 
-    def logged_in(self, result: accounts.Result, now: Now) -> list[Action]:
+    def logged_in(self, result: Result, now: Now) -> list[Action]:
         """What persistence said to `AskLogIn`; then the frames that waited for it."""
         if self.state is not State.CHECKING or self._login is None:
             return []
-        ref, since = self._login
-        self._login = None
+        login, self._login = self._login, None
         self.state = State.ANONYMOUS
-        actions = self._checked(result, ref, since, now)
-        early, self._early, self._early_bytes = self._early, [], 0
+        actions = self._checked(result, login, now)
+        early = self._early.take()
         ends = self.check(now)
         if ends:  # nor is a log-in among them tried
             return actions + ends
@@ -308,32 +295,41 @@ class Session:
                 text = "the log-in before this frame was refused"
                 actions.append(_refuse(frame.ref, Code.NOT_AUTHENTICATED, text))
             elif self.state is State.CHECKING:  # another log-in was among them
-                self._early.append((frame, has_nul))
+                self._early.keep_on(frame, has_nul=has_nul)
             else:
                 actions.extend(self._take(frame, now, has_nul=has_nul))
         return actions
 
-    def _checked(
-        self, result: accounts.Result, ref: str | None, since: Any, now: Now
-    ) -> list[Action]:
+    def _checked(self, result: Result, login: LogIn, now: Now) -> list[Action]:
         refused = result.refused
         if refused is not None:
-            return [Send(framing.refused(ref, refused), refused.code)]
+            return [Send(framing.refused(login.ref, refused), refused.code)]
+        if login.token:
+            return self._by_token(login, now)
         try:
             tokens = codec.decode(result.data or b"", accounts.Tokens)
         except codec.CodecError as error:
             text = f"the log-in's answer can't be read: {error}"
-            return [_refuse(ref, Code.UNAVAILABLE, text)]
-        return self._by_token(ref, tokens.access, since, now)
+            return [_refuse(login.ref, Code.UNAVAILABLE, text)]
+        return self._by_token(replace(login, token=tokens.access), now)
 
     def _refresh(self, frame: frames.ClientFrame, now: Now) -> list[Action]:
         refresh = client_frames.shape(frame.data, frames.Refresh)
         if isinstance(refresh, Refusal):
             return [Send(framing.refused(frame.ref, refresh), refresh.code)]
+        return self._refresh_by(frame.ref, refresh.token, None, now)
+
+    def _refresh_by(
+        self, ref: str | None, token: str, refusal: Refusal | None, now: Now
+    ) -> list[Action]:
+        if refusal is not None:
+            return [Send(framing.refused(ref, refusal), refusal.code)]
         try:
-            fresh = self._shared.verify(refresh.token, now.wall_ms / 1000)
+            fresh = self._shared.verify(token, now.wall_ms / 1000)
+        except UncheckedKey as error:
+            return [AskKey(error, partial(self._refresh_by, ref, token))]
         except InvalidToken as error:
-            return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, str(error))]
+            return [_refuse(ref, Code.NOT_AUTHENTICATED, str(error))]
         old = self.claims
         if old is None or (fresh.sub, fresh.role, fresh.region) != (
             old.sub,
@@ -341,10 +337,10 @@ class Session:
             old.region,
         ):
             text = "the token is not this session's user's"
-            return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
+            return [_refuse(ref, Code.NOT_AUTHENTICATED, text)]
         self.claims = fresh
         left_s = int(fresh.exp - now.wall_ms / 1000)
-        answer = framing.reply(frame.ref, codec.encode({"expires_in": left_s}))
+        answer = framing.reply(ref, codec.encode({"expires_in": left_s}))
         return [Renewed(), Send(answer)]
 
     # ---- time ----------------------------------------------------------------
@@ -390,8 +386,6 @@ class Session:
 
 
 _VISITS = frozenset({JoinRoom, LeaveRoom})
-_HEAD_BYTES_MAX = 14
-"""Of one frame, RFC 6455 section 5.2."""
 _OWN = frozenset({client_frames.LOGIN, client_frames.REFRESH})
 
 

@@ -5,6 +5,7 @@ how a socket is read, pinged or closed.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -13,6 +14,7 @@ from websockets.protocol import OPEN
 
 from gateway import framing, metrics
 from gateway.clock import Now
+from gateway.errors import UnknownKey
 from gateway.fanout.region import Seat
 from gateway.fanout.router import Router
 from gateway.fanout.watching import Watching
@@ -47,6 +49,8 @@ class Services(Struct, frozen=True):
     positions: Positions
     log_in: Callable[[LogIn, Callable[[Result], None]], None]
     """Have a password checked; told what persistence said."""
+    settle: Callable[[UnknownKey, str, Callable[[Refusal | None], None]], bool]
+    """As `Door.settle`."""
 
 
 class Socket(Protocol):
@@ -179,6 +183,14 @@ class Runner:
         for action in session.logged_in(result, now):
             self._act(action, now)
 
+    def _settled(self, asked: effects.AskKey, refusal: Refusal | None) -> None:
+        """What was found out about a key."""
+        if self.session is None or self._ws.state is not OPEN:
+            return
+        now = self._sockets.now()
+        for action in asked.then(refusal, now):
+            self._act(action, now)
+
     # ---- what the session decided --------------------------------------------
 
     def _act(self, action: effects.Action, now: Now) -> None:
@@ -207,6 +219,9 @@ class Runner:
             place = upgrade.place or ""
             request = LogIn(asked.username, asked.password, place, upgrade.device)
             self._services.log_in(request, self.logged_in)
+        elif type(action) is effects.AskKey:
+            told = partial(self._settled, action)
+            self._services.settle(action.about, self._upgrade.place or "", told)
         elif type(action) is effects.Shut:
             self.close(action.code)
         elif type(action) is effects.Hold:

@@ -5,17 +5,19 @@ knows; the answer to the upgrade waits for it. Must not know what a session does
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING
 
-from gateway import address, metrics
+from gateway import address, metrics, scopes
 from gateway.clock import Clock
 from gateway.errors import UnknownKey
 from gateway.identity import device
 from gateway.identity.tokens import Identity
+from gateway.session import client_frames
 from gateway.sockets import handshake, rejection, rfc6455
 from gateway.sockets.quota import Quota
 from runtime.settings import Network
@@ -34,8 +36,9 @@ class Door(Struct, frozen=True):
     proxies: Sequence[Network]
     quota: Quota
     now: Clock
-    renew_keys: Callable[[Callable[[], None]], bool]
-    """Fetch an outside issuer's keys again, then call; False: there is nobody to ask.
+    settle: Callable[[UnknownKey, str, Callable[[Refusal | None], None]], bool]
+    """Find out about a token of that address (gateway/identity/settling.py), then call:
+    why it is refused, or None: judge again. False: there is nobody to ask.
     """
     may_enter: Callable[[Claims, str, Callable[[Refusal | None], None]], None]
     """Ask whether that user may join a room; told None, or why not."""
@@ -122,7 +125,9 @@ class Upgrade:
                 lambda token: door.identity.verify(token, now_s),
             )
         except UnknownKey as error:
-            if is_first and door.renew_keys(lambda: self._again(request)):
+            place = self.place or ""
+            told = partial(self._settled, request)
+            if is_first and door.settle(error, place, told):
                 self._socket.wait()
                 return
             verdict = handshake.Rejected(401, Code.NOT_AUTHENTICATED, str(error))
@@ -130,9 +135,11 @@ class Upgrade:
             self._reject(rejection.rejection(verdict))
             return
         claims, room = verdict.claims, verdict.room
-        crowded = None if claims is None else self.enter_as(claims)
-        if crowded is not None:
-            self._reject(rejection.of_refusal(crowded))
+        refusal = None if claims is None else self.enter_as(claims)
+        if claims is not None and room is not None and refusal is None:
+            refusal = scopes.lacking(claims, client_frames.JOIN)
+        if refusal is not None:
+            self._reject(rejection.of_refusal(refusal))
             return
         if claims is None or room is None or rooms.trip_of(room) is None:
             self._accept(request, verdict)
@@ -148,10 +155,14 @@ class Upgrade:
     def _is_over(self) -> bool:
         return self._ws.state is not CONNECTING or self._socket.is_closing
 
-    def _again(self, request: Request) -> None:
-        """The issuer's keys were fetched, as far as they could be."""
-        if not self._is_over:
-            self.judge(request, is_first=False)
+    def _settled(self, request: Request, refusal: Refusal | None) -> None:
+        """What was found out about the token."""
+        if self._is_over:
+            return
+        if refusal is not None:
+            self._reject(rejection.of_refusal(refusal))
+            return
+        self.judge(request, is_first=False)
 
     def _judged(
         self,

@@ -18,6 +18,7 @@ from persistence.models import (
     MessageRow,
     OutsideUserRow,
     RefreshTokenRow,
+    ServiceKeyRow,
     TrackRow,
     TripEventRow,
     TripRow,
@@ -25,7 +26,7 @@ from persistence.models import (
 )
 from schemas.times import rfc3339
 
-SECRET = frozenset({"password_hash", "current_hash", "previous_hash"})
+SECRET = frozenset({"password_hash", "current_hash", "previous_hash", "key_hash"})
 """Columns that are about the user, and for nobody's eyes."""
 
 
@@ -45,6 +46,7 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
     sessions = select(RefreshTokenRow.__table__).where(RefreshTokenRow.user_id == user)
     devices = select(DeviceRow.seen_at_ms).where(DeviceRow.user_id == user)
     outside = select(OutsideUserRow.__table__).where(OutsideUserRow.user_id == user)
+    keys = select(ServiceKeyRow.__table__).where(ServiceKeyRow.user_id == user)
     async with reading(engine) as connection:
         person = select(UserRow.__table__).where(UserRow.id == user)
         (account,) = await _rows(connection, person)
@@ -55,6 +57,7 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
             "has_password": await _has_password(connection, user),
             "outside": await _rows(connection, outside),
             "devices": await _rows(connection, devices),
+            "service_keys": await _rows(connection, keys),
             "sessions": await _rows(connection, sessions),
             "trips": await _rows(
                 connection,

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from persistence.errors import PersistenceError
 from persistence.identity.tokens import Forge
 from schemas import claims
-from schemas.claims import Claims
+from schemas.claims import Claims, Service
 from schemas.codec import encode
 from schemas.times import from_rfc3339, rfc3339
 from schemas.trips import User
@@ -78,10 +78,18 @@ class Signer:
         """
         return KeyRing.load(path).signer(time.time_ns() // 1_000_000)
 
-    def issue(
-        self, user: User, region: str, session: str, now_ms: int, ttl_s: float
+    def issue(  # noqa: PLR0917 - a token's claims, in their order
+        self,
+        user: User,
+        region: str,
+        session: str,
+        now_ms: int,
+        ttl_s: float,
+        service: Service | None = None,
     ) -> str:
-        """An access token, good from `now_ms` (wall clock) for `ttl_s` seconds."""
+        """An access token, good from `now_ms` (wall clock) for `ttl_s` seconds.
+        `service`: of which key of a service account it comes; None: a person's.
+        """
         iat = now_ms / 1000
         said = Claims(
             user.id,
@@ -93,6 +101,8 @@ class Signer:
             session,
             iat,
             iat + ttl_s,
+            claims.ISSUER if service is None else claims.SERVICE_ISSUER,
+            UNSET if service is None else service,
         )
         # As UTF-8: PyJWT's own writer makes twelve characters of an emoji.
         return jwt.PyJWS().encode(

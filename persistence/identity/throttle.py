@@ -57,7 +57,7 @@ def buckets(username: str, address: str, device: str | None = None) -> list[Buck
     made = [Bucket(_key("user", username), 100, 36_000)]
     if address:
         made.append(Bucket(_key("pair", username, address), 10, PAIR_EVERY_MS))
-        made.append(Bucket(_key("address", address), 100, 10_000))
+        made.append(_address(address))
     # By key, so that two attempts can't wait for each other in a ring.
     return sorted(made, key=lambda bucket: bucket.key)
 
@@ -70,6 +70,17 @@ def sign_ups(address: str, per_hour: int) -> list[Bucket]:
     if not address or _is_ours(address):
         return []
     return [Bucket(_key("sign-up", address), per_hour, HOUR_MS // per_hour)]
+
+
+def wrong_keys(address: str) -> list[Bucket]:
+    """What one wrong key of a service account takes from: the same as log-ins from that
+    address, which so guesses 360 times an hour in all.
+    """
+    return [_address(address)] if address else []
+
+
+def _address(address: str) -> Bucket:
+    return Bucket(_key("address", address), 100, 10_000)
 
 
 def _is_ours(address: str) -> bool:

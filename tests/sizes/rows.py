@@ -234,6 +234,13 @@ GATEWAY = (
         "the oldest are verified again",
     ),
     Row(
+        "service accounts' keys that were checked a moment ago",
+        ("gateway.identity.service_keys:KEYS_MAX",),
+        held("gateway.identity.service_keys:KEYS_MAX", PERSON_BYTES + HEAD_BYTES),
+        "gateway",
+        "the oldest are checked again",
+    ),
+    Row(
         "an outside issuer's answer: 100 keys, and in bytes",
         (
             "gateway.identity.oidc_keys:ANSWER_BYTES_MAX",

@@ -216,6 +216,13 @@ PERSISTENCE = (
         "the oldest is forgotten",
     ),
     Row(
+        "keys of a service account: a hash, scopes and two instants",
+        ("persistence.identity.service_keys:KEYS_PER_ACCOUNT_MAX",),
+        held("persistence.identity.service_keys:KEYS_PER_ACCOUNT_MAX", 300),
+        "user",
+        "the command line refuses one more",
+    ),
+    Row(
         "records in hand, of one transaction, and of one sweep",
         (
             "persistence.projected.writer:BACKLOG_BYTES_MAX",
@@ -304,7 +311,7 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "gateway.limits:Limits.trip_rooms_max": "subscriptions of one user",
     "gateway.session.client_frames:SINCE_MAX": "a number's range",
     "gateway.sockets.rfc6455:_LENGTH_BYTES_MAX": "a frame's head",
-    "gateway.session.machine:_HEAD_BYTES_MAX": "a frame's head",
+    "gateway.session.abuse:_HEAD_BYTES_MAX": "a frame's head",
     "gateway.framing:_BYTE_LENGTH_MAX": "RFC 6455's lengths",
     "gateway.framing:_SHORT_LENGTH_MAX": "RFC 6455's lengths",
     "persistence.checks.verification:IDS_MAX": "ids of one query",
@@ -320,6 +327,10 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "persistence.models:ROOM_CHARS": "a column",
     "persistence.models:TRACE_CHARS": "a column",
     "persistence.identity.password_rules:COMMON_MAX": "lines of a list read once",
+    "gateway.http.client_credentials:FIELDS_MAX": "of a form; the body is bounded",
+    "schemas.service_accounts:KEY_BYTES": "parts of a key",
+    "schemas.service_accounts:KEY_CHARS": "parts of a key",
+    "schemas.service_accounts:EXPIRES_DAYS_MAX": "a number's range",
     "persistence.identity.tokens:TOKEN_BYTES": "parts of a refresh token",
     "persistence.identity.tokens:TOKEN_CHARS": "parts of a refresh token",
     "persistence.identity.tokens:_BODY_BYTES": "parts of a refresh token",

@@ -62,7 +62,7 @@ def ecma(schema: Any) -> Any:
 
 def _needs_something(body: dict[str, Any], shapes: dict[str, Any]) -> bool:
     """Whether a body may not be empty (gateway/http/requests.py)."""
-    (carried,) = body["content"].values()
+    carried = body["content"]["application/json"]
     name = carried["schema"].get("$ref", "").rpartition("/")[2]
     return bool(shapes.get(name, {"required": True}).get("required"))
 
@@ -107,7 +107,8 @@ def _config() -> OpenAPIConfig:
                     type="http",
                     scheme="bearer",
                     bearer_format="JWT",
-                    description="The access token of a log-in.",
+                    description="The access token of a log-in, or a service account's "
+                    "key.",
                 )
             }
         ),

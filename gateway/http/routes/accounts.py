@@ -11,6 +11,7 @@ from litestar.response import Response
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from gateway.http import client_credentials
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -83,7 +84,9 @@ async def sign_up(
 @post(
     "/api/tokens",
     status_code=200,
-    response_description="the user, and tokens of a new session",
+    before_request=client_credentials.first,
+    operation_class=client_credentials.AlsoByForm,
+    response_description="the user, and tokens of a new session; by a form: RFC 6749's",
     responses=specs(
         *_BODY, Code.BAD_CREDENTIALS, Code.RATE_LIMITED, *_ASKED, **_TOO_LARGE
     ),
@@ -93,7 +96,11 @@ async def log_in(
     data: JSONBody[LogInBody],
     asker: NamedDependency[Questions],
 ) -> Response[Tokens]:
-    """Log in with a password.
+    """Log in with a password; a service account by its key, as a form.
+
+    A form is RFC 6749's section 4.4.2: `grant_type=client_credentials`, the key as
+    `client_secret` in it or as the password of HTTP Basic; `scope` asks for fewer of
+    the key's.
 
     429: too many failed for this user, or from this address. The cookie that comes with
     the tokens is worth keeping: who sends it with the next log-in doesn't wait for what
@@ -122,12 +129,14 @@ async def refresh(
     "/api/tokens",
     status_code=204,
     response_description="the session is over",
-    responses=specs(*REFUSED, *_ASKED),
+    responses=specs(*REFUSED, Code.WRONG_ROLE, *_ASKED),
     guards=[signed_in],
     security=BEARER,
 )
 async def log_out(request: SignedIn, asker: NamedDependency[Questions]) -> None:
-    """Log out: this session's tokens end."""
+    """Log out: this session's tokens end. A key isn't logged out."""
+    if request.auth.key == request.auth.sid:
+        raise Refused(Code.WRONG_ROLE, "a key ends by `cabrank user revoke`")
     question = LogOut(request.auth.sub, request.auth.sid, address(request))
     data_of(await asker.ask(_LOG_OUT, question))
 

@@ -22,6 +22,7 @@ from persistence.models import (
     DeviceRow,
     OutsideUserRow,
     RefreshTokenRow,
+    ServiceKeyRow,
     UserRow,
 )
 from persistence.projected import erasing
@@ -65,7 +66,7 @@ OTHERS = {"trips", "trip_events", "messages", "rooms", "dead_letters", "users"}
 OTHERS |= {"refresh_tokens", "devices", "outside_users", "audit_log", "erased_users"}
 OTHERS |= {"dispatch_events", "matches", "track", "webhooks", "webhook_deliveries"}
 OTHERS |= {"webhook_lines", "webhook_cursors", "webhook_replays", "log_in_throttle"}
-OTHERS |= {"dropped_history", "alembic_version"}
+OTHERS |= {"dropped_history", "alembic_version", "service_keys"}
 """Every table that this test has looked at and fills, or knows to hold nobody."""
 
 
@@ -194,16 +195,10 @@ async def sign_up(engine: AsyncEngine, user: str) -> None:
         RefreshTokenRow: {"session_id": f"s-{user}", "user_id": user},
         DeviceRow: {"mark": f"mark of {user}", "user_id": user},
         OutsideUserRow: {"user_id": user},
-        WebhookDeliveryRow: {
-            "webhook_id": "hook",
-            "ledger": user,
-            "type": "",
-            "trip_id": "t",
-            "line": f"driver:{user}",
-            "status": "waiting",
-            "error": None,
-            "body": f'{{"id":"{user}","x":"{MARK}{user} body"}}',
-        },
+        WebhookDeliveryRow: {"webhook_id": "hook", "ledger": user, "type": ""}
+        | {"trip_id": "t", "line": f"driver:{user}", "status": "waiting", "error": None}
+        | {"body": f'{{"id":"{user}","x":"{MARK}{user} body"}}'},
+        ServiceKeyRow: {"id": f"key of {user}", "user_id": user, "scopes": "read"},
         AuditRow: {name: f"{user} {name}" for name in erasing.AUDIT - {"at_ms"}}
         | {"actor": user},
         DeadLetterRow: {"ledger": user, "payload": f'"{user}": "{MARK}"'.encode()},

@@ -44,6 +44,9 @@ ANSWERED: dict[str, tuple[str, ...]] = {
     "user add": ("ann", "--role", "rider"),
     "user export": ("ann",),
     "user erase": ("ann", "--yes"),
+    "user keys": (),
+    "user add-key": ("billing",),
+    "user revoke": ("billing",),
     "say": ("room", "text"),
     "notify": ("ann", "{}"),
     "top": ("--once",),
@@ -57,11 +60,14 @@ ANSWERED: dict[str, tuple[str, ...]] = {
 DATA_DIR = (
     *("tokens", "user add", "user export", "user erase", "audit", "keys list"),
     *("keys rotate", "keys retire", "say", "notify", "simulate", "restart", "top"),
-    *("verify", "rebuild", "doctor"),
+    *("verify", "rebuild", "doctor", "user keys", "user add-key", "user revoke"),
 )
 """Those with --data-dir that work on what `up` has made there."""
-DATABASE = ("tokens", "user add", "user export", "audit", "migrate", "up")
-NATS = ("verify", "rebuild", "user erase")
+DATABASE = (
+    *("tokens", "user add", "user export", "audit", "migrate", "up"),
+    *("user keys", "user add-key"),
+)
+NATS = ("verify", "rebuild", "user erase", "user revoke")
 URL = ("say", "notify", "simulate", "bench lifecycle", "bench chat")
 WRITES = {
     "up": ("--port", "0", "--data-dir"),

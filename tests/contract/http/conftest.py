@@ -13,8 +13,10 @@ import pytest
 import uvicorn
 
 from gateway.http.app import create_app
+from gateway.identity.settling import Settling
 from gateway.identity.tokens import Identity
 from runtime import bus
+from runtime.lifecycle import Service
 from runtime.questions import Questions
 from runtime.settings import Settings
 from schemas.accounts import Result
@@ -211,6 +213,7 @@ async def site(connection: bus.Bus, persistence_bus: bus.Bus) -> AsyncIterator[S
         lambda: found[0].missing,
         Settings(origins="https://app.example"),
         desk,
+        settle=Settling(identity, asker, Service("test")).settle,
     )
     async with serving(app) as port:
         base = f"http://127.0.0.1:{port}"

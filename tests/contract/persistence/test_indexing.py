@@ -33,6 +33,7 @@ NEW = {
     "ix_webhook_deliveries_webhook_id_at_ms_seq",
     "ix_webhook_deliveries_webhook_id_line_seq_size",
     "ix_webhook_lines_webhook_id_due_ms",
+    "ix_service_keys_user_id",
 }
 """What revision 0004 has not."""
 ALL = {str(index.name) for index in indexing.named()}

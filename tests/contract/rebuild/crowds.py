@@ -11,6 +11,7 @@ from persistence.models import (
     DispatchEventRow,
     OutsideUserRow,
     RefreshTokenRow,
+    ServiceKeyRow,
 )
 from persistence.projected.dispatch import Duty, Offered, text_of
 from persistence.projected.observations import Seen as Observed
@@ -23,7 +24,9 @@ TRIPS = 3_000
 
 
 def crowd(engine: Engine) -> None:
-    """Rows of who is logged in, what was done, and who came from outside."""
+    """Rows of who is logged in, by a key or not, what was done, and who came from
+    outside.
+    """
     people = [row["id"] for row in filling.people(TRIPS)]
     sessions = [
         {
@@ -40,6 +43,16 @@ def crowd(engine: Engine) -> None:
         {"user_id": user, "issuer": "i", "subject": user, "first_seen_ms": 1}
         for user in people
     ]
+    keys = [
+        {
+            "id": f"k{n}",
+            "user_id": people[n % len(people)],
+            "key_hash": f"h{n}",
+            "scopes": "",
+            "made_at_ms": n,
+        }
+        for n in range(2_000)
+    ]
     acts = [
         audit_log.row(
             audit_log.Entry("log_in", user, people[-place % len(people)]), place
@@ -49,6 +62,7 @@ def crowd(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(insert(RefreshTokenRow), sessions)
         connection.execute(insert(OutsideUserRow), outside)
+        connection.execute(insert(ServiceKeyRow), keys)
         connection.execute(insert(AuditRow), acts)
 
 

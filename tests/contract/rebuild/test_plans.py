@@ -26,13 +26,18 @@ from persistence.erasure import eraser
 from persistence.erasure import export as exporting
 from persistence.history import retention
 from persistence.history.history import History
-from persistence.identity import audit_log_reader, cleanup, keyfiles, usernames, users
+from persistence.identity import (
+    audit_log_reader,
+    cleanup,
+    keyfiles,
+    service_keys,
+    usernames,
+    users,
+)
 from persistence.identity.audit_log_reader import Wanted
 from persistence.identity.keyfiles import Signer
 from persistence.identity.tokens import RefreshToken
-from persistence.models import (
-    UserRow,
-)
+from persistence.models import UserRow
 from persistence.projected.observations import Seen as Observed
 from persistence.projected.observer import Projector
 from persistence.projected.projection import Unreadable, read_record
@@ -57,10 +62,11 @@ from schemas.accounts import (
     Tokens,
 )
 from schemas.observations import Crumb, Round
+from schemas.service_accounts import PREFIX, End, Scope, hash_of, id_of
 from schemas.trips import Role, Status, User
 from tests.contract.rebuild.conftest import Kept
 from tests.contract.rebuild.crowds import TRIPS, crowd, dispatched
-from tests.contract.rebuild.plans import looked_through
+from tests.contract.rebuild.plans import SMALL, looked_through, reason
 from tests.support import records as made
 from tests.support.nats import NatsServer
 from tests.support.running import service
@@ -84,38 +90,6 @@ NO_QUERY = {
     "cabrank/trial/bench/filling.py": "fills",
 }
 """Files whose statements read no table of rows."""
-
-SMALL = {"dropped_history", "alembic_version"}
-"""Tables of a few rows."""
-
-WHOLE = {
-    # (table, part of the statement): why it may look at every row.
-    ("trip_events", "ORDER BY trip_events.ledger LIMIT"): "one row: the first ledger",
-    ("messages", "ORDER BY messages.ledger LIMIT"): "the same",
-    ("dead_letters", "ORDER BY dead_letters.ledger LIMIT"): "the same",
-    ("outside_users", "username_key IS NULL"): "as users",
-    ("users", "ORDER BY audit_log.at_ms DESC"): "names of the rows that are shown; an"
-    " operator's command, and the planner's choice beside few users",
-    ("erased_users", "LIMIT"): "who is erased is kept in memory while they are few",
-    ("erased_users", "done"): "at a start: who is erased, and who not wholly",
-    ("erased_users", "SELECT erased_users.user_id, erased_users.at_ms"): "the same",
-    ("dispatch_events", "ORDER BY dispatch_events.ledger LIMIT"): "the same",
-    ("track", "UNION SELECT track"): "`user export`, of who rode: by the key where"
-    " there are many; the planner's choice beside few",
-    ("matches", "ORDER BY matches.ledger, matches.seq"): (
-        "erasing: the rounds of a few days, in pieces, by the key"
-    ),
-    ("dead_letters", "ORDER BY dead_letters.ledger, dead_letters.seq"): (
-        "erasing: nobody can tell what is whose in them; in pieces, by the key"
-    ),
-    ("trips", "ORDER BY trips.created_at_ms DESC"): (
-        "operators' newest of all, by the index, as far as the page goes"
-    ),
-    ("trips", "ORDER BY trips.id"): "verify and rebuild, in pieces, by the key",
-    ("audit_log", "ORDER BY audit_log.at_ms DESC"): "`cabrank audit`, by the index",
-    ("users", "username_key IS NULL"): "once after the upgrade that brought the keys",
-    ("users", "LIKE"): "`cabrank tokens`, for load tests: the highest number",
-}
 
 
 class Seen:
@@ -257,6 +231,16 @@ async def the_people(bus: Bus, settings: Settings) -> None:
         for name in ("anna", "klio"):  # taken; then known
             met = Meet(User(outside.id, name, "C", "", Role.RIDER), "main", "i", "s")
             await ask(bus, subjects.accounts("meet"), met)
+        made = await service_keys.add_account(engine, "desk", "main", [Scope.READ], 9)
+        key = await service_keys.add_key(engine, "desk", [], None)
+        for operation in ("check_key", "exchange"):
+            await does(operation, key=key, address="192.0.2.1")
+            await does(operation, key=PREFIX + "x" * 43, address="192.0.2.1")
+        assert len(await service_keys.listed(engine, "desk")) == 2
+        assert len(await service_keys.listed(engine, None)) > 2
+        for who in (id_of(hash_of(key)), made[0].id, "desk"):
+            ended = await ask(bus, subjects.operations("end"), End(who, "o"))
+            assert ended.refused is None
         await does("revoke", user=user, by="o")
         erase = {"user": user, "by": "o"}
         erased = await ask(bus, subjects.operations("erase"), erase)
@@ -372,10 +356,3 @@ async def test_every_query_finds_its_rows_by_an_index(
         }
     engine.dispose()
     assert not found, "\n".join(f"{table}: {sql}" for table, sql in sorted(found))
-
-
-def reason(table: str, sql: str) -> str | None:
-    return next(
-        (why for (name, part), why in WHOLE.items() if name == table and part in sql),
-        None,
-    )

@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 from gateway.clock import Now
+from gateway.errors import UncheckedKey
 from gateway.identity.tokens import InvalidToken
 from gateway.limits import Limits
 from gateway.session.effects import Send
 from gateway.session.machine import Session, Shared
 from schemas.allowances import Allowances
 from schemas.claims import Claims
+from schemas.service_accounts import is_key
 from schemas.trips import Role
 
 TRIP = "0192f0c4-0000-7000-8000-0000000000aa"
@@ -32,6 +34,8 @@ KNOWN = {
 
 def verify(token: str, now_s: float) -> Claims:
     assert abs(now_s - NOW.wall_ms / 1000) < 3600, "seconds of the wall clock"
+    if is_key(token) and token not in KNOWN:
+        raise UncheckedKey(token)
     if token not in KNOWN:
         raise InvalidToken("no token of ours")
     return KNOWN[token]
