@@ -167,8 +167,8 @@ class Pair(NamedTuple):
     """Of the fix that this rests on."""
 
 
-RANKED_WHOLE = 600
-"""Of more than so many the cheapest are found sooner by looking around."""
+LOOKED_AT = 4
+"""Times as many as are wanted: some far away are cheaper by their idle credit."""
 _pair = partial(tuple.__new__, Pair)
 
 
@@ -252,17 +252,23 @@ class Search:
         ]
 
     def cheapest(self, near: Reached, count: int) -> list[Pair]:
-        """The first so many of `near`, which are all who could be paired with it."""
-        if len(near) <= RANKED_WHOLE:
-            return sorted(self.ranked(near.drivers(self._trip)))[:count]
-        while self._around is not None and self._found() < count:
-            self._look(self._around)
-        return sorted(self.pairs)[:count]
-
-    def _found(self) -> int:
-        """How many nobody can come before who wasn't seen yet."""
-        bound_s = self._bound_s
-        return len([1 for pair in self.pairs if pair[0] < bound_s])
+        """The first so many of `near`, which are all who could be paired with it: of
+        those who are nearest, unless there may be cheaper ones farther out.
+        """
+        trip, among, known = self._trip, LOOKED_AT * count, len(near)
+        reach_m = self._travel.span_m(self._cap_s)[1]
+        while among < known:
+            within_m = reach_m * math.sqrt(among / known)
+            cells, spots = self._free.within(trip.pick_up, within_m, within_m)
+            for cell in cells.values():
+                spots += cell.spots.values()
+            ring = ALL[0], chord(within_m)
+            bound_s = round(self._travel.least_s(within_m) - self._credit_s)
+            found = [one for one in self.ranked(spots, ring) if one[0] < bound_s]
+            if len(found) >= count:
+                return sorted(found)[:count]
+            among *= 2
+        return sorted(self.ranked(near.drivers(trip)))[:count]
 
     def _least_s(self, within_m: float) -> float:
         """The ETA of who is farther is no less."""

@@ -21,10 +21,13 @@ from cabrank.trial.bench.rows import Sheet
 from cabrank.trial.load import report
 from dispatcher.engine.matching import Rules, Search, Unmatched, propose
 from dispatcher.engine.positions import Positions
+from dispatcher.engine.rounds import rest
 from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import GreatCircle, point
 from dispatcher.engine.verdicts import Round
 from schemas.commands import Fix
+from schemas.matching import RANKED_MAX
+from schemas.observations import OTHERS_MAX
 from schemas.times import rfc3339
 
 NOW_MS = 1_795_255_200_000
@@ -113,10 +116,14 @@ class Area:
                 pass
         return TRIPS
 
-    def judge(self) -> int:
+    def record(self) -> int:
+        """What is kept of a round: verdicts of all, figures of some."""
         judging = Round(self.positions, TRAVEL, RULES, NOW_MS, {})
         for trip in self.trips:
-            judging.judgement(trip)
+            seen = judging.look(trip, RANKED_MAX + OTHERS_MAX)
+            judging.others(trip, seen.cheapest)
+            listed = {pair.driver for pair in seen.cheapest}
+            rest(self.positions, trip, seen, listed)
         return TRIPS
 
 
@@ -128,7 +135,7 @@ def measure(name: str, drivers: int, tries: int) -> Sheet:
         ("candidates of a trip", "85 to 180", area.search),
         ("a match", "300", area.match),
         (f"a match of {TRIPS} at once", "300", area.match_together),
-        ("verdicts of a round, counted", "", area.judge),
+        ("a round, recorded", "", area.record),
     ):
         sheet.row(what, "µs", 1, aim).values.append(least_us(do, tries))
     for whose in ("free", "busy"):

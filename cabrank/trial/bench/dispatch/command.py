@@ -1,5 +1,6 @@
 """`cabrank bench dispatch`: its options, progress and table."""
 
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,27 @@ def settings_of(given: list[str]) -> Settings:
     return load(environ)
 
 
+Values = list[tuple[str, Settings]]
+"""Of a setting that is varied: each as it was given, and all settings then."""
+
+
+def varied(given: str | None, settings: list[str]) -> tuple[str, Values]:
+    """The setting's name, and its values; without one, the settings alone.
+
+    Raises:
+        UsageError: it is no NAME=VALUE,VALUE or names no setting.
+        SettingsError: a value doesn't fit.
+    """
+    if given is None:
+        return "", [("", settings_of(settings))]
+    name, separator, values = given.partition("=")
+    found = [value.strip() for value in values.split(",")]
+    if not separator or not name.strip() or not all(found):
+        raise UsageError(f"{given[:80]!r} is not NAME=VALUE,VALUE.")
+    tried = [(one, settings_of([*settings, f"{name}={one}"])) for one in found]
+    return name.strip().upper().removeprefix(PREFIX), tried
+
+
 def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -95,6 +117,12 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             help="CABRANK_NAME=VALUE to try, or a file of such lines; may be repeated."
         ),
     ] = None,
+    vary: Annotated[
+        str | None,
+        typer.Option(
+            help="NAME=VALUE,VALUE…: each of these; of one policy, pairs by default."
+        ),
+    ] = None,
     demand: Annotated[
         Path | None,
         typer.Option(
@@ -105,12 +133,15 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     plot: output.Plot = None,
 ) -> None:
     """How many are served, how soon, by policy, in virtual time."""
-    policies = policy or list(POLICIES)
+    policies = policy or (list(POLICIES) if vary is None else ["pairs"])
+    if vary is not None and len(policies) > 1:
+        raise UsageError("--vary takes one --policy.")
     for one in policies:
         if one not in POLICIES:
             known = ", ".join(POLICIES)
             raise UsageError(f"There is no policy {one[:80]!r}: {known}.")
-    tried = settings_of(settings or [])
+    name, values = varied(vary, settings or [])
+    tried = values[0][1]
     if demand is None:
         city: City = Manhattan()
         warm_up_s = 3600 * (WARM_UP_HOURS if warm_up is None else warm_up)
@@ -123,37 +154,37 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             raise UsageError(f"{demand} ends before --warm-up does.")
     under = trying.Load(city, rate, warm_up_s, measured_s)
     wanted = trying.cases(policies, drivers or list(DRIVERS), range(seed, seed + seeds))
-    outcomes = _run(wanted, under, tried)
+    outcomes = _run(wanted, under, values)
     if as_json:
         print(msgspec.json.format(encode(outcomes)).decode())
     else:
-        _show(outcomes, under)
+        _show(outcomes, under, name or "policy")
     if plot is not None:
-        plotting.draw(outcomes, plot)
+        plotting.draw(outcomes, plot, name)
 
 
 def _run(
-    wanted: list[trying.Case], under: trying.Load, settings: Settings
+    wanted: list[trying.Case], under: trying.Load, values: Values
 ) -> list[trying.Outcome]:
     console = Console(stderr=True, highlight=False)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     outcomes = []
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("evenings", total=len(wanted))
-        for case in wanted:
-            progress.update(
-                task, description=f"{case.policy}, {case.drivers}, seed {case.seed}"
-            )
-            outcomes.append(case.run(under, settings))
+        task = progress.add_task("evenings", total=len(wanted) * len(values))
+        for (value, settings), case in product(values, wanted):
+            name = value or case.policy
+            what = f"{name}, {case.drivers}, seed {case.seed}"
+            progress.update(task, description=what)
+            outcomes.append(case.run(under, settings, value))
             progress.advance(task)
     return outcomes
 
 
-def _show(outcomes: list[trying.Outcome], under: trying.Load) -> None:
+def _show(outcomes: list[trying.Outcome], under: trying.Load, what: str) -> None:
     evenings = len({one.seed for one in outcomes})
     shown = report.table(
         f"{under.city.name}: {under.measured_s / 3600:g} h, means of {evenings}",
-        "policy",
+        what,
         "drivers",
         *(f"{one.name}, {one.unit}" for one in trying.COLUMNS),
     )

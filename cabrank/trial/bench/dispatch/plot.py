@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from cabrank.errors import reason
+from cabrank.trial.bench.dispatch.evening import Figures
 from cabrank.trial.bench.dispatch.trying import PLOTTED, Outcome, by_case
 from cabrank.trial.load import LoadError
 
 COLOURS = ("#bbbbbb", "#ee6677", "#4477aa", "#228833")
 
 
-def draw(outcomes: list[Outcome], path: Path) -> None:
-    """A PNG; a point an evening, a line through the means.
+def draw(outcomes: list[Outcome], path: Path, varied: str = "") -> None:
+    """A PNG; a point an evening, a line through the means: of policies by drivers, or
+    of as many drivers by the values of the setting that was `varied`.
 
     Raises:
         LoadError: matplotlib is not there, or can't write that.
@@ -20,32 +22,46 @@ def draw(outcomes: list[Outcome], path: Path) -> None:
         from matplotlib.figure import Figure  # noqa: PLC0415 (optional extra)
     except ImportError:
         raise LoadError("--plot needs matplotlib: pip install cabrank[bench]") from None
-    figure: Any = Figure(figsize=(9, 6), layout="constrained")
-    cases = list(by_case(outcomes))
-    policies = list(dict.fromkeys(policy for policy, _, _ in cases))
-    for axis, column in zip(figure.subplots(2, 2).flat, PLOTTED, strict=True):
-        for number, name in enumerate(policies):
+    shape = (1, 4) if varied else (2, 2)
+    size = (9, 2.2) if varied else (9, 6)
+    figure: Any = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(*shape).flat
+    for axis, column in zip(axes, PLOTTED, strict=True):
+        lines = _values(outcomes) if varied else _policies(outcomes)
+        for number, (name, line) in enumerate(lines.items()):
             colour = COLOURS[number % len(COLOURS)]
-            mine = sorted(
-                (drivers, figures)
-                for policy, drivers, figures in cases
-                if policy == name
-            )
-            axis.plot(
-                [drivers for drivers, _ in mine],
-                [column.mean(figures) for _, figures in mine],
-                color=colour,
-                marker="o",
-                label=name,
-            )
-            for drivers, figures in mine:
+            means = [column.mean(figures) for _, figures in line]
+            places = [x for x, _ in line]
+            axis.plot(places, means, color=colour, marker="o", ms=4, label=name)
+            for x, figures in line:
                 values = [column.of(one) for one in figures]
-                axis.scatter([drivers] * len(values), values, s=8, color=colour)
-        axis.set_title(f"{column.name}, {column.unit}", fontsize=10)
-        axis.set_xlabel("drivers")
+                axis.scatter([x] * len(values), values, s=8, color=colour)
+        axis.set_title(f"{column.name}, {column.unit}", fontsize=8 if varied else 10)
+        axis.set_xlabel(varied or "drivers", fontsize=8 if varied else 10)
+        axis.tick_params(labelsize=7 if varied else 9)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False)
+    figure.axes[0].legend(frameon=False, fontsize=7 if varied else 10)
     try:
-        figure.savefig(path, dpi=120, format="png")
+        figure.savefig(path, dpi=110 if varied else 120, format="png")
     except OSError as error:
         raise LoadError(f"{path} can't be written: {reason(error)}.") from None
+
+
+Line = list[tuple[Any, list[Figures]]]
+"""(where it is, the figures of all seeds)."""
+
+
+def _policies(outcomes: list[Outcome]) -> dict[str, Line]:
+    """By number of drivers."""
+    lines: dict[str, Line] = {}
+    for policy, drivers, figures in by_case(outcomes):
+        lines.setdefault(policy, []).append((drivers, figures))
+    return {name: sorted(line, key=lambda one: one[0]) for name, line in lines.items()}
+
+
+def _values(outcomes: list[Outcome]) -> dict[str, Line]:
+    """By the setting's value, as they were given, a line a number of drivers."""
+    lines: dict[str, Line] = {}
+    for value, drivers, figures in by_case(outcomes):
+        lines.setdefault(f"{drivers} drivers", []).append((value, figures))
+    return lines

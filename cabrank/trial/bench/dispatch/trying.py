@@ -35,10 +35,17 @@ class Load(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
+    """`value`: of the setting that was varied; empty: none was."""
+
     policy: str
     drivers: int
     seed: int
     figures: Figures
+    value: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.value or self.policy
 
 
 class Case(Struct, frozen=True):
@@ -46,7 +53,7 @@ class Case(Struct, frozen=True):
     drivers: int
     seed: int
 
-    def run(self, load: Load, settings: Settings) -> Outcome:
+    def run(self, load: Load, settings: Settings, value: str = "") -> Outcome:
         """The same riders, drivers and answers for every policy."""
         city = load.city
         requests = city.requests(dice(self.seed, "demand"), load.per_hour, load.ends_s)
@@ -56,7 +63,7 @@ class Case(Struct, frozen=True):
         evening = Evening(city, policy, requests, drivers, People(self.seed))
         evening.run(load.ends_s + AFTERWARDS_S)
         figures = evening.figures(load.warm_up_s, load.ends_s)
-        return Outcome(self.policy, self.drivers, self.seed, figures)
+        return Outcome(self.policy, self.drivers, self.seed, figures, value)
 
 
 def cases(policies: list[str], drivers: list[int], seeds: range) -> list[Case]:
@@ -69,12 +76,12 @@ def cases(policies: list[str], drivers: list[int], seeds: range) -> list[Case]:
 
 
 def by_case(outcomes: list[Outcome]) -> Iterator[tuple[str, int, list[Figures]]]:
-    """Policy, drivers, and the figures of all seeds."""
+    """Policy, or the varied setting's value; drivers; and the figures of all seeds."""
     found: dict[tuple[str, int], list[Figures]] = {}
     for one in outcomes:
-        found.setdefault((one.policy, one.drivers), []).append(one.figures)
-    for (policy, drivers), figures in found.items():
-        yield policy, drivers, figures
+        found.setdefault((one.name, one.drivers), []).append(one.figures)
+    for (name, drivers), figures in found.items():
+        yield name, drivers, figures
 
 
 class Column(Struct, frozen=True):

@@ -238,6 +238,22 @@ def test_the_command_prints_a_table_and_draws(tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_command_varies_a_setting(tmp_path: Path) -> None:
+    plot = tmp_path / "plot.png"
+    tiny = (*TINY, "--warm-up", "0", "--rate", "600")
+    vary = ("--vary", "CABRANK_pick_up_max_s=30, 480")
+    done = cabrank(*tiny, *vary, "--json", "--plot", str(plot))
+    assert done.returncode == 0, done.stderr
+    few, all_ = json.loads(done.stdout)
+    assert (few["value"], all_["value"]) == ("30", "480")
+    assert few["policy"] == all_["policy"] == "pairs"
+    assert few["figures"]["served"] < all_["figures"]["served"]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    table = cabrank(*tiny, *vary).stdout
+    assert "PICK_UP" in table
+    assert "480" in table
+
+
 def test_the_command_tries_a_file_of_requests(tmp_path: Path) -> None:
     path = tmp_path / "demand.csv"
     path.write_text(ROWS)
@@ -253,6 +269,14 @@ def test_the_command_tries_a_file_of_requests(tmp_path: Path) -> None:
         (("--policy", "random"), "There is no policy 'random': broadcast, nearest"),
         (("--demand", "nowhere.csv"), "nowhere.csv can't be read"),
         (("--settings", "IDLE_CREDIT=-1"), "CABRANK_IDLE_CREDIT is '-1'"),
+        (("--vary", "IDLE_CREDIT=0,-1"), "CABRANK_IDLE_CREDIT is '-1'"),
+        (("--vary", "IDLE_CREDIT"), "'IDLE_CREDIT' is not NAME=VALUE,VALUE"),
+        (("--vary", "IDLE_CREDIT=1,,2"), "is not NAME=VALUE,VALUE"),
+        (("--vary", "NOTHING=1"), "CABRANK_NOTHING"),
+        (
+            ("--vary", "IDLE_CREDIT=0", "--policy", "pairs", "--policy", "nearest"),
+            "--vary takes one --policy",
+        ),
     ],
 )
 def test_bad_options_are_one_sentence_and_status_2(

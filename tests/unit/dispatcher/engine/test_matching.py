@@ -209,6 +209,29 @@ def test_a_crowd_is_counted_as_one_by_one(needs: frozenset[str], size: float) ->
     assert judging.judgement(asked).excluded == excluded
 
 
+@pytest.mark.parametrize("most_idle_s", [0, 300, 9_000])
+@pytest.mark.parametrize("count", [900, 3_000])
+def test_the_cheapest_of_a_crowd_are_those_of_looking_at_all(
+    count: int, most_idle_s: int
+) -> None:
+    """Idle credit makes some far away cheaper than many who are near."""
+    rnd = random.Random(count + most_idle_s)
+    now = Positions(60_000)
+    for number in range(count):
+        since_ms = NOW_MS - rnd.randrange(most_idle_s + 1) * 1000
+        now.stand(f"d{number}", Standing(offers=True, idle_since_ms=since_ms))
+        place = rnd.uniform(-0.03, 0.03), rnd.uniform(-0.03, 0.03)
+        now.hear(Fix(f"d{number}", *place, None, None, rfc3339(NOW_MS)), NOW_MS)
+    judging = Round(now, TRAVEL, Rules(), NOW_MS, {})
+    judged = [judging.judge(trip(), f"d{n}") for n in range(count)]
+    costs = [
+        (one.cost_s, one.driver) for one in judged if one.verdict == Verdict.FARTHER
+    ]
+    for wanted in (8, 136):
+        found = judging.look(trip(), wanted).cheapest
+        assert [(one.cost_s, one.driver) for one in found] == sorted(costs)[:wanted]
+
+
 def test_evidence_tells_distance_eta_cost_age_and_a_rounded_place() -> None:
     now = Positions(60_000)
     now.stand("d", Standing(offers=True, idle_since_ms=NOW_MS - 100_000))
