@@ -15,11 +15,12 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import jwt
-from cabrank_client import AsyncHttpClient, Client, Refused, TokenSource
+from cabrank_client import AsyncHttpClient, Client, Refused, TokenSource, TripEvent
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -106,21 +107,27 @@ async def cancel(ride: str, user: User) -> dict[str, Any]:
 @app.get("/rides/{ride}/events")
 async def events(ride: str, user: User) -> StreamingResponse:
     """Server-sent events for a page's `EventSource`, to the ride's end."""
-    # Somebody else's ride is refused before the answer begins.
-    async with AsyncHttpClient(CABRANK, token=tokens_of(user)) as cabrank:
-        await cabrank.get_trip(ride)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(CABRANK, token=tokens_of(user)))
+        follow = client.follow(ride)
+        # Somebody else's ride is refused before the answer begins.
+        first = await anext(follow)
+        kept = stack.pop_all()
 
     async def lines() -> AsyncIterator[str]:
-        async with Client(CABRANK, token=tokens_of(user)) as client:
-            async for event in client.follow(ride):
-                driver = event.trip["driver"]
-                said = {
-                    "status": event.trip["status"],
-                    "driver": driver and driver["first_name"],
-                }
-                yield f"data: {json.dumps(said)}\n\n"
+        async with kept:
+            yield line_of(first)
+            async for event in follow:
+                yield line_of(event)
 
     return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+def line_of(event: TripEvent) -> str:
+    driver = event.trip["driver"]
+    name = None if driver is None else driver["first_name"]
+    said = {"status": event.trip["status"], "driver": name}
+    return f"data: {json.dumps(said)}\n\n"
 
 
 @app.exception_handler(Refused)

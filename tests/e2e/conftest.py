@@ -16,7 +16,7 @@ from tests.support.applications import Site
 from tests.support.client import Client, connect, welcomed
 from tests.support.stack import Person, Stack, running
 
-POOL = 150
+POOL = 250
 """People of each role that one test session may use up; made at once, for each call
 of `cabrank tokens` starts a process.
 """

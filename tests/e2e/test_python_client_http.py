@@ -11,6 +11,8 @@ import httpx
 import pytest
 from cabrank_client import (
     AsyncHttpClient,
+    BadCredentials,
+    Client,
     HttpClient,
     InvalidData,
     NotAuthenticated,
@@ -116,6 +118,27 @@ async def test_a_session_by_password_is_begun_anew_once_it_has_ended(
             assert web.token() != first
 
     await in_a_thread(work)
+
+
+async def test_a_service_account_s_key_is_a_token_for_both(town: Town) -> None:
+    name = f"desk-{new_key()}"
+    words = ("user", "add", name, "--role", "operator", "--service")
+    made = await in_a_thread(lambda: town.stack.command(*words, "--scope", "trips"))
+    assert made.returncode == 0, made.stderr
+    key, rider = made.stdout.strip(), town.rider()
+    async with Client(town.url, token=key) as desk:
+        assert (desk.user["username"], desk.user["role"]) == (name, "operator")
+        trip = await desk.http.request_trip(**ADDRESSES, rider=rider.id)
+        with pytest.raises(WrongRole):
+            desk.follow(trip["id"])
+        with pytest.raises(WrongRole, match="drivers"):
+            await desk.http.drivers()
+        assert (await desk.cancel_trip(trip["id"]))["status"] == "CANCELLED"
+        token = await desk.http.exchange_key(key, ["trips"])
+    async with AsyncHttpClient(town.url, token=token["access_token"]) as web:
+        assert (await web.me())["username"] == name
+        with pytest.raises(BadCredentials):
+            await web.exchange_key("cbk_" + "A" * 43)
 
 
 def by_name(templated: bool) -> set[tuple[str, str]]:

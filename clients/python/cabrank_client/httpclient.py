@@ -354,6 +354,10 @@ class AsyncHttpClient(_Shared):
 
 
 def _checked(token: str | None, rejected: str | None) -> str:
-    if token is None or token == rejected:
-        raise NotAuthenticated("there is no token, or no other than one that has ended")
+    if token is None:
+        raise NotAuthenticated("there is no token, or no other than the one refused")
+    if token == rejected:
+        raise NotAuthenticated(
+            "the token was refused, or has ended, and is given again"
+        )
     return token

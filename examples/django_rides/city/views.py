@@ -2,7 +2,7 @@
 
 import uuid
 
-from cabrank_client import HttpClient, Refused
+from cabrank_client import HttpClient, Refused, TripNotFound
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -54,8 +54,11 @@ def home(request: HttpRequest) -> HttpResponse:
 def ride(request: HttpRequest, ride: uuid.UUID) -> HttpResponse:
     """How the ride is, as cabrank has it at this moment."""
     found = get_object_or_404(Ride, id=ride, user=request.user, trip__isnull=False)
-    with cabrank(request) as web:
-        trip = web.get_trip(str(found.trip))
+    try:
+        with cabrank(request) as web:
+            trip = web.get_trip(str(found.trip))
+    except TripNotFound:
+        trip = {"status": "REQUESTED"}  # history lags what was answered by moments
     return render(request, "ride.html", {"ride": found, "trip": trip})
 
 
