@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from cabrank_client import AsyncHttpClient, HttpClient, NotAuthenticated
+from cabrank_client import HttpClient, NotAuthenticated
 
 from tests.e2e.conftest import Town
 from tests.support.applications import CLIENT, EXAMPLES, LIMIT_S
-from tests.support.waiting import until_is
 
 
 def booked(town: Town, key: str, path: Path) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 """Every snippet of docs/INTEGRATE.md, run against a whole system by itself."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Town
+from tests.support.applications import CLIENT
 
 PAGE = Path(__file__).parents[2] / "docs" / "INTEGRATE.md"
 SAYS: dict[str, list[str]] = {
@@ -22,6 +24,7 @@ SAYS: dict[str, list[str]] = {
         "CANCELLED",
         "409 wrong_status",
     ],
+    "The Python client": ["rider_busy", "STARTED", "CANCELLED"],
 }
 """What the snippet of each section prints."""
 
@@ -52,6 +55,7 @@ async def test_the_snippet_does_what_its_section_says(town: Town, title: str) ->
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", given + snippet],
+        env={**os.environ, "PYTHONPATH": CLIENT},
         capture_output=True,
         text=True,
         timeout=60,

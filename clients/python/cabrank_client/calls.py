@@ -44,7 +44,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-NO_CONTENT, OK_MAX = 204, 299
+OK_MAX = 299
 NOT_JSON = object()
 TOO_MANY, SERVER_FAULT_MIN = 429, 500
 
@@ -87,7 +87,7 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Any:
         Refused: it is a problem.
         UnexpectedAnswer: it is none of the server's.
     """
-    if status == NO_CONTENT:
+    if status <= OK_MAX and not body:
         return None
     said = _json(body)
     if status <= OK_MAX and said is not NOT_JSON:
