@@ -214,6 +214,7 @@ class Driver(Agent):
                 await self._answer()
             elif self.wants_offers and not client.asked.online:
                 await client.ask("driver.online", {})
+                client.asked.online = True  # answered, whatever is told yet
             elif self.client.open:
                 await self._jump()
             else:
