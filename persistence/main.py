@@ -129,7 +129,10 @@ async def start(
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
     deliveries = Deliveries(
-        database.plain_engine(settings.database_url), control, settings
+        database.plain_engine(settings.database_url),
+        database.hasty_engine(settings.database_url),
+        control,
+        settings,
     )
     deliveries.start(service)
     service.spawn("cleanup", cleanup.run(engine, settings.audit_ttl_s))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import nats.errors
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 from nats.js.errors import APIError
 
 from runtime.bus import Bus
@@ -52,6 +52,9 @@ TROUBLE_S = 0.5
 FUTURE_S = 5.0
 """A record of a newer version waits so long for a newer worker."""
 READ_RECORDS_MAX = 256
+REPLAY_WAITING_MAX = 10_000
+"""A replay rests while so much waits for its endpoint: far from where deliveries are
+dead at once."""
 
 NOTHING = Planned([], [], [], [])
 
@@ -165,7 +168,7 @@ class Reader:
             source.bell.clear()
             try:
                 more = await self._read_some(source, place)
-                await self._replay(source)
+                more = await self._replay(source) or more
             except Moved as moved:
                 log.info("looking again where to read on", why=str(moved))
                 self._wake.set()
@@ -196,17 +199,23 @@ class Reader:
         await self._store(place, events, seq_of(messages[-1].seq + 1, 0) - 1)
         return True
 
-    async def _replay(self, source: Source) -> None:
-        """A part of each replay of this ledger, before what is new is looked for."""
-        mine = [r for r in self._plan.replays if r.ledger == source.ledger.id]
-        for replay in mine:
-            self._plan.replays.remove(replay)  # the next plan has where it stands
+    async def _replay(self, source: Source) -> bool:
+        """A part of each replay of this ledger; whether there is more to do at once."""
+        more = False
+        for replay in [r for r in self._plan.replays if r.ledger == source.ledger.id]:
+            if self._plan.waiting.get(replay.webhook, 0) > REPLAY_WAITING_MAX:
+                continue
+            plan = self._plan
+            plan.replays.remove(replay)
             with contextlib.suppress(Moved):  # asked for anew, or its webhook is gone
-                await self._replay_some(source, replay)
-        if mine:
-            self._wake.set()
+                left = await self._replay_some(source, replay)
+                if left.seq < left.until and self._plan is plan:
+                    plan.replays.append(left)
+                more = True
+        return more
 
-    async def _replay_some(self, source: Source, replay: Replaying) -> None:
+    async def _replay_some(self, source: Source, replay: Replaying) -> Replaying:
+        """What is left of it."""
         record, _ = record_of(replay.seq + 1)
         messages = await source.follower.read(max(record, 1), READ_RECORDS_MAX)
         place = Place(replay.region, replay.ledger, replay.seq, replay.webhook)
@@ -214,6 +223,7 @@ class Reader:
         events = [event for event in found if event.seq <= replay.until]
         last = seq_of(messages[-1].seq + 1, 0) - 1 if messages else replay.until
         await self._store(place, events, min(last, replay.until))
+        return structs.replace(replay, seq=place.seq)
 
     # ---- storing -------------------------------------------------------------
 

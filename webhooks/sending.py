@@ -7,11 +7,14 @@ a worker that dies are let go of as their leases end.
 """
 
 import asyncio
+import contextlib
 import random
 import ssl
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Coroutine, Iterable
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -26,7 +29,10 @@ from webhooks.verdict import Verdict, verdict
 log = structlog.get_logger()
 
 IN_FLIGHT_MAX = 32
-"""Lines of one endpoint, of one worker: each is a connection."""
+"""Lines of one endpoint that one worker tries at once: each is a connection."""
+HELD_MAX = 256
+"""Lines of one that are claimed ahead, while it takes what it is sent: a transaction
+for hundreds rather than for each."""
 TICK_S = 0.5
 """Between looks for what is due, or was stored by another worker."""
 CHAIN_S = 5.0
@@ -39,6 +45,26 @@ RETRY_S = (0.25, 5.0)
 """First and longest wait while persistence doesn't answer; doubles in between."""
 
 
+class Lane:
+    """One webhook's lines at this worker: those that wait, and those being tried."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Line, float]] = deque()
+        """Each with when it was asked for."""
+        self.trying = 0
+        self.takes_all = False
+        """Whether it took the last; else no more is claimed than is tried at once."""
+
+    @property
+    def held(self) -> int:
+        return self.trying + len(self.waiting)
+
+    def room(self) -> int:
+        """How many lines are to be claimed: none until half of what may be is done."""
+        most = HELD_MAX if self.takes_all else IN_FLIGHT_MAX
+        return most - self.held if 2 * self.held <= most else 0
+
+
 class Sender:
     """`hooks` are told by `know`."""
 
@@ -48,8 +74,8 @@ class Sender:
         self._context: ssl.SSLContext | None = None
         self._hooks: dict[str, Hook] = {}
         self._endpoints: dict[str, post.Endpoint] = {}
-        self._in_flight: Counter[str] = Counter()
-        self._trying: set[asyncio.Task[None]] = set()
+        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        self._tasks: set[asyncio.Future[None]] = set()
         self._due = asyncio.Event()
         self._outcomes: list[Outcome] = []
         self._released: list[Released] = []
@@ -65,8 +91,10 @@ class Sender:
         """End what is being tried, and tell of it."""
         self._stopping = True
         self._due.set()
-        if self._trying:
-            _, late = await asyncio.wait(self._trying, timeout=post.ANSWER_S)
+        for webhook, lane in self._lanes.items():
+            self._pump(webhook, lane)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=post.ANSWER_S)
             await cancel(late)
         self._told.set()
         await self._settling
@@ -80,19 +108,20 @@ class Sender:
     def know(self, hooks: Iterable[Hook]) -> None:
         """Which webhooks there are now."""
         new = {hook.id: hook for hook in hooks}
-        is_first = bool(new) and not self._hooks
-        self._hooks = new
-        for webhook in list(self._endpoints):
-            there = new.get(webhook)
-            endpoint = self._endpoints[webhook]
-            is_idle = not self._in_flight[webhook]
-            if is_idle and (there is None or there.url != endpoint.url):
-                del self._endpoints[webhook]
-                task = asyncio.ensure_future(endpoint.close())
-                self._trying.add(task)
-                task.add_done_callback(self._trying.discard)
-        if is_first:
+        if new.keys() - self._hooks.keys():
             self._due.set()
+        self._hooks = new
+        for webhook in [one for one in self._lanes if one not in new]:
+            if not self._lanes[webhook].held:
+                del self._lanes[webhook]
+        for webhook in [one for one in self._endpoints if one not in self._lanes]:
+            self._begin(self._endpoints.pop(webhook).close())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     # ---- claiming ------------------------------------------------------------
 
@@ -100,7 +129,8 @@ class Sender:
         pause, longest = RETRY_S
         while not self._stopping:
             self._due.clear()
-            room = self._room()
+            room = {hook: self._lanes[hook].room() for hook in self._hooks}
+            room = {hook: count for hook, count in room.items() if count}
             if not room:
                 await self._until_due()
                 continue
@@ -114,46 +144,48 @@ class Sender:
                 continue
             pause = RETRY_S[0]
             for line in claimed.lines:
-                self._try(line, asked_at)
+                self._lanes[line.webhook].waiting.append((line, asked_at))
+            for webhook in {line.webhook for line in claimed.lines}:
+                self._pump(webhook, self._lanes[webhook])
             if not (claimed.more and claimed.lines):
                 await self._until_due()
 
-    def _room(self) -> dict[str, int]:
-        free = {hook: IN_FLIGHT_MAX - self._in_flight[hook] for hook in self._hooks}
-        return {hook: room for hook, room in free.items() if room > 0}
-
     async def _until_due(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._due.wait(), TICK_S)
-        except TimeoutError:
-            return
 
     # ---- trying --------------------------------------------------------------
 
-    def _try(self, line: Line, asked_at: float) -> None:
-        self._in_flight[line.webhook] += 1
-        metrics.in_flight.inc()
-        task = asyncio.create_task(self._try_line(line, asked_at))
-        self._trying.add(task)
+    def _pump(self, webhook: str, lane: Lane) -> None:
+        """Try as many of its lines as may be."""
+        while lane.waiting and lane.trying < IN_FLIGHT_MAX:
+            line, asked_at = lane.waiting.popleft()
+            lane.trying += 1
+            metrics.in_flight.inc()
+            task = self._begin(self._try_line(lane, line, asked_at))
+            task.add_done_callback(partial(self._ended, webhook, lane, line))
 
-        def ended(done: asyncio.Task[None]) -> None:
-            self._trying.discard(done)
-            self._in_flight[line.webhook] -= 1
-            metrics.in_flight.dec()
-            self._released.append(Released(line.webhook, line.line, line.lease))
-            self._told.set()
-            if not done.cancelled() and done.exception() is not None:
-                log.error("a try raised", exc_info=done.exception())
+    def _ended(
+        self, webhook: str, lane: Lane, line: Line, done: asyncio.Task[None]
+    ) -> None:
+        lane.trying -= 1
+        metrics.in_flight.dec()
+        self._released.append(Released(webhook, line.line, line.lease))
+        self._told.set()
+        if not done.cancelled() and done.exception() is not None:
+            log.error("a try raised", exc_info=done.exception())
+        self._pump(webhook, lane)
+        if lane.room():
+            self._due.set()
 
-        task.add_done_callback(ended)
-
-    async def _try_line(self, line: Line, asked_at: float) -> None:
+    async def _try_line(self, lane: Lane, line: Line, asked_at: float) -> None:
         for delivery in line.deliveries:
             hook = self._hooks.get(line.webhook)
             late = time.monotonic() - asked_at > CHAIN_S
             if hook is None or late or self._stopping:
                 return
             found = await self._deliver(hook, delivery)
+            lane.takes_all = found.status == "taken"
             outcome = Outcome(
                 line.webhook,
                 delivery.ledger,
@@ -185,17 +217,15 @@ class Sender:
 
     def _endpoint(self, hook: Hook) -> post.Endpoint:
         found = self._endpoints.get(hook.id)
-        if found is None or (found.url != hook.url and not self._is_busy(hook.id)):
-            if self._context is None:
-                self._context = post.tls()
-            found = post.Endpoint(
-                hook.url, self._resolver, self._context, IN_FLIGHT_MAX
-            )
-            self._endpoints[hook.id] = found
+        if found is not None and found.url == hook.url:
+            return found
+        if self._context is None:
+            self._context = post.tls()
+        if found is not None:
+            self._begin(found.close())
+        found = post.Endpoint(hook.url, self._resolver, self._context)
+        self._endpoints[hook.id] = found
         return found
-
-    def _is_busy(self, webhook: str) -> bool:
-        return self._in_flight[webhook] > 1
 
     # ---- telling -------------------------------------------------------------
 
@@ -206,7 +236,7 @@ class Sender:
                 await asyncio.sleep(GATHER_S)
             self._told.clear()
             await self._settle()
-            if self._stopping and not self._trying and not self._released:
+            if self._stopping and not self._tasks and not self._released:
                 return
 
     async def _settle(self) -> None:

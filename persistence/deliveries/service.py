@@ -65,12 +65,16 @@ class Deliveries:
     def __init__(
         self,
         engine: Engine,
+        hasty: Engine,
         bus: Bus,
         settings: Settings,
         *,
         clock_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
         self._engine = engine
+        self._hasty = hasty
+        """Position and deliveries are of one transaction: whatever of it a power cut
+        takes is read, or tried, again."""
         self._bus = bus
         self._private = bool(settings.webhooks_private)
         self._clock_ms = clock_ms
@@ -103,6 +107,7 @@ class Deliveries:
         await self._responder.stop()
         self._thread.shutdown()
         self._engine.dispose()
+        self._hasty.dispose()
 
     # ---- webhooks ------------------------------------------------------------
 
@@ -216,21 +221,25 @@ class Deliveries:
     async def _read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
             options = {database.READ_ONLY: True}
-            with self._engine.connect().execution_options(**options) as connection:
+            with self._hasty.connect().execution_options(**options) as connection:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._in(self._hasty, work)
+
+    async def _in(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         def run() -> T:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     async def _of_one(self, work: Callable[[Connection], Any]) -> Result:
+        """What operators are told is on disk before."""
         try:
-            return answered(await self._write(work))
+            return answered(await self._in(self._engine, work))
         except UnknownWebhook as error:
             return refused(Code.INVALID_DATA, str(error), 404)
         except TooMany as error:
@@ -256,7 +265,7 @@ class Deliveries:
         return await self._of_one(lambda connection: work(connection, there))
 
     async def _sweep(self) -> None:
-        engine = self._engine
+        engine = self._hasty
         while True:
             await asyncio.sleep(SWEEP_S)
             loop = asyncio.get_running_loop()

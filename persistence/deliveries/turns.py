@@ -5,6 +5,7 @@ A line is what must stay in order: a trip for one webhook. Its first delivery th
 holds the later ones back, until it is taken, dead, or failed `HOLD_MS` ago.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -110,6 +111,7 @@ def is_any_due(connection: Connection, now_ms: int) -> bool:
 
 def claim(connection: Connection, asked: Claim, now_ms: int) -> Claimed:
     due = [row.id for row in connection.execute(_DUE_HOOKS, {"now": now_ms})]
+    random.shuffle(due)  # whoever is first may take all that a message holds
     lease = now_ms + LINE_LEASE_MS
     lines: list[Line] = []
     left = STORE_BYTES_MAX

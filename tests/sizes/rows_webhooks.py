@@ -77,6 +77,8 @@ NO_SIZE = {
     "schemas.outside:NAME_CHARS_MAX": "a host's name in a bounded URL",
     "schemas.outside:PORT_MAX": "a number's range",
     "webhooks.desk:NAMES_MAX": "ids of one question",
+    "webhooks.reading:REPLAY_WAITING_MAX": "below what may wait",
+    "webhooks.sending:HELD_MAX": "lines claimed ahead; each claim is cut by bytes",
     "webhooks.reading:READ_RECORDS_MAX": "records at once; cut by the follower's bytes",
     "webhooks.sending:SETTLE_MAX": "outcomes of one message, of 300 bytes each",
 }

@@ -99,7 +99,8 @@ async def office(bus: Bus, settings: Settings, clock: Clock) -> AsyncIterator[Of
     past = database.past_engine(settings.database_url)
     history = History(past, bus)
     async with service() as running:
-        deliveries = Deliveries(engine, bus, settings, clock_ms=clock)
+        hasty = database.hasty_engine(settings.database_url)
+        deliveries = Deliveries(engine, hasty, bus, settings, clock_ms=clock)
         deliveries.start(running)
         history.start()
         await bus.flush()

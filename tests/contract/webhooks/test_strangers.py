@@ -1,0 +1,103 @@
+"""Where nothing is sent, and what of an endpoint's certificate is told."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from runtime.settings import Settings
+from schemas.outside import target
+from schemas.refusals import Code
+from schemas.webhooks import AddWebhook
+from tests.contract.webhooks.conftest import OPERATOR, Office
+from tests.support.certificates import Authority
+from tests.support.endpoint import listening
+from webhooks.errors import Forbidden
+from webhooks.post import Endpoint, tls
+from webhooks.resolving import Resolver
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """As most have it: nothing private."""
+    return replace(settings, webhooks_private=0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/", "https://[::ffff:10.0.0.1]:8443/x", "http://0x7f.1/", "x"],
+)
+async def test_a_literal_address_of_ones_own_is_refused_at_once(
+    office: Office, url: str
+) -> None:
+    asked = AddWebhook(url=url, events=["trip.*"], by=OPERATOR)
+    refused = (await office.ask("add", asked)).refused
+    assert refused is not None
+    assert refused.code is Code.INVALID_DATA
+    assert refused.message.startswith("url: ")
+
+
+async def test_an_unknown_type_and_one_webhook_too_many_are_refused(
+    office: Office,
+) -> None:
+    for events in (["trip.*", "trip.nothing"], ["trip"], ["*.made"], ["webhook.test"]):
+        asked = AddWebhook(url="https://a.example/", events=events, by=OPERATOR)
+        refused = (await office.ask("add", asked)).refused
+        assert refused is not None
+        assert "there is no type" in refused.message
+    for _ in range(16):
+        await office.add("https://a.example/")
+    asked = AddWebhook(url="https://a.example/", events=["*"], by=OPERATOR)
+    result = await office.ask("add", asked)
+    assert result.status == 409
+
+
+async def test_a_name_is_resolved_at_each_try_and_its_address_checked() -> None:
+    resolver = Resolver(private=False)
+    async with listening() as there:
+        port = target(there.url).port
+        endpoint = Endpoint(f"http://localhost:{port}/", resolver, tls())
+        answer = await endpoint.post(b"{}", {})
+        assert answer.status is None
+        assert "localhost is at" in answer.error
+        assert "loopback" in answer.error
+        assert there.got == []
+        allowed = Endpoint(f"http://localhost:{port}/", Resolver(private=True), tls())
+        assert (await allowed.post(b"{}", {})).status == 200
+        assert there.got[0].headers["host"] == f"localhost:{port}"
+        await allowed.close()
+        await endpoint.close()
+    with pytest.raises(Forbidden, match="private"):
+        await resolver.address(target("http://10.0.0.1/"))
+    with pytest.raises(OSError, match=""):
+        await resolver.address(target("http://nobody.invalid/"))
+
+
+@pytest.mark.parametrize(
+    ("address", "days", "told"),
+    [
+        ("127.0.0.1", 10, None),
+        ("127.0.0.1", -1, "its certificate is not good: certificate has expired"),
+        ("127.0.0.2", 10, "IP address mismatch"),
+    ],
+)
+async def test_a_certificate_is_held_to_the_name_and_its_fault_told(
+    tmp_path: Path, address: str, days: int, told: str | None
+) -> None:
+    authority = Authority(tmp_path)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate, key = authority.issue("endpoint", days=days, address=address)
+    serving.load_cert_chain(certificate, key)
+    context = tls()
+    context.load_verify_locations(authority.ca)
+    async with listening(tls=serving) as there:
+        endpoint = Endpoint(there.url, Resolver(private=True), context)
+        answer = await endpoint.post(b"{}", {})
+        await endpoint.close()
+    if told is None:
+        assert answer.status == 200, answer.error
+    else:
+        assert answer.status is None
+        assert told in answer.error
+        assert there.got == []
