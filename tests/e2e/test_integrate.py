@@ -24,6 +24,7 @@ SAYS: dict[str, list[str]] = {
         "CANCELLED",
         "409 wrong_status",
     ],
+    "Webhooks": ["trip.started", "True", "[]", "204"],
     "The Python client": ["rider_busy", "STARTED", "CANCELLED"],
 }
 """What the snippet of each section prints."""
@@ -50,6 +51,7 @@ async def test_the_snippet_does_what_its_section_says(town: Town, title: str) ->
     rider, driver = town.rider(), town.driver()
     names = {"cabrank": town.url, "key": added.stdout.strip()}
     names |= {"rider": rider.id, "driver": driver.id}
+    names |= {"operator": town.operator.access}
     given = "".join(f"{name} = {value!r}\n" for name, value in names.items())
     (snippet,) = re.findall(r"```python\n(.*?)```", sections()[title], re.DOTALL)
     done = await asyncio.to_thread(
