@@ -204,12 +204,14 @@ LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --quiet --no-header
 
 # The third: what builds wheels (hatchling with editables ours, setuptools that of nkeys).
+# The last: what makes a client of /openapi.json, apart from ours (tests/support/generator.py).
 lock: | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements-uv.lock
 	$(LOCKED) pyproject.toml $(ARGS) --extra otel --extra trial -o requirements.lock
 	$(LOCKED) pyproject.toml $(ARGS) --extra dev -o requirements-dev.lock
 	printf 'hatchling>=1.27\neditables>=0.5\nsetuptools>=80\n' | $(LOCKED) - $(ARGS) -o requirements-build.lock
 	echo 'uv>=0.13' | $(LOCKED) - $(ARGS) -o requirements-uv.lock
+	echo 'openapi-python-client>=0.29,<0.30' | $(LOCKED) - $(ARGS) -o requirements-generator.lock
 
 clean:
 	rm -rf $(VENV) build dist reports .pytest_cache .mypy_cache .ruff_cache \

@@ -15,6 +15,7 @@ from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
     Operation,
+    Parameter,
     RequestBody,
     Schema,
 )
@@ -22,6 +23,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Response
 
 from gateway.http.requests import address, read_body
+from gateway.identity import device
 from gateway.problems import Refused, data_of
 from schemas import subjects
 from schemas.refusals import Code
@@ -148,6 +150,17 @@ class AlsoByForm(Operation):
         )
         if isinstance(self.request_body, RequestBody):
             self.request_body.content[FORM] = OpenAPIMediaType(schema=form)
+        cookie = "what a log-in before left: its device doesn't wait for others"
+        self.parameters = [
+            *(self.parameters or ()),
+            Parameter(
+                name=device.NAME,
+                param_in="cookie",
+                schema=Schema(type=OpenAPIType.STRING),
+                description=cookie,
+                required=False,
+            ),
+        ]
         answer = (self.responses or {}).get("200")
         if isinstance(answer, OpenAPIResponse) and answer.content:
             carried = answer.content["application/json"]
