@@ -24,6 +24,7 @@ Action = Literal[
     "notify",
     "denied",
     "trip_request",
+    "trip_reschedule",
     "trip_assign",
     "trip_cancel",
     "trip_complete",

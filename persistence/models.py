@@ -42,6 +42,12 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
 
 
+def _having(column: str, *names: str) -> Index:
+    """An index of the few rows in which that column is set."""
+    where = text(f"{column} IS NOT NULL")
+    return Index(None, *names, sqlite_where=where, postgresql_where=where)
+
+
 class UserRow(Base):
     __tablename__ = "users"
     __table_args__ = (
@@ -118,6 +124,8 @@ class TripRow(Base):
         Index(None, "status", "created_at_ms", "id"),
         Index(None, "rider_id", "status", "created_at_ms", "id"),
         Index(None, "driver_id", "status", "created_at_ms", "id"),
+        # The few that have one.
+        _having("reference", "reference", "created_at_ms", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
@@ -134,10 +142,12 @@ class TripRow(Base):
     drop_off_lon: Mapped[float | None]
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     updated_at_ms: Mapped[int] = mapped_column(BigInteger)
+    reference: Mapped[str | None] = mapped_column(String(64))
+    """What whoever asked for the trip calls it."""
     seq: Mapped[int] = mapped_column(BigInteger)
     """Of the newest event."""
     data: Mapped[str] = mapped_column(Text)
-    """The whole `Trip` as JSON, as its participants see it; served as it is."""
+    """The whole `Trip` as JSON, as its rider sees it (schemas/seen.py)."""
 
 
 class TripEventRow(Base):
@@ -149,13 +159,7 @@ class TripEventRow(Base):
         # What a user did, for `user export` and `user erase`.
         Index(None, "by"),
         # What their idempotency keys made: the few events that have one.
-        Index(
-            None,
-            "by",
-            "key",
-            sqlite_where=text("key IS NOT NULL"),
-            postgresql_where=text("key IS NOT NULL"),
-        ),
+        _having("key", "by", "key"),
     )
 
     ledger: Mapped[str] = mapped_column(String(LEDGER_CHARS), primary_key=True)
@@ -165,7 +169,7 @@ class TripEventRow(Base):
     version: Mapped[int] = mapped_column(BigInteger)
     at_ms: Mapped[int] = mapped_column(BigInteger)
     by: Mapped[str] = mapped_column(String(ID_CHARS))
-    """The user who did it; empty for an expiry."""
+    """The user who did it; empty: it was due."""
     reason: Mapped[str | None] = mapped_column(Text)
     data: Mapped[str] = mapped_column(Text)
     """The whole `Trip` as JSON, as it was then."""

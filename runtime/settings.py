@@ -183,6 +183,15 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
     request_ttl_s: Annotated[
         Seconds, Meta(description="seconds a trip stays REQUESTED before it expires")
     ] = 300
+    booking_lead_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=7 * 86400,
+            description="seconds before its pick_up_at that a SCHEDULED trip becomes "
+            "REQUESTED by itself",
+        ),
+    ] = 900
     trip_room_ttl_s: Annotated[
         Seconds,
         Meta(description="seconds a trip's room may be written to after its end"),

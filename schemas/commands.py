@@ -7,7 +7,7 @@ fact: it may come twice (same id, next attempt) and is decided once.
 
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from schemas.codec import OptionalRaw
 from schemas.events import DriverWhy, FeedEntry
@@ -37,6 +37,11 @@ class RequestTrip(Command, frozen=True, tag="request"):
     rider: User | None = None
     """Whose trip it is to be, where an operator asks for it; None: who asks. The key
     is always who asks'."""
+    note: str | None = None
+    reference: str | None = None
+    needs: tuple[str, ...] = ()
+    pick_up_at: str | None = None
+    """RFC 3339 as schemas/times.py writes it; None: now."""
     key: str | None = None
     sought: bool | None = None
     """Whether history was asked what the key made: False: not yet; True: what it knows
@@ -93,6 +98,19 @@ class ReleaseTrip(TripCommand, frozen=True, tag="release"):
 
 class CancelTrip(TripCommand, frozen=True, tag="cancel"):
     reason: str | None = None
+
+
+class RescheduleTrip(TripCommand, frozen=True, tag="reschedule"):
+    """What is left out stays as it is. A booked trip's fields, as `RequestTrip` has
+    them.
+    """
+
+    pick_up_at: str | UnsetType = UNSET
+    pick_up_address: str | UnsetType = UNSET
+    drop_off_address: str | UnsetType = UNSET
+    pick_up: Position | UnsetType | None = UNSET
+    drop_off: Position | UnsetType | None = UNSET
+    note: str | UnsetType | None = UNSET
 
 
 class GetTrip(TripCommand, frozen=True, tag="get"):
@@ -200,6 +218,7 @@ AnyCommand = (
     | CompleteTrip
     | ReleaseTrip
     | CancelTrip
+    | RescheduleTrip
     | GetTrip
     | GoOnline
     | GoOffline
@@ -265,12 +284,13 @@ class SyncData(Struct, frozen=True, omit_defaults=True):
     """State of one user at cursor `seq`, and what was missed.
 
     `events`: where `recovered`, the user's `TripEvent`s with since < seq ≤ `seq`, in
-    order, encoded; else empty. `trips`: active ones. `open_trips`: `OpenTrip`s, newest
-    first, for drivers; null where the gateway didn't ask. `online`: drivers only, else
-    false; `why` they are so (a `DriverWhy`). `offers`: a driver's live ones,
-    `LiveOffer`s; None also of a leader of 0.1. `ended`: the `OfferEndedEvent`s of a
-    driver between, where `recovered`; None also of a leader that doesn't tell them.
-    They are for a gateway that missed them, and are replayed to nobody.
+    order, encoded; else empty. `trips`: those that haven't ended. `open_trips`:
+    `OpenTrip`s, newest first, for drivers; null where the gateway didn't ask. `online`:
+    drivers only, else false; `why` they are so (a `DriverWhy`). `offers`: a driver's
+    live ones, `LiveOffer`s; None also of a leader of 0.1. `ended`: the
+    `OfferEndedEvent`s of a driver between, where `recovered`; None also of a leader
+    that doesn't tell them. They are for a gateway that missed them, and are replayed to
+    nobody.
     """
 
     seq: int

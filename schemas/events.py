@@ -45,6 +45,7 @@ OfferEnd = Literal["declined", "expired", "taken", "cancelled", "withdrawn"]
 DriverWhy = Literal["self", "missed_offers", "operator"]
 
 TripEventType = Literal[
+    "trip.scheduled",
     "trip.requested",
     "trip.started",
     "trip.arrived",
@@ -69,11 +70,11 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
     feed: int = 0
     """Dense number on the all-drivers feed of the region, from 1; 0: not on it."""
     command: str = ""
-    """Id of the command that caused it; empty for an expiry."""
+    """Id of the command that caused it; empty: it was due."""
     by: str = ""
-    """Id of the user who did it; empty for an expiry."""
+    """Id of the user who did it; empty: it was due."""
     key: str | None = None
-    """trip.requested: the idempotency key of who did it."""
+    """Of a trip's first event: the idempotency key of whoever asked for it."""
     reason: str | None = None
     """trip.cancelled: what the canceller said."""
     matching: Matching = ""

@@ -21,6 +21,7 @@ from schemas.frames import (
     OnlineData,
     Refresh,
     RequestTripData,
+    RescheduleTripData,
     TripId,
     UpdateTripData,
 )
@@ -145,6 +146,14 @@ CLIENT = (
         (Role.OPERATOR,),
         Trip,
         "Give an open trip to a driver, whether they are online or not.",
+    ),
+    ClientFrameType(
+        "trip.reschedule",
+        RescheduleTripData,
+        (Role.RIDER, Role.OPERATOR),
+        Trip,
+        "Another time or place for a SCHEDULED trip; its rider or an operator. What is "
+        "left out stays.",
     ),
     ClientFrameType(
         "trip.arrive", TripId, DRIVER, Trip, f"At the pick-up; {_ITS_DRIVER}."
@@ -279,6 +288,12 @@ SERVER = (
         "that driver",
         "The offer is over, but not accepted: `why` is `declined`, `expired`, `taken`, "
         "`cancelled` or `withdrawn`.",
+    ),
+    ServerFrameType(
+        "trip.scheduled",
+        Trip,
+        "its rider",
+        "A trip is booked, or was rescheduled; it opens by itself.",
     ),
     ServerFrameType(
         "driver.state",

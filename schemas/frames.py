@@ -4,26 +4,38 @@ Client frames are read in two steps: the envelope, then `data` by `type`, so tha
 frame with a good envelope and bad data is refused with its own `ref`.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from schemas.codec import OptionalRaw
 from schemas.refusals import Code
-from schemas.trips import Address, Latitude, Longitude, Position, User
+from schemas.trips import (
+    Address,
+    Latitude,
+    Longitude,
+    Needs,
+    Note,
+    Position,
+    Reference,
+    User,
+)
 
 FRAME_BYTES_MAX = 64 * 1024
 REF_CHARS_MAX = 64
 OPEN_TRIPS_MAX = 100
 """PROTOCOL.md section 2: `welcome.data.open_trips`."""
 OPEN_TRIPS_BYTES_MAX = 256 * 1024
-"""Their size: 100 with the longest ASCII addresses and notes have 120 KB; of six bytes
+"""Their size: 100 with the longest ASCII addresses and notes have 170 KB; of six bytes
 a character some 35 fit."""
 
 Ref = Annotated[str, Meta(max_length=REF_CHARS_MAX)]
 Key = Annotated[str, Meta(min_length=1, max_length=64)]
 """An idempotency key: the user's own."""
 
+PickUpAt = Annotated[datetime, Meta(tz=True)]
+"""RFC 3339. What is too far from now, the leader says."""
 Reason = Annotated[str, Meta(max_length=255)]
 OfferId = Annotated[str, Meta(max_length=64)]
 
@@ -59,6 +71,26 @@ class RequestTripData(Struct):
     pick_up: Position | None = None
     drop_off: Position | None = None
     idempotency_key: Key | None = None
+    note: Note | None = None
+    reference: Reference | None = None
+    needs: Needs | None = None
+    pick_up_at: PickUpAt | None = None
+
+
+class RescheduleTripData(Struct):
+    """What is left out stays; null takes away what a trip may be without."""
+
+    id: str
+    pick_up_at: PickUpAt | UnsetType = UNSET
+    pick_up_address: Address | UnsetType = UNSET
+    drop_off_address: Address | UnsetType = UNSET
+    pick_up: Position | UnsetType | None = UNSET
+    drop_off: Position | UnsetType | None = UNSET
+    note: Note | UnsetType | None = UNSET
+
+
+RESCHEDULED = ("pick_up_address", "drop_off_address", "pick_up", "drop_off", "note")
+"""What else than its time."""
 
 
 class TripId(Struct):

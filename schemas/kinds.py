@@ -24,6 +24,7 @@ from schemas.events import (
     TripPush,
 )
 from schemas.rooms import MemberEvent, MemberPush, MessageEvent, MessagePush
+from schemas.trips import OpenTrip, Trip
 
 H = TypeVar("H")
 
@@ -85,7 +86,23 @@ def format_of(event: Event) -> int:
 
 
 def _trip_format(event: TripEvent) -> int:
+    if says_more(event.trip):
+        return 3
     return 2 if event.matching in MATCHED or event.offer else 1
+
+
+def says_more(trip: Trip | OpenTrip) -> bool:
+    """Whether it says what programs before bookings would lose."""
+    return bool(
+        trip.needs
+        or trip.pick_up_at is not None
+        or trip.note is not None
+        or trip.reference is not None
+    )
+
+
+def _open_trip_format(event: OfferEvent | MatchingEvent) -> int:
+    return 3 if says_more(event.trip) else 2
 
 
 def _driver_format(event: DriverEvent) -> int:
@@ -125,9 +142,9 @@ def _row(tag: str) -> Kind:
 _FORMAT_OF: ByKind[Callable[[Any], int]] = ByKind(
     trip=_trip_format,
     driver=_driver_format,
-    offer=_second,
+    offer=_open_trip_format,
     offer_ended=_second,
-    matching=_second,
+    matching=_open_trip_format,
     message=_first,
     member=_first,
 )

@@ -5,9 +5,10 @@ from msgspec import Raw, Struct
 from schemas import codec
 from schemas.events import Event
 
-RECORD_VERSION = 2
-"""The newest format. A record says the oldest that reads all of it: 2 where it has
-offers, or drivers or trips that have to do with them, else 1."""
+RECORD_VERSION = 3
+"""The newest format. A record says the oldest that reads all of it: 3 where it has a
+trip with a note, a reference, needs or a time of its own, 2 where it has offers, or
+drivers or trips that have to do with them, else 1."""
 RECORD_BYTES_MAX = 512 * 1024
 """Half the server's default `max_payload`; what doesn't fit goes into the next."""
 EVENTS_BYTES_MAX = RECORD_BYTES_MAX - 1024

@@ -17,6 +17,18 @@ def _second(at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]
 
 
+def instant(at: datetime) -> str:
+    """One with an offset, as `rfc3339` writes it.
+
+    Raises:
+        ValueError: in UTC it isn't of the years 1 to 9999.
+    """
+    try:
+        return rfc3339(round(at.timestamp() * 1000))
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+
+
 def from_rfc3339(text: str) -> int:
     """The inverse, in ms; any offset and precision RFC 3339 allows.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.forms import NO_NUL
+from schemas.forms import NO_NUL, TAG
 
 
 class Role(StrEnum):
@@ -17,6 +17,7 @@ class Role(StrEnum):
 class Status(StrEnum):
     """A trip's status; the moves between them are dispatcher/engine/transitions.py."""
 
+    SCHEDULED = "SCHEDULED"
     REQUESTED = "REQUESTED"
     STARTED = "STARTED"
     ARRIVED = "ARRIVED"
@@ -33,6 +34,13 @@ DRIVING = frozenset({Status.STARTED, Status.ARRIVED, Status.IN_PROGRESS})
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Address = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL)]
+Note = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
+"""The rider's words to the driver."""
+Reference = Annotated[str, Meta(max_length=64, pattern=NO_NUL)]
+"""What whoever asked for the trip calls it."""
+Need = Annotated[str, Meta(pattern=TAG)]
+Needs = Annotated[tuple[Need, ...], Meta(max_length=8)]
+"""What its driver must have (PROTOCOL.md section 7)."""
 
 
 class Position(Struct, frozen=True):
@@ -77,6 +85,12 @@ class Trip(Struct, frozen=True):
     driver: Person | None
     created: str
     updated: str
+    note: str | None = None
+    reference: str | None = None
+    """Not for drivers: schemas/seen.py."""
+    needs: tuple[str, ...] = ()
+    pick_up_at: str | None = None
+    """RFC 3339, of a booked trip, whatever became of it."""
 
     def participants(self) -> tuple[str, ...]:
         """Ids of the rider and, where there is one, the driver."""
@@ -107,6 +121,10 @@ class OpenTrip(Struct, frozen=True):
     driver: None
     created: str
     updated: str
+    note: str | None = None
+    reference: None = None
+    needs: tuple[str, ...] = ()
+    pick_up_at: str | None = None
 
     @classmethod
     def of(cls, trip: Trip) -> "OpenTrip":
@@ -123,4 +141,8 @@ class OpenTrip(Struct, frozen=True):
             None,
             trip.created,
             trip.updated,
+            trip.note,
+            None,
+            trip.needs,
+            trip.pick_up_at,
         )

@@ -15,12 +15,14 @@ ALL = "the data"
 """What a sentence that names no field begins with."""
 MISSING = " is missing"
 """And how one ends that names a field which isn't there."""
+_INSTANT = "an RFC 3339 instant"
 _KINDS = {
     "str": "text",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "object": "an object",
+    "datetime": _INSTANT,
     "array": "a list",
     "null": "null",
 }
@@ -69,6 +71,14 @@ _RULES: tuple[tuple[re.Pattern[str], Say], ...] = (
     (
         re.compile(r"Invalid enum value (.*)", re.DOTALL),
         lambda what, value: f"{what} can't be {value}",
+    ),
+    (
+        re.compile(r"Invalid RFC3339 encoded datetime"),
+        lambda what: f"{what} must be {_INSTANT}",
+    ),
+    (
+        re.compile(r"Expected `datetime` with a timezone component"),
+        lambda what: f"{what} must be {_INSTANT} with its offset (or Z)",
     ),
     (
         re.compile(r"Number out of range"),

@@ -22,12 +22,14 @@ from runtime.follower import Follower
 from runtime.ledger import Ledger, last_record
 from schemas import codec
 from schemas.events import EVENTS_PER_RECORD_MAX, TripEvent, TripEventType, seq_of
+from schemas.kinds import format_of
 from schemas.ledger import EVENTS_BYTES_MAX, Writer, head_of
 from schemas.trips import DRIVING, TERMINAL, Status, Trip
 
 WRITER = "rebuild"
 """Stands for the writing process in the records."""
 TYPES = {
+    Status.SCHEDULED: "trip.scheduled",
     Status.REQUESTED: "trip.requested",
     Status.STARTED: "trip.started",
     Status.ARRIVED: "trip.arrived",
@@ -74,7 +76,7 @@ def active(connection: Connection, region: str) -> tuple[list[Active], list[str]
         if trip.id in restored or trip.id in ended:
             continue  # one row for each event of that version, of several ledgers
         people = _occupied(trip)
-        if is_over or busy & people:
+        if people and (is_over or busy & people):
             ended.append(trip.id)
             continue
         busy |= people
@@ -83,6 +85,9 @@ def active(connection: Connection, region: str) -> tuple[list[Active], list[str]
 
 
 def _occupied(trip: Trip) -> set[str]:
+    """Who can be in no other meanwhile."""
+    if trip.status is Status.SCHEDULED:
+        return set()
     has_driver = trip.driver is not None and trip.status in DRIVING
     return set(trip.participants() if has_driver else (trip.rider.id,))
 
@@ -93,33 +98,33 @@ def records(
     """(number, payload) of the records that hold the trips, from record `first` on."""
     writer = Writer(ledger, epoch, WRITER)
     encoded: list[bytes] = []
-    n, size = first, 0
+    n, size, made_in = first, 0, 1
     for each in trips:
-        payload = _event(n, len(encoded), each)
+        event = _event(n, len(encoded), each)
+        payload = codec.encode(event)
         if encoded and (
             size + len(payload) > EVENTS_BYTES_MAX
             or len(encoded) == EVENTS_PER_RECORD_MAX
         ):
-            yield n, writer.record(n, stamp_ms, encoded)
-            n, size, encoded = n + 1, 0, []
-            payload = _event(n, 0, each)
+            yield n, writer.record(n, stamp_ms, encoded, made_in)
+            n, size, encoded, made_in = n + 1, 0, [], 1
+            payload = codec.encode(_event(n, 0, each))
         encoded.append(payload)
         size += len(payload) + 1
+        made_in = max(made_in, format_of(event))
     if encoded:
-        yield n, writer.record(n, stamp_ms, encoded)
+        yield n, writer.record(n, stamp_ms, encoded, made_in)
 
 
-def _event(n: int, index: int, each: Active) -> bytes:
-    return codec.encode(
-        TripEvent(
-            seq=seq_of(n, index),
-            type=cast("TripEventType", each.type),
-            at_ms=each.at_ms,
-            audience=each.trip.participants(),
-            trip=each.trip,
-            by=each.by,
-            restored=True,
-        )
+def _event(n: int, index: int, each: Active) -> TripEvent:
+    return TripEvent(
+        seq=seq_of(n, index),
+        type=cast("TripEventType", each.type),
+        at_ms=each.at_ms,
+        audience=each.trip.participants(),
+        trip=each.trip,
+        by=each.by,
+        restored=True,
     )
 
 

@@ -28,6 +28,8 @@ from schemas.events import (
 )
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
+from schemas.seen import event_as
+from schemas.trips import Role
 
 log = structlog.get_logger()
 
@@ -65,8 +67,8 @@ class Publisher:
 
     def _event(self, event: Event, payload: bytes) -> bool:
         sent = True
-        for subject in _TELLS[type(event)](self._region, event):
-            sent = self._bus.send(subject, payload) and sent
+        for subject, told in _TELLS[type(event)](self._region, event, payload):
+            sent = self._bus.send(subject, told) and sent
         return sent
 
     def _feed(self, feed: list[FeedEntry]) -> bool:
@@ -109,33 +111,41 @@ def _in_messages(epoch: int, group: list[Answer]) -> Iterator[tuple[bytes, int]]
         yield b'{"epoch":%d,"answers":%b}' % (epoch, as_list(part)), len(part)
 
 
-# ---- who is told: the subjects of an event -------------------------------------
+# ---- who is told, and what -------------------------------------
 
 
-def _trip(region: str, event: TripEvent) -> list[str]:
-    told = [subjects.user(region, user) for user in event.audience]
-    return [*told, subjects.trip(region, event.trip.id)]
+Told = list[tuple[str, bytes]]
+"""Subjects, and what goes to each."""
+
+
+def _trip(region: str, event: TripEvent, payload: bytes) -> Told:
+    rider, to_drivers = event.trip.rider.id, event_as(Role.DRIVER, event, payload)
+    told = [
+        (subjects.user(region, user), payload if user == rider else to_drivers)
+        for user in event.audience
+    ]
+    return [*told, (subjects.trip(region, event.trip.id), payload)]
 
 
 def _driver(
-    region: str, event: DriverEvent | OfferEvent | OfferEndedEvent
-) -> list[str]:
-    return [subjects.user(region, event.driver)]
+    region: str, event: DriverEvent | OfferEvent | OfferEndedEvent, payload: bytes
+) -> Told:
+    return [(subjects.user(region, event.driver), payload)]
 
 
-def _matching(region: str, event: MatchingEvent) -> list[str]:
-    return [subjects.trip(region, event.trip.id)]
+def _matching(region: str, event: MatchingEvent, payload: bytes) -> Told:
+    return [(subjects.trip(region, event.trip.id), payload)]
 
 
-def _message(region: str, event: MessageEvent) -> list[str]:
-    return [subjects.room(region, event.message.room)]
+def _message(region: str, event: MessageEvent, payload: bytes) -> Told:
+    return [(subjects.room(region, event.message.room), payload)]
 
 
-def _member(region: str, event: MemberEvent) -> list[str]:
-    return [subjects.room(region, event.room)]
+def _member(region: str, event: MemberEvent, payload: bytes) -> Told:
+    return [(subjects.room(region, event.room), payload)]
 
 
-_HANDLERS: ByKind[Callable[[str, Any], list[str]]] = ByKind(
+_HANDLERS: ByKind[Callable[[str, Any, bytes], Told]] = ByKind(
     trip=_trip,
     driver=_driver,
     offer=_driver,

@@ -11,6 +11,8 @@ from schemas.commands import Answer, OnlineData, TagsData
 from schemas.events import DriverPush, OfferEndedPush, TripPush
 from schemas.kinds import ByKind, by_push, pushes
 from schemas.rooms import MemberPush, MessagePush
+from schemas.seen import trip_json_as
+from schemas.trips import Role
 
 _push = decoder(Union[tuple(pushes())])  # noqa: UP007 - of as many as there are
 
@@ -32,12 +34,12 @@ class Given:
             if len(self._kept) > ANSWERS_MAX:
                 self._kept.popitem(last=False)
 
-    def of(self, command_id: str) -> Answer | None:
+    def of(self, command_id: str, role: Role) -> Answer | None:
         encoded = self._ring.made(command_id)
         if encoded is None:
             kept = self._kept.get(command_id)
             return None if kept is None else kept[1]
-        data = of_made(encoded)
+        data = of_made(encoded, role)
         return None if data is None else Answer(command_id, 1, data=data)
 
     def forget(self, until_ms: int) -> None:
@@ -45,40 +47,42 @@ class Given:
             self._kept.popitem(last=False)
 
 
-def of_made(encoded: bytes) -> Raw | None:
-    """The answer's `data`, of the encoded event; None: it is decided again."""
+def of_made(encoded: bytes, role: Role) -> Raw | None:
+    """The answer's `data` for somebody of that role, of the encoded event; None: it is
+    decided again.
+    """
     push = _push.decode(encoded)
-    return _ANSWERS[type(push)](push)
+    return _ANSWERS[type(push)](push, role)
 
 
-def _trip(push: TripPush) -> Raw:
-    return push.trip
+def _trip(push: TripPush, role: Role) -> Raw:
+    return Raw(trip_json_as(role, push.trip))
 
 
-def _driver(push: DriverPush) -> Raw:
+def _driver(push: DriverPush, _: Role) -> Raw:
     if push.why == "operator":
         return Raw(encode(TagsData(push.driver, push.tags)))
     return Raw(encode(OnlineData(push.online, push.offers)))
 
 
-def _offer_ended(_: OfferEndedPush) -> None:
+def _offer_ended(_: OfferEndedPush, __: Role) -> None:
     """A decline, which is answered with the trip as it is now."""
 
 
-def _never(_: object) -> None:
+def _never(_: object, __: Role) -> None:
     """No command makes it."""
 
 
-def _message(push: MessagePush) -> Raw:
+def _message(push: MessagePush, _: Role) -> Raw:
     return push.message
 
 
-def _member(push: MemberPush) -> Raw | None:
+def _member(push: MemberPush, _: Role) -> Raw | None:
     """A join is answered as of now, and joins nobody twice."""
     return None if push.joined else Raw(encode({"room": push.room}))
 
 
-_HANDLERS: ByKind[Callable[[Any], Raw | None]] = ByKind(
+_HANDLERS: ByKind[Callable[[Any, Role], Raw | None]] = ByKind(
     trip=_trip,
     driver=_driver,
     offer=_never,

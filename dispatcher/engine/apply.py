@@ -41,16 +41,17 @@ def _trip(state: State, event: TripEvent) -> None:
     if trip.driver is not None and status in DRIVING:
         state.drivers[trip.driver.id] = trip.id
 
+    held = Held(trip, event.type, event.by, event.at_ms)
     if status in TERMINAL:
-        state.trips.pop(trip.id, None)
-        state.riders.pop(trip.rider.id, None)
+        state.let_go(trip)
     else:
-        state.trips[trip.id] = Held(trip, event.type, event.by, event.at_ms)
-        state.riders[trip.rider.id] = trip.id
+        state.hold(held)
 
+    if status is Status.SCHEDULED:
+        state.booked_due(held)
     if status is Status.REQUESTED:
         state.open[trip.id] = None
-        state.opened_due(state.trips[trip.id])
+        state.opened_due(held)
         if event.matching in MATCHED:
             state.untold[trip.id] = None
         else:

@@ -139,7 +139,7 @@ class Batcher:
         batch = self._open(now_ms)
         if batch.answer_bytes > ANSWERS_BYTES_MAX:
             return False
-        known = self.engine.remembered(command.id)
+        known = self.engine.remembered(command.id, command.by.role)
         if known is None:
             answer = self._decide(batch, command, traceparent)
             if answer is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from dispatcher.engine import bookings, drivers
 from dispatcher.engine import decide_offers as offers
-from dispatcher.engine import drivers
 from dispatcher.engine.lookups import ask_for_key, find_trip, look_up
 from dispatcher.engine.outcomes import (
     Decided,
@@ -44,23 +44,29 @@ from schemas.commands import (
     OnlineData,
     ReleaseTrip,
     RequestTrip,
+    RescheduleTrip,
     SyncFeed,
     SyncUser,
     TagDriver,
     TagsData,
     TripCommand,
 )
-from schemas.events import MATCHED, Event, Matching, TripEvent
+from schemas.events import Event, Matching, TripEvent
 from schemas.ids import made_id
 from schemas.refusals import Code, Refusal
-from schemas.trips import OpenTrip, Person, Role, Status, Trip
+from schemas.seen import trip_as
+from schemas.trips import OpenTrip, Person, Role, Status, Trip, User
 
 
 def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
     """What comes of a command at the state's stamp; its events are numbered from
     `seq`.
     """
-    return _HANDLERS[type(command)](region, command, seq)
+    outcome = _HANDLERS[type(command)](region, command, seq)
+    if type(outcome) is Decided and type(outcome.data) is Trip:
+        shown = trip_as(command.by.role, outcome.data)
+        return outcome if shown is outcome.data else replace(outcome, data=shown)
+    return outcome
 
 
 # ---- a trip begins -----------------------------------------------------------
@@ -78,15 +84,35 @@ def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
         before = _keyed(state, ring, command, command.key)
         if before is not None:
             return before
-    if rider.id in state.riders:
-        active = state.trips[state.riders[rider.id]].trip
-        whose = "your" if is_own else "the rider's"
-        return Refusal(
-            Code.RIDER_BUSY,
-            f"{whose} trip {active.id} is {active.status}, end it first",
-        )
+    if command.pick_up_at is not None:
+        missed = bookings.misses(state, command.pick_up_at)
+        if missed is not None:
+            return missed
+    trip = _made(state, command, rider, seq)
+    more = {"seq": seq, "command": command.id, "by": by.id, "key": command.key}
+    if bookings.is_early(state, trip):
+        booked = replace(trip, status=Status.SCHEDULED)
+        full = bookings.too_many(state, rider.id)
+        event = full or bookings.booked(state, booked, more)
+    else:
+        event = _busy(state, by, rider) or bookings.opened(region, trip, more)
+    return event if isinstance(event, Refusal) else Decided((event,), event.trip)
+
+
+def _busy(state: State, by: User, rider: User) -> Refusal | None:
+    if rider.id not in state.riders:
+        return None
+    active = state.trips[state.riders[rider.id]].trip
+    whose = "your" if rider.id == by.id else "the rider's"
+    return Refusal(
+        Code.RIDER_BUSY, f"{whose} trip {active.id} is {active.status}, end it first"
+    )
+
+
+def _made(state: State, command: RequestTrip, rider: User, seq: int) -> Trip:
+    """The trip that a request makes, if it opens at once."""
     now = state.stamp_text()
-    trip = Trip(
+    return Trip(
         id=made_id(state.stamp_ms, command.id, seq),
         region=state.region,
         status=Status.REQUESTED,
@@ -99,26 +125,11 @@ def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
         driver=None,
         created=now,
         updated=now,
+        note=command.note,
+        reference=command.reference,
+        needs=command.needs,
+        pick_up_at=command.pick_up_at,
     )
-    how = region.market.how(state, trip)
-    event = TripEvent(
-        seq=seq,
-        type="trip.requested",
-        at_ms=state.stamp_ms,
-        audience=(rider.id,),
-        trip=trip,
-        feed=_feed_of(state, how),
-        command=command.id,
-        by=by.id,
-        key=command.key,
-        matching=how,
-    )
-    return Decided((event,), trip)
-
-
-def _feed_of(state: State, how: Matching) -> int:
-    """The feed's number for a trip that opens."""
-    return 0 if how in MATCHED else state.feed + 1
 
 
 def _keyed(state: State, ring: Ring, command: RequestTrip, key: str) -> Outcome | None:
@@ -226,7 +237,7 @@ def _moves(
     after = moved(trip, move.to, driver, state.stamp_text())
     if move.to is Status.REQUESTED:
         how = region.market.how(state, after)
-        feed = _feed_of(state, how)
+        feed = bookings.feed_of(state, how)
     elif state.is_told(trip.id):
         feed = state.feed + 1
     event = TripEvent(
@@ -329,6 +340,7 @@ _HANDLERS: dict[type[Command], Callable[[Regional, Any, int], Outcome]] = {
     CompleteTrip: _move,
     ReleaseTrip: _move,
     CancelTrip: _move,
+    RescheduleTrip: bookings.reschedule,
     GetTrip: _get,
     GoOnline: _online,
     GoOffline: _online,

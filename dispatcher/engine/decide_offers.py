@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from dispatcher.engine.bookings import opens
 from dispatcher.engine.dues import What
 from dispatcher.engine.limits import LATE_MS
 from dispatcher.engine.market import needs_of
@@ -223,16 +224,19 @@ def _may_ask(state: State, driver: str, course: Course, trip: Trip) -> bool:
 
 
 def due(region: Regional, seq: int, count_max: int) -> tuple[Event, ...]:
-    """What is due at the stamp, the oldest first; of one trip or driver one thing at a
+    """What is due at the stamp, the oldest first; of one trip or person one thing at a
     time, since the next may be another by then.
     """
     state = region.state
     events: list[Event] = []
-    feed, touched = state.feed, set()
+    feed, touched = state.feed, set[str]()
     for one in state.due(count_max):
-        if one.id in touched:
+        about = {one.id}
+        if one.what is What.OPEN_TRIP:
+            about.add(state.trips[one.id].trip.rider.id)
+        if about & touched:
             continue
-        touched.add(one.id)
+        touched |= about
         event = _EVENTS[one.what](region, one.id, seq + len(events), feed + 1)
         feed = max(feed, getattr(event, "feed", 0))
         events.append(event)
@@ -329,6 +333,7 @@ def _resume(region: Regional, driver: str, seq: int, _: int) -> Event:
 
 
 _EVENTS: dict[What, Callable[[Regional, str, int, int], Event]] = {
+    What.OPEN_TRIP: opens,
     What.EXPIRE_TRIP: _expire_trip,
     What.EXPIRE_OFFER: _expire_offer,
     What.SAY_END: _say_end,

@@ -1,4 +1,5 @@
-"""What is due when: one heap for requests, offers, and what follows from other events.
+"""What is due when: one heap for bookings, requests, offers, and what follows from
+other events.
 
 Derived from the state, and in no snapshot: what was put in it may be true no more, so
 whoever takes something out looks whether it still holds.
@@ -13,8 +14,10 @@ from typing import NamedTuple
 class What(StrEnum):
     """What is to be done; each with an id."""
 
+    OPEN_TRIP = "open trip"
+    """That is SCHEDULED: it becomes REQUESTED."""
     EXPIRE_TRIP = "expire trip"
-    """Nobody took it in time."""
+    """Nobody took it in time, or it could not open."""
     EXPIRE_OFFER = "expire offer"
     """Of that trip."""
     SAY_END = "say end"

@@ -43,7 +43,7 @@ from schemas.ledger import Record
 from schemas.observations import Round
 from schemas.refusals import Refusal as Refused
 from schemas.rooms import MemberEvent, Presence
-from schemas.trips import TERMINAL, Status, Trip
+from schemas.trips import TERMINAL, Role, Status, Trip
 
 __all__ = [
     "Decided",
@@ -333,13 +333,14 @@ class Engine:
         """
         self._given.keep(answer, self._state.stamp_ms)
 
-    def remembered(self, command_id: str) -> Answer | None:
-        """What a command was answered; `attempt` is that of an earlier one (or 1).
+    def remembered(self, command_id: str, role: Role = Role.OPERATOR) -> Answer | None:
+        """What a command was answered, as somebody of that role may see it; `attempt`
+        is that of an earlier one (or 1).
 
         A join is not remembered: decided again it is answered as of now, and joins
         nobody twice.
         """
-        return self._given.of(command_id)
+        return self._given.of(command_id, role)
 
     # ---- snapshots -----------------------------------------------------------
 

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from schemas.allowances import UserLimits
+from schemas.commands import COMMAND_DEADLINE_MS
 
 Policy = Literal["nearest", "broadcast"]
 
@@ -38,11 +39,13 @@ class Limits(Struct, frozen=True):
 
     request_ttl_ms: int
     """How long a trip stays REQUESTED after its `updated`."""
+    booking_lead_ms: int = 900_000
+    """How long before its `pick_up_at` a SCHEDULED trip opens."""
     ring_ms: int = 900_000
     ring_events_max: int = 200_000
     ring_bytes_max: int = 256 * 1024 * 1024
     """Events of 1.3 KB each, twice what a trip's usually has; of the longest words
-    there are (6 KB) 40,000 fit."""
+    there are (12 KB) 20,000 fit."""
     remember_ms: int = 60_000
     """How long a command's answer is kept: several times its 10 s deadline."""
     key_ms: int = 86_400_000
@@ -73,6 +76,13 @@ class Limits(Struct, frozen=True):
     """How much one user may ask for."""
 
 
+BOOKINGS_MAX = 20
+"""PROTOCOL.md section 1: SCHEDULED trips of a rider."""
+BOOKED_AHEAD_MS = 30 * 86_400_000
+"""The same: how far ahead one may be."""
+BOOKED_LATE_MS = COMMAND_DEADLINE_MS
+"""A `pick_up_at` so long past is now: the command may have waited until its deadline.
+"""
 COUNTED_MAX = 100_000
 """Commands known as counted, of two generations 0.15 KB each: of 10 s, their deadline,
 at 10,000 a second; retries of more would count again."""

@@ -17,11 +17,13 @@ from dispatcher.engine.rooms import RoomRows
 from dispatcher.engine.state import Held, State
 from dispatcher.engine.timeline import Point
 from dispatcher.errors import SnapshotError
+from schemas.kinds import says_more
 from schemas.trips import DRIVING
 
-SNAPSHOT_VERSION = 2
-"""The newest format. A snapshot says 1, which programs before offers read, where there
-is nothing of them in it.
+SNAPSHOT_VERSION = 3
+"""The newest format. A snapshot says the oldest that reads all of it, as records do: 1,
+which programs before offers read, where there is nothing of them in it; 2, of before
+bookings.
 """
 
 KeyRow = tuple[int, str, str, str]
@@ -50,7 +52,9 @@ class Snapshot(Struct, frozen=True):
 
 
 def format_of(state: State) -> int:
-    return 1 if not state.untold and state.offers.is_empty else SNAPSHOT_VERSION
+    if any(says_more(held.trip) for held in state.trips.values()):
+        return 3
+    return 1 if not state.untold and state.offers.is_empty else 2
 
 
 def freeze(state: State, marks: Marks) -> Snapshot:
@@ -96,8 +100,7 @@ class Thaw:
         state.feed = part.feed
         for held in part.trips:
             trip = held.trip
-            state.trips[trip.id] = held
-            state.riders[trip.rider.id] = trip.id
+            state.hold(held)
             if trip.driver is not None and trip.status in DRIVING:
                 state.drivers[trip.driver.id] = trip.id
         for open_trip in part.open:

@@ -27,8 +27,8 @@ from schemas.events import (
     TripEvent,
 )
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
-from schemas.times import rfc3339
-from schemas.trips import OpenTrip, Trip
+from schemas.times import from_rfc3339, rfc3339
+from schemas.trips import OpenTrip, Status, Trip
 
 Ends = TripEvent | DriverEvent | OfferEndedEvent
 """Facts that end offers."""
@@ -48,12 +48,13 @@ class Held(Struct, frozen=True):
 
 
 class State:
-    """Active trips only; those that ended are the ring's."""
+    """Trips that haven't ended only; the others are the ring's."""
 
     __slots__ = (
         "_open_encoded",
         "_text",
         "_text_of",
+        "booked",
         "drivers",
         "dues",
         "feed",
@@ -91,6 +92,8 @@ class State:
         """The head and the stamp when this lead began."""
         self.riders: dict[str, str] = {}
         """Rider → their active trip."""
+        self.booked: dict[str, dict[str, None]] = {}
+        """Rider → their SCHEDULED trips."""
         self.drivers: dict[str, str] = {}
         """Driver → their active trip."""
         self.offline: OrderedDict[str, None] = OrderedDict()
@@ -120,9 +123,41 @@ class State:
         return self._text
 
     def trips_of(self, user: str) -> list[Trip]:
-        """Active trips the user rides or drives."""
-        found = (self.riders.get(user), self.drivers.get(user))
-        return [self.trips[trip].trip for trip in found if trip is not None]
+        """Trips the user rides or drives: the active one, then those SCHEDULED, by when
+        they are for.
+        """
+        active = (self.riders.get(user), self.drivers.get(user))
+        found = [self.trips[trip].trip for trip in active if trip is not None]
+        booked = [self.trips[trip].trip for trip in self.booked.get(user, ())]
+        return found + sorted(booked, key=lambda trip: (trip.pick_up_at or "", trip.id))
+
+    def hold(self, held: Held) -> None:
+        """A trip that hasn't ended, as it is now."""
+        trip = held.trip
+        rider, mine = trip.rider.id, self.booked.get(trip.rider.id, {})
+        self.trips[trip.id] = held
+        if trip.status is Status.SCHEDULED:
+            self.booked.setdefault(rider, mine)[trip.id] = None
+        else:
+            self.riders[rider] = trip.id
+            self._unbook(rider, trip.id)
+
+    def let_go(self, trip: Trip) -> None:
+        """It has ended. What its rider has booked may open now."""
+        rider = trip.rider.id
+        self.trips.pop(trip.id, None)
+        self._unbook(rider, trip.id)
+        if self.riders.get(rider) == trip.id:
+            del self.riders[rider]
+            for booked in self.booked.get(rider, ()):
+                self.booked_due(self.trips[booked])
+
+    def _unbook(self, rider: str, trip: str) -> None:
+        mine = self.booked.get(rider)
+        if mine is not None:
+            mine.pop(trip, None)
+            if not mine:
+                del self.booked[rider]
 
     def go_offline(self, driver: str) -> None:
         """Beyond the limit whoever has been offline for the longest is forgotten: they
@@ -209,6 +244,9 @@ class State:
         self.dues.clear()
         for trip in self.open:
             self.opened_due(self.trips[trip])
+        for mine in self.booked.values():
+            for trip in mine:
+                self.booked_due(self.trips[trip])
         for course in self.offers.courses.values():
             if course.matching in MATCHED:
                 self.matched_due(course)
@@ -223,8 +261,23 @@ class State:
                 self.later(self.stamp_ms, What.RESUME, duty.driver)
 
     def opened_due(self, held: Held) -> None:
-        ends_ms = held.at_ms + self.limits.request_ttl_ms
-        self.later(ends_ms, What.EXPIRE_TRIP, held.trip.id)
+        """Of a trip that waits: REQUESTED, or SCHEDULED."""
+        self.later(self.ends_ms(held), What.EXPIRE_TRIP, held.trip.id)
+
+    def booked_due(self, held: Held) -> None:
+        self.later(self.opens_ms(held.trip), What.OPEN_TRIP, held.trip.id)
+        self.opened_due(held)
+
+    def opens_ms(self, trip: Trip) -> int:
+        """From when on a trip with a `pick_up_at` is open."""
+        return pick_up_ms(trip) - self.limits.booking_lead_ms
+
+    def ends_ms(self, held: Held) -> int:
+        """When a trip that waits does so no longer."""
+        since_ms = held.at_ms
+        if held.trip.pick_up_at is not None:
+            since_ms = max(since_ms, pick_up_ms(held.trip))
+        return since_ms + self.limits.request_ttl_ms
 
     def matched_due(self, course: Course) -> None:
         """Of a trip that is matched, from now on."""
@@ -248,11 +301,26 @@ class State:
     def _holds(self, due: Due) -> bool:
         return _HOLDS[due.what](self, due)
 
-    def _expires_trip(self, due: Due) -> bool:
-        if due.id not in self.open:
+    def _opens_trip(self, due: Due) -> bool:
+        """One whose rider is on their way is put in again when that ends; one that
+        is too late expires.
+        """
+        held = self.trips.get(due.id)
+        if held is None or held.trip.status is not Status.SCHEDULED:
             return False
-        ends_ms = self.trips[due.id].at_ms + self.limits.request_ttl_ms
-        return due.at_ms == ends_ms
+        if due.at_ms != self.opens_ms(held.trip):
+            return False
+        if due.at_ms > self.stamp_ms:
+            return True
+        return held.trip.rider.id not in self.riders and self.stamp_ms < self.ends_ms(
+            held
+        )
+
+    def _expires_trip(self, due: Due) -> bool:
+        held = self.trips.get(due.id)
+        if held is None or held.trip.status not in _WAITS:
+            return False
+        return due.at_ms == self.ends_ms(held)
 
     def _expires_offer(self, due: Due) -> bool:
         live = self.offers.live(due.id)
@@ -287,7 +355,15 @@ class State:
         return duty.paused and not duty.misses
 
 
+def pick_up_ms(trip: Trip) -> int:
+    """Of a trip that has a `pick_up_at`."""
+    assert trip.pick_up_at is not None, f"trip {trip.id} is not booked"
+    return from_rfc3339(trip.pick_up_at)
+
+
+_WAITS = frozenset({Status.SCHEDULED, Status.REQUESTED})
 _HOLDS = {
+    What.OPEN_TRIP: State._opens_trip,  # noqa: SLF001
     What.EXPIRE_TRIP: State._expires_trip,  # noqa: SLF001 - a table of its own methods
     What.EXPIRE_OFFER: State._expires_offer,  # noqa: SLF001
     What.SAY_END: State._says_end,  # noqa: SLF001

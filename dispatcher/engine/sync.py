@@ -7,6 +7,7 @@ from schemas.budget import as_list
 from schemas.codec import Raw, decoder, encode
 from schemas.commands import FeedData, LiveOffer, SyncData
 from schemas.events import DriverWhy, MatchingEvent, OfferEvent, TripEvent
+from schemas.seen import event_json_as, trip_as
 from schemas.trips import Role, User
 
 _NONE = Raw(b"[]")
@@ -26,14 +27,18 @@ def sync_user(
         missed = ring.missed(user.id, since)
     drives = user.role is Role.DRIVER
     shown = state.open_trips() if open_trips else _NOT_ASKED
-    active = state.trips_of(user.id)
+    trips = [trip_as(user.role, trip) for trip in state.trips_of(user.id)]
     return SyncData(
         seq=state.head_seq,
         feed=state.feed,
-        trips=Raw(encode(active)) if active else _NONE,
+        trips=Raw(encode(trips)) if trips else _NONE,
         open_trips=shown if drives else _NONE,
         recovered=missed is not None,
-        events=[Raw(kept.encoded) for kept in missed or () if not kept.is_aside],
+        events=[
+            Raw(event_json_as(user.role, kept.encoded))
+            for kept in missed or ()
+            if not kept.is_aside
+        ],
         online=drives and user.id not in state.offline,
         offers=_offers(state, user.id) if drives else None,
         ended=_ended(missed) if drives and missed is not None else None,

@@ -20,6 +20,7 @@ from schemas.commands import (
 from schemas.events import TripEventType
 from schemas.trips import Person, Role, Status, Trip
 
+SCHEDULED = Status.SCHEDULED
 REQUESTED = Status.REQUESTED
 STARTED = Status.STARTED
 ARRIVED = Status.ARRIVED
@@ -49,9 +50,11 @@ def _from(*statuses: Status) -> frozenset[Status]:
 
 
 BEFORE_PICK_UP = _from(STARTED, ARRIVED)
-BEFORE_RIDE = _from(REQUESTED, STARTED, ARRIVED)
+BEFORE_RIDE = _from(SCHEDULED, REQUESTED, STARTED, ARRIVED)
 
-# A request makes a trip REQUESTED; a REQUESTED trip that nobody takes is EXPIRED.
+# A request makes a trip REQUESTED, or SCHEDULED, which becomes REQUESTED by itself and
+# stays what it is when it is rescheduled (dispatcher/engine/bookings.py). Either is
+# EXPIRED where nobody takes it, or it can't open.
 # fmt: off
 MOVES: dict[type[TripCommand], Move] = {
     AcceptTrip: Move("trip.started", STARTED, "comes",

@@ -127,6 +127,7 @@ class Region:
     def _limits(self) -> Limits:
         return Limits(
             request_ttl_ms=int(self._settings.request_ttl_s * 1000),
+            booking_lead_ms=int(self._settings.booking_lead_s * 1000),
             trip_room_ttl_ms=int(self._settings.trip_room_ttl_s * 1000),
             matching=matching_of(self._settings, self.name),
             users=self._settings.user_limits(),

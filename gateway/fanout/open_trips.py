@@ -16,7 +16,7 @@ from schemas.events import FeedEntry
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 
 KEPT_MAX = 2_000
-"""Trips held of a region, 0.4 KB each (the longest addresses: 4 KB); those that have
+"""Trips held of a region, 0.6 KB each (of the longest words: 8 KB); those that have
 been open the longest are forgotten first."""
 BACK_MAX = 5_000
 """Entries that can be taken back: more than a record has events (4,096), and an answer

@@ -158,8 +158,10 @@ class UserStream:
     def settle(self, data: SyncData) -> Settled:
         """The stream's own sync. Afterwards there may be another gap."""
         heads = {head.id for head in codec.decode(data.trips, list[TripHead])}
-        # A user has one trip at a time: while it goes on, no other began and ended.
-        lost = not data.recovered and not (heads and heads == self.trips.keys())
+        # A driver has one trip at a time: while it goes on, no other began and ended.
+        # Of a rider's bookings nobody can say so.
+        is_whole = self.role is Role.DRIVER and heads and heads == self.trips.keys()
+        lost = not (data.recovered or is_whole)
         if data.recovered:
             frames = missed(data)
         else:

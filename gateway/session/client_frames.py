@@ -7,6 +7,7 @@ the trip exists and the move is allowed is the leader's to say.
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -38,6 +39,7 @@ ANYONE = frozenset(Role)
 RIDER = frozenset({Role.RIDER})
 DRIVER = frozenset({Role.DRIVER})
 OPERATOR = frozenset({Role.OPERATOR})
+RIDER_OR_OPERATOR = frozenset({Role.RIDER, Role.OPERATOR})
 DRIVER_OR_OPERATOR = frozenset({Role.DRIVER, Role.OPERATOR})
 
 
@@ -88,6 +90,9 @@ def request_trip(
     data: frames.RequestTripData, ask: Asking, rider: User | None = None
 ) -> Request:
     """`rider`: whose trip it is to be, where an operator asks."""
+    at = _instant(data.pick_up_at)
+    if isinstance(at, Refusal):
+        return at
     return commands.RequestTrip(
         id=ask.id,
         deadline_ms=ask.deadline_ms,
@@ -97,9 +102,31 @@ def request_trip(
         pick_up=data.pick_up,
         drop_off=data.drop_off,
         rider=rider,
+        note=data.note,
+        reference=data.reference,
+        needs=tuple(dict.fromkeys(data.needs or ())),
+        pick_up_at=at,
         key=data.idempotency_key,
         sought=None if data.idempotency_key is None else False,
     )
+
+
+def _reschedule(data: frames.RescheduleTripData, ask: Asking) -> Request:
+    at = _instant(data.pick_up_at)
+    if isinstance(at, Refusal):
+        return at
+    more = {name: getattr(data, name) for name in frames.RESCHEDULED}
+    return _about_trip(commands.RescheduleTrip, **more, pick_up_at=at)(data, ask)
+
+
+def _instant(at: Any) -> Any:
+    """As commands have it; what is no `datetime` stays what it is."""
+    if not isinstance(at, datetime):
+        return at
+    try:
+        return times.instant(at)
+    except ValueError:
+        return invalid("pick_up_at must be of the years 1 to 9999")
 
 
 def _about_trip(command: Callable[..., commands.AnyCommand], **more: Any) -> Build:
@@ -227,6 +254,7 @@ KINDS: dict[str, Kind] = {
     "trip.accept": Kind(frames.AcceptTripData, DRIVER, _accept),
     "trip.decline": Kind(frames.DeclineTripData, DRIVER, _decline),
     "trip.assign": Kind(frames.AssignTripData, OPERATOR, _assign),
+    "trip.reschedule": Kind(frames.RescheduleTripData, RIDER_OR_OPERATOR, _reschedule),
     "trip.arrive": Kind(frames.TripId, DRIVER, _about_trip(commands.ArriveTrip)),
     "trip.begin": Kind(frames.TripId, DRIVER, _about_trip(commands.BeginTrip)),
     "trip.complete": Kind(

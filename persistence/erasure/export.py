@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Raw
-from sqlalchemy import RowMapping, or_, select
+from sqlalchemy import ColumnElement, RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence import audit_log
@@ -24,7 +24,9 @@ from persistence.models import (
     TripRow,
     UserRow,
 )
+from schemas.seen import trip_json_as
 from schemas.times import rfc3339
+from schemas.trips import Role
 
 SECRET = frozenset({"password_hash", "current_hash", "previous_hash", "key_hash"})
 """Columns that are about the user, and for nobody's eyes."""
@@ -42,7 +44,6 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
     found, place = DispatchEventRow, TrackRow
     places = select(place.trip_id, place.at_ms, place.lat, place.lon)
     ridden = select(trip.id).where(trip.rider_id == user)
-    theirs = or_(trip.rider_id == user, trip.driver_id == user)
     sessions = select(RefreshTokenRow.__table__).where(RefreshTokenRow.user_id == user)
     devices = select(DeviceRow.seen_at_ms).where(DeviceRow.user_id == user)
     outside = select(OutsideUserRow.__table__).where(OutsideUserRow.user_id == user)
@@ -59,10 +60,10 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
             "devices": await _rows(connection, devices),
             "service_keys": await _rows(connection, keys),
             "sessions": await _rows(connection, sessions),
-            "trips": await _rows(
-                connection,
-                select(trip.id, trip.data).where(theirs).order_by(trip.created_at_ms),
-            ),
+            "trips": [
+                *await _trips(connection, trip.rider_id == user, Role.RIDER),
+                *await _trips(connection, trip.driver_id == user, Role.DRIVER),
+            ],
             "acts": await _rows(
                 connection,
                 select(event.trip_id, event.type, event.at_ms, event.reason)
@@ -98,6 +99,18 @@ async def export(engine: AsyncEngine, name: str) -> dict[str, Any] | None:
         }
 
 
+async def _trips(
+    connection: AsyncConnection, theirs: ColumnElement[bool], role: Role
+) -> list[dict[str, Any]]:
+    """As they see them: a user drives trips, or rides in them."""
+    asked = select(TripRow.id, TripRow.data).where(theirs)
+    found = await connection.execute(asked.order_by(TripRow.created_at_ms))
+    return [
+        {"id": row.id, "trip": Raw(trip_json_as(role, row.data.encode()))}
+        for row in found
+    ]
+
+
 async def _has_password(connection: AsyncConnection, user: str) -> bool:
     asked = select(UserRow.password_hash).where(UserRow.id == user)
     return (await connection.execute(asked)).scalar_one() is not None
@@ -115,8 +128,6 @@ def _public(row: RowMapping) -> Iterator[tuple[str, Any]]:
 def _told(name: str, value: Any) -> tuple[str, Any]:
     if name.endswith("_ms"):
         return name.removesuffix("_ms"), None if value is None else rfc3339(value)
-    if name == "data":
-        return "trip", Raw(value.encode())
     if name == "said":
         return name, None if value is None else Raw(value.encode())
     return name, value

@@ -1,6 +1,7 @@
 """Questions about the past, answered from the projected tables.
 
-Trips and messages are served as the leader wrote them. Nothing is decided here but who
+Trips and messages are served as the leader wrote them, but for what their reader isn't
+to see. Nothing is decided here but who
 may look.
 """
 
@@ -39,6 +40,7 @@ from schemas.accounts import (
 from schemas.events import record_of
 from schemas.refusals import Code
 from schemas.rooms import HISTORY_MAX, canonical, trip_of
+from schemas.seen import trip_json_as
 from schemas.times import rfc3339
 from schemas.trips import TERMINAL, Role
 
@@ -105,7 +107,8 @@ class History:
                 question.limit
             )
             rows = (await connection.execute(page)).scalars().all()
-        return _list(messages.within([row.encode() for row in rows], PAGE_BYTES_MAX))
+        made = [trip_json_as(question.role, row.encode()) for row in rows]
+        return _list(messages.within(made, PAGE_BYTES_MAX))
 
     async def _place(
         self, connection: AsyncConnection, question: ListTrips
@@ -125,7 +128,7 @@ class History:
         if isinstance(missing := _may_see(found, question), Result):
             return missing
         assert found is not None
-        return Result(data=Raw(found.data.encode()))
+        return Result(data=Raw(trip_json_as(question.role, found.data.encode())))
 
     async def trip_events(self, question: ListTripEvents) -> Result:
         """The audit of one trip, oldest first; `more` where that isn't all."""
@@ -148,7 +151,8 @@ class History:
             if isinstance(missing := _may_see(found, question), Result):
                 return missing
             rows = (await connection.execute(asked)).all()
-        made = [codec.encode(_audit_row(row)) for row in rows[:EVENTS_MAX]]
+        role = question.role
+        made = [codec.encode(_audit_row(role, row)) for row in rows[:EVENTS_MAX]]
         page = messages.within(made, PAGE_BYTES_MAX)
         return _list(page, more=len(page) < len(rows))
 
@@ -354,9 +358,9 @@ def _wanted(question: ListTrips) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _audit_row(row: Row[int, str, int, int, str]) -> AuditRow:
-    at = rfc3339(row.at_ms)
-    return AuditRow(row.seq, row.type, row.version, at, Raw(row.data.encode()))
+def _audit_row(role: Role, row: Row[int, str, int, int, str]) -> AuditRow:
+    at, trip = rfc3339(row.at_ms), trip_json_as(role, row.data.encode())
+    return AuditRow(row.seq, row.type, row.version, at, Raw(trip))
 
 
 def _list(items: Sequence[bytes], *, more: bool = False) -> Result:

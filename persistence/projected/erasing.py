@@ -42,7 +42,10 @@ TRIP = frozenset({"id", "region", "status", "version", "created", "updated"})
 """Of a trip, whoever was erased."""
 PEOPLE = frozenset({"rider", "driver"})
 """Of a trip; of who was erased `person` is left."""
-RIDERS = frozenset({"pick_up_address", "drop_off_address", "pick_up", "drop_off"})
+RIDERS = frozenset(
+    {"pick_up_address", "drop_off_address", "pick_up", "drop_off"}
+    | {"note", "reference", "needs", "pick_up_at"}
+)
 """The rider's own: they stay where its driver alone was erased."""
 EVENT = frozenset(
     {"ledger", "seq", "trip_id", "type", "version", "at_ms", "by", "traceparent"}

@@ -58,6 +58,7 @@ class TripFields(Struct, frozen=True):
     driver: Who | None
     created: str
     updated: str
+    reference: str | None = None
 
 
 class TripFact(Struct, frozen=True, tag_field="kind", tag="trip"):
@@ -343,6 +344,7 @@ def trip_columns(trip: TripFields, seq: int, data: str) -> dict[str, Any]:
         "drop_off_lon": None if drop_off is None else drop_off.lon,
         "created_at_ms": from_rfc3339(trip.created),
         "updated_at_ms": from_rfc3339(trip.updated),
+        "reference": trip.reference,
         "seq": seq,
         "data": data,
     }

@@ -9,6 +9,7 @@ snapshot that a dispatcher of that release makes of it.
 import asyncio
 import sys
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dispatcher.engine.engine import Engine, Limits
 from runtime.ledger import Ledger
 from schemas import codec
 from schemas.ledger import Record
+from schemas.times import rfc3339
 from tests.support.client import welcomed
 from tests.support.snapshots import written
 from tests.support.stack import Person, Stack
@@ -57,6 +59,10 @@ async def live(stack: Stack, riders: list[Person], drivers: list[Person]) -> Non
     await driver.do("chat.leave", {"room": "hall"})
     await driver.do("driver.offline")
     await driver.do("driver.online")
+    later = {"pick_up_at": rfc3339(int(time.time() * 1000) + 86_400_000)}
+    said = {"note": "Rïng", "reference": "7", "needs": ["van"]}
+    booked = await rider.do("trip.request", ADDRESSES | later | said)
+    await rider.do("trip.reschedule", {"id": booked["id"], "note": None})
     begun = await rider.do("trip.request", ADDRESSES)
     await driver.do("trip.accept", {"id": begun["id"]})
     for one in (rider, other, driver):

@@ -11,6 +11,7 @@ WIDEST = "\x01"
 """JSON writes it in six bytes, an emoji's four are four."""
 ID = "f" * 8 + "-ffff" * 3 + "-" + "f" * 12
 NAME_CHARS, ADDRESS_CHARS, KEY_CHARS, ROOM_CHARS = 150, 255, 64, 64
+NOTE_CHARS, REFERENCE_CHARS, NEEDS, NEED_CHARS = 500, 64, 8, 32
 REGION_CHARS = 32
 AT = "2026-11-29T00:00:00.000Z"
 PERSON = Person(ID, "a" * NAME_CHARS, WIDEST * NAME_CHARS, WIDEST * NAME_CHARS)
@@ -28,6 +29,10 @@ TRIP = Trip(
     driver=PERSON,
     created=AT,
     updated=AT,
+    note=WIDEST * NOTE_CHARS,
+    reference=WIDEST * REFERENCE_CHARS,
+    needs=("n" * NEED_CHARS,) * NEEDS,
+    pick_up_at=AT,
 )
 MESSAGE = MessageData(
     room="r" * ROOM_CHARS,

@@ -50,7 +50,7 @@ CONTRACT = (
         "`invalid_data`; a token with more is refused",
     ),
     Row(
-        "a trip: two addresses of 255 characters, two people",
+        "a trip: two addresses of 255 characters, a note of 500, two people",
         (),
         TRIP_BYTES,
         "trip",

@@ -20,6 +20,13 @@ from tests.sizes.rows import Row, held
 _ENGINE = "dispatcher.engine.limits:"
 DISPATCHER = (
     Row(
+        "SCHEDULED trips of one rider",
+        (f"{_ENGINE}BOOKINGS_MAX",),
+        held(f"{_ENGINE}BOOKINGS_MAX", TRIP_BYTES),
+        "user",
+        "`rider_busy`",
+    ),
+    Row(
         "commands that wait for a decision, and refusals of one record",
         ("dispatcher.region.lead:QUEUE_MAX", "dispatcher.engine.batch:REFUSED_MAX"),
         at("runtime.bus:PENDING_BYTES_MAX"),

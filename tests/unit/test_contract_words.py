@@ -103,7 +103,7 @@ def test_its_trip_and_welcome_have_the_fields_that_there_are() -> None:
     (status,) = re.findall(r"role is (.*?)\.", section(1))
     assert re.findall(r"`(\w+)`", status) == [role.value for role in trips.Role]
     table = section(1).partition("| status |")[2].partition("\n\n")[0]
-    told = set(re.findall(r"\b[A-Z][A-Z_]{4,}\b", table))
+    told = set(re.findall(r"\b(?!CABRANK_)[A-Z][A-Z_]{4,}\b", table))
     assert told == {one.value for one in trips.Status}
     welcome = (
         section(2).partition('{"type": "welcome", "data": {')[2].partition("}}")[0]

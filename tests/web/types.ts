@@ -15,6 +15,7 @@ export async function ride(): Promise<string> {
   const trip = await client.trips.request({ pick_up_address: "A", drop_off_address: "B" });
   try {
     await client.trips.cancel(trip.id, "late");
+    await client.trips.reschedule(trip.id, { pick_up_at: new Date(), note: null });
   } catch (error) {
     if (error instanceof CabrankError && error.code === "wrong_status") return error.message;
   }

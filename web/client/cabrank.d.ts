@@ -19,6 +19,7 @@ export interface Position {
 }
 
 export type Status =
+  | "SCHEDULED"
   | "REQUESTED"
   | "STARTED"
   | "ARRIVED"
@@ -41,6 +42,14 @@ export interface Trip {
   driver: Person | null;
   created: string;
   updated: string;
+  /** The rider's words to the driver. */
+  note: string | null;
+  /** The caller's own; null to drivers. */
+  reference: string | null;
+  /** What its driver must have. */
+  needs: string[];
+  /** RFC 3339, of a trip that was booked. */
+  pick_up_at: string | null;
 }
 
 export interface Message {
@@ -60,6 +69,7 @@ export interface Welcome {
   region: string;
   seq: number;
   heartbeat_s: number;
+  /** All that haven't ended, the SCHEDULED ones last. */
   trips: Trip[];
   open_trips: Trip[];
   recovered: boolean;
@@ -130,6 +140,7 @@ export interface Close {
 }
 
 type TripEvent =
+  | "trip.scheduled"
   | "trip.requested"
   | "trip.started"
   | "trip.arrived"
@@ -314,6 +325,24 @@ export interface TripRequest {
   drop_off?: Position;
   /** Default: a new one. */
   idempotency_key?: string;
+  /** To the driver, at most 500 characters. */
+  note?: string;
+  /** Your own name for it, at most 64 characters; drivers don't see it. */
+  reference?: string;
+  /** At most 8 tags that its driver must have. */
+  needs?: string[];
+  /** A `Date`, or RFC 3339: up to 30 days ahead. */
+  pick_up_at?: string | Date;
+}
+
+/** What is left out stays; null takes it away. */
+export interface TripChanges {
+  pick_up_at?: string | Date;
+  pick_up_address?: string;
+  drop_off_address?: string;
+  pick_up?: Position | null;
+  drop_off?: Position | null;
+  note?: string | null;
 }
 
 export interface Trips {
@@ -328,6 +357,8 @@ export interface Trips {
   complete(id: string): Promise<Trip>;
   release(id: string): Promise<Trip>;
   cancel(id: string, reason?: string): Promise<Trip>;
+  /** A SCHEDULED trip, by its rider or an operator. */
+  reschedule(id: string, changes: TripChanges): Promise<Trip>;
   get(id: string): Promise<Trip>;
   /** `offers`: whether trips are to be offered; without, as it is. */
   online(asked?: { offers?: boolean }): Promise<{ online: boolean; offers: boolean }>;

@@ -18,6 +18,7 @@ export function tripsOf(client) {
     release: about("trip.release"),
     cancel: (id, reason) =>
       client.request("trip.cancel", reason === undefined ? { id } : { id, reason }),
+    reschedule: (id, changes) => client.request("trip.reschedule", { ...changes, id }),
     get: (id) => client.request("trip.get", { id }, { retry: true }),
     online: ({ offers } = {}) =>
       client.request("driver.online", { offers }, { retry: true }),

@@ -54,6 +54,7 @@ RIDER, DRIVER = "the-rider", "the-driver"
 TRIP = "01920000-0000-7000-8000-00000000000"
 ENDED = (Status.COMPLETED, Status.CANCELLED, Status.EXPIRED)
 MOVES: dict[Status, TripEventType] = {
+    Status.SCHEDULED: "trip.scheduled",
     Status.REQUESTED: "trip.requested",
     Status.STARTED: "trip.started",
     Status.ARRIVED: "trip.arrived",
@@ -79,7 +80,8 @@ def whole(number: int, status: Status, version: int) -> Trip:
     """Trip `number`, each of its fields filled but for what is its own to know."""
     own: dict[str, Any] = {"id": f"{TRIP}{number}", "region": "main"}
     own |= {"status": status, "version": version, "rider": person(RIDER)}
-    own |= {"driver": None if status is Status.REQUESTED else person(DRIVER)}
+    has_none = status in (Status.SCHEDULED, Status.REQUESTED)
+    own |= {"driver": None if has_none else person(DRIVER)}
     own |= {"created": rfc3339(START_MS), "updated": rfc3339(START_MS + version)}
     made: Trip = filled(Trip, "trip", **own)
     return made
@@ -324,7 +326,7 @@ async def test_of_a_rider_and_their_trips_nothing_is_left(world: Forgotten) -> N
     assert await world.leftovers(f"message of {DRIVER}")
     told = await world.told()
     assert len(told["trips"]) == len(ENDED)
-    assert len(told["trip_events"]) == len(told["messages"]) == 3 * 5
+    assert len(told["trip_events"]) == len(told["messages"]) == 3 * 6
 
 
 async def test_of_a_driver_nothing_is_left_but_the_riders_trips(

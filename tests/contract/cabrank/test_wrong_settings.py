@@ -172,6 +172,8 @@ TOGETHER: list[tuple[str, dict[str, str], list[str]]] = [
     ("dispatcher", {"nats_url_file": "{directory}"}, ["CABRANK_NATS_URL_FILE"]),
     ("migrate", {"database_url_file": "/dev/zero"}, ["CABRANK_DATABASE_URL_FILE"]),
     ("up", {"request_ttl_s_file": "{nonsense}"}, ["CABRANK_REQUEST_TTL_S"]),
+    ("dispatcher", {"booking_lead_s": "-1"}, ["CABRANK_BOOKING_LEAD_S"]),
+    ("dispatcher", {"booking_lead_s": "604801"}, ["CABRANK_BOOKING_LEAD_S"]),
 ]
 
 

@@ -306,3 +306,24 @@ async def test_a_trip_of_another_region_is_not_found(past: Trips) -> None:
     past.happened(trip(1, 3, region="oslo"))
     question = FindTrip("oslo", trip(1).id, seq_of(1, 0))
     assert (await past.ask("find", question)).refused is None
+
+
+async def test_a_driver_is_told_no_reference_and_old_trips_have_every_field(
+    past: Trips,
+) -> None:
+    past.happened(*(trip(1, move, reference="order 7") for move in range(3)))
+    for user, role, told in (
+        ("r1", Role.RIDER, "order 7"),
+        ("o", Role.OPERATOR, "order 7"),
+        ("d1", Role.DRIVER, None),
+    ):
+        listed = await past.ask("trips", ListTrips(user, role))
+        assert listed.data is not None
+        one = await past.ask("trip", GetTripRow(user, role, trip(1).id))
+        assert one.data is not None
+        audit = await past.ask("trip_events", ListTripEvents(user, role, trip(1).id))
+        assert audit.data is not None
+        rows = codec.decode(audit.data, list[AuditRow])
+        shown = [codec.decode(row.data, Trip) for row in rows]
+        shown += [*codec.decode(listed.data, list[Trip]), codec.decode(one.data, Trip)]
+        assert [each.reference for each in shown] == [told] * 5

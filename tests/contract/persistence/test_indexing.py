@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 from persistence import database, indexing, revisions
-from persistence.models import TripRow
+from persistence.models import MessageRow
 from tests.contract.persistence.test_upgrades import KEPT, replay
 from tests.support.waiting import until_true
 
@@ -19,6 +19,7 @@ NEW = {
     "ix_trips_status_created_at_ms_id",
     "ix_trips_rider_id_status_created_at_ms_id",
     "ix_trips_driver_id_status_created_at_ms_id",
+    "ix_trips_reference_created_at_ms_id",
     "ix_trip_events_by",
     "ix_trip_events_by_key",
     "ix_messages_sender_id_key",
@@ -38,7 +39,10 @@ NEW = {
 """What revision 0004 has not."""
 ALL = {str(index.name) for index in indexing.named()}
 ROWS = next(path for path in KEPT if path.stem.endswith("0004"))
-REST = ", ".join(one.name for one in TripRow.__table__.columns if one.name != "id")
+SAID = [one.name for one in MessageRow.__table__.columns if one.name != "seq"]
+AGAIN = "INSERT INTO messages (seq, {0}) SELECT seq + 1000, {0} FROM messages".format(
+    ", ".join(SAID)
+)
 BROKEN = "ix_trip_events_by"
 
 
@@ -144,7 +148,8 @@ async def test_nobody_who_writes_waits_for_an_index(postgres_before_url: str) ->
     building: list[str] = []
     write = "UPDATE trip_events SET reason = 'y'"
     other = await psycopg.AsyncConnection.connect(url)
-    await other.execute("UPDATE trips SET version = version")  # holds the build up
+    # Holds the build up, and no revision since 0004: none alters this table.
+    await other.execute("UPDATE messages SET n = n")
     work = asyncio.create_task(
         asyncio.to_thread(revisions.migrate, url, "head", building.append)
     )
@@ -163,7 +168,7 @@ async def test_nobody_who_writes_waits_for_an_index(postgres_before_url: str) ->
     async with await psycopg.AsyncConnection.connect(url) as writing:
         await writing.execute("SET lock_timeout = '2s'")
         await writing.execute(write)
-        await writing.execute("INSERT INTO trips SELECT 'new', " + REST + " FROM trips")
+        await writing.execute(AGAIN)
         await writing.commit()
     assert not work.done()
     await other.rollback()

@@ -17,7 +17,7 @@ from schemas import codec
 from schemas.events import seq_of
 from schemas.ledger import RECORD_BYTES_MAX, Record
 from schemas.times import rfc3339
-from schemas.trips import Trip
+from schemas.trips import Status, Trip
 from tests.contract.cabrank.commands import assert_refused, run
 from tests.contract.dispatcher.desk import Process
 from tests.contract.rebuild.conftest import Kept, Rows
@@ -107,6 +107,46 @@ async def test_a_new_ledger_that_was_broken_off_is_finished_once(
     engine = await replayed(bus, begun)
     assert engine._state.trips.keys() == {each.id for each in under_way}
     assert (await extent(js, ledger)).messages == 3  # the epoch's, two trips, the third
+
+
+async def test_bookings_are_kept_whatever_else_their_rider_did(
+    bus: Bus, projected: Kept
+) -> None:
+    """They occupy nobody: no trip under way ends them, nor one that ended since."""
+    booked = [
+        trip(
+            number,
+            status=Status.SCHEDULED,
+            rider=trip(10).rider,
+            pick_up_at=rfc3339(T0_MS + 7 * 86_400_000),
+            reference="r",
+        )
+        for number in (20, 21)
+    ]
+    await projected.append(*(event(one, 0, type="trip.scheduled") for one in booked))
+    under_way = trip(10, 1)
+    await projected.append(event(trip(10, 0)), event(under_way))
+    ended = trip(11, 3, rider=trip(10).rider, updated=rfc3339(T0_MS + 99_000))
+    await projected.append(event(ended))
+    await rebuild(None)
+    await projected.js.delete_stream(projected.stream.name)
+    (begun,) = await begin_anew(None)
+    assert (begun.trips, begun.ended) == (2, [under_way.id])
+    engine = await replayed(bus, begun)
+    state = engine._state
+    assert {held.trip.id: held.trip for held in state.trips.values()} == {
+        one.id: one for one in booked
+    }
+    assert {held.type for held in state.trips.values()} == {"trip.scheduled"}
+    assert (state.riders, list(state.booked)) == ({}, ["r10"])
+    assert engine.next_due_ms() is not None
+
+
+def test_a_record_of_restored_trips_says_who_can_read_it() -> None:
+    for more, version in (({}, 1), ({"note": "n"}, 3)):
+        one = seeding.Active(trip(1, **more), "trip.requested", "r", T0_MS)
+        ((_, payload),) = seeding.records("0" * 32, 8, 7, T0_MS, [one])
+        assert codec.decode(payload, Record).v == version
 
 
 def test_many_trips_take_several_records_that_fit() -> None:

@@ -67,6 +67,8 @@ def example(kind: Any) -> Any:
         case info.StrType():
             least = kind.min_length or 1
             return "a" * least
+        case info.DateTimeType():
+            return "2026-11-29T10:00:00Z"
         case info.EnumType():
             return next(iter(kind.cls)).value
         case info.LiteralType():

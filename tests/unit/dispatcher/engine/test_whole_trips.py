@@ -8,6 +8,7 @@ import pytest
 from dispatcher.engine.engine import Decided
 from schemas.commands import RequestTrip
 from schemas.events import TripEvent
+from schemas.seen import trip_as
 from schemas.times import rfc3339
 from schemas.trips import Status, Trip
 from tests.support.filled import MARK, filled
@@ -30,6 +31,7 @@ def requested(world: World) -> Trip:
     now = rfc3339(NOON_MS)
     own = {"id": "7" * 32, "region": "main", "status": Status.REQUESTED, "version": 1}
     own |= {"rider": RITA.person(), "driver": None, "created": now, "updated": now}
+    own |= {"pick_up_at": now}
     trip: Trip = filled(Trip, **own)
     assert MARK in repr(trip)
     event = TripEvent(
@@ -68,7 +70,8 @@ def test_what_a_move_doesnt_change_stays_to_the_end(way: tuple[str, ...]) -> Non
             by = OLGA if verb in ("complete", "cancel") else DORA
             done = world.do(VERBS[verb](**world.envelope(by), trip=trip.id))
             assert isinstance(done, Decided), done
-            after = done.data
+            after = world.last.trip
+            assert done.data == trip_as(by.role, after)
         assert stays(after) == stays(trip)
 
 
@@ -76,13 +79,14 @@ def test_what_is_asked_for_is_what_the_trip_has() -> None:
     """Each field of the command that a trip has too."""
     world = World()
     own: dict[str, Any] = world.envelope(RITA) | {"archived": None, "made": None}
-    own |= {"attempt": 0}
+    own |= {"attempt": 0, "rider": None, "pick_up_at": rfc3339(NOON_MS + 1_000)}
     names = {one.name for one in msgspec.structs.fields(RequestTrip)}
     own = {name: value for name, value in own.items() if name in names}
     command = filled(RequestTrip, **own)
     made = world.do(command)
     assert isinstance(made, Decided), made
-    both = {one.name for one in msgspec.structs.fields(Trip)} & names - {"id"}
+    both = {one.name for one in msgspec.structs.fields(Trip)} & names - {"id", "rider"}
     assert both >= {"pick_up_address", "drop_off_address", "pick_up", "drop_off"}
+    assert both >= {"note", "reference", "needs", "pick_up_at"}
     for name in both:
         assert getattr(made.data, name) == getattr(command, name)

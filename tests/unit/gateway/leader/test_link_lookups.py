@@ -23,6 +23,10 @@ TRIP = {
     "driver": None,
     "created": "c",
     "updated": "u",
+    "note": None,
+    "reference": None,
+    "needs": [],
+    "pick_up_at": None,
 }
 
 

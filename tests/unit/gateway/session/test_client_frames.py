@@ -200,6 +200,7 @@ ALLOWED = {
     "trip.accept": {Role.DRIVER},
     "trip.decline": {Role.DRIVER},
     "trip.assign": {Role.OPERATOR},
+    "trip.reschedule": {Role.RIDER, Role.OPERATOR},
     "trip.arrive": {Role.DRIVER},
     "trip.begin": {Role.DRIVER},
     "trip.complete": {Role.DRIVER, Role.OPERATOR},

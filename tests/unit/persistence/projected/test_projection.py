@@ -75,6 +75,7 @@ def test_a_trip_row_has_all_of_the_trip() -> None:
         "drop_off_lon": None,
         "created_at_ms": T0_MS + 3,
         "updated_at_ms": T0_MS + 2003,
+        "reference": None,
         "seq": seq_of(1, 0),
         "data": codec.encode(at).decode(),
     }
