@@ -124,7 +124,6 @@ class TripRow(Base):
         Index(None, "status", "created_at_ms", "id"),
         Index(None, "rider_id", "status", "created_at_ms", "id"),
         Index(None, "driver_id", "status", "created_at_ms", "id"),
-        # The few that have one.
         _having("reference", "reference", "created_at_ms", "id"),
     )
 
