@@ -51,10 +51,15 @@ async def go_online(driver: Tab, username: str) -> None:
     await expect(placed).to_be_visible()
 
 
-async def ask(rider: Tab, pick_up: str = PICK_UP, drop_off: str = "Somewhere") -> None:
+async def ask(
+    rider: Tab,
+    pick_up: str = PICK_UP,
+    drop_off: str = "Somewhere",
+    name: str = "Request a ride",
+) -> None:
     await rider.page.get_by_label("Pick-up").fill(pick_up)
     await rider.page.get_by_label("Drop-off").fill(drop_off)
-    await press(rider, "Request a ride")
+    await press(rider, name)
 
 
 async def write(tab: Tab, text: str) -> None:

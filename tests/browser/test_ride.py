@@ -68,6 +68,8 @@ async def test_two_browsers_ride_and_drive_one_trip(
     await rider.page.get_by_label("Pick-up").press("Tab")
     known = rider.page.get_by_text("Type an address, or choose on the map.")
     await expect(known).to_be_visible()
+    await rider.page.get_by_text("Later, or a note").click()
+    await rider.page.get_by_label("Note for the driver").fill("Ring twice")
     await axe.finds_nothing_serious(rider.page)
     await rider.page.get_by_label("Drop-off").press("Enter")
     await shows(rider, "Asking drivers near you…")
@@ -76,6 +78,7 @@ async def test_two_browsers_ride_and_drive_one_trip(
     ring = driver.page.get_by_role("timer")
     await expect(ring).to_have_accessible_name(re.compile(r"^\d+ seconds left$"))
     await expect(driver.page.locator("#offer-figures")).to_contain_text("away")
+    await expect(driver.page.locator("#offer-note")).to_have_text("Ring twice")
     await axe.finds_nothing_serious(driver.page)
     await named(driver, "Accept").press("Enter")
     await shows(rider, "Bob is on the way")
@@ -158,6 +161,46 @@ async def test_a_ride_is_declined_given_back_and_cancelled(
     await shows(rider, "The ride was cancelled")
     await press(driver, "Go offline")
     await shows(driver, "You are offline")
+
+
+async def test_a_ride_is_booked_changed_and_cancelled(
+    site: Site, new_tab: NewTab
+) -> None:
+    await site.sign_up("book-ann", first_name="Ann")
+    rider = await new_tab(**PHONE, locale="en-GB", timezone_id="Pacific/Auckland")
+    await come(rider, "/rider", "book-ann")
+    await rider.page.get_by_text("Later, or a note").click()
+    at = rider.page.get_by_label("When")
+    await at.fill("2020-01-01T10:00")
+    await press(rider, "Book the ride")  # no places yet
+    await expect(rider.page.get_by_label("Pick-up")).to_be_focused()
+    await ask(rider, "Rue Grimaldi", "The airport", "Book the ride")
+    past = rider.page.get_by_text("from now to 30 days ahead")
+    await expect(past).to_be_visible()
+    # As the clock on the wall has it, wherever the wall is.
+    tomorrow = await rider.page.evaluate(
+        "new Date(Date.now() + 864e5).toLocaleString('sv').slice(0, 16)"
+    )
+    await at.fill(tomorrow.replace(" ", "T"))
+    await rider.page.get_by_label("Note for the driver").fill("Two children")
+    await press(rider, "Book the ride")
+    booked = rider.page.locator("#booked-list > li")
+    await expect(booked).to_contain_text(["Two children"])
+    await expect(booked).to_contain_text([tomorrow[-5:]])
+    await axe.finds_nothing_serious(rider.page)
+    await rider.page.reload()
+    await press(rider, "Change")
+    await expect(rider.page.get_by_label("Drop-off")).to_have_value("The airport")
+    await rider.page.get_by_label("Drop-off").fill("The station")
+    await rider.page.get_by_label("Note for the driver").fill("")
+    await press(rider, "Save the change")
+    await expect(booked).to_contain_text(["Rue Grimaldi → The station"])
+    await expect(booked).not_to_contain_text("Two children")
+    await press(rider, "Change", "Leave it as it is")
+    await expect(rider.page.get_by_label("Drop-off")).to_have_value("")
+    await press(rider, "Cancel the ride", "Yes, cancel")
+    await shows(rider, "The ride was cancelled")
+    await expect(booked).to_have_count(0)
 
 
 async def test_the_page_opens_without_a_network_and_shows_the_trip(

@@ -5,8 +5,9 @@
 
 import { CityMap } from "../map/map.js";
 import { find, put } from "../dom.js";
-import { distance, minutes, nameOf, say, sayError, time } from "../words.js";
+import { distance, minutes, nameOf, say, sayError, time, when } from "../words.js";
 import { alertUser, markTitle } from "./alerts.js";
+import { Booking } from "./booking.js";
 import { whereAmI } from "./here.js";
 import { History } from "./history.js";
 import { remember } from "./kept.js";
@@ -32,6 +33,7 @@ const BEFORE_THE_RIDE = new Set(["REQUESTED", "STARTED", "ARRIVED"]);
 let here = null;
 const map = new CityMap(find("map"));
 const places = new Places(map, draw);
+const booking = new Booking({ change: fillForm, cancel: cancelBooked });
 
 const uncancel = sure(find("cancel"), {
   ask: "cancel",
@@ -77,7 +79,8 @@ function end() {
   here?.talk.close();
   here = null;
   history.clear();
-  places.clear();
+  fillForm(null);
+  booking.show([]);
   markTitle("");
 }
 
@@ -87,12 +90,47 @@ async function request() {
   if (find("go").disabled) return;
   find("go").disabled = true;
   try {
-    const wanted = await places.wanted();
-    if (wanted) here.trips.take(await here.client.trips.request(wanted));
+    const where = await places.wanted();
+    const besides = where && booking.wanted;
+    if (besides) await send({ ...where, ...besides });
   } catch (error) {
     put(find("request-error"), sayError(error));
   } finally {
     find("go").disabled = false;
+  }
+}
+
+/** A request, or a change of what is booked. */
+async function send(wanted) {
+  const { trips } = here.client;
+  const { changing } = booking;
+  const nowhere = { pick_up: null, drop_off: null };
+  const trip = await (changing
+    ? trips.reschedule(changing.id, { ...nowhere, ...wanted })
+    : trips.request(wanted));
+  here.trips.take(trip);
+  fillForm(null);
+  if (trip.status === "SCHEDULED") find("booked").scrollIntoView({ block: "nearest" });
+}
+
+/** As `trip` has it, to be changed or asked for again; null: empty. */
+function fillForm(trip) {
+  places.clear();
+  if (trip) {
+    places.set("pick_up", trip.pick_up_address, trip.pick_up);
+    places.set("drop_off", trip.drop_off_address, trip.drop_off);
+    map.fit(places.pins);
+    find("pick-up").focus();
+  }
+  booking.fill(trip);
+}
+
+async function cancelBooked(trip) {
+  put(find("booked-error"), "");
+  try {
+    here.trips.take(await here.client.trips.cancel(trip.id));
+  } catch (error) {
+    put(find("booked-error"), sayError(error));
   }
 }
 
@@ -121,11 +159,7 @@ async function locate() {
 function over(again) {
   const trip = here.trips.ended;
   here.trips.forgetEnded();
-  places.clear();
-  if (again && trip) {
-    places.set("pick_up", trip.pick_up_address, trip.pick_up);
-    places.set("drop_off", trip.drop_off_address, trip.drop_off);
-  }
+  fillForm(again ? trip : null);
   find("pick-up").focus();
 }
 
@@ -143,15 +177,18 @@ function changed(trip, before) {
   }
   show();
   if (isNew) {
-    const isReleased = trip.status === "REQUESTED" && before;
-    announce(isReleased ? say("released") : find(isOver(trip) ? "over-title" : "trip-title").textContent);
+    announce(news(trip, before));
     map.fit(whatCounts());
     history.refresh();
   }
 }
 
-function isOver({ status }) {
-  return !(status in TITLES);
+/** What is read aloud of a trip whose status is another. */
+function news({ status, pick_up_at: at }, before) {
+  if (status === "SCHEDULED") return say("booked_for", { when: when(at) });
+  const isGivenBack = status === "REQUESTED" && before && before.status !== "SCHEDULED";
+  if (isGivenBack) return say("released");
+  return find(status in TITLES ? "trip-title" : "over-title").textContent;
 }
 
 function show() {
@@ -160,6 +197,7 @@ function show() {
   if (active) showTrip(active);
   else if (ended) showEnd(ended);
   showOne(PARTS, active ? "trip" : ended ? "over" : "asking-where");
+  booking.show(here.trips.booked);
   here.talk.about(active?.driver ? active : null, active?.driver);
   markTitle(active && active.status !== "REQUESTED" ? find("trip-title").textContent : "");
   draw();
@@ -180,12 +218,13 @@ function showTrip(trip) {
     put(find("trip-figures"), say("minutes_away", values));
   }
   let more = "";
-  if (isAsking) more = `${say("asking_more")} ${say("waited", { time: time(trip.created) })}.`;
+  if (isAsking) more = `${say("asking_more")} ${say("waited", { time: time(trip.updated) })}.`;
   else if (status === "ARRIVED") more = say("is_here_more");
   else if (!moved) more = say("place_unknown");
   put(find("trip-more"), more);
   put(find("trip-from"), trip.pick_up_address);
   put(find("trip-to"), trip.drop_off_address);
+  put(find("trip-note"), trip.note ?? "");
   find("cancel").hidden = !BEFORE_THE_RIDE.has(status);
 }
 
