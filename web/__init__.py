@@ -81,15 +81,17 @@ CHAT_PAGE = _read(ROOT / "pages" / "chat.html")
 refused by the page, in words.
 """
 
-HOME_PAGE, RIDER_PAGE, DRIVER_PAGE = (
-    _read(ROOT / "pages" / name) for name in ("home.html", "rider.html", "driver.html")
+HOME_PAGE, RIDER_PAGE, DRIVER_PAGE, OPS_PAGE = (
+    _read(ROOT / "pages" / f"{name}.html")
+    for name in ("home", "rider", "driver", "ops")
 )
-"""Of `/`, `/rider`, `/driver`."""
+"""Of `/`, `/rider`, `/driver`, `/ops`."""
 
 PAGES: dict[str, str] = {
     "/": "what this is, and whether it is well",
     "/rider": "ask for a trip",
     "/driver": "take trips",
+    "/ops": "watch the region, and help where it is stuck",
     "/chat": "talk in a room",
     "/docs": "every frame, refusal and route",
 }

@@ -2,7 +2,7 @@
 // open without a network. What the server says (the API, the socket) is never kept.
 
 const CACHE = "cabrank-shell-1";
-const PAGES = new Set(["/", "/rider", "/driver"]);
+const PAGES = new Set(["/", "/rider", "/driver", "/ops"]);
 const FILES = "/static/";
 /** A network that hasn't answered by then is as good as none, where a copy is here. */
 const PATIENCE_MS = 3_000;

@@ -84,12 +84,39 @@ export function minutes(seconds) {
   return unit("minute", Math.max(1, Math.round(seconds / 60)), 0);
 }
 
+/** A span of time, in the unit that fits. */
+export function seconds(count) {
+  if (count < 100) return unit("second", Math.max(0, Math.round(count)), 0);
+  if (count < 5_400) return unit("minute", Math.round(count / 60), 0);
+  return count < 172_800 ? unit("hour", Math.round(count / 3_600), 0) : unit("day", Math.round(count / 86_400), 0);
+}
+
+/** How long ago. */
+export function age(at) {
+  return seconds((Date.now() - new Date(at)) / 1000);
+}
+
+export function whole(count) {
+  return new Intl.NumberFormat(LOCALE).format(count);
+}
+
+export function percent(share) {
+  return new Intl.NumberFormat(LOCALE, { style: "percent" }).format(share);
+}
+
 const TIME = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
+const CLOCK = new Intl.DateTimeFormat(LOCALE, { timeStyle: "medium" });
 const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full" });
 const WHEN = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 
 export function time(at) {
   return TIME.format(new Date(at));
+}
+
+/** To the second; with its date where that isn't today. */
+export function moment(at) {
+  const then = new Date(at);
+  return then.toDateString() === new Date().toDateString() ? CLOCK.format(then) : when(at);
 }
 
 export function date(at) {

@@ -39,6 +39,12 @@ async def driver(request: Request[Any, Any, Any]) -> Response[bytes]:
     return _serve(request, web.DRIVER_PAGE)
 
 
+@get("/ops")
+async def ops(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """An operator's console."""
+    return _serve(request, web.OPS_PAGE)
+
+
 @get("/chat")
 async def entrance(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Asks for a room's name, and a log-in."""
@@ -92,6 +98,6 @@ def _answer(asset: web.Asset, status: int) -> Response[bytes]:
 def routes() -> Router:
     return Router(
         "/",
-        route_handlers=[home, rider, driver, entrance, room_page, static],
+        route_handlers=[home, rider, driver, ops, entrance, room_page, static],
         include_in_schema=False,
     )

@@ -33,6 +33,7 @@ PAGES = {
     "/": web.HOME_PAGE,
     "/rider": web.RIDER_PAGE,
     "/driver": web.DRIVER_PAGE,
+    "/ops": web.OPS_PAGE,
     "/chat": web.CHAT_PAGE,
 }
 

@@ -13,7 +13,7 @@ import { askForLogIn, explainLogIn } from "../login.js";
 import { nameOf, say, sayClosed, translate } from "../words.js";
 import { forget, recall, remember } from "./kept.js";
 
-const PAGES = { rider: "/rider", driver: "/driver", operator: "/" };
+const PAGES = { rider: "/rider", driver: "/driver", operator: "/ops" };
 const [ENDED_MIN, ENDED_MAX] = [4501, 4503];
 
 /**

@@ -1,6 +1,9 @@
 // Was die Seiten sagen, auf Deutsch. Die Namen sind die von en.js.
 
+import ops from "./ops-de.js";
+
 export default {
+  ...ops,
   brand_line: "Wer mitfahren will, fragt; eine Fahrerin gewinnt; keine Antwort geht verloren.",
   log_in: "Anmelden",
   sign_up: "Registrieren",

@@ -1,7 +1,10 @@
 // What the pages say, in English. Every other language has the same names (a test sees to
 // it); {braces} are filled in by words.js.
 
+import ops from "./ops-en.js";
+
 export default {
+  ...ops,
   // everywhere
   brand_line: "Riders ask, one driver wins, nothing answered is lost.",
   log_in: "Log in",

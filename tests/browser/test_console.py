@@ -1,0 +1,172 @@
+"""/ops against `cabrank up`: an operator watches and helps, in two languages."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, expect
+
+from tests.browser import axe
+from tests.browser.conftest import NewTab
+from tests.browser.site import PASSWORD, Site, before
+from tests.browser.street import named, press
+from tests.browser.tab import Tab
+from tests.support.client import Client, welcomed
+from tests.support.stack import Stack, cabrank
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OPERATOR = "ops-olga"
+NEAR = {"lat": 43.7380, "lon": 7.4240}
+FAR = {"lat": 43.7480, "lon": 7.4340}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(stack: Stack) -> AsyncIterator[Site]:
+    async with before(stack) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def operator(stack: Stack) -> str:
+    made = cabrank(
+        *("user", "add", OPERATOR, "--role", "operator"),
+        *("--data-dir", str(stack.data_dir)),
+        stdin=PASSWORD,
+        settings=stack.settings,
+    )
+    assert made.returncode == 0, made.stderr
+    return OPERATOR
+
+
+async def session(site: Site, name: str, role: str) -> tuple[str, Client]:
+    """A new user's id and their session, without a page."""
+    made = await site.sign_up(name, role, name.title())
+    client, _ = await welcomed(site.upstream, made["access"])
+    return made["user"]["id"], client
+
+
+async def on_duty(site: Site, name: str, place: dict[str, float]) -> tuple[str, Client]:
+    user, client = await session(site, name, "driver")
+    await client.do("driver.online", {"offers": True})
+    await client.send({"type": "driver.location", "data": place})
+    return user, client
+
+
+async def watch(tab: Tab, operator: str, view: str = "") -> None:
+    await tab.visit(f"/ops{view}")
+    await tab.page.locator("#username").fill(operator)
+    await tab.page.locator("#password").fill(PASSWORD)
+    await tab.page.locator("#logging-in button[type=submit]").click()
+    await expect(tab.page.locator("#tiles")).to_be_visible()
+
+
+def row(tab: Tab, text: str) -> Locator:
+    return tab.page.locator("#list a", has_text=text)
+
+
+async def test_an_operator_sees_why_a_trip_waits_gives_it_to_a_driver_and_ends_it(
+    site: Site, new_tab: NewTab, operator: str
+) -> None:
+    near, dora = await on_duty(site, "ops-dora", NEAR)
+    _, dave = await on_duty(site, "ops-dave", FAR)
+    _, rita = await session(site, "ops-rita", "rider")
+    tab = await new_tab(locale="en-GB", viewport={"width": 1360, "height": 820})
+    await watch(tab, operator)
+    page = tab.page
+    await expect(page.locator("#list-count")).to_have_text("No such trips now.")
+    await axe.finds_nothing_serious(page)
+
+    asked = {"pick_up_address": "1 Quay", "drop_off_address": "2 Hill"}
+    await rita.do("trip.request", {**asked, "pick_up": NEAR})
+    offer = (await dora.expect("trip.offered"))["data"]
+    await row(tab, "1 Quay → 2 Hill").click()
+    await expect(page.get_by_role("heading", name="1 Quay → 2 Hill")).to_be_visible()
+    await expect(page.locator("#why")).to_contain_text("ops-dora")
+    await expect(page.locator("#why")).to_contain_text("lives")
+    await dora.do("trip.decline", {"id": offer["trip"]["id"], "offer": offer["offer"]})
+    await dave.expect("trip.offered")
+    await page.get_by_placeholder("A driver's id: why not them?").fill(near)
+    await press(tab, "Ask")
+    await expect(page.locator("#why")).to_contain_text("declined it")
+
+    # What is looked at stands in the address: a reload shows it again.
+    await page.reload()
+    await expect(page.get_by_role("heading", name="1 Quay → 2 Hill")).to_be_visible()
+    await expect(page.locator("#timeline")).to_contain_text("Asked for")
+    choice = page.get_by_label("Assign to…")
+    await choice.select_option(near)
+    await press(tab, "Assign")
+    await dora.expect("trip.started")
+    await expect(page.locator("#trip-facts")).to_contain_text("Ops-Dora")
+    await expect(page.locator("#timeline")).to_contain_text("A driver accepted")
+
+    await page.locator("#talk summary").click()
+    await page.get_by_label("Message", exact=True).fill("Dora is near.")
+    await page.get_by_label("Message", exact=True).press("Enter")
+    heard = await rita.expect("chat.message")
+    assert heard["data"]["text"] == "Dora is near."
+    await axe.finds_nothing_serious(page)
+
+    await press(tab, "Cancel the trip", "Yes, cancel")
+    await rita.expect("trip.cancelled")
+    await expect(page.locator("#trip-facts")).to_contain_text("cancelled")
+    for client in (dora, dave, rita):
+        await client.close()
+
+
+async def test_an_operator_finds_a_driver_tells_them_something_and_logs_them_out(
+    site: Site, new_tab: NewTab, operator: str
+) -> None:
+    _, dan = await on_duty(site, "ops-dan", NEAR)
+    tab = await new_tab(locale="en-GB", color_scheme="dark")
+    await watch(tab, operator, "#tab=drivers")
+    page = tab.page
+    await page.get_by_label("Search").fill("ops-dan")
+    await row(tab, "ops-dan").click()
+    await expect(page.get_by_role("heading", name="ops-dan")).to_be_visible()
+    await expect(page.locator("#person-facts")).to_contain_text("Status")
+    await page.get_by_placeholder("Tags, with commas").fill("xl, dog")
+    await page.get_by_placeholder("Tags, with commas").press("Enter")
+    await expect(page.locator("#person-facts")).to_contain_text("dog, xl")
+    await page.get_by_placeholder("A notice to them").fill("Come to the office.")
+    await page.get_by_placeholder("A notice to them").press("Enter")
+    assert (await dan.expect("notice"))["data"] == {"text": "Come to the office."}
+    await axe.finds_nothing_serious(page)
+    closed = asyncio.create_task(dan.closed())
+    await press(tab, "End all sessions", "Yes, log out")
+    assert await closed == 4503
+    await page.get_by_role("link", name="Webhooks").click()
+    await expect(page.locator("#hooks")).to_contain_text("No webhooks yet")
+    await page.get_by_role("link", name="Health").click()
+    await expect(page.locator("#health")).to_contain_text("All is well")
+    await expect(page.locator("#health")).to_contain_text("tells what happens")
+
+
+async def test_it_comes_back_after_a_loss_speaks_german_and_is_for_operators(
+    site: Site, new_tab: NewTab, operator: str
+) -> None:
+    await site.sign_up("ops-rob")
+    tab = await new_tab(locale="de-DE", viewport={"width": 390, "height": 780})
+    await watch(tab, operator)
+    page = tab.page
+    await expect(page.get_by_role("heading", name="Leitstelle")).to_be_visible()
+    await expect(page.locator("#list-count")).to_have_text("Keine solchen Fahrten.")
+    await axe.finds_nothing_serious(page)
+    await site.cable.cut()
+    await expect(page.locator("#status")).to_be_visible()
+    await site.cable.lay()
+    await expect(page.locator("#status")).to_be_hidden()
+    _, rita = await session(site, "ops-rosa", "rider")
+    asked = {"pick_up_address": "Hafen", "drop_off_address": "Berg"}
+    trip = await rita.do("trip.request", asked)
+    await row(tab, "Hafen → Berg").click()
+    await expect(page.locator("#why")).to_contain_text("keine Koordinaten")
+    await rita.do("trip.cancel", {"id": trip["id"]})
+    await rita.close()
+    await named(tab, "Abmelden").click()
+    await tab.page.locator("#username").fill("ops-rob")
+    await tab.page.locator("#password").fill(PASSWORD)
+    await page.locator("#logging-in button[type=submit]").click()
+    await expect(page.locator("#other-role")).to_contain_text("ops-rob")

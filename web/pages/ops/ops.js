@@ -1,0 +1,137 @@
+// The console: one watch of the region, on a map, in tiles and in lists; one trip, driver
+// or webhook at a time beside it. What is looked at stands in the address (route.js).
+
+import { element, find, put } from "../dom.js";
+import { CityMap } from "../map/map.js";
+import { visit } from "../ride/visit.js";
+import { say, sayError, seconds } from "../words.js";
+import { Api } from "./api.js";
+import { showHooks } from "./hooks.js";
+import { Lists, Names, facts } from "./lists.js";
+import { Live } from "./live.js";
+import { PersonView } from "./person.js";
+import { Route } from "./route.js";
+import { Tiles } from "./tiles.js";
+import { TripView } from "./trip.js";
+
+const TABS = ["trips", "drivers", "hooks", "health"];
+const VIEWS = ["list-view", "trip-view", "person-view", "hooks-view", "health-view"];
+const HEALTH_MS = 5_000;
+
+const route = new Route(() => show());
+const live = new Live();
+let map = null;
+let watch = null;
+let changedAt = null;
+let views = null;
+let shown = "";
+
+const account = visit("operator", { begin, end });
+const api = new Api(account);
+const names = new Names(api);
+const lists = new Lists(api, route, names);
+const tiles = new Tiles(() => {
+  const open = [...watch.trips.values()].filter(({ status }) => status === "REQUESTED");
+  const [oldest] = open.sort((one, other) => one.updated.localeCompare(other.updated));
+  if (oldest) route.go({ trip: oldest.id, person: "" });
+});
+find("tabs").append(
+  ...TABS.map((tab) => {
+    const link = element("a", "", say(`tab_${tab}`));
+    link.dataset.tab = tab;
+    return link;
+  }),
+);
+setInterval(() => document.hidden || (route.now.tab === "health" && showHealth()), HEALTH_MS);
+show();
+
+function begin(client, user) {
+  // The modules' own parts are made just after the first call.
+  queueMicrotask(() => {
+    if (!map) {
+      map = new CityMap(find("map"));
+      map.layers.add(live.draw);
+      map.chose = (place) => {
+        const found = live.under(map.camera.at(place), map.camera);
+        if (found) route.go({ trip: "", person: "", ...found });
+      };
+    }
+    views = {
+      trip: new TripView({ api, client, route, names, user }),
+      person: new PersonView({ api, route, names }),
+    };
+    let isFirst = true;
+    watch = client.watch();
+    watch.on("change", () => {
+      changedAt = performance.now();
+      names.hear(watch.trips);
+      live.set(watch, performance.now());
+      if (isFirst && live.places.length) map.fit(live.places);
+      isFirst = false;
+      map.show([]);
+      tiles.show(watch.figures);
+      show();
+    });
+    watch.on("refused", (error) => put(find("error"), sayError(error)));
+    show();
+  });
+}
+
+function end() {
+  views?.trip.close();
+  views?.person.close();
+  views = watch = null;
+}
+
+function show() {
+  const now = route.now;
+  const isTab = TABS.includes(now.tab);
+  const wanted = now.trip
+    ? "trip-view"
+    : now.person
+      ? "person-view"
+      : isTab && now.tab !== "trips" && now.tab !== "drivers"
+        ? `${now.tab}-view`
+        : "list-view";
+  for (const id of VIEWS) find(id).hidden = id !== wanted;
+  for (const link of find("tabs").children) {
+    link.href = route.to({ tab: link.dataset.tab, trip: "", person: "", q: "", which: "" });
+    if (link.dataset.tab === now.tab) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  for (const id of ["trip-back", "person-back"]) find(id).href = route.to({ trip: "", person: "" });
+  const about = `${now.tab} ${now.trip}${now.person}`;
+  if (about !== shown) {
+    put(find("error"), "");
+    if (shown) find(wanted).querySelector("h2")?.focus();
+    if (wanted === "hooks-view" && watch) showHooks(api);
+    if (wanted === "health-view") showHealth();
+  }
+  if (watch || !shown) shown = watch ? about : "";
+  live.choose(now.trip || now.person);
+  map?.redraw();
+  if (!watch) return;
+  if (now.trip) views.trip.show(now.trip, watch.trips.get(now.trip));
+  else if (now.person) views.person.show(now.person, watch.drivers.get(now.person));
+  else if (wanted === "list-view") lists.show(watch, now);
+}
+
+async function showHealth() {
+  let ready;
+  try {
+    const answer = await fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(HEALTH_MS) });
+    const problem = answer.ok ? null : await answer.json().catch(() => null);
+    ready = answer.ok ? say("health_well") : say("health_not", { why: problem?.detail ?? answer.status });
+  } catch {
+    ready = say("health_gone");
+  }
+  const quiet = changedAt === null ? "–" : say("ops_ago", { age: seconds((performance.now() - changedAt) / 1000) });
+  const leads = watch?.whole ? say("ops_leader_tells") : say("ops_leader_silent");
+  find("health").replaceChildren(
+    ...facts([
+      [say("ops_gateway"), ready],
+      [say("ops_leader"), leads],
+      [say("ops_last_change"), quiet],
+    ]).children,
+  );
+}
