@@ -12,11 +12,6 @@ attempt_seconds = Histogram(
     "Seconds until an endpoint answered, or was given up",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
 )
-delay_seconds = Histogram(
-    "cabrank_webhooks_delay_seconds",
-    "Seconds from the event to its being taken, at the first try",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-)
 events = Counter(
     "cabrank_webhooks_events", "Events of ledgers read, by region", ["region"]
 )

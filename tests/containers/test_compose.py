@@ -53,6 +53,7 @@ async def test_an_idle_stack_fits_into_600_mb(site: Site) -> None:
     assert {"gateway-1", "dispatcher-1", "persistence-1", "nats-1", "proxy-1"} <= set(
         used
     )
+    assert "webhooks-1" in used
     del used["postgres-1"]
     assert sum(used.values()) < MEMORY_MAX_BYTES, used
 
@@ -230,7 +231,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 _ADDRESSES = {"pick_up_address": "14 Main Street", "drop_off_address": "2 Station Road"}
-_SERVICES = ("gateway", "dispatcher", "persistence")
+_SERVICES = ("gateway", "dispatcher", "persistence", "webhooks")
 
 
 def _connections(table: str) -> int:

@@ -178,6 +178,7 @@ def test_top_shows_one_frame_of_a_running_system(worked: Stack) -> None:
     assert region["epoch"] > 0
     assert region["drivers"].keys() == {"free", "offered", "busy", "stale", "offline"}
     names = ["dispatcher-1", "dispatcher-2", "gateway-1", "gateway-2", "persistence-1"]
+    names.append("webhooks-1")
     assert [process["name"] for process in frame["processes"]] == names
     assert all(process["is_up"] for process in frame["processes"])
     drawn = cabrank("top", "--once", "--data-dir", str(worked.data_dir))

@@ -18,7 +18,7 @@ from tests.support.stack import Person, Stack, alive, cabrank
 from tests.support.waiting import until
 
 Start = Callable[..., Stack]
-SERVICES = {"gateway", "dispatcher", "persistence"}
+SERVICES = {"gateway", "dispatcher", "persistence", "webhooks"}
 
 
 async def ask_over_http(url: str, person: Person, over: asyncio.Event) -> int:
@@ -58,6 +58,7 @@ async def test_a_rolling_restart_under_load_fails_no_request_and_loses_no_event(
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == [
             "persistence-1 restarted",
+            "webhooks-1 restarted",
             "dispatcher-1 restarted",
             "gateway-1 restarted",
         ]

@@ -50,6 +50,7 @@ async def test_clean_stop_leaves_no_process_and_no_pid_file(own_stack: Start) ->
     stack = own_stack()
     pids = stack.pids()
     assert {"nats", "gateway-1", "dispatcher-1", "persistence-1"} <= set(pids)
+    assert "webhooks-1" in pids
     assert all(alive(pid) for pid in pids.values())
     assert await asyncio.to_thread(stack.stop) == 0
     assert [name for name, pid in pids.items() if alive(pid)] == []
@@ -122,7 +123,7 @@ async def test_user_made_on_the_command_line_can_log_in(stack: Stack) -> None:
 
 async def test_killed_processes_are_started_again(own_stack: Start) -> None:
     stack = own_stack()
-    names = ("dispatcher-1", "persistence-1", "gateway-1")
+    names = ("dispatcher-1", "persistence-1", "gateway-1", "webhooks-1")
     killed = {name: stack.kill(name) for name in names}
 
     def replaced() -> bool:

@@ -190,7 +190,7 @@ def _accepted_share(known: list[Window], region: str) -> float | None:
 
 def job_of(sample: Sample) -> str:
     """Which service these metrics are of."""
-    for job in ("gateway", "dispatcher", "persistence"):
+    for job in ("webhooks", "gateway", "dispatcher", "persistence"):
         if any(name.startswith(f"cabrank_{job}_") for name in sample.values):
             return job
     return ""
@@ -206,6 +206,7 @@ def _process(target: Target, one: Window | None) -> Process:
         "gateway": "cabrank_gateway_pending_commands",
         "dispatcher": "cabrank_dispatcher_queue_commands",
         "persistence": "cabrank_persistence_held_records",
+        "webhooks": "cabrank_webhooks_in_flight",
     }.get(job, "")
     return Process(
         target.name,

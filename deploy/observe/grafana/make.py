@@ -49,7 +49,7 @@ def last(query: str, legend: str) -> list[Line]:
 
 
 IN_REGION = '{region=~"$region"}'
-SERVICES = '{job=~"gateway|dispatcher|persistence"}'
+SERVICES = '{job=~"gateway|dispatcher|persistence|webhooks"}'
 
 # fmt: off
 OVERVIEW = {
@@ -98,6 +98,14 @@ INTERNALS = {
         Panel("Commands that wait for the leader", "none", last(f"cabrank_dispatcher_queue_commands{IN_REGION}", "{{instance}} {{region}}")),
         Panel("Commands without an answer", "none", last("cabrank_gateway_pending_commands", "{{instance}}")),
         Panel("Requests that wait for persistence", "none", last("cabrank_persistence_waiting_requests", "{{instance}}")),
+    ],
+    "Webhooks": [
+        Panel("Tries, by what came of them", "ops", rate("cabrank_webhooks_attempts_total", "outcome")),
+        Panel("Until an endpoint answers", "s", quantiles("cabrank_webhooks_attempt_seconds")),
+        Panel("Deliveries that wait, behind the ledger", "none", [
+            Line("max by (webhook) (cabrank_webhooks_waiting_deliveries)", "{{webhook}}"),
+            Line("max by (region) (cabrank_webhooks_lag_records)", "records {{region}}"),
+        ]),
     ],
     "Leader and ledger": [
         Panel("Who leads", "none", last(f"cabrank_dispatcher_leads{IN_REGION}", "{{instance}} {{region}}")),

@@ -60,7 +60,8 @@ def test_a_wrong_option_is_told_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "gateway", "dispatcher", "persistence", "migrate", "doctor"]
+    "command",
+    ["up", "gateway", "dispatcher", "persistence", "webhooks", "migrate", "doctor"],
 )
 def test_a_wrong_setting_is_named(command: str, tmp_path: Path) -> None:
     done = run(command, cwd=tmp_path, CABRANK_REQUEST_TTL_S="soon")

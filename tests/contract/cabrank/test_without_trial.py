@@ -18,7 +18,8 @@ LEFT_OUT = "cabrank/trial"
 def program(tmp_path: Path) -> Path:
     """The packages, as the image has them: the command line without its trial."""
     assert LEFT_OUT in (ROOT / ".dockerignore").read_text().splitlines()
-    for name in ("schemas", "runtime", "gateway", "dispatcher", "persistence", "web"):
+    services = ("gateway", "dispatcher", "persistence", "webhooks")
+    for name in ("schemas", "runtime", *services, "web"):
         (tmp_path / name).symlink_to(ROOT / name)
     ignored = shutil.ignore_patterns(Path(LEFT_OUT).name, "__pycache__")
     shutil.copytree(ROOT / "cabrank", tmp_path / "cabrank", ignore=ignored)

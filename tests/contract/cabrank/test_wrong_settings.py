@@ -117,7 +117,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "verify_keys_file": [("gateway", MISSING), ("gateway", "{nonsense}")],
     "nats_nkey_seed_file": [
         (service, path)
-        for service in ("gateway", "dispatcher", "persistence")
+        for service in ("gateway", "dispatcher", "persistence", "webhooks")
         for path in (MISSING, "{nonsense}", "{directory}")
     ],
     "nats_credentials_file": [("gateway", MISSING), ("dispatcher", "{nonsense}")],

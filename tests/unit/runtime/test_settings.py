@@ -177,7 +177,9 @@ def read_by_somebody() -> set[str]:
     found = set()
     root = Path(environment.__file__).parents[1]
     own = {"settings.py", "user_limits.py", "match_settings.py"}
-    for package in ("gateway", "dispatcher", "persistence", "cabrank", "runtime"):
+    for package in (
+        *("gateway", "dispatcher", "persistence", "webhooks", "cabrank", "runtime"),
+    ):
         for file in (root / package).rglob("*.py"):
             if file.name == "contradictions.py":
                 continue
