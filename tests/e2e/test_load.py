@@ -63,7 +63,7 @@ async def test_bench_counts_trips_and_what_each_process_used(lifted: Stack) -> N
     assert outcome["trips"] >= sum(run["trips"] for run in outcome["runs"]) > 0
     for measured in outcome["runs"]:
         assert set(measured["p50_ms"]) == set(measured["p99_ms"]) == set(STEPS)
-        services = {"gateway", "dispatcher", "persistence", "nats", "load"}
+        services = {"gateway", "dispatcher", "persistence", "webhooks", "nats", "load"}
         assert set(measured["cpu_ms"]) == services
 
 
