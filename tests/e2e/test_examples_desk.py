@@ -5,13 +5,15 @@ import csv
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cabrank_client import HttpClient, NotAuthenticated
+from cabrank_client import Client, HttpClient, NotAuthenticated, Trip
 
 from tests.e2e.conftest import Town
 from tests.support.applications import CLIENT, EXAMPLES, LIMIT_S
+from tests.support.waiting import until_is
 
 
 def booked(town: Town, key: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -69,6 +71,41 @@ async def test_the_desk_books_a_file_once_however_often_it_is_run(
         trips = [desk.get_trip(line.split()[1]) for line in lines]
     assert [trip["rider"]["id"] for trip in trips] == [ann, eve]
     assert trips[0]["pick_up_address"] == "Ørsted Plads 1"
+
+
+async def test_the_desk_books_ahead_and_finds_what_was_booked_by_its_reference(
+    town: Town, tmp_path: Path
+) -> None:
+    rider = town.rider().id
+    ahead = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    naive = ahead.partition("+")[0]
+    path = written(
+        tmp_path / "ahead.csv",
+        ("C1", rider, "Quay", "Zoo", ahead, "Two bags"),
+        ("C2", rider, "Quay", "Zoo", naive, ""),
+        ("C3", rider, "Quay", "Zoo", "2020-01-01T00:00:00Z", ""),
+        names=(*NAMES, "pick_up_at", "note"),
+    )
+    done = await asyncio.to_thread(booked, town, town.operator.access, path)
+    assert [line.split()[::2] for line in done.stdout.splitlines()] == [
+        ["C1", "SCHEDULED"]
+    ]
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["C2", "C3"]
+    async with Client(town.url, token=town.operator.access) as desk:
+
+        async def found() -> list[Trip]:
+            return await desk.http.trips(reference="C1", rider=rider)
+
+        (trip,) = await until_is(found, bool)
+        assert trip["id"] == done.stdout.split()[1]
+        assert (trip["reference"], trip["note"]) == ("C1", "Two bags")
+        moved = await desk.reschedule_trip(trip["id"], note=None, pick_up_address="Dam")
+        assert (moved["note"], moved["pick_up_address"]) == (None, "Dam")
+        assert moved["pick_up_at"] == trip["pick_up_at"]
+        assert (await desk.cancel_trip(trip["id"]))["status"] == "CANCELLED"
+    # A day later the key is forgotten; the reference isn't.
+    again = await asyncio.to_thread(booked, town, town.operator.access, path)
+    assert again.stdout.split() == ["C1", trip["id"], "CANCELLED"]
 
 
 def test_the_desk_says_what_is_wrong_before_it_books_anything(
