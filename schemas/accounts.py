@@ -180,6 +180,8 @@ class ListTrips(Struct):
     rider: str | None = None
     driver: str | None = None
     """Users' ids, known or not: only trips of theirs, among those the asker may see."""
+    reference: str | None = None
+    """Only trips that were asked for with it; drivers, who don't see it, have none."""
 
 
 class GetTripRow(Struct):

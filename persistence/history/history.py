@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Row, select, true, tuple_
+from sqlalchemy import ColumnElement, Row, false, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence import database
@@ -347,11 +347,14 @@ def _own(question: ListTrips) -> ColumnElement[bool]:
 def _wanted(question: ListTrips) -> list[ColumnElement[bool]]:
     """Whose, and which of them."""
     wanted = [_own(question)]
+    if question.reference is not None and question.role is Role.DRIVER:
+        wanted.append(false())
     if question.status is not None:
         wanted.append(TripRow.status == question.status.value)
     for column, value in (
         (TripRow.rider_id, question.rider),
         (TripRow.driver_id, question.driver),
+        (TripRow.reference, question.reference),
     ):
         if value is not None:
             wanted.append(column == value)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from types import GenericAlias
 from typing import Annotated, Any
 
-from litestar import post
+from litestar import patch, post
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg, HeaderParameter, JSONBody, PathParameter
 from litestar.response import Response
-from msgspec import Meta, Struct, ValidationError, convert, defstruct
-from msgspec.structs import asdict, fields
+from msgspec import Meta, Raw, Struct, ValidationError, convert, defstruct
+from msgspec.structs import fields
 
 from gateway.http.requests import REFUSED, SignedIn, uuid_or_none
 from gateway.http.routes.rooms import Desk
@@ -26,7 +26,7 @@ from runtime.questions import Questions
 from schemas import frame_types, subjects
 from schemas.accounts import FindUser, Whereabouts
 from schemas.claims import Claims
-from schemas.codec import decode
+from schemas.codec import decode, encode
 from schemas.commands import AnyCommand
 from schemas.frames import Key, RequestTripData
 from schemas.refusals import Code, Refusal
@@ -86,6 +86,7 @@ async def request_trip(
     503 `unavailable`: the outcome is unknown; asking again with the same key is safe.
     The key and the limits are those of who asks.
     """
+    data = await _strictly(request, RequestTripBody)
     who = request.auth
     if who.role is Role.DRIVER:
         raise Refused.of(client_frames.wrong_role(who.role, REQUEST))
@@ -99,6 +100,19 @@ async def request_trip(
     body = await _decide(desk, who, command)
     headers = {"Location": f"/api/trips/{decode(body, _Made).id}"}
     return _json(body, 201, headers)  # type: ignore[no-any-return]
+
+
+async def _strictly(request: SignedIn, shape: Any, **more: Any) -> Any:
+    """The body as a frame's `data` would be read: the framework takes a number for an
+    instant, and text for a number.
+
+    Raises:
+        Refused: it isn't so.
+    """
+    read = client_frames.shape(Raw(encode(await request.json() | more)), shape)
+    if isinstance(read, Refusal):
+        raise Refused.of(read)
+    return read
 
 
 class _Made(Struct):
@@ -162,6 +176,9 @@ class Move(Struct, frozen=True):
     verb: str
     refusals: tuple[Code, ...] = ()
     """Besides those that all of them may give."""
+    by: Any = post
+    path: str = "/{verb}"
+    """Below the trip's."""
 
     @property
     def frame(self) -> str:
@@ -185,6 +202,7 @@ MOVES = (
     Move("release"),
     Move("cancel"),
     Move("assign", (Code.DRIVER_BUSY,)),
+    Move("reschedule", by=patch, path=""),
 )
 
 
@@ -217,10 +235,10 @@ def _route(move: Move) -> HTTPRouteHandler:
     async def handler(
         request: SignedIn,
         trip_id: TripId,
-        data: Any,
+        data: Any,  # noqa: ARG001 - for the document; read as frames are
         desk: NamedDependency[Desk],
     ) -> Any:
-        whole = shape(id=trip_id, **asdict(data))
+        whole = await _strictly(request, shape, id=trip_id)
 
         def command(ask: Asking) -> client_frames.Request:
             return client_frames.request_of(move.frame, whole, ask)
@@ -235,12 +253,13 @@ def _route(move: Move) -> HTTPRouteHandler:
         ],
         "return": GenericAlias(Response, frame.answer),
     }
-    return post(
-        f"/api/trips/{{trip_id:str}}/{move.verb}",
+    route = move.by(
+        "/api/trips/{trip_id:str}" + move.path.format(verb=move.verb),
         status_code=200,
         response_description="the trip",
         responses=specs(*_ONE, *move.refusals, bad_frame=413),
-    )(handler)
+    )
+    return route(handler)  # type: ignore[no-any-return]
 
 
 async def _decide(

@@ -75,6 +75,12 @@ async def trips(
     before: Annotated[
         str | None, QueryParameter(description="a trip's id: only trips older than it")
     ] = None,
+    reference: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=64, description="only trips asked for with it; not for drivers"
+        ),
+    ] = None,
     rider: Annotated[
         str | None, QueryParameter(description="a user's id: only trips they ride")
     ] = None,
@@ -83,6 +89,8 @@ async def trips(
     ] = None,
 ) -> Response[list[Trip]]:
     """Own trips, newest first; operators see all."""
+    if reference is not None and "\0" in reference:
+        raise Refused(Code.INVALID_DATA, "reference: U+0000 is not allowed")
     who = request.auth
     question = ListTrips(
         who.sub,
@@ -93,6 +101,7 @@ async def trips(
         who.region,
         rider=_asked("rider", rider, "user"),
         driver=_asked("driver", driver, "user"),
+        reference=reference,
     )
     return _json(data_of(await asker.ask(_LIST, question)))
 

@@ -34,6 +34,9 @@ ROUTES = {
             *("complete", "release", "cancel", "assign"),
         )
     },
+    ("patch", "/api/trips/{trip_id}"): {
+        *("200", "400", "401", "403", "404", "409", "413", "422", "429", "503"),
+    },
     ("get", "/api/drivers"): {"200", "401", "403", "422", "429", "503"},
     ("get", "/api/drivers/{user_id}"): {"200", "401", "403", "404", "429", "503"},
     ("put", "/api/drivers/{user_id}/tags"): {

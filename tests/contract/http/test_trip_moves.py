@@ -5,7 +5,7 @@ becomes one of.
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from gateway.http.routes import moves
 from schemas import commands
@@ -225,7 +225,43 @@ def who_may(site: Site, verb: str) -> dict[str, str]:
 
 
 def test_every_move_is_tried_here() -> None:
-    assert set(COMMANDS) == {move.verb for move in moves.MOVES}
+    assert {*COMMANDS, "reschedule"} == {move.verb for move in moves.MOVES}
+
+
+async def test_a_booked_trip_is_changed_by_patch(site: Site) -> None:
+    path = f"/api/trips/{TRIP.upper()}"
+    body = {"pick_up_at": "2026-12-24T18:00:00+01:00", "pick_up": None}
+    response = await site.client.patch(path, json=body, headers=site.rider)
+    assert (response.status_code, response.json()) == (200, {})
+    (command,) = site.desk.commands
+    assert isinstance(command, commands.RescheduleTrip)
+    assert (command.trip, command.pick_up) == (TRIP, None)
+    assert command.pick_up_at == "2026-12-24T17:00:00.000Z"
+    assert command.note is UNSET
+    for wrong in (
+        {"pick_up_at": 1_800_000_000},
+        {"pick_up_at": "tomorrow"},
+        {"pick_up": {"lat": "1", "lon": 2}},
+    ):
+        response = await site.client.patch(path, json=wrong, headers=site.rider)
+        problem(response, 422, "invalid_data")
+    unknown = await site.client.patch("/api/trips/x", json={}, headers=site.rider)
+    problem(unknown, 404, "trip_not_found")
+    driver = bearer(site.tokens.issue(DRIVER, Role.DRIVER))
+    refused = await site.client.patch(path, json=body, headers=driver)
+    problem(refused, 403, "wrong_role")
+    assert len(site.desk.commands) == 1
+
+
+async def test_what_a_frame_would_not_take_a_body_does_not_either(site: Site) -> None:
+    for wrong in (
+        {"pick_up_at": 1_800_000_000},
+        {"pick_up": {"lat": "1", "lon": 2}},
+    ):
+        body = ADDRESSES | wrong
+        response = await site.client.post("/api/trips", json=body, headers=site.rider)
+        problem(response, 422, "invalid_data")
+    assert site.desk.commands == []
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -43,6 +43,7 @@ async def test_own_trips_are_a_bare_array(site: Site) -> None:
                 "region": "main",
                 "rider": None,
                 "driver": None,
+                "reference": None,
             },
         )
     ]
@@ -62,16 +63,18 @@ async def test_the_list_takes_status_limit_and_before(site: Site) -> None:
         "region": "main",
         "rider": None,
         "driver": None,
+        "reference": None,
     }
 
 
 async def test_the_list_takes_a_rider_and_a_driver(site: Site) -> None:
     site.answers("history.trips", data([]))
-    query = {"rider": RIDER.upper(), "driver": OPERATOR}
+    query = {"rider": RIDER.upper(), "driver": OPERATOR, "reference": "é 1"}
     response = await site.client.get("/api/trips", params=query, headers=site.operator)
     assert response.status_code == 200
     asked = site.persistence.asked[0][1]
     assert (asked["rider"], asked["driver"]) == (RIDER, OPERATOR)
+    assert asked["reference"] == "é 1"
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -101,6 +104,8 @@ async def test_every_status_can_be_asked_for(site: Site, status: Status) -> None
         ("rider", "ada"),
         ("rider", ""),
         ("driver", "\0"),
+        ("reference", "\0"),
+        ("reference", "x" * 65),
     ],
 )
 async def test_a_bad_query_is_422_naming_the_parameter(

@@ -106,6 +106,23 @@ async def test_a_page_takes_the_trips_of_a_rider_or_a_driver_among_those_to_be_s
     assert await past.page("r2", Role.RIDER, rider="r1") == []
 
 
+async def test_a_page_takes_the_trips_of_a_reference_but_for_drivers(
+    past: Trips,
+) -> None:
+    rider = trip(1).rider
+    past.happened(
+        trip(1, reference="order 1"),
+        trip(2, 1, reference="order 1", rider=rider),
+        trip(3, reference="order 2", rider=rider),
+        trip(4, rider=rider),
+    )
+    assert await past.page("o", Role.OPERATOR, reference="order 1") == ids(2, 1)
+    assert await past.page("r1", Role.RIDER, reference="order 2") == ids(3)
+    assert await past.page("r2", Role.RIDER, reference="order 1") == []
+    assert await past.page("d2", Role.DRIVER) == ids(2)
+    assert await past.page("d2", Role.DRIVER, reference="order 1") == []
+
+
 @pytest.mark.parametrize("before", ["nonsense", "\0", "of a stranger"])
 async def test_an_unknown_before_is_invalid_data(past: Trips, before: str) -> None:
     past.happened(trip(1), trip(2))

@@ -173,7 +173,7 @@ async def the_past(bus: Bus, url: str) -> None:
             for before in (None, trip):
                 question = ListTrips(user, role, status, 50, before)
                 await ask(bus, subjects.history("trips"), question)
-    for whose in ({"rider": "rider-0"}, {"driver": driver}):
+    for whose in ({"rider": "rider-0"}, {"driver": driver}, {"reference": "order 1"}):
         for status in (None, Status.COMPLETED):
             question = ListTrips("o", Role.OPERATOR, status, **whose)
             await ask(bus, subjects.history("trips"), question)
