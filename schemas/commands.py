@@ -265,7 +265,7 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     attempt: int
     data: OptionalRaw = None
     """Trip commands: a `Trip` (`OpenTrip` for a decline). Online, offline:
-    `OnlineData`. Tag: `TagsData`. Sync: `SyncData`. Feed: `FeedData`. Join:
+    `DutyData`. Tag: `TagsData`. Sync: `SyncData`. Feed: `FeedData`. Join:
     `JoinedData`. Leave: `{"room": …}`. Send: `MessageData`."""
     refused: Refusal | None = None
     lookup: Lookup | None = None
@@ -305,7 +305,7 @@ class SyncData(Struct, frozen=True, omit_defaults=True):
     why: DriverWhy = "self"
 
 
-class OnlineData(Struct, frozen=True):
+class DutyData(Struct, frozen=True):
     """What online and offline are answered with."""
 
     online: bool

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from schemas.commands import OnlineData as Online
+from schemas.commands import DutyData
 from schemas.frames import (
     AcceptTripData,
     AssignTripData,
@@ -189,11 +189,11 @@ CLIENT = (
         "driver.online",
         OnlineData,
         DRIVER,
-        Online,
+        DutyData,
         "Show this user open trips; with `offers`, offer them trips or no longer.",
     ),
     ClientFrameType(
-        "driver.offline", Empty, DRIVER, Online, "Show this user no open trips."
+        "driver.offline", Empty, DRIVER, DutyData, "Show this user no open trips."
     ),
     ClientFrameType(
         "driver.location",

@@ -7,7 +7,7 @@ from typing import Any, Union
 from dispatcher.engine.limits import ANSWERS_MAX
 from dispatcher.engine.ring import Ring
 from schemas.codec import Raw, decoder, encode
-from schemas.commands import Answer, OnlineData, TagsData
+from schemas.commands import Answer, DutyData, TagsData
 from schemas.events import DriverPush, OfferEndedPush, TripPush
 from schemas.kinds import ByKind, by_push, pushes
 from schemas.rooms import MemberPush, MessagePush
@@ -62,7 +62,7 @@ def _trip(push: TripPush, role: Role) -> Raw:
 def _driver(push: DriverPush, _: Role) -> Raw:
     if push.why == "operator":
         return Raw(encode(TagsData(push.driver, push.tags)))
-    return Raw(encode(OnlineData(push.online, push.offers)))
+    return Raw(encode(DutyData(push.online, push.offers)))
 
 
 def _offer_ended(_: OfferEndedPush, __: Role) -> None:

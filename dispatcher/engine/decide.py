@@ -36,12 +36,12 @@ from schemas.commands import (
     Command,
     CompleteTrip,
     DeclineTrip,
+    DutyData,
     FindDrivers,
     GetTrip,
     GoOffline,
     GoOnline,
     Lookup,
-    OnlineData,
     ReleaseTrip,
     RequestTrip,
     RescheduleTrip,
@@ -297,7 +297,7 @@ def _online(region: Regional, command: GoOnline | GoOffline, seq: int) -> Outcom
         return wrong_role(command)
     events, wants = offers.stands(region.state, command, seq)
     online = isinstance(command, GoOnline)
-    return Decided(events, OnlineData(online, wants))
+    return Decided(events, DutyData(online, wants))
 
 
 def _tag(region: Regional, command: TagDriver, seq: int) -> Outcome:

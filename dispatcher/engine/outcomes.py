@@ -12,7 +12,7 @@ from schemas.trips import TERMINAL, Role, Trip, User
 
 class Decided(Struct, frozen=True):
     """`data` is what the answer's `data` encodes to: a `Trip`, an `OpenTrip`, an
-    `OnlineData`, a `TagsData`, a `SyncData`, a `FeedData`, or that of
+    `DutyData`, a `TagsData`, a `SyncData`, a `FeedData`, or that of
     dispatcher/engine/decide_rooms.py.
     """
 

@@ -4,7 +4,7 @@ import msgspec
 
 from dispatcher.engine.engine import feed_entry
 from schemas.codec import Raw, encode
-from schemas.commands import FeedData, GoOffline, GoOnline, OnlineData
+from schemas.commands import DutyData, FeedData, GoOffline, GoOnline
 from schemas.events import DriverEvent, FeedEntry, TripEvent
 from schemas.trips import OpenTrip
 from tests.unit.dispatcher.engine.world import DAN, DORA, RITA, RON, TTL_MS, World
@@ -109,11 +109,11 @@ def test_a_driver_goes_offline_and_online_again() -> None:
     assert event == DriverEvent(
         event.seq, world.now_ms, DORA.id, online=False, command=f"{1:032x}"
     )
-    assert outcome.data == OnlineData(online=False, offers=False)  # type: ignore[union-attr]
+    assert outcome.data == DutyData(online=False, offers=False)  # type: ignore[union-attr]
     assert world.sync(DORA).online is False
     assert world.sync(DAN).online is True
     outcome = world.do(GoOnline(**world.envelope(DORA)))
-    assert outcome.data == OnlineData(online=True, offers=False)  # type: ignore[union-attr]
+    assert outcome.data == DutyData(online=True, offers=False)  # type: ignore[union-attr]
     assert world.sync(DORA).online is True
 
 
