@@ -50,7 +50,7 @@ FRAMES: dict[str, Needs] = {
 """`session.…` is how one comes to have a token, and needs nothing."""
 
 _TRIP = "/api/trips/{trip_id}"
-_HOOK = "/api/webhooks/{webhook_id}"
+_HOOK = "/api/webhooks/{webhook}"
 ROUTES: dict[str, Needs] = {
     "GET /api/me": ANY,
     "DELETE /api/tokens": ANY,

@@ -73,25 +73,25 @@ async def add(
 
 
 @get(
-    "/api/webhooks/{webhook_id:str}",
+    "/api/webhooks/{webhook:str}",
     response_description="the webhook",
     responses=specs(*_ASKED, invalid_data=404),
 )
 async def webhook(
-    webhook_id: WebhookId, asker: NamedDependency[Questions]
+    webhook: WebhookId, asker: NamedDependency[Questions]
 ) -> Response[Webhook]:
     """One webhook, without its secret. 404: there is none."""
-    return await _answer(asker, "get", GetWebhook(_id(webhook_id)))
+    return await _answer(asker, "get", GetWebhook(_id(webhook)))
 
 
 @patch(
-    "/api/webhooks/{webhook_id:str}",
+    "/api/webhooks/{webhook:str}",
     response_description="the webhook as it is now",
     responses=specs(*_BODY, bad_frame=413) | specs(invalid_data=404),
 )
 async def change(
     request: SignedIn,
-    webhook_id: WebhookId,
+    webhook: WebhookId,
     data: JSONBody[WebhookPatch],
     asker: NamedDependency[Questions],
 ) -> Response[Webhook]:
@@ -100,31 +100,31 @@ async def change(
     """
     said = {name: getattr(data, name) for name in data.__struct_fields__}
     question = ChangeWebhook(
-        webhook=_id(webhook_id), by=request.auth.sub, address=address(request), **said
+        webhook=_id(webhook), by=request.auth.sub, address=address(request), **said
     )
     return await _answer(asker, "change", question)
 
 
 @delete(
-    "/api/webhooks/{webhook_id:str}",
+    "/api/webhooks/{webhook:str}",
     response_description="it is gone, and what waited for it",
     responses=specs(*_ASKED, invalid_data=404),
 )
 async def remove(
-    request: SignedIn, webhook_id: WebhookId, asker: NamedDependency[Questions]
+    request: SignedIn, webhook: WebhookId, asker: NamedDependency[Questions]
 ) -> None:
     """Send nothing there any more."""
-    question = RemoveWebhook(_id(webhook_id), request.auth.sub, address(request))
+    question = RemoveWebhook(_id(webhook), request.auth.sub, address(request))
     data_of(await asker.ask(subjects.webhooks("remove"), question))
 
 
 @get(
-    "/api/webhooks/{webhook_id:str}/deliveries",
+    "/api/webhooks/{webhook:str}/deliveries",
     response_description="deliveries, newest first",
     responses=specs(*_SAID) | specs(invalid_data=404),
 )
 async def deliveries(
-    webhook_id: WebhookId,
+    webhook: WebhookId,
     asker: NamedDependency[Questions],
     limit: Annotated[
         int, QueryParameter(ge=1, le=PAGE_MAX, description="deliveries at most")
@@ -135,19 +135,19 @@ async def deliveries(
     ] = None,
 ) -> Response[list[DeliveryTold]]:
     """What was, or is to be, sent there, and what came of it."""
-    question = ListDeliveries(_id(webhook_id), limit, before)
+    question = ListDeliveries(_id(webhook), limit, before)
     return await _answer(asker, "deliveries", question)
 
 
 @post(
-    "/api/webhooks/{webhook_id:str}/replay",
+    "/api/webhooks/{webhook:str}/replay",
     response_description="it is begun",
     status_code=202,
     responses=specs(*_BODY, bad_frame=413) | specs(invalid_data=404),
 )
 async def replay(
     request: SignedIn,
-    webhook_id: WebhookId,
+    webhook: WebhookId,
     data: JSONBody[ReplayBody],
     asker: NamedDependency[Questions],
 ) -> Response[None]:
@@ -155,22 +155,22 @@ async def replay(
     again, with the same `webhook-id`s.
     """
     question = Replay(
-        _id(webhook_id), request.auth.sub, data.since, data.region, address(request)
+        _id(webhook), request.auth.sub, data.since, data.region, address(request)
     )
     return await _answer(asker, "replay", question, 202)
 
 
 @post(
-    "/api/webhooks/{webhook_id:str}/secret",
+    "/api/webhooks/{webhook:str}/secret",
     response_description="the new secret, which is told once",
     status_code=201,
     responses=specs(*_ASKED, invalid_data=404),
 )
 async def renew_secret(
-    request: SignedIn, webhook_id: WebhookId, asker: NamedDependency[Questions]
+    request: SignedIn, webhook: WebhookId, asker: NamedDependency[Questions]
 ) -> Response[NewSecret]:
     """Make a new secret; for 24 h the one before signs as well."""
-    question = RemoveWebhook(_id(webhook_id), request.auth.sub, address(request))
+    question = RemoveWebhook(_id(webhook), request.auth.sub, address(request))
     return await _answer(asker, "secret", question, 201)
 
 

@@ -7,7 +7,7 @@ from schemas.frame_types import CLIENT, SERVER
 from schemas.refusals import Code
 from tests.contract.http.conftest import Site
 
-HOOK = "/api/webhooks/{webhook_id}"
+HOOK = "/api/webhooks/{webhook}"
 ROUTES = {
     ("post", "/api/users"): {"201", "400", "409", "413", "422", "429", "503"},
     ("post", "/api/tokens"): {"200", "400", "401", "413", "422", "429", "503"},

@@ -90,7 +90,7 @@ def test_people_and_keys_without_scopes_may_all_that_operators_may(what: str) ->
         ),
         (
             Scope.WEBHOOKS,
-            {"GET /api/webhooks", "DELETE /api/webhooks/{webhook_id}"},
+            {"GET /api/webhooks", "DELETE /api/webhooks/{webhook}"},
         ),
     ],
 )
