@@ -11,11 +11,27 @@ KEPT_MAX = 100_000
 """Of one webhook, the newest."""
 CHUNK = 500
 
-_OF_NOBODY = (
-    "webhook_lines",
-    "webhook_replays",
-    "webhook_deliveries",
-)
+_KEYS = {
+    "webhook_lines": "line",
+    "webhook_replays": "ledger",
+    "webhook_deliveries": "ledger, seq",
+}
+"""Table → what its key has beside the webhook."""
+_OF_NOBODY = """
+    WITH RECURSIVE named(id) AS (
+        SELECT min(webhook_id) FROM {table} WHERE webhook_id > ''
+        UNION ALL
+        SELECT (SELECT min(webhook_id) FROM {table} WHERE webhook_id > named.id)
+        FROM named WHERE named.id IS NOT NULL)
+    SELECT id FROM named
+    WHERE id IS NOT NULL AND id NOT IN (SELECT w.id FROM webhooks w)
+"""
+"""From each webhook that rows name to the next, by the key: as many steps as webhooks,
+however many rows there are."""
+_DROP = """
+    DELETE FROM {table} WHERE (webhook_id, {key}) IN (
+        SELECT webhook_id, {key} FROM {table} WHERE webhook_id = :id LIMIT :chunk)
+"""
 _WEBHOOKS = text("SELECT id FROM webhooks")
 _OLD = text("""
     DELETE FROM webhook_deliveries WHERE (webhook_id, ledger, seq) IN (
@@ -29,7 +45,7 @@ _NTH = text("""
 _LOST = text("""
     INSERT INTO webhook_lines (webhook_id, line, due_ms, leased_ms)
     SELECT DISTINCT d.webhook_id, d.line, 0, 0 FROM webhook_deliveries d
-    WHERE d.status = 'waiting' AND NOT EXISTS (
+    WHERE d.webhook_id = :id AND d.status = 'waiting' AND NOT EXISTS (
         SELECT 1 FROM webhook_lines l
         WHERE l.webhook_id = d.webhook_id AND l.line = d.line)
     ON CONFLICT DO NOTHING
@@ -38,29 +54,27 @@ _LOST = text("""
 
 def sweep(engine: Engine, now_ms: int) -> None:
     """Once. Raises: sqlalchemy.exc.SQLAlchemyError: do it again."""
-    for table in _OF_NOBODY:
-        _drop_of_nobody(engine, table)
+    for table, key in _KEYS.items():
+        _drop_of_nobody(engine, table, key)
     with engine.begin() as connection:
-        # Two workers that fail at once could leave one without.
-        connection.execute(_LOST)
         hooks = list(connection.execute(_WEBHOOKS).scalars())
     for hook in hooks:
+        with engine.begin() as connection:
+            # Two workers that fail at once could leave one without.
+            connection.execute(_LOST, {"id": hook})
         _drop_old(engine, hook, now_ms)
 
 
-def _drop_of_nobody(engine: Engine, table: str) -> None:
-    key = {"webhook_lines": "line", "webhook_replays": "ledger"}.get(
-        table, "seq, ledger"
-    )
-    gone = text(f"""
-        DELETE FROM {table} WHERE (webhook_id, {key}) IN (
-            SELECT webhook_id, {key} FROM {table} WHERE NOT EXISTS (
-                SELECT 1 FROM webhooks w WHERE w.id = {table}.webhook_id) LIMIT :chunk)
-    """)  # noqa: S608 - names of ours
-    done = CHUNK
-    while done >= CHUNK:
-        with engine.begin() as connection:
-            done = connection.execute(gone, {"chunk": CHUNK}).rowcount
+def _drop_of_nobody(engine: Engine, table: str, key: str) -> None:
+    with engine.begin() as connection:
+        asked = text(_OF_NOBODY.format(table=table))
+        gone = list(connection.execute(asked).scalars())
+    drop = text(_DROP.format(table=table, key=key))
+    for hook in gone:
+        done = CHUNK
+        while done >= CHUNK:
+            with engine.begin() as connection:
+                done = connection.execute(drop, {"id": hook, "chunk": CHUNK}).rowcount
 
 
 def _drop_old(engine: Engine, hook: str, now_ms: int) -> None:

@@ -9,7 +9,12 @@ from typing import Any
 
 from persistence.models import Base
 
-SMALL = {"dropped_history", "alembic_version"}
+SMALL = {
+    *("dropped_history", "alembic_version"),
+    "webhooks",  # 64 at most (schemas/webhooks.py)
+    "webhook_cursors",  # one of each region
+    "webhook_replays",  # one of each webhook and region
+}
 """Tables of a few rows."""
 
 WHOLE = {
@@ -41,6 +46,9 @@ WHOLE = {
     ("trips", "ORDER BY trips.id"): "verify and rebuild, in pieces, by the key",
     ("audit_log", "ORDER BY audit_log.at_ms DESC"): "`cabrank audit`, by the index",
     ("users", "username_key IS NULL"): "once after the upgrade that brought the keys",
+    ("webhook_deliveries", "GROUP BY webhook_deliveries.webhook_id"): (
+        "how much waits for each webhook: what waits, by the index of what does"
+    ),
     ("users", "LIKE"): "`cabrank tokens`, for load tests: the highest number",
 }
 
@@ -54,7 +62,7 @@ def looked_through(connection: Any, sql: str, values: Any) -> set[str]:
             name
             for detail in details
             if (match := re.match(r"SCAN (\w+)", detail))
-            and (name := re.sub(r"_\d+$", "", match[1])) in Base.metadata.tables
+            and (name := table_of(match[1], sql)) in Base.metadata.tables
         }
     # As where there are so many rows that nothing else would do.
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
@@ -62,6 +70,12 @@ def looked_through(connection: Any, sql: str, values: Any) -> set[str]:
     connection.rollback()
     (whole,) = plan if not isinstance(plan, str) else json.loads(plan)
     return set(scans(whole["Plan"]))
+
+
+def table_of(name: str, sql: str) -> str:
+    """What SQLite calls by the statement's name of it."""
+    named = re.search(rf"\b(?:FROM|JOIN) (\w+) (?:AS )?{name}\b", sql)
+    return named[1] if named else re.sub(r"_\d+$", "", name)
 
 
 def scans(node: dict[str, Any]) -> Iterator[str]:

@@ -66,6 +66,7 @@ from schemas.service_accounts import PREFIX, End, Scope, hash_of, id_of
 from schemas.trips import Role, Status, User
 from tests.contract.rebuild.conftest import Kept
 from tests.contract.rebuild.crowds import TRIPS, crowd, dispatched
+from tests.contract.rebuild.hooks import hooked, the_webhooks
 from tests.contract.rebuild.plans import SMALL, looked_through, reason
 from tests.support import records as made
 from tests.support.nats import NatsServer
@@ -103,8 +104,8 @@ class Seen:
     def executing(
         self, _c: Any, _cursor: Any, sql: str, values: Any, _x: Any, many: bool
     ) -> None:
+        sql = re.sub(r"\s+", " ", sql).strip()
         if re.match(r"(SELECT|INSERT|UPDATE|DELETE|WITH)\b", sql):
-            sql = re.sub(r"\s+", " ", sql)
             self.statements.setdefault(sql, values[0] if many else values)
         self.functions.update(callers())
 
@@ -174,8 +175,8 @@ async def the_past(bus: Bus, url: str) -> None:
                 question = ListTrips(user, role, status, 50, before)
                 await ask(bus, subjects.history("trips"), question)
     for whose in ({"rider": "rider-0"}, {"driver": driver}, {"reference": "order 1"}):
-        for status in (None, Status.COMPLETED):
-            question = ListTrips("o", Role.OPERATOR, status, **whose)
+        for status, before in ((None, None), (Status.COMPLETED, None), (None, trip)):
+            question = ListTrips("o", Role.OPERATOR, status, 50, before, **whose)
             await ask(bus, subjects.history("trips"), question)
     room = f"trip_{trip}"
     for operation, question in (
@@ -298,6 +299,7 @@ async def everything(bus: Bus, ledger: Kept, settings: Settings) -> None:
     )
     await the_past(bus, url)
     await the_people(bus, settings)
+    await the_webhooks(bus, settings)
     await the_commands(url, Signer.load(settings.signing_key_file))
     the_rows(url)
     await ledger.js.purge_stream(ledger.stream.name, seq=9)
@@ -334,6 +336,7 @@ async def test_every_query_finds_its_rows_by_an_index(
     filling.fill(engine, TRIPS)
     crowd(engine)
     dispatched(engine)
+    hooked(engine)
     monkeypatch.setattr(walk, "PIECE", TRIPS // 10)
     seen.statements.clear()
     await everything(bus, projected, settings)
