@@ -129,7 +129,9 @@ def run() -> int:
     """
     arguments = sys.argv[1:]
     before = os.umask(PRIVATE)
-    if LOGGING.isdisjoint(arguments[:1]):
+    is_service = bool(arguments) and arguments[0] in LOGGING
+    # `webhooks list` is what an operator says of one, and speaks to them.
+    if not is_service or "".join(arguments[1:2]).isalpha():
         for said in environment.unheard_of():
             print(said, file=sys.stderr)
     try:

@@ -55,8 +55,7 @@ BELOW: dict[str, str] = {
     "webhooks list": "cabrank webhooks list",
     "webhooks add": "cabrank webhooks add https://ops.example/hook --event 'trip.*'",
     "webhooks test": "cabrank webhooks test 7d0e4a4e-9f53-4d1b-8e0e-3f6c2f1f5a01",
-    "webhooks replay": "cabrank webhooks replay 7d0e4a4e-9f53-4d1b-8e0e-3f6c2f1f5a01 "
-    "--since 81920",
+    "webhooks replay": 'cabrank webhooks replay "$WEBHOOK" --since 81920',
     "bench lifecycle": "cabrank bench lifecycle --pairs 64 --runs 5 --json",
     "bench chat": "cabrank bench chat --rooms 20 --members 50",
     "bench fanout": "cabrank bench fanout --drivers 1000 --runs 5",

@@ -158,10 +158,9 @@ class UserStream:
     def settle(self, data: SyncData) -> Settled:
         """The stream's own sync. Afterwards there may be another gap."""
         heads = {head.id for head in codec.decode(data.trips, list[TripHead])}
-        # A driver has one trip at a time: while it goes on, no other began and ended.
-        # Of a rider's bookings nobody can say so.
-        is_whole = self.role is Role.DRIVER and heads and heads == self.trips.keys()
-        lost = not (data.recovered or is_whole)
+        # While those that were told of go on, all are told by their snapshots: of a
+        # booking that was made and cancelled meanwhile nothing is left to tell.
+        lost = not data.recovered and not (heads and heads == self.trips.keys())
         if data.recovered:
             frames = missed(data)
         else:

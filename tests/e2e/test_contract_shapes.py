@@ -9,6 +9,7 @@ PERSON = {"id", "username", "first_name", "last_name"}
 TRIP = {
     *("id", "region", "status", "version", "pick_up_address", "drop_off_address"),
     *("pick_up", "drop_off", "rider", "driver", "created", "updated"),
+    *("note", "reference", "needs", "pick_up_at"),
 }
 WELCOME = {
     *("user", "session", "region", "seq", "heartbeat_s"),

@@ -18,6 +18,7 @@ FILES = {
     *("grafana_password", "ca.pem", "nats.pem", "postgres.pem"),
     *("nats/auth.conf", "nats/gateway.nk", "nats/dispatcher.nk"),
     *("nats/persistence.nk", "nats/operator.nk"),
+    *("nats/webhooks.nk", "nats/observer.nk"),
 }
 
 KEYS = {"signing/signing.pem", "verify/jwks.json"}

@@ -18,6 +18,7 @@ from runtime.errors import RecordError
 from runtime.follower import Follower, Message
 from schemas import codec
 from schemas.commands import AcceptTrip, GoOnline
+from schemas.ledger import RECORD_VERSION
 from schemas.trips import Status
 from tests.contract.dispatcher.conftest import Start
 from tests.contract.dispatcher.desk import (
@@ -34,10 +35,11 @@ from tests.data import keep_code
 from tests.support.nats import NatsServer
 from tests.support.waiting import until_is
 
-NEWER = (
+NEWER = RECORD_VERSION + 1
+AHEAD = (
     "import schemas.kinds, schemas.ledger\n"
-    "schemas.ledger.RECORD_VERSION = 3\n"
-    f"schemas.kinds.format_of = lambda _: 3\n{PROGRAM}"
+    f"schemas.ledger.RECORD_VERSION = {NEWER}\n"
+    f"schemas.kinds.format_of = lambda _: {NEWER}\n{PROGRAM}"
 )
 """A dispatcher of the next version, which writes records of a format of its own."""
 LIMIT_S = 30
@@ -63,7 +65,7 @@ class Newer:
 
     def start(self) -> Process:
         log = self._directory / f"newer-{len(self.started)}.log"
-        self.started.append(Process(self._url, log, NEWER))
+        self.started.append(Process(self._url, log, AHEAD))
         return self.started[-1]
 
 
@@ -94,7 +96,8 @@ async def test_a_region_of_a_newer_version_is_never_led_by_an_older_one(
     port = ports.free()
     older = start(CABRANK_OPS_PORT=str(port))
     said = await said_by(port, "format")
-    assert "LEDGER_main has format 3, this program reads up to 2" in said
+    reads = f"has format {NEWER}, this program reads up to {RECORD_VERSION}"
+    assert f"LEDGER_main {reads}" in said
     standby = newer.start()
     await standby.stands_by()
     leader.kill()
@@ -169,13 +172,13 @@ async def test_only_what_no_leader_of_this_ledger_wrote_is_skipped(
 
     assert decoded() is not None
     assert decoded(ledger=secrets.token_hex(16)) is None
-    assert decoded(ledger=secrets.token_hex(16), v=3) is None
+    assert decoded(ledger=secrets.token_hex(16), v=NEWER) is None
     assert decoded(n=record["n"] - 1) is None
     assert follower.decode(Message(record["n"], b'{"type":"error"}')) is None
     for changes in (
-        {"v": 3},
-        {"v": 3, "events": [{"kind": "offer"}]},
-        {"v": 3, "events": None},
+        {"v": NEWER},
+        {"v": NEWER, "events": [{"kind": "offer"}]},
+        {"v": NEWER, "events": None},
         {"events": [{"kind": "offer"}]},
         {"events": [record["events"][0] | {"seq": 1}]},
     ):

@@ -108,17 +108,6 @@ def test_a_driver_of_whom_nothing_was_told_is_told_by_a_welcome_alone() -> None:
     assert stream.settle(state(100)).frames == []
 
 
-@pytest.mark.parametrize(("role", "lost"), [(Role.DRIVER, False), (Role.RIDER, True)])
-def test_where_it_can_t_be_told_what_ended_meanwhile_something_may_be_lost(
-    role: Role, lost: bool
-) -> None:
-    """A rider may have booked a trip and cancelled it, beside the one that goes on."""
-    under_way = trip(1, 2, "STARTED")
-    stream = synced(role, under_way)
-    stream.hold()
-    assert stream.settle(state(300, under_way)).lost == lost
-
-
 def test_a_second_gap_among_what_was_held_is_seen() -> None:
     stream = synced(Role.RIDER, trip(1, 1))
     stream.receive(push(204, 4))
