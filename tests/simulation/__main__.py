@@ -21,6 +21,7 @@ from tests.simulation.world import run
 CHUNK = 50
 Draw = Callable[[int], Plan]
 DRAWS: dict[str, Draw] = {
+    "booked": plans.booked,
     "crowded": plans.crowded,
     "full": plans.full,
     "offered": plans.offered,
@@ -71,6 +72,7 @@ def main() -> int:
         "--crowded", action="store_true", help="with full queues and records"
     )
     parser.add_argument("--full", action="store_true", help="with full ledgers")
+    parser.add_argument("--booked", action="store_true", help="with trips for later")
     parser.add_argument(
         "--offered", action="store_true", help="with offers, all of them"
     )

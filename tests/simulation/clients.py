@@ -5,9 +5,11 @@ connection, come back. They tell the watch all they did and saw.
 from typing import TYPE_CHECKING
 
 from cabrank.trial.load import frames
+from cabrank.trial.oracle.booked import Welcomed
 from cabrank.trial.oracle.history import Call
 from schemas.claims import Claims
-from schemas.trips import Role, Status, Trip, User
+from schemas.trips import Position, Role, Status, Trip, User
+from tests.simulation.booking import Booking
 from tests.simulation.cable import Cable
 from tests.simulation.driving import Asks, Driving
 from tests.simulation.places import place
@@ -54,6 +56,9 @@ class Client:
         self.driving: Driving | None = None
         if world.plan.offering is not None and role is Role.DRIVER:
             self.driving = Driving(self, world, world.rng(f"{name} drives"))
+        self.booking: Booking | None = None
+        if world.plan.booking is not None:
+            self.booking = Booking(world, role, world.rng(f"{name} books"))
         self.open: dict[str, int] = {}
         """Trips up for grabs → when it was learned, for who is online."""
 
@@ -156,6 +161,10 @@ class Client:
             recovered=welcome.recovered,
             drives=self.role is Role.DRIVER,
         )
+        if self.role is Role.RIDER:
+            trips = {trip.id: trip.version for trip in welcome.trips}
+            greeted = Welcomed(self.id, welcome.seq, trips)
+            self._world.watch.booked.welcomes.append(greeted)
         if not welcome.recovered:
             self._since = welcome.seq
         self.trips = {}
@@ -245,12 +254,17 @@ class Client:
             is_rider = self.role is Role.RIDER
             driver = trip.driver is not None and trip.driver.id == self.id
             ended = trip.status in {"COMPLETED", "CANCELLED", "EXPIRED"}
-            if not ended and (is_rider or driver):
+            waits = trip.status is Status.SCHEDULED
+            if not (ended or waits) and (is_rider or driver):
                 return trip
         return None
 
     def _choose(self) -> Asks | None:
         rng, mine = self._rng, self._mine()
+        if self.booking is not None:
+            asks = self.booking.choose(self.trips)
+            if asks is not None:
+                return asks
         if rng.random() < 0.12 and self._world.watch.seen:
             return rng.choice(ANYTHING), rng.choice(list(self._world.watch.seen)), {}
         if self.role is Role.RIDER:
@@ -292,7 +306,8 @@ class Client:
         data: dict[str, object] = {}
         key = None
         if kind == "trip.request":
-            data = {"pick_up_address": "A", "drop_off_address": "B", **self._places()}
+            places = self._places()
+            data = {"pick_up_address": "A", "drop_off_address": "B", **places, **more}
             if self._rng.random() < 0.5:
                 self._keys += self._rng.random() < 0.8
                 key = data["idempotency_key"] = f"k{self._keys}"
@@ -304,6 +319,10 @@ class Client:
         call = Call(self.id, self.role, kind, trip, key, self._loop.time())
         call.offer = _text(more.get("offer"))
         call.driver = _text(more.get("driver"))
+        call.says = {
+            name: Position(**value) if isinstance(value, dict) else value
+            for name, value in more.items()
+        }
         self.calls[ref] = call
         self._world.watch.history.add(call)
         self.send(frames.command(kind, ref, data))

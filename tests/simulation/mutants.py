@@ -36,6 +36,7 @@ from schemas.commands import Answer, AnyCommand
 from schemas.events import Event, TripEvent
 from schemas.ledger import Writer
 from tests.simulation import plan as plans
+from tests.simulation.booking_mutants import BOOKING_MUTANTS
 from tests.simulation.offer_mutants import OFFER_MUTANTS
 from tests.simulation.plan import Kind, Plan
 
@@ -278,6 +279,7 @@ MUTANTS: dict[str, list[Patch]] = {
         (dispatcher.region.lead, {"Fence": Pipelined}),
     ],
     **OFFER_MUTANTS,
+    **BOOKING_MUTANTS,
 }
 
 KILLED: tuple[Kind, ...] = ("kill dispatcher", "lose client") * 3
@@ -311,6 +313,10 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
         plans.offered, kinds=("kill dispatcher",) * 3
     ),
     "a proposal taken unchecked": plans.rushed,
+    **dict.fromkeys(BOOKING_MUTANTS, plans.booked),
+    "a booking's time forgotten at a take-over": functools.partial(
+        plans.booked, kinds=("kill dispatcher",) * 3
+    ),
     **dict.fromkeys(
         ("a gap hides that one is offline", "a gap hides what is offered"),
         functools.partial(plans.offered, kinds=("cut gateway",) * 4),

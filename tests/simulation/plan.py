@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.engine.limits import LATE_MS, MISSED_BYTES_MAX, WAIT_MS
+from dispatcher.engine.limits import BOOKINGS_MAX, LATE_MS, MISSED_BYTES_MAX, WAIT_MS
 from dispatcher.engine.market import STEPS_MAX
 from dispatcher.region.lead import QUEUE_MAX
 from gateway.fanout.router import SILENCE_S
@@ -75,6 +75,14 @@ class Offering(Struct, frozen=True):
     steps_max: int = STEPS_MAX
 
 
+class Booking(Struct, frozen=True):
+    """How riders book. `share`: of what they do; `most`: SCHEDULED trips of one."""
+
+    share: float = 0.0
+    lead_ms: int = 900_000
+    most: int = BOOKINGS_MAX
+
+
 class Fault(Struct, frozen=True):
     """`which` of the processes or clients, counted round; `for_s` where it ends."""
 
@@ -123,6 +131,8 @@ class Plan(Struct, frozen=True):
     """Connections that send without end what nobody asked for."""
     offering: Offering | None = None
     """None: no driver asks for offers, and no trip has a place."""
+    booking: Booking | None = None
+    """None: nobody books."""
 
 
 def crowded(seed: int) -> Plan:
@@ -291,6 +301,17 @@ def rushed(seed: int) -> Plan:
     return replace(plan, calls=64, offering=slow)
 
 
+def booked(seed: int, kinds: tuple[Kind, ...] = ()) -> Plan:
+    """The seed's plan with riders who book, and with these faults as well."""
+    rng = Random(f"booked {seed}")
+    booking = Booking(
+        share=rng.choice((0.3, 0.6)),
+        lead_ms=rng.choice((0, 200, 700)),
+        most=rng.choice((1, 3, BOOKINGS_MAX)),
+    )
+    return replace(amid(seed, kinds), calls=48, booking=booking)
+
+
 def _fault(rng: Random) -> Fault:
     kind = rng.choices(KINDS, WEIGHTS)[0]
     longest_s = 3.0 if kind in {"hang dispatcher", "ledger full"} else 0.8
@@ -336,6 +357,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, queue_max=QUEUE_MAX),
         replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),
         replace(plan, offering=None),
+        replace(plan, booking=None),
         *_plainer(plan),
     ):
         if simpler != plan:

@@ -12,7 +12,7 @@ from cabrank.trial.oracle import linear
 from tests.simulation import plan as plans
 from tests.simulation.mutants import TORN, mutated
 from tests.simulation.places import Area
-from tests.simulation.plan import Fault, Kind, Offering, Plan
+from tests.simulation.plan import Booking, Fault, Kind, Offering, Plan
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import Verdict, Watch
 from tests.simulation.world import World, play, run
@@ -75,6 +75,20 @@ def test_offers_to_one_driver_at_a_time_break_no_promise(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_rounds_of_the_matching_over_many_ticks_break_no_promise(seed: int) -> None:
     unbroken(plans.rushed(seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_trips_for_later_break_no_promise(seed: int) -> None:
+    unbroken(plans.booked(seed))
+
+
+def test_a_quiet_schedule_s_bookings_open_by_themselves() -> None:
+    booking = Booking(share=0.8, lead_ms=200)
+    plan = replace(QUIET, seed=3, calls=64, request_ttl_ms=300, booking=booking)
+    world = World(plan)
+    verdict = play(world)
+    assert not verdict.violations
+    assert world.watch.booked.facts.opened_count > 1
 
 
 @pytest.mark.parametrize("area", ["city", "pole", "date line"])

@@ -16,6 +16,7 @@ from schemas.events import TripEvent, seq_of
 from schemas.ledger import Record
 from schemas.rooms import MemberEvent, MessageEvent, trip_of
 from schemas.trips import Role, Trip
+from tests.simulation.booked import Booked
 from tests.simulation.loop import WALL_S
 from tests.simulation.offered import Offered
 
@@ -47,6 +48,7 @@ class Watch:
         self.checker = Checker()
         self.history = History()
         self.offering = Offered(world, self.checker.violate)
+        self.booked = Booked(world, self.checker.violate)
         self.checker.told = self.offering.facts.told
         self.greetings: list[Greeting] = []
         self.offered: dict[tuple[str, str], frames.Offered] = {}
@@ -84,7 +86,9 @@ class Watch:
             return False
         if self.checker.unseen() or _open_lists(world):
             return False
-        return not (_members(world) or self.offering.unfinished(world))
+        if _members(world) or self.offering.unfinished(world):
+            return False
+        return not self.booked.is_waiting(world)
 
     def judge(self, world: "World") -> Verdict:
         violations = list(self._strange)
@@ -110,6 +114,7 @@ class Watch:
             self.conversations.history(room, world.database.said_in(room))
         self.conversations.finish()
         violations += self.offering.judge(world)
+        violations += self.booked.judge(world)
         self.history.matched = frozenset(self.offering.facts.matched)
         for violation in (*self.checker.finish(), *self.history.check()):
             violations.append(f"{violation.rule}: {violation.message}")

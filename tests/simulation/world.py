@@ -18,6 +18,7 @@ import structlog
 from msgspec.structs import replace
 
 import dispatcher.engine.batch
+import dispatcher.engine.bookings
 import dispatcher.engine.decide_offers
 import dispatcher.engine.market
 import dispatcher.engine.ring
@@ -46,7 +47,7 @@ from tests.simulation.floods import Flooder
 from tests.simulation.jet import Jet
 from tests.simulation.loop import Clock, Loop, Process
 from tests.simulation.net import Link, Server
-from tests.simulation.plan import LENGTH_S, Offering, Plan
+from tests.simulation.plan import LENGTH_S, Booking, Offering, Plan
 from tests.simulation.standins import Anybody, Questions, Secrets, Written
 from tests.simulation.verdict import Verdict, Watch
 
@@ -277,6 +278,7 @@ def _staged(world: World) -> Iterator[None]:
     offering = plan.offering or Offering()
     market = {"WAIT_MS": offering.wait_ms, "STEPS_MAX": offering.steps_max}
     late = {"LATE_MS": offering.late_ms}
+    booking = plan.booking or Booking()
 
     def decide(engine: Engine, command: AnyCommand, seq: int) -> Any:
         return world.poison(engine, command, seq)
@@ -290,6 +292,7 @@ def _staged(world: World) -> Iterator[None]:
                 dispatcher.engine.batch,
                 {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max},
             ),
+            (dispatcher.engine.bookings, {"BOOKINGS_MAX": booking.most}),
             (dispatcher.engine.market, market),
             (dispatcher.engine.decide_offers, late),
             (dispatcher.engine.state, late),
@@ -308,7 +311,9 @@ def _staged(world: World) -> Iterator[None]:
 
 def _settings(plan: Plan) -> Settings:
     offering = plan.offering or Offering()
+    booking = plan.booking or Booking()
     return Settings(
+        booking_lead_s=booking.lead_ms / 1000,
         request_ttl_s=plan.request_ttl_ms / 1000,
         ledger_kept_s=0,
         offer_ttl_s=offering.offer_ttl_ms / 1000,

@@ -146,7 +146,7 @@ def _accept(rules: Rules, call: Call, then: Moment, most_ms: int) -> Iterator[st
     """Refusals that fit."""
     driver = call.user
     if then.status is not Status.REQUESTED:
-        if then.status in TERMINAL:
+        if then.status in _CLOSED:
             yield "trip_not_open"
         return
     if not then.is_matched:
@@ -181,6 +181,7 @@ def _decline(_: Rules, call: Call, then: Moment, __: int) -> Iterator[str]:
         yield "wrong_status"
 
 
+_CLOSED = TERMINAL | {Status.SCHEDULED}
 _MEETS = {"trip.accept": _accept, "trip.decline": _decline}
 _SAYS = {
     "trip.accept": frozenset({"offer_expired", "trip_not_open"}),

@@ -20,6 +20,7 @@ from schemas.trips import OpenTrip, Status, Trip
 __all__ = ["Call", "History"]
 
 S = Status
+ABOUT_TRIPS = {*MOVES, *LOOKS, "trip.reschedule"}
 UNDECIDED = frozenset({"overloaded", "rate_limited", "invalid_data"})
 """Refusals that say that nothing happened and nothing about the trip."""
 
@@ -167,7 +168,7 @@ class History:
                 continue
             if call.kind == "trip.request":
                 steps = self._requesting(call, trip)
-            elif call.trip == trip and (call.kind in MOVES or call.kind in LOOKS):
+            elif call.trip == trip and call.kind in ABOUT_TRIPS:
                 steps = self._moving(call, trip)
             else:
                 steps = None
@@ -176,6 +177,10 @@ class History:
         for version, (fact, at) in facts.items():
             if fact.status is S.EXPIRED:
                 ops.append(Op(0, at, sequential.expiring(version)))
+            elif self._is_opening(trip, version):
+                # A reschedule may have done it instead.
+                steps = sequential.opening(version)
+                ops.append(Op(0, at, steps, may_be_lost=True))
         newest = max(facts)
 
         def is_final(state: State | None) -> bool:
@@ -198,6 +203,7 @@ class History:
             fact is not None
             and fact.status is state.status
             and (fact.driver.id if fact.driver else None) == state.driver
+            and sequential.terms_of(fact) == state.terms
             and call.start <= at
         )
 
@@ -207,14 +213,18 @@ class History:
         answer = call.answer
         if call.code is not None or (answer is not None and answer.id != trip):
             return None
-        made = next(iter(self._facts[trip].values()))[0]
+        made = self._facts[trip].get(1, next(iter(self._facts[trip].values())))[0]
+        status = S.SCHEDULED if made.status is S.SCHEDULED else S.REQUESTED
         if made.rider.id != call.user:
             return None
 
         def steps(state: State | None) -> Iterable[State]:
             if state is None:
-                first = State(1, S.REQUESTED, call.user, None, "", "", call.key)
+                terms = sequential.terms_of(made)
+                key = call.key
+                first = State(1, status, call.user, None, "", "", key, terms)
                 fits = answer is None or answer.version == 1
+                fits = fits and made.pick_up_at == (call.says or {}).get("pick_up_at")
                 if fits and self._fits(trip, first, call):
                     yield first
             elif (
@@ -253,6 +263,8 @@ class History:
             for call in self._index.by_user[user]
             if call.code in {"rider_busy", "driver_busy"}
             and (call.driver or call.user) == user
+            # What is booked may be one too many: cabrank/trial/oracle/booked.py.
+            and not (call.says or {}).get("pick_up_at")
         ]
         for trip in self._index.trips_of.get(user, []):
             facts = self._facts[trip]
@@ -267,9 +279,16 @@ class History:
                 was = now
         return ops, None, lambda _: True
 
+    def _is_opening(self, trip: str, version: int) -> bool:
+        facts = self._facts[trip]
+        before = facts.get(version - 1)
+        is_open = facts[version][0].status is S.REQUESTED
+        return is_open and before is not None and before[0].status is S.SCHEDULED
+
     def _when(self, trip: str, version: int, seen: float) -> tuple[float, float]:
         """Between which times a version came to be."""
         starts, end = [], seen
+        is_opening = self._is_opening(trip, version)
         status = self._facts[trip][version][0].status
         for call in self._calls_about(trip):
             answer = call.answer
@@ -281,7 +300,7 @@ class History:
             else:
                 leads = call.kind in MOVES and MOVES[call.kind][0] is status
                 causes = leads and call.trip == trip and (made or _may_be(call))
-            if causes:
+            if causes and not is_opening:
                 starts.append(call.start)
         start = min(starts, default=0.0)
         return start, max(start, end)

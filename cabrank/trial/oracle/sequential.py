@@ -3,9 +3,11 @@
 Pure; knows the contract only, not the dispatcher's tables.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cabrank.trial.oracle.linear import NEVER
 from schemas.trips import DRIVING, TERMINAL, OpenTrip, Role, Status, Trip
@@ -14,7 +16,7 @@ S = Status
 LOOKS = frozenset({"trip.get", "trip.decline"})
 """Commands that change nothing, and whose answers say how a trip is."""
 _BEFORE_PICK_UP = frozenset({S.STARTED, S.ARRIVED})
-_BEFORE_RIDE = _BEFORE_PICK_UP | {S.REQUESTED}
+_BEFORE_RIDE = _BEFORE_PICK_UP | {S.REQUESTED, S.SCHEDULED}
 MOVES: dict[str, tuple[Status, dict[Role, frozenset[Status]]]] = {
     "trip.accept": (S.STARTED, {Role.DRIVER: frozenset({S.REQUESTED})}),
     "trip.assign": (S.STARTED, {Role.OPERATOR: frozenset({S.REQUESTED})}),
@@ -58,6 +60,8 @@ class Call(Struct, eq=False):
     """Which one it names, of an accept or a decline."""
     driver: str | None = None
     """Whom it names, of an assignment."""
+    says: Mapping[str, Any] | None = None
+    """What a request books, or a reschedule changes, as trips have it."""
 
     def __str__(self) -> str:
         end = "…" if self.end == NEVER else f"{self.end:.4f}"
@@ -70,6 +74,17 @@ class Call(Struct, eq=False):
         )
 
 
+CHANGES = (
+    *("pick_up_at", "pick_up_address", "drop_off_address"),
+    *("pick_up", "drop_off", "note"),
+)
+"""PROTOCOL.md section 2, `trip.reschedule`."""
+
+
+def terms_of(trip: Trip) -> tuple[Any, ...]:
+    return tuple(getattr(trip, name) for name in CHANGES)
+
+
 class State(Struct, frozen=True):
     """A trip, as far as commands depend on it."""
 
@@ -80,6 +95,8 @@ class State(Struct, frozen=True):
     last: str
     by: str
     key: str | None
+    terms: Hashable = ()
+    """What a reschedule may change (`terms_of`)."""
 
 
 def outcomes(
@@ -107,6 +124,9 @@ def outcomes(
                 yield None, state
             if not is_open or is_matched:
                 yield "wrong_status", state
+        return
+    if call.kind == "trip.reschedule":
+        yield from _rescheduling(call, state, takes_part=takes_part)
         return
     to, may = MOVES[call.kind]
     accepts = call.kind == "trip.accept"
@@ -139,25 +159,68 @@ def outcomes(
             driver = None
         yield (
             None,
-            State(
-                state.version + 1, to, state.rider, driver, call.kind, user, state.key
+            replace(
+                state,
+                version=state.version + 1,
+                status=to,
+                driver=driver,
+                last=call.kind,
+                by=user,
             ),
         )
 
 
-def expiring(version: int) -> Callable[[State | None], Iterable[State]]:
+def _rescheduling(
+    call: Call, state: State, *, takes_part: bool
+) -> Iterable[tuple[str | None, State]]:
+    """It may open at once: two versions."""
+    if call.role is Role.DRIVER:
+        yield "wrong_role", state
+        return
+    if not takes_part:
+        yield "not_a_participant", state
+        return
+    had: Any = state.terms
+    said = zip(CHANGES, had, strict=True)
+    terms = tuple((call.says or {}).get(name, old) for name, old in said)
+    is_last = (state.last, state.by) == (call.kind, call.user)
+    if terms == state.terms and (
+        state.status is S.SCHEDULED or (state.status is S.REQUESTED and is_last)
+    ):
+        yield None, state
+    elif state.status is not S.SCHEDULED:
+        yield "wrong_status", state
+    else:
+        for more, status in ((1, S.SCHEDULED), (2, S.REQUESTED)):
+            after = replace(state, version=state.version + more, status=status)
+            yield None, replace(after, last=call.kind, by=call.user, terms=terms)
+
+
+def opening(version: int) -> Callable[[State | None], Iterable[State]]:
+    """A booked trip, by itself."""
+
     def steps(state: State | None) -> Iterable[State]:
-        if state is None or state.status is not S.REQUESTED:
+        if state is None or state.status is not S.SCHEDULED:
             return
         if state.version + 1 == version:
-            yield State(version, S.EXPIRED, state.rider, None, "", "", state.key)
+            yield replace(state, version=version, status=S.REQUESTED, last="", by="")
+
+    return steps
+
+
+def expiring(version: int) -> Callable[[State | None], Iterable[State]]:
+    def steps(state: State | None) -> Iterable[State]:
+        if state is None or state.status not in {S.REQUESTED, S.SCHEDULED}:
+            return
+        if state.version + 1 == version:
+            yield replace(state, version=version, status=S.EXPIRED, last="", by="")
 
     return steps
 
 
 def occupies(trip: Trip, user: str) -> bool:
     if trip.rider.id == user:
-        return trip.status not in TERMINAL
+        return trip.status not in TERMINAL and trip.status is not S.SCHEDULED
     is_driver = trip.driver is not None and trip.driver.id == user
     return is_driver and trip.status in DRIVING
 
