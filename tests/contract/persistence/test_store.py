@@ -183,11 +183,14 @@ def test_checking_a_url_again_leaves_the_file_locked(tmp_path: Path) -> None:
     first.dispose()
 
 
-def moved(number: int, by: str, kind: str = "trip.cancelled", **changes: Any) -> Any:
+def moved(
+    number: int, by: str, kind: str = "trip.cancelled", move: int = 3, **more: Any
+) -> Any:
     """The row of what `by` did to trip `number`."""
     n = 100 + number
-    at = trip(number, 3, **changes)
-    read, _ = read_record("LEDGER_main", n, record(n, event(at, 3, by=by, type=kind)))
+    at = trip(number, move, **more)
+    made = event(at, move, by=by, type=kind)
+    read, _ = read_record("LEDGER_main", n, record(n, made))
     return read[0]
 
 
@@ -197,7 +200,9 @@ def test_what_operators_do_to_trips_is_in_the_audit_log_once(tables: Tables) -> 
         moved(1, "olga", "trip.completed"),
         moved(2, "olga", driver=None),
         moved(7, "olga", "trip.started"),
-        moved(8, "olga", "trip.requested", driver=None),
+        moved(8, "olga", "trip.requested", 0, driver=None),
+        moved(11, "olga", "trip.scheduled", 0, driver=None),
+        moved(12, "olga", "trip.scheduled", driver=None),
     ]
     others = [
         moved(3, "r3"),
@@ -205,11 +210,11 @@ def test_what_operators_do_to_trips_is_in_the_audit_log_once(tables: Tables) -> 
         moved(5, "", "trip.expired"),
         moved(6, "d6", "trip.released", driver=None),
         moved(9, "d9", "trip.started"),
-        moved(10, "r10", "trip.requested", driver=None),
+        moved(10, "r10", "trip.requested", 0, driver=None),
     ]
     tables.store.write([*mine, *others], [], T0_MS)
     tables.store.write(mine, [], T0_MS + 99_000)
-    assert len(tables.all(TripEventRow)) == 11
+    assert len(tables.all(TripEventRow)) == 13
     with tables.engine.connect() as connection:
         found = connection.execute(select(AuditRow.__table__)).all()
     assert {(r.at_ms, r.actor, r.action, r.subject, r.outcome) for r in found} == {
@@ -217,6 +222,8 @@ def test_what_operators_do_to_trips_is_in_the_audit_log_once(tables: Tables) -> 
         (T0_MS + 3000, "olga", "trip_complete", mine[1].trip_id, "ok"),
         (T0_MS + 3000, "olga", "trip_cancel", mine[2].trip_id, "ok"),
         (T0_MS + 3000, "olga", "trip_assign", mine[3].trip_id, "ok"),
-        (T0_MS + 3000, "olga", "trip_request", mine[4].trip_id, "ok"),
+        (T0_MS, "olga", "trip_request", mine[4].trip_id, "ok"),
+        (T0_MS, "olga", "trip_request", mine[5].trip_id, "ok"),
+        (T0_MS + 3000, "olga", "trip_reschedule", mine[6].trip_id, "ok"),
     }
-    assert len(found) == 5
+    assert len(found) == 7
