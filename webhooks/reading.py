@@ -149,6 +149,7 @@ class Reader:
         task = self._tasks.get(source.region)
         lag = source.last - record_of(at.seq + 1)[0] + 1
         metrics.lag_records.labels(source.region).set(max(0, lag))
+        metrics.gone_records.labels(source.region)  # its first is an increase
         if task is None or task.done():
             work = self._read(source, Place(at.region, at.ledger, at.seq))
             name = f"ledger {source.region}"
@@ -277,7 +278,8 @@ def _chunks(
 
 
 def _show(before: Planned, now: Planned) -> None:
-    for webhook in before.waiting.keys() - now.waiting.keys():
+    there = {hook.id for hook in now.hooks}
+    for webhook in {hook.id for hook in before.hooks} - there:
         metrics.waiting.remove(webhook)
-    for webhook, count in now.waiting.items():
-        metrics.waiting.labels(webhook).set(count)
+    for webhook in there:
+        metrics.waiting.labels(webhook).set(now.waiting.get(webhook, 0))

@@ -19,6 +19,7 @@ import pytest
 from cabrank.operate.top.sample import Sample, parse
 from tests.e2e.conftest import ADDRESSES, bearer
 from tests.support.client import welcomed
+from tests.support.endpoint import listening
 from tests.support.nats import free_port
 from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
 from tests.support.stack import Stack, cabrank, running
@@ -41,7 +42,10 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running(
         tmp_path_factory.mktemp("observed") / "data",
         *("--dispatchers", "2", "--gateways", "2"),
-        settings={"CABRANK_LEDGER_BYTES_MAX": "1000000000"},
+        settings={
+            "CABRANK_LEDGER_BYTES_MAX": "1000000000",
+            "CABRANK_WEBHOOKS_PRIVATE": "1",
+        },
     ) as stack:
         yield stack
 
@@ -58,8 +62,19 @@ def prometheus(
             *("--data-dir", str(worked.data_dir), "--seed", "1"),
         )
         assert simulated.returncode == 0, simulated.stdout + simulated.stderr
-        asyncio.run(offer_and_accept(worked))
+        asyncio.run(tell_of_it(worked))
         yield running
+
+
+async def tell_of_it(stack: Stack) -> None:
+    """To an endpoint, of a trip that is offered."""
+    operator = bearer(stack.people("operator", 1)[0])
+    async with listening() as there, httpx.AsyncClient(trust_env=False) as web:
+        body = {"url": there.url, "events": ["trip.*"]}
+        made = await web.post(f"{stack.url}/api/webhooks", json=body, headers=operator)
+        assert made.status_code == 201, made.text
+        await offer_and_accept(stack)
+        await until(lambda: "trip.completed" in there.types(), "a delivery", LIMIT_S)
 
 
 async def offer_and_accept(stack: Stack) -> None:

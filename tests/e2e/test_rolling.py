@@ -131,7 +131,7 @@ async def test_the_end_of_its_terminal_ends_up_and_all_it_started(
         line = await asyncio.wait_for(up.stdout.readline(), 60)
         assert line.startswith(b"cabrank ready"), line
         pids = [int(file.read_text()) for file in (data_dir / "run").glob("*.pid")]
-        assert len(pids) == 4
+        assert len(pids) == 5
         os.close(ours)  # as when its window is closed
         ours = -1
         assert await asyncio.wait_for(up.wait(), 45) == 0
