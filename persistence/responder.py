@@ -82,6 +82,15 @@ class Responder:
                 )
             )
 
+    def start_again(self) -> None:
+        """Subscribe anew: NATS had forbidden it, and keeps nothing of what it forbids.
+        Requests in hand are answered.
+        """
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._subscriptions.clear()
+        self.start()
+
     async def stop(self) -> None:
         """Take no more requests; answer those that were taken."""
         for subscription in self._subscriptions:

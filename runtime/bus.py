@@ -84,7 +84,8 @@ class Bus(Client):
         self._broken: asyncio.Future[None] | None = None
         self.closing = False
         self._login: Login | None = None
-        self.on_forbidden: Callable[[str], None] | None = None
+        self.on_forbidden: Callable[[str], bool | None] | None = None
+        """Called with what NATS forbids; true: whoever is called tells of it."""
         self.cluster_size = 0
         """Servers that ours has told of, itself included; 0: it tells of none."""
         self._cluster_size_max = 0

@@ -20,7 +20,7 @@ class Connection(Protocol):
 
     closing: bool
     """By its owner."""
-    on_forbidden: Callable[[str], None] | None
+    on_forbidden: Callable[[str], bool | None] | None
 
     @property
     def last_error(self) -> Exception | None: ...
@@ -69,8 +69,10 @@ class Events:
 
     async def erred(self, error: Exception) -> None:
         self.trouble = trouble(error)
-        if self.trouble.startswith(FORBIDDEN) and self._bus.on_forbidden is not None:
-            self._bus.on_forbidden(self.trouble)
+        is_forbidden = self.trouble.startswith(FORBIDDEN)
+        tell = self._bus.on_forbidden if is_forbidden else None
+        if tell is not None and tell(self.trouble):
+            return
         now_s = asyncio.get_running_loop().time()
         if self.trouble != self._told or now_s - self._told_s > REPEATED_AFTER_S:
             self._told, self._told_s = self.trouble, now_s

@@ -55,6 +55,16 @@ CONCURRENCY_MAX = 16
 CROWDS_S = 5.0
 """So old may be what is known of how much waits."""
 SWEEP_S = 60.0
+HEAR_S = 30.0
+"""Between tries to be heard, where NATS has forbidden it."""
+FORBIDDEN = (
+    f"NATS forbids {subjects.ALL_WEBHOOKS} and {subjects.ALL_DELIVERIES}: webhooks wait"
+    " until its permissions are renewed (`cabrank nats-auth`)"
+)
+_OURS = tuple(
+    f'"{every.removesuffix("*")}'
+    for every in (subjects.ALL_WEBHOOKS, subjects.ALL_DELIVERIES)
+)
 
 
 def _wall_clock_ms() -> int:
@@ -82,6 +92,7 @@ class Deliveries:
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
         self._crowds: dict[str, Crowd] = {}
         self._counted_at = 0.0
+        self._is_forbidden = self._has_told = False
 
     def start(self, service: Service) -> None:
         said, done = subjects.webhooks, subjects.deliveries
@@ -99,8 +110,10 @@ class Deliveries:
         responder.add(done("store"), Store, self.store)
         responder.add(done("claim"), Claim, self.claim)
         responder.add(done("settle"), Settle, self.settle)
+        self._bus.on_forbidden = self._forbidden
         responder.start()
         service.spawn("deliveries", self._sweep())
+        service.spawn("deliveries' permission", self._hear())
 
     async def stop(self) -> None:
         """Take no more requests; answer those that were taken."""
@@ -108,6 +121,26 @@ class Deliveries:
         self._thread.shutdown()
         self._engine.dispose()
         self._hasty.dispose()
+
+    def _forbidden(self, why: str) -> bool:
+        """Permissions of the version before know of no webhooks: nothing else suffers,
+        and it is said once, however long it lasts.
+        """
+        if not any(subject in why for subject in _OURS):
+            return False
+        self._is_forbidden = True
+        if not self._has_told:
+            self._has_told = True
+            log.warning(FORBIDDEN, connection="persistence")
+        return True
+
+    async def _hear(self) -> None:
+        """Servers that read their permissions anew keep their connections."""
+        while True:
+            await asyncio.sleep(HEAR_S)
+            if self._is_forbidden:
+                self._is_forbidden = False
+                self._responder.start_again()
 
     # ---- webhooks ------------------------------------------------------------
 

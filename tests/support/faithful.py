@@ -36,6 +36,13 @@ class Faithful:
             self.cursor = max(self.cursor, client.cursor)
             self.events += [f for f in client.frames if "seq" in f]
 
+    def has_heard(self, kind: str, trip: str) -> bool:
+        now = [] if self.client is None else self.client.frames
+        return any(
+            frame["type"] == kind and frame["data"]["id"] == trip
+            for frame in (*self.events, *now)
+        )
+
     async def stop(self) -> None:
         self.stopped = True
         assert self.client is not None
@@ -63,6 +70,10 @@ async def drive(rider: Faithful, driver: Faithful, over: asyncio.Event) -> list[
     trips = []
     for number in itertools.count():
         if over.is_set():
+            # The driver was answered; the rider's connection hears by a way of its own.
+            await until(
+                lambda: rider.has_heard("trip.completed", trips[-1]), limit_s=60
+            )
             return trips
         request = {**ADDRESSES, "idempotency_key": f"trip-{number}"}
         trip = (await rider.insist("trip.request", request))["id"]
