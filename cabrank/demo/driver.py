@@ -38,6 +38,10 @@ class Driver:
         self._boards_at = 0.0
         self._is_new = True
 
+    @property
+    def place(self) -> Place:
+        return self._car.place
+
     def hear(self, kind: str, data: Any) -> None:
         if kind == "welcome":
             self._is_new = True

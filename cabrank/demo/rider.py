@@ -8,16 +8,30 @@ from typing import Any
 
 from cabrank.demo import people
 from cabrank.demo.session import GoneError, RefusedError, Session
-from cabrank.demo.streets import Streets, metres
+from cabrank.demo.streets import Place, Streets, metres
 from schemas.trips import TERMINAL, Status
 
 LOOK_S = 0.5
 RIDE_M = (400, 1_500)
 """As the crow flies: nearer one walks, farther few live. By road it is twice that."""
+HOP_M = (100, 300)
+"""Of who goes from a rank, to what is nearest by road of `HOPS` places: most of these
+rides take less than a minute.
+"""
+HOPS = 6
 
 
 class Rider:
-    def __init__(self, streets: Streets, rnd: random.Random, speed: float) -> None:
+    """`rank`: where a driver stands, for one who goes from there, and not far."""
+
+    def __init__(
+        self,
+        streets: Streets,
+        rnd: random.Random,
+        speed: float,
+        rank: Place | None = None,
+    ) -> None:
+        self._rank = rank
         self._streets = streets
         self._rnd = rnd
         self._speed = speed
@@ -58,9 +72,7 @@ class Rider:
 
     async def _request(self) -> None:
         key = uuid.uuid4().hex
-        start = end = self._streets.somewhere(self._rnd)
-        while not RIDE_M[0] <= metres(start, end) <= RIDE_M[1]:
-            end = self._streets.somewhere(self._rnd)
+        start, end = self.ends()
         wanted = {
             "pick_up_address": self._streets.address(start, self._rnd),
             "drop_off_address": self._streets.address(end, self._rnd),
@@ -75,6 +87,17 @@ class Rider:
                 await asyncio.sleep(LOOK_S)
             else:
                 return
+
+    def ends(self) -> tuple[Place, Place]:
+        """Where they are, and where they want to be."""
+        start = self._rank or self._streets.somewhere(self._rnd)
+        least, most = RIDE_M if self._rank is None else HOP_M
+        ends = [e for e in self._streets.lived_in if least <= metres(start, e) <= most]
+        if self._rank is None:
+            return start, self._rnd.choice(ends)
+        # One-way streets and hills: what is near may be far by car.
+        some = self._rnd.sample(ends, min(HOPS, len(ends)))
+        return start, min(some, key=lambda end: self._streets.way_m(start, end))
 
     async def _wait(self, habits: people.Habits) -> bool:
         began = time.monotonic()

@@ -87,7 +87,7 @@ class Streets:
         self.corners = self._connected()
         """In an order of their own, so that a seed always means the same."""
         south, west, north, east = data["bounds"]
-        self._lived_in = [
+        self.lived_in = [
             each
             for each in self.corners
             if each in self._names
@@ -113,7 +113,7 @@ class Streets:
 
     def somewhere(self, rnd: random.Random) -> Place:
         """A corner of the inner city, in a street that has a name."""
-        return rnd.choice(self._lived_in)
+        return rnd.choice(self.lived_in)
 
     def address(self, place: Place, rnd: random.Random) -> str:
         """What people call a corner."""
@@ -122,6 +122,10 @@ class Streets:
     def nearest(self, place: Place) -> Place:
         """The corner that is."""
         return min(self.corners, key=lambda each: metres(each, place))
+
+    def way_m(self, start: Place, end: Place) -> float:
+        """How long the shortest is."""
+        return sum(metres(*each) for each in pairwise(self.way(start, end)))
 
     def way(self, start: Place, end: Place) -> list[Place]:
         """The shortest from corner to corner, both of it included (A*)."""

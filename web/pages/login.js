@@ -73,7 +73,8 @@ export function askForLogIn(account, role = null) {
     } catch (failure) {
       if (!(failure instanceof CabrankError)) throw failure;
       error.textContent = failure.code === "unavailable" ? say("health_gone") : sayError(failure);
-      (failure.code === "bad_credentials" ? password : username).input.focus();
+      const isOfPassword = failure.code === "bad_credentials" || /^password\b/.test(failure.message);
+      (isOfPassword ? password : username).input.focus();
     } finally {
       go.disabled = false;
     }

@@ -66,8 +66,8 @@ const REGION = new Intl.Locale(LOCALE).maximize().region;
 const SMALL = SMALL_UNIT[REGION] ?? "meter";
 const BIG = SMALL === "meter" ? "kilometer" : "mile";
 
-function unit(name, value, digits) {
-  const options = { style: "unit", unit: name, unitDisplay: "short" };
+function unit(name, value, digits, unitDisplay = "short") {
+  const options = { style: "unit", unit: name, unitDisplay };
   return new Intl.NumberFormat(LOCALE, { ...options, maximumFractionDigits: digits }).format(value);
 }
 
@@ -84,11 +84,12 @@ export function minutes(seconds) {
   return unit("minute", Math.max(1, Math.round(seconds / 60)), 0);
 }
 
-/** A span of time, in the unit that fits. */
-export function seconds(count) {
-  if (count < 100) return unit("second", Math.max(0, Math.round(count)), 0);
-  if (count < 5_400) return unit("minute", Math.round(count / 60), 0);
-  return count < 172_800 ? unit("hour", Math.round(count / 3_600), 0) : unit("day", Math.round(count / 86_400), 0);
+/** A span of time, in the unit that fits; `width`: "narrow" where there is little room. */
+export function seconds(count, width = "short") {
+  const shown = (name, size) => unit(name, Math.max(0, Math.round(count / size)), 0, width);
+  if (count < 100) return shown("second", 1);
+  if (count < 5_400) return shown("minute", 60);
+  return count < 172_800 ? shown("hour", 3_600) : shown("day", 86_400);
 }
 
 /** How long ago. */

@@ -66,5 +66,5 @@ export class Tiles {
 function said(name, value) {
   if (value === null) return "–";
   if (name === "accepted_share") return percent(value);
-  return name.endsWith("_s") ? seconds(value) : whole(value);
+  return name.endsWith("_s") ? seconds(value, "narrow") : whole(value);
 }
