@@ -21,7 +21,9 @@ async def test_a_city_lives_in_a_demo_and_lets_one_look_on(tmp_path: Path) -> No
     demo = Stack(tmp_path / "data", "--speed", "20", "--drivers", "6", command="demo")
     await asyncio.to_thread(demo.start)
     try:
-        async with httpx.AsyncClient(base_url=demo.url, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=demo.url, trust_env=False, timeout=LIVELY_S
+        ) as http:
             await look_on(demo, http)
         assert (tmp_path / "data" / "demo.json").stat().st_mode & 0o077 == 0
     finally:
@@ -31,7 +33,7 @@ async def test_a_city_lives_in_a_demo_and_lets_one_look_on(tmp_path: Path) -> No
 
 async def look_on(demo: Stack, http: httpx.AsyncClient) -> None:
     log_ins = re.compile(r"log in as (\S+) with (\S+)\n")
-    said = await until_is(look(demo), lambda text: "the operator is" in text)
+    said = await until_is(look(demo), lambda text: "the operator is" in text, LIVELY_S)
     made = dict(log_ins.findall(said))
     assert set(made) == {"demo-rider", "demo-driver"}
     made["demo-operator"] = made["demo-rider"]
@@ -67,4 +69,6 @@ def look(demo: Stack) -> Any:
 
 
 async def trips(http: httpx.AsyncClient, **asked: str) -> Any:
-    return (await http.get("/api/trips", params={"limit": "100", **asked})).json()
+    answer = await http.get("/api/trips", params={"limit": "100", **asked})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
