@@ -171,7 +171,7 @@ async def test_prometheus_finds_every_process(site: Site) -> None:
         query = "count by (job) (up == 1)"
         return await asyncio.to_thread(_found, site, query, "job")
 
-    there = {job: len(site.containers(job)) for job in JOBS}
+    there = {job: len(site.containers(job)) for job in (*JOBS, "webhooks")}
     assert await until_is(found, lambda jobs: jobs == there, LIMIT_S) == there
 
     async def fullness() -> dict[str, float]:
