@@ -21,7 +21,6 @@ from schemas.commands import (
     FeedData,
     JoinRoom,
     Lookup,
-    SendMessage,
     SyncFeed,
     SyncUser,
 )
@@ -291,10 +290,6 @@ class Batcher:
         over = engine.count(command)
         if over is not None:
             return self._refused(command, over)
-        message = command if type(command) is SendMessage else None
-        if message is not None and self._overtaking.holds(message):
-            self._count(command, "lookup")
-            return Answer(command.id, command.attempt, lookup=Lookup("", 0))
         try:
             outcome = engine.decide(command, seq_of(batch.n, len(batch.events)))
             data = encode(outcome.data) if type(outcome) is Decided else b""
@@ -304,10 +299,12 @@ class Batcher:
             self.faults.append((command, error))
             self._count(command, UNAVAILABLE.code)
             return Answer(command.id, command.attempt, refused=UNAVAILABLE)
-        if message is not None and isinstance(outcome, Lookup):
-            self._overtaking.asks(message)
-        elif message is not None:
-            self._overtaking.decided(message)
+        if isinstance(outcome, Lookup):
+            self._overtaking.asks(command, outcome)
+        elif self._overtaking.holds(command):
+            outcome = Lookup("", 0)
+        else:
+            self._overtaking.decided(command)
         if isinstance(outcome, Decided):
             if not data:
                 return self._refused(command, TOO_LARGE)

@@ -1,69 +1,101 @@
-"""Which messages may not be decided yet, since one that was said before them waits for
-history: who says two things hears them in that order.
+"""Which commands may not be decided yet, since one that was said before them waits for
+history, or for accounts: a user's trips are asked for, given and ended, and what they
+say in a room is heard, in the order in which they said so.
 
-Gateways send a connection's messages side by side, so the second may be here while the
+Gateways send a connection's commands side by side, so the second may be here while the
 first is being looked up. It is sent back as if it had to look up something as well;
-its gateway sends it again behind the first (gateway/leader/inorder.py). Once: whoever
-comes again, of another connection of that user's, is decided. A leader's own memory;
-pure.
+its gateway sends it again behind the first (gateway/leader/inorder.py). Once for each
+look-up: who comes again, of another connection of that user's, is decided. A leader's
+own memory; pure.
 """
 
 from collections import OrderedDict
 
 from msgspec import Struct, field
 
-from schemas.commands import COMMAND_DEADLINE_MS, SendMessage
+from dispatcher.engine.transitions import MOVES
+from schemas.commands import (
+    COMMAND_DEADLINE_MS,
+    AnyCommand,
+    AssignTrip,
+    Command,
+    DeclineTrip,
+    Lookup,
+    RequestTrip,
+    RescheduleTrip,
+    SendMessage,
+)
 
 LINES_MAX = 10_000
-"""Users and rooms with a message that waits, of 10 s; whose is forgotten, theirs may
+"""Users and rooms with a command that waits, of 10 s; whose is forgotten, theirs may
 swap."""
+TRIPS = frozenset[type[Command]](
+    (RequestTrip, DeclineTrip, AssignTrip, RescheduleTrip, *MOVES)
+)
+"""What one of them may mean depends on those before it: a line a user."""
 
 
 class _Line(Struct):
     asking: dict[str, int] = field(default_factory=dict)
-    """Commands that wait for history → their deadlines."""
+    """Commands that wait → their deadlines; in the order in which they came."""
     held: set[str] = field(default_factory=set)
-    """Those sent back for them."""
+    """Those sent back for the first of them."""
 
 
 class Overtaking:
     def __init__(self) -> None:
         self._lines: OrderedDict[tuple[str, str], _Line] = OrderedDict()
 
-    def holds(self, command: SendMessage) -> bool:
+    def holds(self, command: AnyCommand) -> bool:
         """Whether it is to come again, behind one that waits."""
-        line = self._lines.get(_place(command))
-        if line is None or command.outside or command.id in line.asking:
+        if not self._lines:
+            return False
+        place = _place(command)
+        line = self._lines.get(place) if place is not None else None
+        if line is None or place is None:
             return False
         # What is past its deadline was given up by its gateway.
         over_ms = command.deadline_ms - COMMAND_DEADLINE_MS
         for one, deadline_ms in list(line.asking.items()):
-            if deadline_ms < over_ms:
-                self._over(command, line, one)
-        if not line.asking or command.id in line.held:
+            if deadline_ms < over_ms and one != command.id:
+                self._over(place, line, one)
+        first = next(iter(line.asking), command.id)
+        if first == command.id or command.id in line.held:
             return False
         line.held.add(command.id)
         return True
 
-    def asks(self, command: SendMessage) -> None:
-        """It waits for history."""
-        if command.outside:
+    def asks(self, command: AnyCommand, lookup: Lookup) -> None:
+        """It waits for that. Of a trip that is forgotten, and so has ended, nothing
+        comes: who speaks of it again keeps nobody waiting for the database.
+        """
+        place = _place(command)
+        is_message = type(command) is SendMessage
+        if place is None or not (is_message or lookup.key or lookup.user):
             return
-        line = self._lines.setdefault(_place(command), _Line())
+        line = self._lines.setdefault(place, _Line())
+        if command.id in line.asking:
+            line.held.clear()
         line.asking[command.id] = command.deadline_ms
         if len(self._lines) > LINES_MAX:
             self._lines.popitem(last=False)
 
-    def decided(self, command: SendMessage) -> None:
-        line = self._lines.get(_place(command))
-        if line is not None and command.id in line.asking:
-            self._over(command, line, command.id)
+    def decided(self, command: AnyCommand) -> None:
+        if not self._lines:
+            return
+        place = _place(command)
+        line = self._lines.get(place) if place is not None else None
+        if line is not None and place is not None and command.id in line.asking:
+            self._over(place, line, command.id)
 
-    def _over(self, command: SendMessage, line: _Line, one: str) -> None:
+    def _over(self, place: tuple[str, str], line: _Line, one: str) -> None:
         del line.asking[one]
         if not line.asking:
-            del self._lines[_place(command)]
+            del self._lines[place]
 
 
-def _place(command: SendMessage) -> tuple[str, str]:
-    return command.by.id, command.room
+def _place(command: AnyCommand) -> tuple[str, str] | None:
+    """Its line; None: it is in none."""
+    if type(command) is SendMessage:
+        return None if command.outside else (command.by.id, command.room)
+    return (command.by.id, "") if type(command) in TRIPS else None

@@ -94,6 +94,47 @@ class Pending:
         return Answer(self.command.id, self.command.attempt, refused=refusal)
 
 
+class InRegion:
+    """All that is on its way to one leader."""
+
+    __slots__ = (
+        "after",
+        "answered_s",
+        "away_s",
+        "ended",
+        "epoch",
+        "lines",
+        "outbox",
+        "pause_s",
+        "pending",
+    )
+
+    def __init__(self) -> None:
+        self.pending: dict[str, Pending] = {}
+        self.outbox: list[Pending] = []
+        self.lines: dict[int, dict[str, Line[Pending]]] = {}
+        """By owner's id, and what the line is about."""
+        self.after: dict[int, Callable[[], None]] = {}
+        """By owner's id: what is done once all their lines are over."""
+        self.ended: list[int] = []
+        """Owners whose lines are."""
+        self.epoch = 0
+        self.away_s: float | None = None
+        """No leader listens: when to try again. None: one does, as far as we know."""
+        self.pause_s = 0.0
+        self.answered_s = float("-inf")
+        """When its leader last answered."""
+
+    def line(self, pending: Pending, about: str) -> Line[Pending]:
+        """That of its owner; made where there is none."""
+        key = (id(pending.owner), about)
+        lines = self.lines.setdefault(key[0], {})
+        line = lines.get(about)
+        if line is None:
+            line = lines[about] = Line(key)
+        return line
+
+
 def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
     """The context that a command carries on, and `done`, which ends its span."""
     span = tracing.enter("gateway command", parent)

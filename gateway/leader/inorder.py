@@ -1,13 +1,18 @@
 """Commands that must be decided in the order in which they were submitted.
 
-A line is what one owner asks about one thing, a session about a room. Messages go side
-by side, since their leader keeps a connection's order; a join or a leave goes `alone`:
-it may wait for history, or find the leader's queue full, and be overtaken. What came
-back from history goes on in order too. Pure.
+A line is what one owner asks about one thing: a session about a room, or about trips.
+Messages go side by side, since their leader keeps a connection's order; a join or a
+leave goes `alone`: it may wait for history, or find the leader's queue full, and be
+overtaken. What came back from history goes on in order too; commands on trips are in a
+line from then on only, since their leader sends back what comes behind
+(dispatcher/engine/overtaking.py). Pure.
 """
 
 from collections import deque
 from typing import Generic, Protocol, TypeVar
+
+TRIPS = ""
+"""What a line of commands on trips is about; a room's is about its name."""
 
 
 class Waiting(Protocol):
@@ -47,6 +52,10 @@ class Line(Generic[W]):
             self.behind = deque()
         self.behind.append(one)
         return False
+
+    def join(self, one: W) -> None:
+        """It is on its way already."""
+        self._go(one)
 
     def leave(self, one: W) -> None:
         """It is over."""

@@ -17,8 +17,8 @@ import msgspec
 
 from gateway import metrics
 from gateway.leader import findings
-from gateway.leader.commands import Done, Owner, Pending
-from gateway.leader.inorder import Line
+from gateway.leader.commands import Done, InRegion, Owner, Pending
+from gateway.leader.inorder import TRIPS, Line
 from gateway.limits import Limits
 from schemas import codec
 from schemas.accounts import Result
@@ -29,36 +29,6 @@ from schemas.refusals import Code, Refusal
 Send = Callable[[str, bytes, str], bool]
 """(region, payload, traceparent) → whether it was handed to NATS."""
 Asks = Callable[["Pending", Lookup], None]
-
-
-class _Region:
-    __slots__ = (
-        "after",
-        "answered_s",
-        "away_s",
-        "ended",
-        "epoch",
-        "lines",
-        "outbox",
-        "pause_s",
-        "pending",
-    )
-
-    def __init__(self) -> None:
-        self.pending: dict[str, Pending] = {}
-        self.outbox: list[Pending] = []
-        self.lines: dict[int, dict[str, Line[Pending]]] = {}
-        """By owner's id, and what the line is about."""
-        self.after: dict[int, Callable[[], None]] = {}
-        """By owner's id: what is done once all their lines are over."""
-        self.ended: list[int] = []
-        """Owners whose lines are."""
-        self.epoch = 0
-        self.away_s: float | None = None
-        """No leader listens: when to try again. None: one does, as far as we know."""
-        self.pause_s = 0.0
-        self.answered_s = float("-inf")
-        """When its leader last answered."""
 
 
 class Link:
@@ -81,7 +51,7 @@ class Link:
         self._waiting = waiting
         self._left_s = 0.0
         """What was sent until then has left."""
-        self._regions: dict[str, _Region] = {}
+        self._regions: dict[str, InRegion] = {}
         self.count = 0
         """Commands pending in all regions."""
         self.bytes = 0
@@ -112,7 +82,7 @@ class Link:
             return Refusal(Code.RATE_LIMITED, text)
         state = self._regions.get(region)
         if state is None:
-            state = self._regions[region] = _Region()
+            state = self._regions[region] = InRegion()
         full = len(state.pending) >= limits.pending_per_region_max
         full = full or self.bytes >= limits.pending_bytes_max
         if full or self.count >= limits.pending_max:
@@ -184,9 +154,7 @@ class Link:
             if pending.command.attempt != answer.attempt:
                 continue  # of an earlier attempt: what it knew may be outdated
             if answer.lookup is not None:
-                pending.looking_up = True
-                if pending.line is not None:
-                    pending.line.looking += 1
+                self._looks(state, pending, in_turn=not answer.lookup.trip)
                 self._look_up(pending, answer.lookup)
                 continue
             metrics.COMMAND_SECONDS.observe(now_s - pending.started_s)
@@ -242,7 +210,7 @@ class Link:
         """A leader's announcement; a new one gets all that is unanswered."""
         state = self._regions.get(region)
         if state is None:
-            state = self._regions[region] = _Region()
+            state = self._regions[region] = InRegion()
         if epoch > state.epoch or state.away_s is not None:
             state.epoch = max(epoch, state.epoch)
             self._leader_is_there(region, state, now_s)
@@ -280,19 +248,25 @@ class Link:
     # ---- inside --------------------------------------------------------------
 
     def _enter(
-        self, state: _Region, pending: Pending, about: str, *, alone: bool
+        self, state: InRegion, pending: Pending, about: str, *, alone: bool
     ) -> bool:
-        key = (id(pending.owner), about)
-        lines = state.lines.setdefault(key[0], {})
-        line = lines.get(about)
-        if line is None:
-            line = lines[about] = Line(key)
-        pending.line, pending.alone = line, alone
-        pending.queued = line.enter(pending)
+        pending.line, pending.alone = state.line(pending, about), alone
+        pending.queued = pending.line.enter(pending)
         pending.waits = not pending.queued
         return pending.queued
 
-    def _advance(self, state: _Region, line: "Line[Pending]") -> None:
+    def _looks(self, state: InRegion, pending: Pending, *, in_turn: bool) -> None:
+        """It waits for history, or behind one that does. `in_turn`: what comes of it
+        comes before what comes of its owner's next ones.
+        """
+        pending.looking_up = True
+        if pending.line is None and in_turn and pending.owner is not None:
+            pending.line = state.line(pending, TRIPS)
+            pending.line.join(pending)
+        if pending.line is not None:
+            pending.line.looking += 1
+
+    def _advance(self, state: InRegion, line: "Line[Pending]") -> None:
         """Send on who was held up by what is over, or was found."""
         back = line.back()
         for pending in back:
@@ -305,7 +279,7 @@ class Link:
         if line.is_empty:
             self._end(state, line)
 
-    def _end(self, state: _Region, line: "Line[Pending]") -> None:
+    def _end(self, state: InRegion, line: "Line[Pending]") -> None:
         owner, about = line.key
         lines = state.lines[owner]
         del lines[about]
@@ -328,17 +302,34 @@ class Link:
                 outbox.append(pending)
         metrics.RESENDS.inc(len(pendings))
 
-    def _leader_is_there(self, name: str, state: _Region, now_s: float) -> None:
+    def _leader_is_there(self, name: str, state: InRegion, now_s: float) -> None:
         state.away_s, state.pause_s = None, 0.0
         state.outbox.clear()
-        waiting = [p for p in state.pending.values() if p.is_out]
-        for pending in waiting:
-            pending.queued = False
-        self._again(waiting)
+        self._again(self._unanswered(state))
         queued, state.outbox = state.outbox, []
         self._publish(name, queued, now_s)
 
-    def _probe(self, name: str, state: _Region, now_s: float) -> None:
+    def _unanswered(self, state: InRegion) -> list[Pending]:
+        """What a leader is to have that knows of none; but what would overtake one that
+        waits for history waits behind it from now on.
+        """
+        waiting, looking = [], set[tuple[int, str]]()
+        for pending in state.pending.values():
+            line = pending.line
+            key = (id(pending.owner), TRIPS) if line is None else line.key
+            if not pending.is_out:
+                if pending.looking_up and line is not None:
+                    looking.add(key)
+                continue
+            pending.queued = False
+            if key in looking:
+                self._looks(state, pending, in_turn=True)
+                pending.is_found = True
+            else:
+                waiting.append(pending)
+        return waiting
+
+    def _probe(self, name: str, state: InRegion, now_s: float) -> None:
         """Send the oldest alone, so that an outage costs no traffic."""
         first = next((p for p in state.pending.values() if p.is_out), None)
         state.away_s = None
@@ -352,7 +343,7 @@ class Link:
         state.pause_s = pause_s
         state.away_s = now_s + pause_s
 
-    def _expire(self, state: _Region, now_s: float) -> None:
+    def _expire(self, state: InRegion, now_s: float) -> None:
         # Insertion order is deadline order.
         while state.pending:
             first = next(iter(state.pending.values()))
@@ -362,7 +353,7 @@ class Link:
             refusal = first.refused(Refusal(Code.UNAVAILABLE, text))
             self._finish(state, first, refusal)
 
-    def _finish(self, state: _Region, pending: Pending, answer: Answer) -> None:
+    def _finish(self, state: InRegion, pending: Pending, answer: Answer) -> None:
         del state.pending[pending.command.id]
         if pending.queued and pending in state.outbox:
             state.outbox.remove(pending)

@@ -59,7 +59,7 @@ DISPATCHER = (
         "a retry counts again",
     ),
     Row(
-        "messages that wait for history, and those behind them, of 10 s",
+        "commands that wait for history, and those behind them, of 10 s",
         ("dispatcher.engine.overtaking:LINES_MAX",),
         held("dispatcher.engine.overtaking:LINES_MAX", 3 * HEAD_BYTES),
         "region",

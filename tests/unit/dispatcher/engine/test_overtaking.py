@@ -1,4 +1,6 @@
-"""Who says two things hears them in that order, though the first waits for history."""
+"""Who says two things hears them in that order, and who asks for two trips is answered
+so, though the first waits for history.
+"""
 
 from typing import Any
 
@@ -8,10 +10,21 @@ import pytest
 from dispatcher.engine import overtaking
 from dispatcher.engine.batch import Batcher, Writer
 from dispatcher.engine.engine import Engine
-from schemas.commands import Answer, JoinRoom, SendMessage
+from schemas.codec import decode
+from schemas.commands import (
+    Answer,
+    AnyCommand,
+    AssignTrip,
+    CancelTrip,
+    JoinRoom,
+    Lookup,
+    RequestTrip,
+    SendMessage,
+)
+from schemas.events import TripEvent
 from schemas.rooms import MessageEvent
-from schemas.trips import User
-from tests.unit.dispatcher.engine.world import LIMITS, NOON_MS, RITA, RON
+from schemas.trips import Trip, User
+from tests.unit.dispatcher.engine.world import DORA, LIMITS, NOON_MS, OLGA, RITA, RON
 
 KEYS_MAX = 2
 ROOM = "a"
@@ -23,10 +36,14 @@ class Desk:
     """
 
     def __init__(self) -> None:
-        limits = msgspec.structs.replace(LIMITS, message_keys_per_user_max=KEYS_MAX)
+        most = dict.fromkeys(
+            ("message_keys_per_user_max", "keys_per_user_max"), KEYS_MAX
+        )
+        limits = msgspec.structs.replace(LIMITS, **most)
         self.engine = Engine("main", limits)
         self.batcher = Batcher(self.engine, Writer("ledger", 1, "me"), 1)
         self.texts: list[str] = []
+        self.trips: list[tuple[str, str]] = []
         for number, by in enumerate((RITA, RON)):
             place = {"room": ROOM, "session": f"s{number}", "gateway": "g"}
             head: Any = {"id": f"join{number}", "by": by, "deadline_ms": NOON_MS}
@@ -42,13 +59,40 @@ class Desk:
         head: Any = {"id": text, "by": by, "attempt": attempt, "room": ROOM}
         deadline_ms = NOON_MS + 10_000 + at_ms
         command = SendMessage(text=text, deadline_ms=deadline_ms, **head, **more)
+        return self.take(command, at_ms)
+
+    def take(self, command: AnyCommand, at_ms: int = 0) -> Answer:
         self.batcher.take("reply.g.main", command, NOON_MS + at_ms)
         batch = self.batcher.close()
         self.batcher.delivered(batch)
         for event in batch.events:
             if isinstance(event, MessageEvent):
                 self.texts.append(event.message.text)
+            elif isinstance(event, TripEvent):
+                self.trips.append((event.type, event.command or ""))
         return batch.entries[-1].answer
+
+    def request(
+        self, name: str, by: User = RITA, attempt: int = 1, **more: Any
+    ) -> Answer:
+        """Its answer; the name is its id, too."""
+        head: Any = {"id": name, "by": by, "attempt": attempt}
+        places = {"pick_up_address": "A", "drop_off_address": "B"}
+        deadline_ms = NOON_MS + 10_000
+        return self.take(RequestTrip(deadline_ms=deadline_ms, **head, **places, **more))
+
+    def cancel(self, trip: str, name: str, by: User = RITA, attempt: int = 1) -> Answer:
+        head: Any = {"id": name, "by": by, "attempt": attempt}
+        return self.take(CancelTrip(trip=trip, deadline_ms=NOON_MS + 10_000, **head))
+
+    def use_keys(self, by: User = RITA) -> None:
+        """More than are held."""
+        for number in range(KEYS_MAX + 1):
+            name = f"trip{number}"
+            made = self.request(name, by, key=f"k{number}", sought=True)
+            assert made.data is not None
+            self.cancel(decode(made.data, Trip).id, f"end of {name}", by)
+        self.trips.clear()
 
 
 def test_what_follows_a_message_that_waits_for_history_waits_behind_it() -> None:
@@ -108,10 +152,76 @@ def test_those_who_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         return SendMessage(id=text, deadline_ms=0, by=by, room=ROOM, text=text)
 
     for number in range(4):
-        waiting.asks(said(number, f"first{number}"))
+        waiting.asks(said(number, f"first{number}"), Lookup("", 0))
     assert [waiting.holds(said(number, "second")) for number in range(4)] == [
         False,
         True,
         True,
         True,
     ]
+
+
+# ---- trips -------------------------------------------------------------------------
+
+
+def is_sent_back(answer: Answer) -> bool:
+    return answer.lookup == Lookup("", 0)
+
+
+def test_of_two_requests_the_first_makes_the_trip_though_its_key_is_looked_up() -> None:
+    desk = Desk()
+    desk.use_keys()
+    asked = desk.request("first", key="new", sought=False).lookup
+    assert asked is not None
+    assert asked.key
+    assert is_sent_back(desk.request("second"))
+    assert desk.request("third", key="newer", sought=False).lookup is not None
+    assert desk.trips == []
+    assert desk.request("first", key="new", sought=True, attempt=2).data is not None
+    for name, more in (("second", {}), ("third", {"key": "newer", "sought": True})):
+        refused = desk.request(name, attempt=2, **more).refused
+        assert refused is not None
+        assert refused.code == "rider_busy"
+    assert desk.trips == [("trip.requested", "first")]
+
+
+def test_of_two_looked_up_the_second_to_be_found_waits_for_the_first() -> None:
+    desk = Desk()
+    desk.use_keys()
+    for name in ("first", "second"):
+        assert desk.request(name, key=name, sought=False).lookup is not None
+    second = {"key": "second", "sought": True}
+    assert is_sent_back(desk.request("second", attempt=2, **second))
+    desk.request("first", key="first", sought=True, attempt=2)
+    assert desk.request("second", attempt=3, **second).refused is not None
+    assert desk.trips == [("trip.requested", "first")]
+
+
+def test_who_gives_a_trip_and_takes_it_back_has_taken_it_back() -> None:
+    desk = Desk()
+    made = desk.request("hers")
+    assert made.data is not None
+    trip = decode(made.data, Trip).id
+    head: Any = {"id": "assign", "by": OLGA, "deadline_ms": NOON_MS + 10_000}
+    give = AssignTrip(trip=trip, driver=DORA.id, **head)
+    assert desk.take(give).lookup is not None
+    assert is_sent_back(desk.cancel(trip, "cancel", OLGA))
+    found = msgspec.structs.replace(give, attempt=2, sought=True, found=DORA)
+    assert desk.take(found).data is not None
+    assert desk.cancel(trip, "cancel", OLGA, attempt=2).data is not None
+    kinds = [kind for kind, _ in desk.trips]
+    assert kinds == ["trip.requested", "trip.started", "trip.cancelled"]
+
+
+def test_what_others_want_of_trips_waits_for_nobody() -> None:
+    desk = Desk()
+    desk.use_keys()
+    assert desk.request("first", key="new", sought=False).lookup is not None
+    assert desk.request("his", RON).data is not None
+    assert desk.say("hello").data is not None
+
+
+def test_who_asks_of_a_trip_that_is_forgotten_keeps_nobody_waiting() -> None:
+    desk = Desk()
+    assert desk.cancel("0192f0c4-7a3e-7cc1-9d5b-1f6f0a1b2c3d", "old").lookup is not None
+    assert desk.request("first").data is not None

@@ -1,5 +1,7 @@
 """What commands wait for: a look-up in history, and those of their line."""
 
+import pytest
+
 from gateway.leader.commands import Pending
 from schemas import codec, commands
 from schemas.accounts import Result
@@ -8,7 +10,7 @@ from schemas.refusals import Code, Refusal
 from schemas.rooms import MessageData
 from schemas.trips import Role, User
 from tests.contract.gateway_ws.leader import raw
-from tests.unit.gateway.leader.post import Post
+from tests.unit.gateway.leader.post import USER, Post
 
 TRIP = {
     "id": "t",
@@ -207,3 +209,83 @@ def test_a_line_s_end_in_history_lets_the_others_go_on() -> None:
     post.flush()
     assert post.ended == [("one", "trip_not_found")]
     assert sent(post) == ["one", "two", "two"]
+
+
+# ---- on trips ----------------------------------------------------------------------
+
+
+def asked(post: Post, command_id: str, **what: object) -> None:
+    about = Lookup("", 1, **what)  # type: ignore[arg-type]
+    post.link.answered("main", Answers(1, [Answer(command_id, 1, lookup=about)]), 0)
+
+
+def test_requests_whose_keys_were_looked_up_go_on_in_order() -> None:
+    post = Post()
+    for name in ("one", "two"):
+        post.submit(name)
+    post.flush()
+    for name in ("one", "two"):
+        asked(post, name, key=True)
+    found(post, 1)
+    assert sent(post) == ["one", "two"]
+    found(post, 0)
+    assert sent(post)[2:] == ["one", "two"]
+    for name in ("one", "two"):
+        post.answer(name, 2)
+    assert not post.link._regions["main"].lines
+
+
+def test_what_its_leader_sent_back_goes_on_behind_what_it_was_sent_back_for() -> None:
+    post = Post()
+    post.submit("assign")
+    post.flush()
+    asked(post, "assign", user="dora")
+    post.submit("cancel")
+    post.flush()
+    asked(post, "cancel")
+    found(post, 1)
+    assert sent(post) == ["assign", "cancel"]
+    found(post, 0)
+    assert sent(post)[2:] == ["assign", "cancel"]
+
+
+def test_who_asks_of_a_trip_that_is_forgotten_holds_nobody_up() -> None:
+    post = Post()
+    for name in ("old", "request"):
+        post.submit(name)
+    post.flush()
+    looked = Answer("old", 1, lookup=Lookup("t", 1))
+    post.link.answered("main", Answers(1, [looked]), 0)
+    asked(post, "request", key=True)
+    found(post, 1)
+    assert sent(post)[2:] == ["request"]
+
+
+def test_what_no_session_sent_goes_on_by_itself() -> None:
+    post = Post()
+    for name in ("one", "two"):
+        command = commands.GetTrip(id=name, deadline_ms=0, by=USER, trip="t")
+        post.link.submit("main", command, None, lambda _: None, 0)
+    post.flush()
+    for name in ("one", "two"):
+        asked(post, name, key=True)
+    found(post, 1)
+    assert sent(post)[2:] == ["two"]
+
+
+@pytest.mark.parametrize("line", ["", "lobby"])
+def test_a_new_leader_is_not_told_what_would_overtake_one_that_waits(line: str) -> None:
+    post = Post()
+    post.submit("one", line=line)
+    post.submit("two", line=line)
+    post.submit("other", line="attic")
+    post.flush()
+    asked(post, "one", key=True)
+    post.link.announced("main", 7, 1)
+    assert sent(post)[3:] == ["other"]
+    found(post, 0)
+    assert sent(post)[4:] == ["one", "two"]
+    for name in ("one", "two", "other"):
+        post.answer(name, 2)
+    assert post.ended == [("one", "ok"), ("two", "ok"), ("other", "ok")]
+    assert not post.link._regions["main"].lines
