@@ -22,6 +22,11 @@ def test_whoever_starts_a_system_is_in_the_lane_of_systems() -> None:
     assert {f for f, its in lanes.items() if its == "parts"} == set()
 
 
+def test_units_go_file_by_file_to_whoever_is_free() -> None:
+    its = "tests/unit/test_lanes.py"
+    assert lane(f"{its}::test_x") == lane(f"{its}::Those::test_y[1::2]") == its
+
+
 def test_parts_run_beside_them() -> None:
-    assert lane("tests/unit/test_lanes.py::test_x") == "parts"
+    assert lane("tests/simulation/test_plan.py::test_x") == "parts"
     assert lane("tests/contract/http/test_docs.py::test_x") == "parts"
