@@ -26,7 +26,7 @@ up: $(VENV)/.run
 demo: $(VENV)/.run
 	@exec $(BIN)/cabrank demo $(ARGS)
 
-# Two lanes beside each other (tests/lanes.py).
+# Two lanes beside each other, and the units in what is left of them (tests/lanes.py).
 test: check packages
 	$(BIN)/python -m pytest -n 2 -m "not containers" $(ARGS)
 

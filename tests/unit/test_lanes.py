@@ -28,5 +28,5 @@ def test_units_go_file_by_file_to_whoever_is_free() -> None:
 
 
 def test_parts_run_beside_them() -> None:
-    assert lane("tests/simulation/test_plan.py::test_x") == "parts"
+    assert lane("tests/simulation/test_simulation.py::test_x") == "parts"
     assert lane("tests/contract/http/test_docs.py::test_x") == "parts"
