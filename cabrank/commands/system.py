@@ -29,6 +29,9 @@ def up(
     persistence: Annotated[
         int, typer.Option(min=1, max=64, help="Database writers.")
     ] = 1,
+    webhooks: Annotated[
+        int, typer.Option(min=1, max=64, help="Workers that deliver webhooks.")
+    ] = 1,
     database_url: Annotated[
         str | None,
         typer.Option(help="postgresql://…; by default SQLite in the data directory."),
@@ -61,6 +64,7 @@ def up(
             gateways=gateways,
             dispatchers=dispatchers,
             persistence=persistence,
+            webhooks=webhooks,
             database_url=database_url,
             share_port=share_port,
             nats_servers=nats_servers,

@@ -28,6 +28,8 @@ from cabrank.stack import embedded
 from cabrank.stack.datadir import DEFAULT, DataDir, nats_names
 from cabrank.stack.stack import REPLICAS_MAX
 from persistence import indexing
+from persistence.deliveries import condition
+from persistence.deliveries.condition import Condition, Conditions
 from runtime import bus, durability, environment, log, nats_trouble
 from schemas import streams
 from schemas.permissions import Service
@@ -46,6 +48,12 @@ LEDGER_BYTES_MIN = 64 * 1024 * 1024
 3 KB each. Below what comes in so long, a ledger that fills must refuse until it has
 room again.
 """
+LATE_S = 300.0
+"""A delivery that waits for so long has failed twice, or is held back by one that
+has."""
+AWAY_S = 30.0
+"""A worker says each second that it reads on, and is believed for 6: the rest is what
+clocks may be off."""
 PROBE_STREAM = "CABRANK_DOCTOR"
 DURABLE = "every acknowledged write is on disk (sync_interval: always)"
 
@@ -81,7 +89,7 @@ async def examine(data_dir: Path | None, monitor_url: str | None) -> list[Findin
     found = subject(data_dir)
     return [
         *await _nats(found, monitor_url),
-        await _database(found.database_url),
+        *await _database(found.database_url),
         *_keys(found),
         files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
     ]
@@ -278,17 +286,64 @@ def _without_password(url: str) -> str:
 # ---- the rest ----------------------------------------------------------------
 
 
-async def _database(url: str) -> Finding:
+async def _database(url: str) -> list[Finding]:
+    """And what it knows of webhooks."""
     try:
         async with target.engine(url) as engine, engine.connect() as connection:
             missing = await connection.run_sync(indexing.missing)
+            there = await connection.run_sync(condition.look)
     except CabrankError as error:
-        return Finding(Level.FAIL, "database", str(error).rstrip("."))
+        return [Finding(Level.FAIL, "database", str(error).rstrip("."))]
+    hooks = webhooks(there, time.time())
     if missing:
         text = f"without {', '.join(missing)}: run `cabrank migrate`"
-        return Finding(Level.WARN, "database", text)
+        return [Finding(Level.WARN, "database", text), *hooks]
     kind = urlsplit(url).scheme.partition("+")[0]
-    return Finding(Level.OK, "database", f"{kind}, at the newest revision")
+    return [Finding(Level.OK, "database", f"{kind}, at the newest revision"), *hooks]
+
+
+def webhooks(there: Conditions, now_s: float) -> list[Finding]:
+    """Whether somebody delivers, and which endpoints are in trouble. `now_s`: seconds
+    since 1970.
+    """
+    active = [hook for hook in there.hooks if hook.active]
+    until_ms = there.read_until_ms
+    findings = []
+    if active and until_ms is not None and until_ms / 1000 < now_s - AWAY_S:
+        text = f"nobody delivers to {len(active)} endpoints: start `cabrank webhooks`"
+        findings.append(Finding(Level.FAIL, "webhooks", text))
+    for hook in there.hooks:
+        if (trouble := _trouble(hook, now_s)) is not None:
+            host = urlsplit(hook.url).hostname  # a path may be a secret
+            text = f"{hook.id} ({host}) {trouble} (docs/RUNBOOK.md, Webhooks)"
+            findings.append(Finding(Level.WARN, "webhooks", text))
+    waiting = sum(hook.waiting for hook in there.hooks)
+    if not findings:
+        text = f"{len(active)} endpoints are delivered to, {waiting} deliveries wait"
+        findings.append(Finding(Level.OK, "webhooks", text))
+    return findings
+
+
+def _trouble(hook: Condition, now_s: float) -> str | None:
+    if hook.ended is not None:
+        return f"is ended: {hook.ended}"
+    parts = []
+    age_s = now_s - (hook.oldest_ms or 0) / 1000
+    if hook.waiting and age_s > LATE_S:
+        state = "" if hook.active else ", and it is switched off"
+        why = f" ({hook.error})" if hook.error else ""
+        parts.append(
+            f"has {hook.waiting} deliveries waiting, the oldest of {_age(age_s)} ago"
+            f"{why}{state}"
+        )
+    if hook.dead:
+        parts.append(f"has {hook.dead} dead ones among the newest {condition.NEWEST}")
+    return " and ".join(parts) or None
+
+
+def _age(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004
 
 
 def _keys(found: Target) -> list[Finding]:

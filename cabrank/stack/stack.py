@@ -46,6 +46,7 @@ class Plan:
     """All gateways take connections on `port`, not the first alone."""
     nats_homes: Sequence[Home] = ()
     """None: all of them at home on this machine's loopback."""
+    webhooks: int = 1
 
     @property
     def nats_hosts(self) -> list[str]:
@@ -67,7 +68,7 @@ class Plan:
             "gateway": self.gateways,
             "dispatcher": self.dispatchers,
             "persistence": self.persistence,
-            "webhooks": 1,
+            "webhooks": self.webhooks,
         }[service]
         return [f"{service}-{k}" for k in range(1, count + 1)]
 

@@ -44,6 +44,7 @@ class Options:
     dispatchers: int
     persistence: int
     database_url: str | None
+    webhooks: int = 1
     share_port: bool = False
     nats_servers: int | None = None
     """None: as many as last time on this directory, else one."""
@@ -109,6 +110,7 @@ def _plan(options: Options, directory: DataDir) -> Plan:
         gateways=options.gateways,
         dispatchers=options.dispatchers,
         persistence=options.persistence,
+        webhooks=options.webhooks,
         database_url=database_url(directory, options.database_url),
         nats_port=nats_port,
         nats_servers=servers,

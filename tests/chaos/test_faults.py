@@ -38,6 +38,10 @@ def chaos(kinds: list[Kind], seed: int, *options: str) -> dict[str, Any]:
     assert re.search(r"[1-9][0-9,]* messages: equal$", found["verified"])
     assert found["trips"] > 10
     assert found["offers"]["accepted"] > 0
+    for told in found["deliveries"]:
+        tally = told["tally"]
+        assert told["settled_s"] is not None
+        assert tally["taken"] >= tally["wanted"] > 0
     return found
 
 
@@ -50,6 +54,7 @@ def test_every_fault_there_is_loses_nothing() -> None:
     kinds = [kind for kind in Kind if kind not in CLUSTER_KINDS]
     found = chaos(kinds, 1, "--database", "sqlite", "--no-mounts")
     assert found["refusals"]["overloaded"] > 0
+    assert sum(told["tally"]["refused"] for told in found["deliveries"]) > 0
     assert_kept_waiting(found)
 
 

@@ -18,7 +18,7 @@ import uvloop
 
 from cabrank.commands.options import COUNT_MAX, SECONDS_MAX, OffersOption
 from cabrank.errors import UsageError
-from cabrank.trial.chaos import disk, network, output, system
+from cabrank.trial.chaos import disk, endpoints, network, output, system
 from cabrank.trial.chaos.database import (
     Database,
     Postgres,
@@ -34,7 +34,7 @@ from cabrank.trial.load.agents import OFFERS, Habits
 from runtime import log
 
 EACH = 2
-"""Of gateways, dispatchers and persistence workers: one dies, one is left."""
+"""Of gateways, dispatchers, persistence and webhooks workers: one dies, one is left."""
 PAIRS = 0.2
 SEARCHABLE_MODE = 0o711
 """PostgreSQL, run as another user, must reach its folder below ours."""
@@ -230,6 +230,8 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
         running = stack.enter_context(
             system.running(data_dir, base.url, EACH, nats_servers, laid)
         )
+        # In the data directory, so that its logs are kept or gone with all else.
+        there = stack.enter_context(endpoints.listening(data_dir))
         say, told = stack.enter_context(output.progress())
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
         order = Order(
@@ -245,7 +247,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             Habits(think_s=think, step_s=(min(0.02, step), step), wants_offers=offers),
             own_disks,
         )
-        chaos = Chaos(order, running, base, say, told)
+        chaos = Chaos(order, running, base, there, say=say, told=told)
         outcome = runner.run(_chaos(chaos))
     output.show(outcome, as_json=as_json)
     if outcome.violation_count:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+import psycopg
+
 from cabrank.stack import ports
 from cabrank.trial.load import LoadError
 
@@ -34,6 +36,9 @@ class Database(Protocol):
 
     def back(self) -> None:
         """Everybody can again, whatever it was that kept them from it."""
+
+    def run(self, statement: str) -> None:
+        """In a transaction of its own."""
 
     def close(self) -> None: ...
 
@@ -61,6 +66,11 @@ class Sqlite:
             self._held.rollback()
             self._held.close()
             self._held = None
+
+    def run(self, statement: str) -> None:
+        with contextlib.closing(sqlite3.connect(self._file, LOCK_MAX_S)) as connection:
+            connection.execute(statement)
+            connection.commit()
 
     close = back
 
@@ -109,10 +119,10 @@ class Postgres:
             os.chown(folder, user.pw_uid, user.pw_gid)
             ids = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             self._who |= ids
-        self._run("initdb", "-D", self._data, "-U", ACCOUNT, "-A", "trust", "-N")
+        self._program("initdb", "-D", self._data, "-U", ACCOUNT, "-A", "trust", "-N")
         self.back()
 
-    def _run(self, program: str, *arguments: object) -> None:
+    def _program(self, program: str, *arguments: object) -> None:
         done = subprocess.run(  # noqa: S603 (found above)
             [str(self._programs / program), *map(str, arguments)],
             **self._who,
@@ -126,13 +136,13 @@ class Postgres:
 
     def _is_running(self) -> bool:
         with contextlib.suppress(LoadError):
-            self._run("pg_ctl", "-D", self._data, "status")
+            self._program("pg_ctl", "-D", self._data, "status")
             return True
         return False
 
     def away(self) -> None:
         """As a crash would."""
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+        self._program("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
 
     def back(self) -> None:
         options = (
@@ -143,10 +153,14 @@ class Postgres:
         ends_at = time.monotonic() + START_MAX_S
         while not self._is_running():
             try:
-                self._run("pg_ctl", "-D", self._data, *log, "-o", options, "start")
+                self._program("pg_ctl", "-D", self._data, *log, "-o", options, "start")
             except LoadError:  # a disk that was full a moment ago
                 if time.monotonic() > ends_at:
                     raise
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement.encode())
 
     def close(self) -> None:
         if self._is_running():

@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from cabrank.trial.chaos import disk, jetstream
 from cabrank.trial.chaos.database import Database
+from cabrank.trial.chaos.endpoints import Endpoint
 from cabrank.trial.chaos.plan import Kind
 from cabrank.trial.chaos.system import System
 
 LEADER_MAX_S = 10.0
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM}
-SERVICES = ("dispatcher", "gateway", "persistence")
+SERVICES = ("dispatcher", "gateway", "persistence", "webhooks")
 
 
 class Harm(Struct):
@@ -34,10 +35,17 @@ class Breaker:
     """`own_disks`: ledger and database lie on disks that can really be filled."""
 
     def __init__(
-        self, system: System, database: Database, rng: Random, *, own_disks: bool
+        self,
+        system: System,
+        database: Database,
+        endpoints: list[Endpoint],
+        rng: Random,
+        *,
+        own_disks: bool,
     ) -> None:
         self._system = system
         self._database = database
+        self._endpoints = endpoints
         self._rng = rng
         self._own_disks = own_disks
         self._special: dict[Kind, Callable[[float], Awaitable[Harm]]] = {
@@ -47,6 +55,9 @@ class Breaker:
             Kind.DATABASE_AWAY: self._database_away,
             Kind.DATABASE_FULL: self._database_full,
             Kind.LEDGER_FULL: self._ledger_full,
+            Kind.HANG_ENDPOINT: self._hang_endpoint,
+            Kind.ENDPOINT_FAILS: self._endpoint_fails,
+            Kind.ENDPOINT_AWAY: self._endpoint_away,
         }
 
     async def do(self, kind: Kind, hold_s: float) -> Harm:
@@ -106,6 +117,45 @@ class Breaker:
         for name, pid in pids.items():
             await self._system.replaced(name, pid)
         return Harm("all", began_s, began_s)
+
+    # ---- endpoints -----------------------------------------------------------
+
+    async def _hang_endpoint(self, hold_s: float) -> Harm:
+        endpoint = self._rng.choice(self._endpoints)
+        return await self._harmed(
+            endpoint,
+            hold_s,
+            lambda: endpoint.send(signal.SIGSTOP),
+            lambda: endpoint.send(signal.SIGCONT),
+        )
+
+    async def _endpoint_fails(self, hold_s: float) -> Harm:
+        endpoint = self._rng.choice(self._endpoints)
+        return await self._harmed(
+            endpoint,
+            hold_s,
+            lambda: endpoint.send(signal.SIGUSR1),
+            lambda: endpoint.send(signal.SIGUSR2),
+        )
+
+    async def _endpoint_away(self, hold_s: float) -> Harm:
+        endpoint = self._rng.choice(self._endpoints)
+        return await self._harmed(endpoint, hold_s, endpoint.kill, endpoint.start)
+
+    async def _harmed(
+        self,
+        endpoint: Endpoint,
+        hold_s: float,
+        harm: Callable[[], None],
+        mend: Callable[[], None],
+    ) -> Harm:
+        began_s = time.monotonic()
+        harm()
+        try:
+            await asyncio.sleep(hold_s)
+        finally:
+            mend()
+        return Harm(f"endpoint {endpoint.name}", began_s, time.monotonic())
 
     # ---- sockets, disks, database --------------------------------------------
 

@@ -38,6 +38,9 @@ class Measured(Struct):
     """Latency of commands during it, as a multiple of that before it."""
     trips_per_s: float | None = None
     """Trips that were requested, and answered, during it."""
+    delivered_s: float | None = None
+    """That an event was on its way to its endpoint at most, of all from its beginning
+    to that of the next."""
 
 
 class Row(Struct):
@@ -50,6 +53,7 @@ class Row(Struct):
     whole_p50_s: float | None
     whole_max_s: float | None
     longest_max_s: float | None
+    delivered_max_s: float | None = None
 
 
 def by_kind(measured: Sequence[Measured]) -> list[Row]:
@@ -59,6 +63,7 @@ def by_kind(measured: Sequence[Measured]) -> list[Row]:
         answered = [each.answered_s for each in of if each.answered_s is not None]
         whole = [each.whole_s for each in of if each.whole_s is not None]
         longest = [each.longest_s for each in of if each.longest_s is not None]
+        sent = [each.delivered_s for each in of if each.delivered_s is not None]
         rows.append(
             Row(
                 fault,
@@ -68,6 +73,7 @@ def by_kind(measured: Sequence[Measured]) -> list[Row]:
                 median(whole),
                 max(whole, default=None),
                 max(longest, default=None),
+                max(sent, default=None),
             )
         )
     return rows

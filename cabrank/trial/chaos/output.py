@@ -54,7 +54,7 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
     console = report.out()
     shown = report.table(
         "Faults",
-        *("", "times", "answered p50", "max", "whole p50", "max", "longest wait"),
+        *("", "times", "answered p50", "max", "whole p50", "max", "wait", "delivery"),
     )
     shown.columns[0].min_width = max(map(len, Kind))
     for row in by_kind(outcome.faults):
@@ -66,6 +66,7 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
             seconds(row.whole_p50_s),
             seconds(row.whole_max_s),
             seconds(row.longest_max_s),
+            seconds(row.delivered_max_s),
         )
     console.print(shown)
     where = "disks of its own" if outcome.own_disks else "limits for full disks"
@@ -76,6 +77,14 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         markup=False,
     )
     console.print(f"verify: {outcome.verified}", markup=False)
+    for told in outcome.deliveries:
+        tally = told.tally
+        console.print(
+            f"endpoint {told.endpoint}: {tally.wanted} events, {tally.taken} taken, "
+            f"{tally.again} once more, {tally.refused} refused; all there after "
+            f"{seconds(told.settled_s)}",
+            markup=False,
+        )
     report.show_offers(Counter(outcome.offers))
     report.show_history(outcome.commands, outcome.undecided)
     report.show_violations(outcome.violations, outcome.violation_count)

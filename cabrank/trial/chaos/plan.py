@@ -20,6 +20,15 @@ class Kind(StrEnum):
     KILL_PERSISTENCE = "kill-persistence"
     TERM_PERSISTENCE = "term-persistence"
     HANG_PERSISTENCE = "hang-persistence"
+    KILL_WEBHOOKS = "kill-webhooks"
+    TERM_WEBHOOKS = "term-webhooks"
+    HANG_WEBHOOKS = "hang-webhooks"
+    HANG_ENDPOINT = "hang-endpoint"
+    """Somebody else's, that webhooks are sent to, as the next two."""
+    ENDPOINT_FAILS = "endpoint-fails"
+    """It answers 500."""
+    ENDPOINT_AWAY = "endpoint-away"
+    """It dies, and is started again after a while."""
     KILL_NATS = "kill-nats"
     TERM_NATS = "term-nats"
     HANG_NATS = "hang-nats"
@@ -30,7 +39,7 @@ class Kind(StrEnum):
     CUT_LEDGER_LEADER = "cut-ledger-leader"
     """The others don't reach it, nor it them; clients do."""
     KILL_SERVICES = "kill-services"
-    """All dispatchers, gateways and persistence workers at once."""
+    """All dispatchers, gateways, persistence and webhooks workers at once."""
     CUT_SOCKETS = "cut-sockets"
     """Between clients and one gateway; new ones are refused meanwhile."""
     DATABASE_AWAY = "database-away"
@@ -48,6 +57,10 @@ HOLD_S: dict[Kind, float] = {
     Kind.HANG_LEADER: 4,
     Kind.HANG_GATEWAY: 3,
     Kind.HANG_PERSISTENCE: 3,
+    Kind.HANG_WEBHOOKS: 3,
+    Kind.HANG_ENDPOINT: 3,
+    Kind.ENDPOINT_FAILS: 3,
+    Kind.ENDPOINT_AWAY: 3,
     Kind.HANG_NATS: 3,
     Kind.CUT_SOCKETS: 1,
     Kind.DATABASE_AWAY: 4,
@@ -62,6 +75,7 @@ SECONDS = frozenset(
         Kind.KILL_STANDBY,
         Kind.KILL_GATEWAY,
         Kind.KILL_PERSISTENCE,
+        Kind.KILL_WEBHOOKS,
         Kind.CUT_SOCKETS,
     }
 )

@@ -1,6 +1,7 @@
 """A run: load, faults one after another, and the verdict of all that watched."""
 
 import asyncio
+import bisect
 import contextlib
 import random
 import sys
@@ -13,6 +14,8 @@ from msgspec import Struct
 from cabrank.errors import CabrankError
 from cabrank.trial.chaos import jetstream, plan
 from cabrank.trial.chaos.database import Database
+from cabrank.trial.chaos.deliveries import Deliveries, Told
+from cabrank.trial.chaos.endpoints import Endpoint
 from cabrank.trial.chaos.faults import Breaker, Harm, undo_hang
 from cabrank.trial.chaos.measure import (
     LATENCY_MIN_S,
@@ -74,6 +77,8 @@ class Outcome(Struct):
     violations: list[Violation]
     verified: str
     """What `cabrank verify` said at the end."""
+    deliveries: list[Told]
+    """Of webhooks."""
 
 
 class Chaos:
@@ -84,6 +89,8 @@ class Chaos:
         order: Order,
         system: System,
         database: Database,
+        endpoints: list[Endpoint],
+        *,
         say: Callable[[str], None],
         told: Callable[[Measured], None],
     ) -> None:
@@ -93,7 +100,10 @@ class Chaos:
         self._say = say
         self._told = told
         self._rng = random.Random(order.seed)  # noqa: S311 (reproducible on purpose)
-        self._breaker = Breaker(system, database, self._rng, own_disks=order.own_disks)
+        self._endpoints = endpoints
+        self._breaker = Breaker(
+            system, database, endpoints, self._rng, own_disks=order.own_disks
+        )
         self._measured: list[Measured] = []
         self._now = "starting"
         self._peace_s = self._began_s = time.monotonic()
@@ -109,6 +119,7 @@ class Chaos:
         await self._prepare(bases)
         load = asyncio.create_task(self._simulation.run())
         probing = [asyncio.create_task(probe.run()) for probe in self._probes]
+        probing.append(asyncio.create_task(self._deliveries.follow()))
         breaking = asyncio.create_task(self._break_things())
         try:
             await asyncio.wait({load, breaking}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,6 +135,8 @@ class Chaos:
             for task in probing:
                 task.cancel()
             await asyncio.gather(load, breaking, *probing, return_exceptions=True)
+        self._say("waiting for what endpoints are owed")
+        deliveries = await self._settle_deliveries()
         self._say("verifying: ledger = database, row by row")
         verified = await self._verify()
         await self._system.take_up_cables()
@@ -142,6 +155,7 @@ class Chaos:
             checker.violation_count,
             checker.violations,
             verified,
+            deliveries,
         )
 
     async def _prepare(self, bases: list[str]) -> None:
@@ -160,6 +174,13 @@ class Chaos:
             order.habits,
         )
         self._simulation = Simulation(load, lambda text: self._say(self._status(text)))
+        self._deliveries = Deliveries(
+            self._system,
+            self._endpoints,
+            self._database,
+            self._simulation.watch.checker.violate,
+        )
+        await self._deliveries.begin()
 
     def _status(self, text: str) -> str:
         what = text.removeprefix(f"{NEVER:.0f} s left · ")
@@ -304,6 +325,24 @@ class Chaos:
         measured.caught_up_s = time.monotonic() - over_s
 
     # ---- the end -------------------------------------------------------------
+
+    async def _settle_deliveries(self) -> list[Told]:
+        try:
+            told = await self._deliveries.settle()
+        except CabrankError as error:
+            self._violate(f"webhooks: {error}")
+            return []
+        for at_s, wait_s in self._deliveries.waits():
+            measured = self._latest(at_s)
+            if measured is not None:
+                measured.delivered_s = max(measured.delivered_s or 0.0, wait_s)
+        return told
+
+    def _latest(self, at_s: float) -> Measured | None:
+        """The fault that had begun last at that monotonic instant."""
+        begun_s = [self._began_s + each.at_s for each in self._measured]
+        number = bisect.bisect(begun_s, at_s)
+        return self._measured[number - 1] if number else None
 
     async def _verify(self) -> str:
         """`cabrank verify` as an operator runs it."""

@@ -148,19 +148,23 @@ def running(
     nats_servers: int,
     network: Network | None,
 ) -> Iterator[System]:
-    """`each` of gateways, dispatchers and persistence workers.
+    """`each` of gateways, dispatchers, persistence and webhooks workers.
 
     Raises:
         LoadError: it did not become ready.
     """
     counts = [
         word
-        for option in ("gateways", "dispatchers", "persistence")
+        for option in ("gateways", "dispatchers", "persistence", "webhooks")
         for word in (f"--{option}", str(each))
     ]
     counts += ["--nats-servers", str(nats_servers)]
     for home in network.homes if network is not None else ():
         counts += ["--nats-home", ",".join(dataclasses.astuple(home))]
-    settings = {variable("offer_ttl_s"): OFFER_TTL_S}
+    settings = {
+        variable("offer_ttl_s"): OFFER_TTL_S,
+        # Endpoints are chaos's own.
+        variable("webhooks_private"): "1",
+    }
     with system.running(data_dir, database_url, *counts, settings=settings) as url:
         yield System(data_dir, url, each, network)

@@ -6,15 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from cabrank.stack import ports
 from persistence import database, revisions
+from persistence.delivery_models import (
+    WebhookCursorRow,
+    WebhookDeliveryRow,
+    WebhookRow,
+)
 from persistence.identity import keyfiles
 from runtime import bus as buses
 from runtime.ledger import open_ledger
 from tests.contract.cabrank.commands import run
 from tests.support import nats
+from tests.support.filled import nobodys
 
 
 @pytest.fixture
@@ -227,3 +233,35 @@ def test_a_database_without_an_index_is_warned_of(
     _, found = doctor(tmp_path, **system)
     assert found["database"][0] == "warn"
     assert "without ix_trip_events_by: run `cabrank migrate`" in found["database"][1]
+
+
+def test_endpoints_in_trouble_are_told(tmp_path: Path, system: dict[str, str]) -> None:
+    """A worker that is alive, endpoints that fail; then no worker."""
+    assert doctor(tmp_path, **system)[1]["webhooks"][0] == "ok"
+    hook = {"url": "https://ops.example/x", "by": "o", "events": "[]", "since": "{}"}
+    hook |= {"old_until_ms": 1}
+    failing = nobodys(WebhookRow, id="h1", active=True, ended=None, **hook)
+    ended = nobodys(WebhookRow, id="h2", active=False, ended="410 Gone", **hook)
+    sent = [
+        nobodys(WebhookDeliveryRow, webhook_id="h1", ledger="l", seq=n, size=1)
+        | {"status": status, "at_ms": 1, "error": "it answered 500"}
+        for n, status in enumerate(["waiting", "waiting", "dead", "taken"])
+    ]
+    cursor = {"region": "main", "ledger": "l", "seq": 1, "reader": "w"}
+    cursor |= {"until_ms": 2**52}
+    engine = database.plain_engine(system["CABRANK_DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(insert(WebhookRow), [failing, ended])
+        connection.execute(insert(WebhookDeliveryRow), sent)
+        connection.execute(insert(WebhookCursorRow), cursor)
+    done = run("doctor", cwd=tmp_path, **system)
+    assert done.returncode == 0, done.stdout
+    assert "h1 (ops.example) has 2 deliveries waiting, the oldest of" in done.stdout
+    assert "has 1 dead ones among the newest 1000" in done.stdout
+    assert "h2 (ops.example) is ended: 410 Gone" in done.stdout
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE webhook_cursors SET until_ms = 0"))
+    engine.dispose()
+    done = run("doctor", cwd=tmp_path, **system)
+    assert done.returncode == 1
+    assert "FAIL  webhooks    nobody delivers to 1 endpoints" in done.stdout

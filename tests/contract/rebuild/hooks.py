@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from persistence import database
-from persistence.deliveries import sweep
+from persistence.deliveries import condition, sweep
 from persistence.deliveries.service import Deliveries
 from persistence.delivery_models import (
     NEVER,
@@ -124,6 +124,8 @@ async def the_webhooks(bus: Bus, settings: Settings) -> None:
         await the_operators(bus)
         await the_worker(bus)
         sweep.sweep(hasty, time.time_ns() // 1_000_000)
+        with engine.connect() as connection:
+            condition.look(connection)
         running.stop()
         await deliveries.stop()
 
