@@ -90,6 +90,13 @@ chaos: $(VENV)/.run
 bench-smoke: $(VENV)/.dev
 	$(BIN)/python -m pytest -m bench $(ARGS)
 
+# The hot benchmarks of revision BASE and of this tree in turns: ratios, and their spread.
+# ARGS="--only fanout --rounds 7"; ARGS=--help tells more.
+BASE ?=
+.PHONY: bench-compare
+bench-compare: $(VENV)/.run
+	@exec $(BIN)/python -m benchmarks.compare $(if $(BASE),"$(BASE)") $(ARGS)
+
 # This gateway beside its peers in one run; writes docs/BENCHMARKS.md. Needs Debian's
 # redis-server and postgresql; the peers get a virtual environment of their own.
 peers: $(VENV)/.dev

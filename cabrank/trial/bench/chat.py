@@ -63,7 +63,7 @@ async def _users(base: str, data_dir: Path | None, count: int) -> list[Account]:
     return made
 
 
-def _run(window: Window, used_s: dict[str, float]) -> Run:
+def run(window: Window, used_s: dict[str, float]) -> Run:
     gateway_s = used_s.get("gateway", 0.0)
     used_s["load"] = window.cpu_s
     p50_ms, p99_ms = window.latencies_ms
@@ -123,7 +123,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             base, by_room, WARM_UP_BURSTS, runs, bursts, burst, rate, duration
         )
         found, last = windows.run(CHATTER, order, data_dir)
-    made = [_run(decode(line, Window), used_s) for line, used_s in found]
+    made = [run(decode(line, Window), used_s) for line, used_s in found]
     summary = decode(last, Summary)
     outcome = Outcome(rooms, members, made, summary.lost, summary.troubles)
     if as_json:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from cabrank.stack import tether
 from cabrank.stack.datadir import DEFAULT, DataDir
 from cabrank.trial.load import LoadError
 from cabrank.trial.load.lifted import LIFTED
+from cabrank.trial.load.users import CABRANK
 from cabrank.trial.load.web import answering
 
 READY = "cabrank ready on "
@@ -27,15 +28,17 @@ def running(
     database_url: str | None,
     *options: str,
     settings: Mapping[str, str] = MappingProxyType({}),
+    program: Sequence[str] = CABRANK,
 ) -> Iterator[str]:
     """Start `cabrank up` with further `options` on a free port in `data_dir`, a user's
     limits lifted and with `settings`, unless the environment says otherwise; yields its
-    base URL. It dies with this process, at the latest.
+    base URL. It dies with this process, at the latest. `program`: the command line of
+    another cabrank than this.
 
     Raises:
         LoadError: it did not become ready.
     """
-    command = [sys.executable, "-m", "cabrank", "up", "--port", "0"]
+    command = [*program, "up", "--port", "0"]
     command += ["--data-dir", str(data_dir)]
     if database_url is not None:
         command += ["--database-url", database_url]

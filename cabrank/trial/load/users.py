@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,6 +21,8 @@ TOKENS_TTL_S = 24 * 3600
 """PROTOCOL.md section 6: what `cabrank tokens` prints is valid 24 h."""
 SIGN_UP_ATTEMPTS = 5
 RETRY_S = 1.0
+CABRANK = (sys.executable, "-m", "cabrank")
+"""This command line."""
 RENEW_AFTER = 0.7
 """Share of a token's life after which it is exchanged."""
 
@@ -50,14 +52,17 @@ read_tokens = decoder(Tokens).decode
 read_line = decoder(_TokensLine).decode
 
 
-async def from_data_dir(data_dir: Path, role: Role, count: int) -> list[Account]:
-    """`count` users that can't log in, made by `cabrank tokens`, valid 24 h.
+async def from_data_dir(
+    data_dir: Path, role: Role, count: int, program: Sequence[str] = CABRANK
+) -> list[Account]:
+    """`count` users that can't log in, made by `cabrank tokens` (of another cabrank
+    than this: `program`), valid 24 h.
 
     Raises:
         LoadError: the command failed; the message is what it said.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cabrank", "tokens"),
+        *(*program, "tokens"),
         *("--role", role.value, "--count", str(count), "--data-dir", str(data_dir)),
         *("--prefix", f"load-{secrets.token_hex(4)}-"),
         stdout=asyncio.subprocess.PIPE,

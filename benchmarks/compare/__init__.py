@@ -1,0 +1,1 @@
+"""Two revisions of cabrank beside each other: the hot benchmarks in turns."""
