@@ -1,7 +1,7 @@
 """The pages and the JavaScript client, as the files a gateway serves.
 
-Only what lies in `client/` and `pages/` when this is imported is ever served, under the
-names listed here; nothing a client asks for is looked up on the disk.
+Only what lies in `client/`, `pages/` and `vendor/` when this is imported is ever
+served, under the names listed here; nothing a client asks for is looked up on the disk.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ SHELL = "/static/pages/shell.js"
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".json": "application/json",
@@ -70,7 +71,7 @@ def _read(path: Path) -> Asset:
 
 STATIC: dict[str, Asset] = {
     f"/static/{path.relative_to(ROOT).as_posix()}": _read(path)
-    for folder in ("client", "pages")
+    for folder in ("client", "pages", "vendor")
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in _MEDIA_TYPES and path.suffix != ".html"
 }

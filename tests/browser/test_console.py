@@ -91,6 +91,21 @@ async def test_an_operator_sees_why_a_trip_waits_gives_it_to_a_driver_and_ends_i
     await press(tab, "Ask")
     await expect(page.locator("#why")).to_contain_text("declined it")
 
+    # Dave was asked and Dora declined: there is one driver for the trip, far from it.
+    await page.get_by_role("link", name="Cells").click()
+    await expect(page.locator("#cells-count")).to_contain_text("short of drivers")
+    cells = page.locator("#cells a")
+    await expect(cells.first).to_contain_text("waiting: 1")
+    await expect(cells.first).to_contain_text("longest")
+    await cells.first.click()
+    await expect(page.locator("#cells a[aria-current]")).to_have_count(1)
+    await expect(page.locator("#tiles .chart canvas")).to_have_count(5)
+    await axe.finds_nothing_serious(page)
+    await page.reload()
+    await expect(page.locator("#cells a[aria-current]")).to_have_count(1)
+    await page.go_back()
+    await page.go_back()
+
     # What is looked at stands in the address: a reload shows it again.
     await page.reload()
     await expect(page.get_by_role("heading", name="1 Quay → 2 Hill")).to_be_visible()

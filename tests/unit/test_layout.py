@@ -6,7 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 400
-BUILT = {"build", "dist", "node_modules"}
+BUILT = {"build", "dist", "node_modules", "vendor"}
+"""Others' files too: web/vendor/README.md has whose (tests/web/test_vendored.py)."""
 
 
 def folders(of: Path) -> set[str]:

@@ -66,9 +66,16 @@ const REGION = new Intl.Locale(LOCALE).maximize().region;
 const SMALL = SMALL_UNIT[REGION] ?? "meter";
 const BIG = SMALL === "meter" ? "kilometer" : "mile";
 
+/** Making one takes far longer than using it, and lists say hundreds. */
+const UNITS = new Map();
+
 function unit(name, value, digits, unitDisplay = "short") {
-  const options = { style: "unit", unit: name, unitDisplay };
-  return new Intl.NumberFormat(LOCALE, { ...options, maximumFractionDigits: digits }).format(value);
+  const key = `${name} ${digits} ${unitDisplay}`;
+  if (!UNITS.has(key)) {
+    const options = { style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits };
+    UNITS.set(key, new Intl.NumberFormat(LOCALE, options));
+  }
+  return UNITS.get(key).format(value);
 }
 
 /** Metres as people say them here. */
@@ -97,8 +104,16 @@ export function age(at) {
   return seconds((Date.now() - new Date(at)) / 1000);
 }
 
+const WHOLE = new Intl.NumberFormat(LOCALE);
+const COLLATOR = new Intl.Collator(LOCALE, { numeric: true });
+
 export function whole(count) {
-  return new Intl.NumberFormat(LOCALE).format(count);
+  return WHOLE.format(count);
+}
+
+/** In the order of the reader's alphabet. */
+export function compare(one, other) {
+  return COLLATOR.compare(one, other);
 }
 
 export function percent(share) {

@@ -6,6 +6,7 @@
 //   map.show([{ id, kind: "car", lat, lon, heading }]);
 //   map.fit([one, other]);
 //   map.layers.add((context, camera, now, colour) => isMoving);   // anything else
+//   map.under.add((context, camera, colour) => …);   // what changes with the ground alone
 
 import { button, element } from "../dom.js";
 import { say } from "../words.js";
@@ -30,6 +31,8 @@ export class CityMap {
   chose = () => {};
   /** Drawn each frame below the pins; true: it moves on. */
   layers = new Set();
+  /** Drawn with the ground, above its streets: seldom. */
+  under = new Set();
   camera = new Camera();
   /** Null until the file is here, and where there is none. */
   streets = null;
@@ -125,8 +128,14 @@ export class CityMap {
     this.redraw();
   }
 
+  /** All of it, its ground too. */
   redraw() {
     this.#isGroundOld = true;
+    this.#draw();
+  }
+
+  /** What moves alone. */
+  refresh() {
     this.#draw();
   }
 
@@ -173,7 +182,10 @@ export class CityMap {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = this.#colour("--map-land");
     context.fillRect(0, 0, width, height);
-    this.streets?.draw(context, this.camera, width / this.camera.width, this.#colour);
+    const ratio = width / this.camera.width;
+    this.streets?.draw(context, this.camera, ratio, this.#colour);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const layer of this.under) layer(context, this.camera, this.#colour);
   }
 
   #drawLive(now) {

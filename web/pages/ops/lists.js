@@ -2,7 +2,7 @@
 // have ended as history has them.
 
 import { element, find, put } from "../dom.js";
-import { age, nameOf, say, sayError, moment, whole } from "../words.js";
+import { age, compare, nameOf, say, sayError, moment, whole } from "../words.js";
 import { ROWS_MAX, Rows } from "./rows.js";
 
 const LIVE = ["REQUESTED", "STARTED", "ARRIVED", "IN_PROGRESS", "SCHEDULED"];
@@ -57,8 +57,9 @@ export class Lists {
     if (!this.#watch) return;
     const all = now.tab === "trips" ? this.#trips(now) : this.#drivers(now);
     const text = now.q.trim().toLowerCase();
-    const found = all.filter(({ words }) => words.toLowerCase().includes(text));
-    this.#rows.show(found.map(({ words, order, ...item }) => item));
+    const found = text ? all.filter(({ words }) => words().toLowerCase().includes(text)) : all;
+    // Of thousands only those are put in words that are shown.
+    this.#rows.show(found.slice(0, ROWS_MAX).map(({ item }) => item()));
     const count = whole(found.length);
     const shown = found.length > ROWS_MAX ? say("ops_first", { count, shown: ROWS_MAX }) : say("ops_count", { count });
     put(find("list-count"), found.length ? shown : say(`ops_no_${now.tab}`));
@@ -71,36 +72,41 @@ export class Lists {
     return trips
       .filter(({ status }) => !which || status === which)
       .map((trip) => ({
-        id: trip.id,
-        href: this.#route.to({ trip: trip.id, person: "" }),
-        title: say("from_to", { from: trip.pick_up_address, to: trip.drop_off_address }),
-        more: [nameOf(trip.rider), trip.driver && nameOf(trip.driver), isPast ? moment(trip.updated) : age(trip.updated)].filter(Boolean).join(" · "),
-        mark: say(`status_${trip.status}`),
-        state: trip.status,
-        isChosen: trip.id === chosen,
-        words: [trip.id, trip.pick_up_address, trip.drop_off_address, trip.reference, nameOf(trip.rider), trip.rider.username, trip.driver?.username].join(" "),
+        words: () => [trip.id, trip.pick_up_address, trip.drop_off_address, trip.reference, nameOf(trip.rider), trip.rider.username, trip.driver?.username].join(" "),
+        item: () => ({
+          id: trip.id,
+          href: this.#route.to({ trip: trip.id, person: "" }),
+          title: say("from_to", { from: trip.pick_up_address, to: trip.drop_off_address }),
+          more: [nameOf(trip.rider), trip.driver && nameOf(trip.driver), isPast ? moment(trip.updated) : age(trip.updated)].filter(Boolean).join(" · "),
+          mark: say(`status_${trip.status}`),
+          state: trip.status,
+          isChosen: trip.id === chosen,
+        }),
       }));
   }
 
   #drivers({ which, person: chosen }) {
     const drivers = [...this.#watch.drivers.values()].filter(({ state }) => !which || state === which);
     return drivers
-      .map(({ id, state, trip, placedAt }) => {
-        const name = this.#names.of(id);
-        const place = placedAt === null ? say("ops_nowhere") : say("ops_place_age", { age: this.#names.since(placedAt) });
-        return {
-          id,
-          href: this.#route.to({ person: id, trip: "" }),
-          title: name,
-          more: trip ? `${say("ops_on_trip")} · ${place}` : place,
-          mark: say(`state_${state}`),
-          state,
-          isChosen: id === chosen,
-          words: `${name} ${id} ${trip ?? ""}`,
-          order: STATES.indexOf(state),
-        };
-      })
-      .sort((one, other) => one.order - other.order || one.title.localeCompare(other.title));
+      .map((driver) => ({ driver, name: this.#names.of(driver.id), order: STATES.indexOf(driver.state) }))
+      .sort((one, other) => one.order - other.order || compare(one.name, other.name))
+      .map(({ driver, name }) => ({
+        words: () => `${name} ${driver.id} ${driver.trip ?? ""}`,
+        item: () => this.#driver(driver, name, chosen),
+      }));
+  }
+
+  #driver({ id, state, trip, placedAt }, name, chosen) {
+    const place = placedAt === null ? say("ops_nowhere") : say("ops_place_age", { age: this.#names.since(placedAt) });
+    return {
+      id,
+      href: this.#route.to({ person: id, trip: "" }),
+      title: name,
+      more: trip ? `${say("ops_on_trip")} · ${place}` : place,
+      mark: say(`state_${state}`),
+      state,
+      isChosen: id === chosen,
+    };
   }
 
   // ---- what has ended -----------------------------------------------------------

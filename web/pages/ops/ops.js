@@ -6,6 +6,7 @@ import { CityMap } from "../map/map.js";
 import { visit } from "../ride/visit.js";
 import { say, sayError, seconds } from "../words.js";
 import { Api } from "./api.js";
+import { CellsView } from "./cellsview.js";
 import { showHooks } from "./hooks.js";
 import { Lists, Names, facts } from "./lists.js";
 import { Live } from "./live.js";
@@ -14,13 +15,14 @@ import { Route } from "./route.js";
 import { Tiles } from "./tiles.js";
 import { TripView } from "./trip.js";
 
-const TABS = ["trips", "drivers", "hooks", "health"];
-const VIEWS = ["list-view", "trip-view", "person-view", "hooks-view", "health-view"];
+const TABS = ["trips", "drivers", "cells", "hooks", "health"];
+const VIEWS = ["list-view", "trip-view", "person-view", "cells-view", "hooks-view", "health-view"];
 const HEALTH_MS = 5_000;
 
 const route = new Route(() => show());
 const live = new Live();
 let map = null;
+let cells = null;
 let watch = null;
 let changedAt = null;
 let views = null;
@@ -51,6 +53,7 @@ function begin(client, user) {
     if (!map) {
       map = new CityMap(find("map"));
       map.layers.add(live.draw);
+      cells = new CellsView(map, route);
       map.chose = (place) => {
         const found = live.under(map.camera.at(place), map.camera);
         if (found) route.go({ trip: "", person: "", ...found });
@@ -95,7 +98,7 @@ function show() {
         : "list-view";
   for (const id of VIEWS) find(id).hidden = id !== wanted;
   for (const link of find("tabs").children) {
-    link.href = route.to({ tab: link.dataset.tab, trip: "", person: "", q: "", which: "" });
+    link.href = route.to({ tab: link.dataset.tab, trip: "", person: "", cell: "", q: "", which: "" });
     if (link.dataset.tab === now.tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -109,8 +112,10 @@ function show() {
   }
   if (watch || !shown) shown = watch ? about : "";
   live.choose(now.trip || now.person);
-  map?.redraw();
+  map?.refresh();
   if (!watch) return;
+  if (wanted === "cells-view") cells.show(watch, now.cell);
+  else cells.hide();
   if (now.trip) views.trip.show(now.trip, watch.trips.get(now.trip));
   else if (now.person) views.person.show(now.person, watch.drivers.get(now.person));
   else if (wanted === "list-view") lists.show(watch, now);

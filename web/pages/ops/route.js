@@ -1,7 +1,7 @@
 // What is looked at, as the address says it after “#”: a link to it, a reload and the
 // browser's way back show the same.
 
-const DEFAULTS = { tab: "trips", trip: "", person: "", q: "", which: "" };
+const DEFAULTS = { tab: "trips", trip: "", person: "", cell: "", q: "", which: "" };
 
 export class Route {
   #changed;
