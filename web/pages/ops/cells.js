@@ -1,7 +1,7 @@
 // Supply against demand: free drivers and trips that wait for one, counted by H3 cell from
 // what is watched. Knows no page; h3-js is loaded when it is first wanted.
 
-const H3_URL = new URL("../../vendor/h3-js/h3-js.es.js", import.meta.url);
+const H3_URL = new URL("../../vendor/h3-js.es.js", import.meta.url);
 /** [from this zoom on, cells of this resolution]: some 60 to 250 pixels across. */
 const RESOLUTIONS = [
   [16, 10],

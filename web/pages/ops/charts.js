@@ -1,6 +1,6 @@
 // Small charts below the figures, by uPlot: the last quarter of an hour.
 
-import uPlot from "../../vendor/uplot/uPlot.esm.js";
+import uPlot from "../../vendor/uPlot.esm.js";
 
 import { element } from "../dom.js";
 import { say } from "../words.js";
