@@ -57,6 +57,14 @@ class Stored(Head, frozen=True):
     engine: Snapshot
 
 
+Fits = Callable[[Head, Engine], Awaitable[bool]]
+"""Whether a snapshot is of the ledger that there is now."""
+
+
+async def _anything(_: Head, __: Engine) -> bool:
+    return True
+
+
 class Frozen:
     """A snapshot of one moment, that is written out while the engine goes on."""
 
@@ -183,9 +191,10 @@ class SnapshotStore:
         *,
         needed: bool = False,
         tell: Callable[[str], object] = str,
+        fits: Fits = _anything,
     ) -> tuple[Head, Engine] | None:
-        """The newest that can be read, as an engine whose ring waits for its refill;
-        None: there is none.
+        """The newest that can be read, and `fits`, as an engine whose ring waits for
+        its refill; None: there is none.
 
         `needed`: the ledger lacks its beginning, so that a store that doesn't answer,
         or isn't there, is waited for, and `tell` hears it; else it is done without.
@@ -193,7 +202,7 @@ class SnapshotStore:
         patience = _Patience(None if needed else WITHOUT_S, tell)
         try:
             await patience.ask(self._is_there if needed else self.ensure)
-            return await self._newest(patience, limits)
+            return await self._newest(patience, limits, fits)
         except TimeoutError:
             log.warning("the snapshots' store is silent", region=self._ledger.region)
             return None
@@ -203,7 +212,7 @@ class SnapshotStore:
         await self._js.stream_info(streams.SNAPSHOTS_STREAM)
 
     async def _newest(
-        self, patience: "_Patience", limits: Limits
+        self, patience: "_Patience", limits: Limits, fits: Fits
     ) -> tuple[Head, Engine] | None:
         torn: set[str] = set()
         while True:
@@ -213,11 +222,15 @@ class SnapshotStore:
                 return None
             head, info = max(left, key=lambda one: one[0].age)
             try:
-                return head, await self._read(patience, info, limits)
+                engine = await self._read(patience, info, limits)
             except SnapshotError as error:
                 # Or another took its place while it was read: that is looked for.
                 self._ignore(str(error))
-                torn.add(info.nuid)
+            else:
+                if await fits(head, engine):
+                    return head, engine
+                self._ignore(f"record {head.n} is another than it was made of")
+            torn.add(info.nuid)
 
     async def _read(self, patience: "_Patience", info: Info, limits: Limits) -> Engine:
         """As an engine.

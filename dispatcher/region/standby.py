@@ -5,6 +5,7 @@ kept up record by record. Must not write to the ledger, nor decide.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -94,11 +95,25 @@ class Standby:
         held = await self._extent()
         while True:
             is_cut = self._is_cut(held)
-            loaded = await self._store.load(self._limits, needed=is_cut, tell=tell)
+            loaded = await self._store.load(
+                self._limits, needed=is_cut, tell=tell, fits=self._fits
+            )
             held = await self._extent()
             if loaded is not None or is_cut or not self._is_cut(held):
                 return held, loaded
             # Purged while it was done without the snapshots.
+
+    async def _fits(self, head: Head, engine: Engine) -> bool:
+        """Whether the record that it ends with is the one it was made of. Where an
+        older state of the ledger was restored, and has grown beyond it since, that
+        record is another, of a later time.
+        """
+        read = partial(self._follower.read, head.n, 1)
+        messages = await patiently("a snapshot's last record", read)
+        if not messages or messages[0].seq != head.n:
+            return True  # it was purged: nobody can tell
+        record = self._follower.decode(messages[0])
+        return record is None or record.at_ms <= engine.stamp_ms
 
     async def _extent(self) -> Extent:
         return await patiently("extent", lambda: ledgers.extent(self._js, self._ledger))

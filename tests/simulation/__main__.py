@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from tests.simulation import plan as plans
 from tests.simulation.plan import Plan
+from tests.simulation.restored import restored
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import Verdict
 from tests.simulation.world import run
@@ -25,6 +26,7 @@ DRAWS: dict[str, Draw] = {
     "crowded": plans.crowded,
     "full": plans.full,
     "offered": plans.offered,
+    "restored": restored,
     "rushed": plans.rushed,
 }
 """By option."""
@@ -73,6 +75,9 @@ def main() -> int:
     )
     parser.add_argument("--full", action="store_true", help="with full ledgers")
     parser.add_argument("--booked", action="store_true", help="with trips for later")
+    parser.add_argument(
+        "--restored", action="store_true", help="going on from backups, once each"
+    )
     parser.add_argument(
         "--offered", action="store_true", help="with offers, all of them"
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LONG = "\x01" * 150
 """As a name may be, and six bytes each in JSON."""
+SESSIONS = 1_000
+"""More than a client has, and more keys than it uses, in a life of the world."""
 THINK_S = 0.12
 """The longest pause between two calls of a client."""
 NEXT = {
@@ -44,9 +46,9 @@ class Client:
         self._rng = world.rng(name)
         self._cable: Cable | None = None
         self.session = ""
-        self.sessions = 0
+        self.sessions = world.lives * SESSIONS
         self._refs = 0
-        self._keys = 0
+        self._keys = world.lives * SESSIONS
         self.welcomed = False
         self.recovering_to = -1
         self._since: int | None = None

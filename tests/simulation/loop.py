@@ -82,6 +82,10 @@ class Loop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now_s
 
+    def begin_at(self, now_s: float) -> None:
+        """Before anything has happened."""
+        self._now_s = now_s
+
     def _check_closed(self) -> None:
         """What dies with the world may still clean up after itself, for nothing."""
 

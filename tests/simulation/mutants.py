@@ -39,6 +39,7 @@ from tests.simulation import plan as plans
 from tests.simulation.booking_mutants import BOOKING_MUTANTS
 from tests.simulation.offer_mutants import OFFER_MUTANTS
 from tests.simulation.plan import Kind, Plan
+from tests.simulation.restored import outlived
 
 
 class Fenceless(Fence):
@@ -236,6 +237,10 @@ def _never_ends(_: Attending, __: str, ___: str) -> None:
     return None
 
 
+async def _fits_always(_: Standby, __: Head, ___: Engine) -> bool:
+    return True
+
+
 async def _newest_only(store: SnapshotStore) -> list[Head]:
     return (await _heads(store))[:1]
 
@@ -264,6 +269,7 @@ MUTANTS: dict[str, list[Patch]] = {
         (SnapshotStore, {"heads": _newest_only}),
         (dispatcher.region.retention, {"SNAPSHOTS": 1}),
     ],
+    "a snapshot of another time": [(Standby, {"_fits": _fits_always})],
     "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
     "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
     "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
@@ -294,6 +300,7 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
     "purges what the older snapshot needs": functools.partial(
         plans.amid, kinds=TORN, snapshots=True, purges=True
     ),
+    "a snapshot of another time": outlived,
     "stamps go with the wall clock": plans.leaping,
     "a session's end takes nobody out": functools.partial(
         plans.amid, kinds=("lose client",) * 3, talks=0.8

@@ -83,6 +83,18 @@ class Booking(Struct, frozen=True):
     most: int = BOOKINGS_MAX
 
 
+class Restoring(Struct, frozen=True):
+    """The machine burns, and another goes on from backups: of which moments, and how
+    long after all was over.
+    """
+
+    database_s: float
+    ledger_s: float
+    """Not before the database's."""
+    snapshots_s: float
+    away_s: float
+
+
 class Fault(Struct, frozen=True):
     """`which` of the processes or clients, counted round; `for_s` where it ends."""
 
@@ -133,6 +145,8 @@ class Plan(Struct, frozen=True):
     """None: no driver asks for offers, and no trip has a place."""
     booking: Booking | None = None
     """None: nobody books."""
+    restoring: Restoring | None = None
+    """None: nothing is lost but what processes hold."""
 
 
 def crowded(seed: int) -> Plan:
@@ -358,6 +372,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         replace(plan, events_per_record_max=EVENTS_PER_RECORD_MAX),
         replace(plan, offering=None),
         replace(plan, booking=None),
+        replace(plan, restoring=None),
         *_plainer(plan),
     ):
         if simpler != plan:

@@ -61,8 +61,8 @@ class Anybody:
 class Secrets:
     """Stands for the module `secrets`: ids that replay alike."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, used: int = 0) -> None:
+        self._count = used
 
     def token_hex(self, size: int) -> str:
         self._count += 1

@@ -51,6 +51,13 @@ class Stream:
         self.consumer.serve()
         return b'{"stream":"LEDGER_main","seq":%d}' % len(self.records)
 
+    def restore(
+        self, records: list[bytes], stored_s: list[float], first: int, floor: int
+    ) -> None:
+        """As a backup has it; the consumer's place is in it."""
+        self.records, self.stored_s, self.first = records, stored_s, first
+        self.consumer.restore(floor)
+
     def purge(self, keep_from: int) -> None:
         self.first = max(self.first, keep_from)
 
@@ -104,6 +111,9 @@ class Consumer:
             self._due[n] = self._now_s() + delay_s
         else:
             del self._due[n]
+
+    def restore(self, floor: int) -> None:
+        self._next, self.made = floor + 1, True
 
     def forget_requests(self) -> None:
         """The server restarts: who waits is not known any more."""

@@ -48,6 +48,7 @@ from tests.simulation.jet import Jet
 from tests.simulation.loop import Clock, Loop, Process
 from tests.simulation.net import Link, Server
 from tests.simulation.plan import LENGTH_S, Booking, Offering, Plan
+from tests.simulation.restoring import Backups, second
 from tests.simulation.standins import Anybody, Questions, Secrets, Written
 from tests.simulation.verdict import Verdict, Watch
 
@@ -56,6 +57,8 @@ SETTLE_MAX_S = 30.0
 may have to run into its deadline, a hung leader be noticed, records come again."""
 STEP_S = 0.25
 COMMAND_S = 4.0
+IDS = 1_000_000
+"""More than are made in a life of a world."""
 
 
 class Machine(Process):
@@ -84,6 +87,8 @@ class World:
         self.users = replace(UNLIMITED, commands=few)
         self.poisoned = 0
         """So many decisions to come raise."""
+        self.lives = 0
+        """So many worlds were before it, on whose backups it goes on."""
         self._made = 0
         self.calls_left = plan.calls
         self.acting = True
@@ -102,7 +107,8 @@ class World:
 
     def _machine(self, kind: str) -> Machine:
         self._made += 1
-        machine = Machine(self, f"{kind}-{self._made}")
+        name = f"{kind}-{self._made}" + ("" if not self.lives else f"-{self.lives}")
+        machine = Machine(self, name)
         self.machines.append(machine)
         return machine
 
@@ -182,7 +188,7 @@ class World:
     # ---- a run ---------------------------------------------------------------
 
     async def run(self) -> Verdict:
-        plan = self.plan
+        plan, began_s = self.plan, self.loop.time()
         for _ in range(plan.dispatchers):
             self.start_dispatcher()
         for _ in range(plan.gateways):
@@ -202,12 +208,14 @@ class World:
             self.flooders.append(flooder)
             flooder.start()
         for fault in plan.faults:
-            self.loop.call_at(0.2 + fault.at_s, faults.strike, self, fault)
+            at_s = began_s + 0.2 + fault.at_s
+            self.loop.call_at(at_s, faults.strike, self, fault)
         await asyncio.sleep(0.2 + LENGTH_S)
         self.acting = False
         self._heal()
         last_s = max((f.at_s + f.for_s for f in plan.faults), default=0)
-        await asyncio.sleep(max(0.0, 0.2 + last_s + 0.6 - self.loop.time()))
+        over_s = began_s + 0.2 + last_s + 0.6
+        await asyncio.sleep(max(0.0, over_s - self.loop.time()))
         return await self._settle()
 
     def _heal(self) -> None:
@@ -242,6 +250,7 @@ _decide = Engine.decide
 def _staged(world: World) -> Iterator[None]:
     """The code reads this world's clocks, and its periods are a schedule's."""
     plan, clock = world.plan, Clock(world.loop)
+    secrets = Secrets(world.lives * IDS)
 
     def limits(**given: Any) -> Limits:
         of_schedule: dict[str, Any] = {
@@ -298,7 +307,7 @@ def _staged(world: World) -> Iterator[None]:
             (dispatcher.engine.state, late),
             (dispatcher.region.snapshotter, snapshotter),
             (dispatcher.region.retention, retention),
-            (gateway.bootstrap, {"time": clock, "secrets": Secrets(), "TICK_S": 0.1}),
+            (gateway.bootstrap, {"time": clock, "secrets": secrets, "TICK_S": 0.1}),
             (gateway.fanout.presence, {"PART_BYTES_MAX": part_bytes_max}),
             (persistence.projected.pull, {"time": clock}),
             (persistence.projected.writer, {"time": clock}),
@@ -344,7 +353,23 @@ def _swept() -> Iterator[None]:
 
 def run(plan: Plan) -> Verdict:
     """One schedule, from start to verdict."""
-    return play(World(plan))
+    world = World(plan)
+    if plan.restoring is None:
+        return play(world)
+    backups = Backups(world)
+    verdict = play(world)
+    other = World(second(plan))
+    backups.restore(other, plan.restoring.away_s)
+    return _both(verdict, play(other))
+
+
+def _both(first: Verdict, then: Verdict) -> Verdict:
+    return replace(
+        then,
+        violations=first.violations + [f"restored: {one}" for one in then.violations],
+        trace=first.trace + then.trace,
+        calls=first.calls + then.calls,
+    )
 
 
 def play(world: World) -> Verdict:

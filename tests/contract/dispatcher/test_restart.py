@@ -76,6 +76,22 @@ async def test_a_start_from_a_snapshot_answers_since_from_before_it(
     assert min(seqs) > since
 
 
+async def test_a_snapshot_of_another_time_than_the_ledger_s_is_ignored(
+    shelf: Shelf,
+) -> None:
+    """An older state of the ledger was restored, and has grown beyond a snapshot that
+    was kept: the record that it ends with is one of a later time.
+    """
+    last = await shelf.book.last()
+    early = await shelf.replayed(3)
+    other = written(early, await shelf.book.ledger(), last)
+    await save(shelf.store, other)
+    assert [head.n for head in await shelf.store.heads()] == [last]
+    assert (await shelf.book.records())[-1].at_ms > early.stamp_ms
+    whole = await shelf.replayed(last)
+    assert (await shelf.rebuilt())._standby.engine.snapshot() == whole.snapshot()
+
+
 async def test_a_torn_snapshot_is_ignored(shelf: Shelf) -> None:
     last = await shelf.book.last()
     whole = (await shelf.replayed(last)).snapshot()
