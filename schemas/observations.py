@@ -18,14 +18,16 @@ MATCHES_BYTES_MAX = 1024 * 1024 * 1024
 """Of the stream, over all regions; beyond it the oldest go, which are in the database
 long before."""
 ROUND_BYTES_MAX = 32 * 1024
-"""Of one `Round`: some 300 drivers of 65 bytes, and marks."""
-OTHERS_MAX = 128
-"""Drivers listed of one, beyond `RANKED_MAX`; a city of 500 has some 130 within reach
-of a pick-up (DISPATCH.md)."""
-MARKS_MAX = 1_000
-"""Drivers told of one by their marks alone: 6 KB."""
+"""Of one `Round`: some 130 drivers of 100 bytes, and marks."""
+FEW = 128
+"""Where no more drivers are free, all of them are listed with their figures; a city of
+500 has some 130 within reach of a pick-up (DISPATCH.md)."""
+OTHERS_MAX = 24
+"""Where they are more: drivers listed of one round, beyond `RANKED_MAX`."""
+MARKS_MAX = 3_000
+"""Drivers told of one by their marks alone: 18 KB."""
 MARK_CHARS = 6
-"""36 bits: of 1,000 marks one is another driver's in one of 60 million questions."""
+"""36 bits: of 3,000 marks one is another driver's in one of 20 million questions."""
 
 
 def mark_of(driver: str) -> str:
@@ -50,11 +52,12 @@ class Round(Struct, frozen=True, omit_defaults=True):
     another trip.
 
     Of drivers who were free (no verdict before `position_missing` held) the cheapest
-    are `ranked`; `others` has more of them, as many as fit, with their figures. The
-    rest is told by verdict: `marks` has the marks of those of all verdicts but one,
-    put together, and that one is `unlisted`: of who is nowhere in it. Empty: they are
-    too many to be told. Who lacks what the trip needs, which the ledger knows, and is
-    neither stale nor missing is in none.
+    are `ranked`; `others` has more of them, with their figures. The rest is told by
+    verdict: `marks` has the marks of those of all verdicts but one, put together (who
+    is listed, or passed the trip, may be in it, too, and is no rest), and that one is
+    `unlisted`: of who is nowhere in it. Empty: they are too many to be told. Who lacks
+    what the trip needs, which the ledger knows, and is neither stale nor missing is in
+    none.
     """
 
     seq: int

@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import h3.api.memview_int as h3
 from msgspec import Struct
@@ -57,6 +57,26 @@ class Cell(Struct):
 
     unit: Vector
     spots: dict[str, Spot]
+    told: str = ""
+    """Their marks, as of when somebody asked; empty: somebody came or went since."""
+
+    def marks(self) -> str:
+        if not self.told:
+            self.told = "".join([spot.mark for spot in self.spots.values()])
+        return self.told
+
+
+class Disk(Struct, frozen=True):
+    """Free drivers within so many metres of a place: all in the cells that are `whole`,
+    nobody in those `beyond`, and some in those of the `edge`. Where they are few or the
+    disk is large, cells are not looked at: everybody is in `spots`.
+    """
+
+    whole: dict[int, Cell]
+    edge: dict[int, Cell]
+    spots: list[Spot]
+    """Of `edge`, or all."""
+    beyond: Callable[[], Iterator[Cell]]
 
 
 class Free:
@@ -64,7 +84,8 @@ class Free:
 
     def __init__(self) -> None:
         self.by_id: dict[str, Spot] = {}
-        self._cells: dict[int, Cell] = {}
+        self._cells: dict[int, dict[int, Cell]] = {FINE: {}, COARSE: {}}
+        """By resolution."""
         self._idle: list[tuple[int, str]] = []
         """A heap: since when whom; those who left are still in it."""
 
@@ -103,19 +124,22 @@ class Free:
 
     def _enter(self, spot: Spot, cell: int) -> None:
         spot.cell = cell
-        for one in (cell, h3.cell_to_parent(cell, COARSE)):
-            inside = self._cells.get(one)
+        for size, one in ((FINE, cell), (COARSE, h3.cell_to_parent(cell, COARSE))):
+            inside = self._cells[size].get(one)
             if inside is None:
                 centre = vector(*h3.cell_to_latlng(one))
-                inside = self._cells[one] = Cell(centre, {})
+                inside = self._cells[size][one] = Cell(centre, {})
             inside.spots[spot.driver] = spot
+            inside.told = ""
 
     def _leave(self, spot: Spot) -> None:
-        for one in (spot.cell, h3.cell_to_parent(spot.cell, COARSE)):
-            inside = self._cells[one].spots
-            del inside[spot.driver]
-            if not inside:
-                del self._cells[one]
+        coarse = h3.cell_to_parent(spot.cell, COARSE)
+        for size, one in ((FINE, spot.cell), (COARSE, coarse)):
+            inside = self._cells[size][one]
+            inside.told = ""
+            del inside.spots[spot.driver]
+            if not inside.spots:
+                del self._cells[size][one]
 
     def most_idle_s(self, stamp_ms: int) -> int:
         """Of all of them."""
@@ -136,45 +160,64 @@ class Free:
                 break
             origin = h3.latlng_to_cell(place.lat, place.lon, resolution)
             found: list[Spot] = []
-            get = self._cells.get
-            for cell in h3.grid_disk(origin, rings):
+            get = self._cells[resolution].get
+            for cell in _disk(origin, rings):
                 inside = get(cell)
                 if inside is not None:
                     found += inside.spots.values()
             yield found, (1.5 * (rings + 1) - 2) * LEAST_EDGE * EDGES_M[resolution]
         yield list(self.by_id.values()), math.inf
 
-    def within(
-        self, place: Point, sure_m: float, most_m: float
-    ) -> tuple[dict[int, Cell], list[Spot]]:
+    def within(self, place: Point, sure_m: float, most_m: float) -> Disk:
         """Cells that are no farther than `sure_m` as a whole, and who else may be
         within `most_m`.
         """
-        size = FINE if len(self.by_id) > CROWD * len(self._cells) else COARSE
+        fine, coarse = self._cells[FINE], self._cells[COARSE]
+        small = len(self.by_id) > CROWD * (len(fine) + len(coarse))
+        size, cells = (FINE, fine) if small else (COARSE, coarse)
         edge_m = EDGES_M[size]
         rings = math.ceil((most_m / (LEAST_EDGE * edge_m) + 2) / 1.5 - 1)
         if _cells(rings) >= min(len(self.by_id), _COUNTED_CELLS):
-            return {}, list(self.by_id.values())
+            return Disk({}, {}, list(self.by_id.values()), _nowhere)
         inner = chord(max(0.0, sure_m - RADII_M[size]))
         outer = chord(most_m + RADII_M[size])
         unit, dist = place.unit, math.dist
         whole: dict[int, Cell] = {}
-        others: list[Spot] = []
-        get = self._cells.get
-        for one in h3.grid_disk(h3.latlng_to_cell(place.lat, place.lon, size), rings):
+        edge: dict[int, Cell] = {}
+        spots: list[Spot] = []
+        get = cells.get
+        for one in _disk(h3.latlng_to_cell(place.lat, place.lon, size), rings):
             cell = get(one)
             if cell is not None:
                 far = dist(cell.unit, unit)
                 if far < inner:
                     whole[one] = cell
                 elif far <= outer:
-                    others += cell.spots.values()
-        return whole, others
+                    edge[one] = cell
+                    spots += cell.spots.values()
+
+        def beyond() -> Iterator[Cell]:
+            for one, cell in cells.items():
+                if one not in whole and one not in edge:
+                    yield cell
+
+        return Disk(whole, edge, spots, beyond)
+
+
+def _nowhere() -> Iterator[Cell]:
+    return iter(())
 
 
 def is_in(spot: Spot, cells: Collection[int]) -> bool:
     """Of either resolution."""
     return spot.cell in cells or h3.cell_to_parent(spot.cell, COARSE) in cells
+
+
+def _disk(origin: int, rings: int) -> list[int]:
+    """Cells at most so many rings away; made in one go, a fifth of the time that going
+    through h3's own sequence takes.
+    """
+    return memoryview(h3.grid_disk(origin, rings)).tolist()
 
 
 def _cells(rings: int) -> int:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from dispatcher.engine.free import Cell, Free, Spot, is_in
-from dispatcher.engine.standing import idle_s
-from dispatcher.engine.travel import ALL, Point, Ring, Travel, chord
+from dispatcher.engine.free import Cell, Disk, Free, Spot, is_in
+from dispatcher.engine.standing import idles_s
+from dispatcher.engine.travel import ALL, Point, Ring, Travel, chord, metres
 from schemas.matching import Evidence, rounded
 
 RELAXED_MS = 45_000
@@ -51,13 +51,15 @@ class Proposal(Struct, frozen=True):
 class Reached(Struct, frozen=True):
     """Drivers who could be paired with a trip: all of some cells, and some more."""
 
+    disk: Disk
     cells: Mapping[int, Cell]
+    """Its whole ones; none where they have to be looked at one by one."""
     others: list[Spot]
     passed: int
     """How many of `cells` passed the trip."""
 
     def __len__(self) -> int:
-        inside = sum(len(cell.spots) for cell in self.cells.values())
+        inside = sum([len(cell.spots) for cell in self.cells.values()])
         return inside + len(self.others) - self.passed
 
     def drivers(self, trip: Unmatched) -> list[Spot]:
@@ -71,15 +73,15 @@ def reached(
     trip: Unmatched, free: Free, travel: Travel, rules: Rules, stamp_ms: int
 ) -> Reached:
     most_s = cap_s(trip, rules, stamp_ms)
-    cells, doubtful = free.within(trip.pick_up, *travel.span_m(most_s))
-    others = travel.within(trip.pick_up, asked(trip, doubtful), most_s)
+    disk = free.within(trip.pick_up, *travel.span_m(most_s))
+    others = travel.within(trip.pick_up, asked(trip, disk.spots), most_s)
     if trip.needs:
-        for cell in cells.values():
+        for cell in disk.whole.values():
             others += asked(trip, cell.spots.values())
-        return Reached({}, others, 0)
+        return Reached(disk, {}, others, 0)
     passed = (free.by_id.get(driver) for driver in trip.passed)
-    among = sum(spot is not None and is_in(spot, cells) for spot in passed)
-    return Reached(cells, others, among)
+    among = sum(spot is not None and is_in(spot, disk.whole) for spot in passed)
+    return Reached(disk, disk.whole, others, among)
 
 
 def asked(trip: Unmatched, spots: Iterable[Spot]) -> Iterable[Spot]:
@@ -162,12 +164,11 @@ class Pair(NamedTuple):
     cost_s: int
     driver: str
     eta_s: int
-    distance_m: int
     arrived_ms: int
     """Of the fix that this rests on."""
 
 
-LOOKED_AT = 4
+LOOKED_AT = 2
 """Times as many as are wanted: some far away are cheaper by their idle credit."""
 _pair = partial(tuple.__new__, Pair)
 
@@ -233,42 +234,48 @@ class Search:
         else:
             self._bound_s = round(least_s - self._credit_s)
 
-    def ranked(self, spots: Iterable[Spot], ring: Ring = ALL) -> list[Pair]:
-        """Those who could be paired with the trip."""
+    def ranked(
+        self, spots: Iterable[Spot], ring: Ring = ALL, most_s: float = math.inf
+    ) -> list[Pair]:
+        """Those who could be paired with the trip, and cost at most so much."""
         spots = asked(self._trip, spots)
-        credit, stamp_ms = self._rules.idle_credit, self._stamp_ms
         near = self._travel.reach(self._trip.pick_up, spots, self._cap_s, ring)
+        credit = self._rules.idle_credit
+        idles = idles_s([spot.standing for spot, _ in near], self._stamp_ms)
         return [
-            _pair(
-                (
-                    round(eta_s - credit * idle_s(spot.standing, stamp_ms)),
-                    spot.driver,
-                    eta_s,
-                    distance_m,
-                    spot.arrived_ms,
-                )
-            )
-            for spot, distance_m, eta_s in near
+            _pair((cost_s, spot.driver, eta_s, spot.arrived_ms))
+            for (spot, eta_s), idle in zip(near, idles, strict=True)
+            if (cost_s := round(eta_s - credit * idle)) <= most_s
         ]
 
     def cheapest(self, near: Reached, count: int) -> list[Pair]:
         """The first so many of `near`, which are all who could be paired with it: of
-        those who are nearest, unless there may be cheaper ones farther out.
+        those who are nearest, and then of those who are no farther than somebody
+        cheaper may be, by the most credit that there is.
         """
-        trip, among, known = self._trip, LOOKED_AT * count, len(near)
-        reach_m = self._travel.span_m(self._cap_s)[1]
-        while among < known:
-            within_m = reach_m * math.sqrt(among / known)
-            cells, spots = self._free.within(trip.pick_up, within_m, within_m)
-            for cell in cells.values():
+        trip, travel, known = self._trip, self._travel, len(near)
+        reach_m = travel.span_m(self._cap_s)[1]
+        within_m = reach_m * math.sqrt(min(1, LOOKED_AT * count / max(1, known)))
+        found: list[Pair] = []
+        seen, worst_s = ALL[0], math.inf
+        while within_m < reach_m:
+            disk = self._free.within(trip.pick_up, within_m, within_m)
+            spots = disk.spots.copy()
+            for cell in disk.whole.values():
                 spots += cell.spots.values()
-            ring = ALL[0], chord(within_m)
-            bound_s = round(self._travel.least_s(within_m) - self._credit_s)
-            found = [one for one in self.ranked(spots, ring) if one[0] < bound_s]
-            if len(found) >= count:
-                return sorted(found)[:count]
-            among *= 2
-        return sorted(self.ranked(near.drivers(trip)))[:count]
+            within = chord(within_m)
+            found += self.ranked(spots, (seen, within), worst_s)
+            found.sort()
+            seen = within
+            if len(found) < count:
+                within_m *= 2
+                continue
+            worst_s = found[count - 1].cost_s
+            if worst_s < round(travel.least_s(within_m) - self._credit_s):
+                return found[:count]
+            within_m = max(within_m, travel.span_m(worst_s + self._credit_s + 1)[1])
+        found += self.ranked(near.drivers(trip), (seen, ALL[1]), worst_s)
+        return sorted(found)[:count]
 
     def _least_s(self, within_m: float) -> float:
         """The ETA of who is farther is no less."""
@@ -292,7 +299,7 @@ class Search:
         best = self.pairs[0]
         spot = self._free.by_id[best.driver]
         evidence = Evidence(
-            best.distance_m,
+            round(metres(spot, self._trip.pick_up)),
             best.eta_s,
             best.cost_s,
             spot.age_s(self._stamp_ms),

@@ -8,6 +8,7 @@ what they were for the round.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
+from dispatcher.engine.free import Spot
 from dispatcher.engine.market import Market
 from dispatcher.engine.matching import Unmatched, asked
 from dispatcher.engine.positions import Positions
@@ -15,8 +16,8 @@ from dispatcher.engine.state import State
 from dispatcher.engine.verdicts import Look, other
 from dispatcher.engine.verdicts import Round as Judge
 from schemas.events import OfferEvent
-from schemas.matching import RANKED_MAX, Verdict
-from schemas.observations import MARKS_MAX, OTHERS_MAX, Round
+from schemas.matching import RANKED_MAX, Judged, Verdict
+from schemas.observations import FEW, MARKS_MAX, OTHERS_MAX, Other, Round
 
 LOST_MAX = 64
 """Trips that lost a driver, of one decision; a region in which more open trips are
@@ -32,16 +33,26 @@ def rounds(market: Market, state: State, made: Sequence[OfferEvent]) -> list[Rou
         return []
     went = {offer.driver: offer.trip.id for offer in made}
     judge = market.judge(state.stamp_ms, went)
-    records = _Records(market, state, judge, made[0].seq)
-    found = []
-    for offer in made:
-        trip = market.open.get(offer.trip.id)
-        if trip is not None:
-            found.append(records.of(trip, offer.seq, offer.round))
+    wanted = [
+        (trip, offer.seq, offer.round)
+        for offer in made
+        if (trip := market.open.get(offer.trip.id)) is not None
+    ]
+    courses = state.offers.courses
     for trip, seq in _losers(market, judge, made):
-        course = state.offers.courses[trip.trip]
-        found.append(records.of(trip, seq, course.rounds + 1))
-    return found
+        wanted.append((trip, seq, courses[trip.trip].rounds + 1))
+    return [
+        Round(
+            seq,
+            made[0].seq,
+            trip.trip,
+            state.trips[trip.trip].trip.rider.id,
+            number,
+            state.stamp_ms,
+            *seen(market.positions, judge, trip),
+        )
+        for trip, seq, number in wanted
+    ]
 
 
 def _losers(
@@ -65,100 +76,93 @@ def _losers(
             return
 
 
-class _Records:
-    """Of one decision."""
+Seen = tuple[int, dict[str, int], list[Judged], list[Other], dict[str, str], str]
+"""The last fields of a `Round`, from `considered` on."""
 
-    def __init__(
-        self, market: Market, state: State, judge: Judge, before_seq: int
-    ) -> None:
-        self._positions = market.positions
-        self._state = state
-        self._judge = judge
-        self._before_seq = before_seq
 
-    def of(self, trip: Unmatched, seq: int, number: int) -> Round:
-        judge = self._judge
-        look = judge.look(trip, RANKED_MAX + OTHERS_MAX)
-        ranked = [judge.told(trip, pair) for pair in look.cheapest[:RANKED_MAX]]
-        others = judge.others(trip, look.cheapest[RANKED_MAX:])
-        listed, more = {pair.driver for pair in look.cheapest}, self._more()
-        others += [other(judge.judge(trip, one)) for one in sorted(more - listed)]
-        marks, unlisted = rest(self._positions, trip, look, listed | more)
-        return Round(
-            seq,
-            self._before_seq,
-            trip.trip,
-            self._state.trips[trip.trip].trip.rider.id,
-            number,
-            self._state.stamp_ms,
-            look.considered,
-            look.told(),
-            ranked,
-            others,
-            marks,
-            unlisted,
-        )
-
-    def _more(self) -> set[str]:
-        """Who is told of with figures though they aren't among the cheapest: all who
-        are free, where they are few, else who went to another trip.
-        """
-        free = self._positions.free.by_id
-        return set(free) if len(free) <= OTHERS_MAX else set(self._judge.went)
+def seen(positions: Positions, judge: Judge, trip: Unmatched) -> Seen:
+    """All drivers, as they are for one trip. Who is told of with figures: the cheapest,
+    and who went to another trip; all who are free, where they are few.
+    """
+    free = positions.free.by_id
+    are_few = len(free) <= FEW
+    look = judge.look(trip, RANKED_MAX + (FEW if are_few else OTHERS_MAX))
+    ranked = [judge.told(trip, pair) for pair in look.cheapest[:RANKED_MAX]]
+    others = judge.others(trip, look.cheapest[RANKED_MAX:])
+    more = set(free if are_few else judge.went)
+    listed = {pair.driver for pair in look.cheapest}
+    others += [other(judge.judge(trip, one)) for one in sorted(more - listed)]
+    marks, unlisted = rest(positions, trip, look, listed | more)
+    return look.considered, look.told(), ranked, others, marks, unlisted
 
 
 def rest(
     positions: Positions, trip: Unmatched, look: Look, listed: AbstractSet[str]
 ) -> tuple[dict[str, str], str]:
-    """Free drivers who are not listed, as `Round.marks` and `.unlisted` have them."""
+    """Free drivers who are not listed, as `Round.marks` and `.unlisted` have them; some
+    who are may be among the marks.
+    """
     free, counts = positions.free.by_id, look.excluded
     sizes = {why: counts[why] for why in _NOWHERE}
     if len(free) > len(listed):
-        sizes[Verdict.FARTHER] = len(look.near) - len(look.cheapest)
+        sizes[Verdict.FARTHER] = len(look.near) + look.near.passed
         sizes |= {why: counts[why] for why in (Verdict.TOO_FAR, Verdict.NEEDS)}
     most = max(sizes, key=sizes.__getitem__)
     if sum(sizes.values()) - sizes[most] > MARKS_MAX:
         return {}, ""
-    skip = listed | trip.passed.keys()
-
-    def told(why: Verdict) -> str:
-        known = _MEMBERS[why](positions, trip, look)
-        return "".join([mark for driver, mark in known if driver not in skip])
-
     wanted = [why for why, count in sizes.items() if count and why is not most]
-    return {why.value: told(why) for why in wanted}, most.value
+    told = {why.value: _MEMBERS[why](positions, trip, look, listed) for why in wanted}
+    return told, most.value
 
 
-Members = Iterable[tuple[str, str]]
-"""(driver, mark)."""
 _NOWHERE = (Verdict.POSITION_STALE, Verdict.POSITION_MISSING)
 
 
-def _stale(positions: Positions, _: Unmatched, __: Look) -> Members:
-    return positions.stale_free.items()
+def _stale(positions: Positions, trip: Unmatched, _: Look, __: AbstractSet[str]) -> str:
+    marks = positions.stale_free.items()
+    return "".join([mark for driver, mark in marks if driver not in trip.passed])
 
 
-def _missing(positions: Positions, _: Unmatched, __: Look) -> Members:
-    return positions.missing_free.items()
+def _missing(
+    positions: Positions, trip: Unmatched, _: Look, __: AbstractSet[str]
+) -> str:
+    marks = positions.missing_free.items()
+    return "".join([mark for driver, mark in marks if driver not in trip.passed])
 
 
-def _near(_: Positions, trip: Unmatched, look: Look) -> Members:
-    return [(spot.driver, spot.mark) for spot in look.near.drivers(trip)]
+def _near(_: Positions, __: Unmatched, look: Look, listed: AbstractSet[str]) -> str:
+    cells = [cell.marks() for cell in look.near.cells.values()]
+    return "".join(cells) + _marks(look.near.others, listed)
 
 
-def _far(positions: Positions, trip: Unmatched, look: Look) -> Members:
-    near = {spot.driver for spot in look.near.drivers(trip)}
-    able = asked(trip, positions.free.by_id.values())
-    return [(spot.driver, spot.mark) for spot in able if spot.driver not in near]
+def _far(
+    positions: Positions, trip: Unmatched, look: Look, listed: AbstractSet[str]
+) -> str:
+    disk = look.near.disk
+    near = {spot.driver for spot in look.near.others}
+    if trip.needs:
+        able = asked(trip, positions.free.by_id.values())
+        return _marks([spot for spot in able if spot.driver not in near], listed)
+    beyond = [cell.marks() for cell in disk.beyond()]
+    edge = [spot for spot in disk.spots if spot.driver not in near]
+    return "".join(beyond) + _marks(asked(trip, edge), listed)
 
 
-def _unable(positions: Positions, trip: Unmatched, _: Look) -> Members:
+def _unable(
+    positions: Positions, trip: Unmatched, _: Look, listed: AbstractSet[str]
+) -> str:
     free = positions.free.by_id.values()
     able = {spot.driver for spot in asked(trip, free)}
-    return [(spot.driver, spot.mark) for spot in free if spot.driver not in able]
+    return _marks([spot for spot in free if spot.driver not in able], listed)
 
 
-_MEMBERS: dict[Verdict, Callable[[Positions, Unmatched, Look], Members]] = {
+def _marks(spots: Iterable[Spot], listed: AbstractSet[str]) -> str:
+    return "".join([spot.mark for spot in spots if spot.driver not in listed])
+
+
+_MEMBERS: dict[
+    Verdict, Callable[[Positions, Unmatched, Look, AbstractSet[str]], str]
+] = {
     Verdict.POSITION_STALE: _stale,
     Verdict.POSITION_MISSING: _missing,
     Verdict.FARTHER: _near,

@@ -1,5 +1,7 @@
 """What the ledger says of a driver, and whether that makes them free. Pure."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from schemas.matching import Verdict
@@ -45,5 +47,11 @@ IDLE_S_MAX = 1_800
 
 def idle_s(standing: Standing, stamp_ms: int) -> int:
     """Seconds that count for credit."""
-    idle = (stamp_ms - standing.idle_since_ms + 500) // 1000
-    return IDLE_S_MAX if idle > IDLE_S_MAX else max(idle, 0)
+    return idles_s((standing,), stamp_ms)[0]
+
+
+def idles_s(standings: Iterable[Standing], stamp_ms: int) -> list[int]:
+    """The same of many."""
+    at_ms, most = stamp_ms + 500, IDLE_S_MAX
+    idles = [(at_ms - one.idle_since_ms) // 1000 for one in standings]
+    return [most if idle > most else max(0, idle) for idle in idles]

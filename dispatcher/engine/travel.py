@@ -62,9 +62,9 @@ class Travel(Protocol):
 
     def reach(
         self, pick_up: Point, drivers: Iterable[P], most_s: float, ring: Ring = ALL
-    ) -> list[tuple[P, int, int]]:
-        """(driver, metres, ETA) of those in the ring whose ETA is at most `most_s`, in
-        their order.
+    ) -> list[tuple[P, int]]:
+        """(driver, ETA) of those in the ring whose ETA is at most `most_s`, in their
+        order.
         """
         ...
 
@@ -93,33 +93,25 @@ class GreatCircle:
 
     def reach(
         self, pick_up: Point, drivers: Iterable[P], most_s: float, ring: Ring = ALL
-    ) -> list[tuple[P, int, int]]:
-        s_per_m, unit = self._s_per_m, pick_up.unit
+    ) -> list[tuple[P, int]]:
+        dist, asin, unit = math.dist, math.asin, pick_up.unit
         more, most = ring
         most = min(most, chord(self.span_m(most_s)[1]))
-        dist, asin = math.dist, math.asin
-        found = []
-        for driver in drivers:
-            far = dist(driver.unit, unit)
-            if more < far <= most:
-                distance_m = _DIAMETER_M * asin(far / 2 if far < 2 else 1.0)  # noqa: PLR2004
-                eta_s = round(distance_m * s_per_m)
-                if eta_s <= most_s:
-                    found.append((driver, round(distance_m), eta_s))
-        return found
+        s_per_radius = _DIAMETER_M * self._s_per_m
+        return [
+            (driver, eta_s)
+            for driver in drivers
+            if more < (far := dist(driver.unit, unit)) <= most
+            and (eta_s := round(asin(far / 2) * s_per_radius)) <= most_s
+        ]
 
     def within(self, pick_up: Point, drivers: Iterable[P], most_s: float) -> list[P]:
         unit, dist = pick_up.unit, math.dist
         sure, most = map(chord, self.span_m(most_s))
-        drivers = list(drivers)
-        chords = [dist(one.unit, unit) for one in drivers]
-        found = [one for one, far in zip(drivers, chords, strict=True) if far <= sure]
-        found += [
-            one
-            for one, far in zip(drivers, chords, strict=True)
-            if sure < far <= most and self.eta_s(one, pick_up) <= most_s
-        ]
-        return found
+        found = [one for one in drivers if dist(one.unit, unit) <= most]
+        doubtful = [one for one in found if dist(one.unit, unit) > sure]
+        out = {id(one) for one in doubtful if self.eta_s(one, pick_up) > most_s}
+        return [one for one in found if id(one) not in out] if out else found
 
     def span_m(self, most_s: float) -> tuple[float, float]:
         # Whose ETA rounds to either side of `most_s` is in between.

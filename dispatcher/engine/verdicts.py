@@ -166,21 +166,30 @@ class Round:
             pair.driver,
             why,
             pair.eta_s,
-            pair.distance_m,
+            self._metres(trip, pair.driver),
             pair.cost_s,
             age_s(pair.arrived_ms, self._stamp_ms),
             self._went[pair.driver] if why is Verdict.LOST_TO else None,
         )
 
     def others(self, trip: Unmatched, pairs: Iterable[Pair]) -> list[Other]:
-        """The same in short: there are a hundred a round."""
-        went, stamp_ms, farther = self._went, self._stamp_ms, Verdict.FARTHER.value
+        """The same in short: there may be a hundred a round."""
         return [
-            Other(driver, farther, eta_s, distance_m, cost_s, age_s(at_ms, stamp_ms))
-            if driver not in went
-            else other(self.judge(trip, driver))
-            for cost_s, driver, eta_s, distance_m, at_ms in pairs
+            Other(
+                driver,
+                self._outcome(trip, driver).value,
+                eta_s,
+                self._metres(trip, driver),
+                cost_s,
+                age_s(arrived_ms, self._stamp_ms),
+                to if (to := self._went.get(driver)) != trip.trip else None,
+            )
+            for cost_s, driver, eta_s, arrived_ms in pairs
         ]
+
+    def _metres(self, trip: Unmatched, driver: str) -> int:
+        """Of one who is free."""
+        return round(metres(self._positions.free.by_id[driver], trip.pick_up))
 
     @property
     def went(self) -> Iterable[str]:

@@ -19,15 +19,15 @@ from cabrank.commands.options import COUNT_MAX
 from cabrank.trial.bench import output
 from cabrank.trial.bench.rows import Sheet
 from cabrank.trial.load import report
+from dispatcher.engine import rounds
 from dispatcher.engine.matching import Rules, Search, Unmatched, propose
 from dispatcher.engine.positions import Positions
-from dispatcher.engine.rounds import rest
 from dispatcher.engine.standing import Standing
 from dispatcher.engine.travel import GreatCircle, point
-from dispatcher.engine.verdicts import Round
+from dispatcher.engine.verdicts import Round as Judge
+from schemas.codec import encode
 from schemas.commands import Fix
-from schemas.matching import RANKED_MAX
-from schemas.observations import OTHERS_MAX
+from schemas.observations import Round
 from schemas.times import rfc3339
 
 NOW_MS = 1_795_255_200_000
@@ -117,13 +117,11 @@ class Area:
         return TRIPS
 
     def record(self) -> int:
-        """What is kept of a round: verdicts of all, figures of some."""
-        judging = Round(self.positions, TRAVEL, RULES, NOW_MS, {})
+        """What is kept of a round, encoded: verdicts of all, figures of some."""
+        judging = Judge(self.positions, TRAVEL, RULES, NOW_MS, {})
         for trip in self.trips:
-            seen = judging.look(trip, RANKED_MAX + OTHERS_MAX)
-            judging.others(trip, seen.cheapest)
-            listed = {pair.driver for pair in seen.cheapest}
-            rest(self.positions, trip, seen, listed)
+            seen = rounds.seen(self.positions, judging, trip)
+            encode(Round(1, 1, trip.trip, self.names[0], 1, NOW_MS, *seen))
         return TRIPS
 
 

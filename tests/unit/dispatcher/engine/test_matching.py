@@ -99,7 +99,7 @@ def check_verdicts(
 
 def as_recorded(judging: Round, now: Situation, asked: Unmatched) -> dict[str, str]:
     """The verdicts of all whom the ledger takes for free, where only two of them are
-    listed, and the rest is told by marks.
+    listed, and the rest is told by marks; who is listed is asked there first.
     """
     positions = judging._positions
     look = judging.look(asked, 2)
@@ -110,13 +110,13 @@ def as_recorded(judging: Round, now: Situation, asked: Unmatched) -> dict[str, s
         if not driver.standing.is_free or driver.id in asked.passed:
             continue
         found[driver.id] = unlisted
-        if driver.id in listed:
-            found[driver.id] = judging.judge(asked, driver.id).verdict
         for verdict, those in marks.items():
             assert len(those) % MARK_CHARS == 0
             starts = range(0, len(those), MARK_CHARS)
             if mark_of(driver.id) in [those[at : at + MARK_CHARS] for at in starts]:
                 found[driver.id] = verdict
+        if driver.id in listed:
+            found[driver.id] = judging.judge(asked, driver.id).verdict
     return found
 
 

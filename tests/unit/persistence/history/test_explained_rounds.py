@@ -151,7 +151,8 @@ def test_every_driver_of_every_round_is_explained_as_it_was(
     """However few are listed: the rest is told by marks. Where these are too many, it
     may be that it can't be told; it is never told wrong.
     """
-    monkeypatch.setattr(seeing, "OTHERS_MAX", others_max)
+    for name in ("FEW", "OTHERS_MAX"):
+        monkeypatch.setattr(seeing, name, others_max)
     monkeypatch.setattr(seeing, "MARKS_MAX", marks_max)
     TRUTH.clear()
     town = Watched(position_max_age_ms=20_000, pick_up_max_s=300)
@@ -176,7 +177,7 @@ def test_every_driver_of_every_round_is_explained_as_it_was(
         assert not untold
 
 
-@pytest.mark.parametrize(("count", "is_told"), [(1_500, True), (2_400, False)])
+@pytest.mark.parametrize(("count", "is_told"), [(4_500, True), (6_600, False)])
 def test_a_record_has_at_most_so_many_bytes_however_many_there_are(
     count: int, *, is_told: bool
 ) -> None:
