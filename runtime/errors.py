@@ -2,6 +2,7 @@
 
 LedgerError
 ├── LedgerGapError     records that are needed are gone: never lead
+│   └── PurgedError    those to be read next are: a snapshot may have them
 ├── LedgerGoneError    another ledger has taken its place: begin anew
 └── RecordError        a record of it that can't be read: stand aside
 """
@@ -13,6 +14,10 @@ class LedgerError(Exception):
 
 class LedgerGapError(LedgerError):
     """The ledger begins after what the newest snapshot needs. A person must decide."""
+
+
+class PurgedError(LedgerGapError):
+    """Who reads fell behind what is kept: begin anew, from a snapshot."""
 
 
 class LedgerGoneError(LedgerError):

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 
 from runtime.bus import Bus
-from runtime.errors import LedgerGapError, RecordError
+from runtime.errors import PurgedError, RecordError
 from runtime.ledger import Ledger
 from schemas import codec
 from schemas.events import seq_of
@@ -137,7 +137,7 @@ class Follower:
         place of what is none of this ledger's (`decode`).
 
         Raises:
-            LedgerGapError: the ledger no longer has `first`.
+            PurgedError: the ledger no longer has `first`.
             RecordError: one can't be read.
         """
         pace = Pace()
@@ -151,7 +151,7 @@ class Follower:
                 continue
             if messages[0].seq != first:
                 msg = f"record {first} of {self._ledger.stream} is gone"
-                raise LedgerGapError(msg)
+                raise PurgedError(msg)
             for message in messages:
                 if message.seq > last:
                     return

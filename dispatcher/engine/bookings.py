@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from dispatcher.engine.limits import BOOKED_AHEAD_MS, BOOKED_LATE_MS, BOOKINGS_MAX
+from dispatcher.engine.limits import BOOKINGS_MAX
 from dispatcher.engine.lookups import find_trip, look_up
 from dispatcher.engine.outcomes import (
     Decided,
@@ -22,7 +22,8 @@ from dispatcher.engine.outcomes import (
 from dispatcher.engine.regional import Regional
 from dispatcher.engine.state import Held, State
 from dispatcher.engine.transitions import moved
-from schemas.commands import RescheduleTrip
+from schemas.bookings import why_not
+from schemas.commands import RequestTrip, RescheduleTrip
 from schemas.events import MATCHED, Matching, TripEvent
 from schemas.refusals import Code, Refusal
 from schemas.times import from_rfc3339
@@ -41,14 +42,14 @@ CHANGES = (
 
 def misses(state: State, pick_up_at: str) -> Refusal | None:
     """Why nothing can be booked for then; None: it can."""
-    ahead_ms = from_rfc3339(pick_up_at) - state.stamp_ms
-    if ahead_ms < -BOOKED_LATE_MS:
-        return Refusal(Code.INVALID_DATA, f"pick_up_at: {pick_up_at} is past")
-    if ahead_ms > BOOKED_AHEAD_MS:
-        days = BOOKED_AHEAD_MS // 86_400_000
-        why = f"pick_up_at: {pick_up_at} is over {days} days ahead"
-        return Refusal(Code.INVALID_DATA, why)
-    return None
+    why = why_not(pick_up_at, from_rfc3339(pick_up_at), state.stamp_ms)
+    return None if why is None else Refusal(Code.INVALID_DATA, why)
+
+
+def unfit(state: State, command: RequestTrip | RescheduleTrip) -> Refusal | None:
+    """The same of what a command says, before whose it is (PROTOCOL.md section 3)."""
+    at = command.pick_up_at
+    return misses(state, at) if isinstance(at, str) else None
 
 
 def is_early(state: State, trip: Trip) -> bool:
@@ -105,7 +106,7 @@ def opens(region: Regional, trip: str, seq: int, feed: int) -> TripEvent:
 def reschedule(region: Regional, command: RescheduleTrip, seq: int) -> Outcome:
     state, by = region.state, command.by
     if by.role is Role.DRIVER:
-        return wrong_role(command)
+        return unfit(state, command) or wrong_role(command)
     held = find_trip(state, region.ring, command.trip, command.archived)
     said = _said(command)
     if held is not None:

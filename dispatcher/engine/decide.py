@@ -76,7 +76,7 @@ def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
     state, ring, by = region.state, region.ring, command.by
     is_own = command.rider is None
     if by.role is not (Role.RIDER if is_own else Role.OPERATOR):
-        return wrong_role(command)
+        return bookings.unfit(state, command) or wrong_role(command)
     rider = command.rider or by
     if rider.role is not Role.RIDER:
         return Refusal(Code.INVALID_DATA, "rider: there is no such rider")

@@ -5,7 +5,6 @@ from typing import Literal
 from msgspec import Struct
 
 from schemas.allowances import UserLimits
-from schemas.commands import COMMAND_DEADLINE_MS
 
 Policy = Literal["nearest", "broadcast"]
 
@@ -78,11 +77,6 @@ class Limits(Struct, frozen=True):
 
 BOOKINGS_MAX = 20
 """PROTOCOL.md section 1: SCHEDULED trips of a rider."""
-BOOKED_AHEAD_MS = 30 * 86_400_000
-"""The same: how far ahead one may be."""
-BOOKED_LATE_MS = COMMAND_DEADLINE_MS
-"""A `pick_up_at` so long past is now: the command may have waited until its deadline.
-"""
 COUNTED_MAX = 100_000
 """Commands known as counted, of two generations 0.15 KB each: of 10 s, their deadline,
 at 10,000 a second; retries of more would count again."""

@@ -20,6 +20,7 @@ from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.crumbs import Crumbs
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox, lead_metrics
+from dispatcher.region.ledger_full import FULL, Denied
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
 from dispatcher.region.watching import Watching
@@ -39,11 +40,9 @@ QUEUE_MAX = 20_000
 """Commands that wait for room in a record: a second of what a leader decides."""
 ANNOUNCE_S = 1.0
 REPUBLISHED_RECORDS = 2
-"""Record n + 1 being stored proves that NATS got the events of record n; of the last
-two nothing proves it."""
+"""Record n + 1 being stored proves that NATS got record n's events; of two nothing."""
 
-Clock = Callable[[], int]
-"""Wall clock in ms."""
+Clock = Callable[[], int]  # in ms
 
 
 class Ended(Enum):
@@ -72,6 +71,7 @@ class Lead:
         stamp: Clock,
         freeze: Callable[[Engine, int], Frozen | None],
         on_snapshot: Callable[[Frozen], None],
+        denied: Denied,
     ) -> None:
         self._bus = bus
         self._ledger = ledger
@@ -103,6 +103,9 @@ class Lead:
         self._said = (engine.head_seq, engine.feed)
         self._resigning = False
         self._heir: str | None = None
+        self._denied = denied
+        for answer in denied:
+            engine.remember(answer)
         self._on_snapshot = on_snapshot
         self._freeze = freeze
         self._snapshot: Frozen | None = None
@@ -353,14 +356,14 @@ class Lead:
         """What was decided here is not stored: that is true whoever leads. What is only
         repeated may have been stored long ago, and gets no answer.
         """
-        refusal = Refusal(OVERLOADED.code, "the ledger is full")
         entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
         for entry in entries:
-            entry.answer = _refused(entry.answer, refusal)
+            entry.answer = _refused(entry.answer, FULL)
         for reply, command, _ in self._queue.values():
             if self._engine.remembered(command.id) is None:
-                answer = Answer(command.id, command.attempt, refused=refusal)
+                answer = Answer(command.id, command.attempt, refused=FULL)
                 entries.append(Entry(reply, answer, fresh=True))
+        self._denied += [entry.answer for entry in entries]
         self._publisher.answers(self.epoch, entries)
 
     # ---- time ----------------------------------------------------------------

@@ -1,5 +1,7 @@
 """While a ledger is full, nobody can lead; this one tells who asks so."""
 
+from collections import deque
+
 from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import REFUSED_MAX, Entry
 from dispatcher.region import inbox
@@ -13,6 +15,16 @@ MAYBE = Refusal(
     Code.UNAVAILABLE,
     "the ledger is full, and whether the command was stored is unknown",
 )
+
+
+Denied = deque[Answer]
+"""What was told `overloaded` here while nothing could be stored: a message that comes
+twice must not be done after all, by whoever leads next in this process (lead.py). The
+latest `REFUSED_MAX`."""
+
+
+def nothing() -> Denied:
+    return deque(maxlen=REFUSED_MAX)
 
 
 class Refuser:
@@ -29,7 +41,8 @@ class Refuser:
     responders".
     """
 
-    def __init__(self, bus: Bus, region: str) -> None:
+    def __init__(self, bus: Bus, region: str, denied: Denied) -> None:
+        self._denied = denied
         self._bus = bus
         self._region = region
         self._publisher = Publisher(bus, region)
@@ -62,6 +75,7 @@ class Refuser:
         if self._told != self._asked:
             waiting = [one for one in ready if one.answer.refused is FULL]
             ready = [one for one in ready if one.answer.refused is not FULL]
+        self._denied += [one.answer for one in ready if one.answer.refused is FULL]
         self._publisher.answers(0, ready)
         self._collected, self._new = [], waiting + self._new
 

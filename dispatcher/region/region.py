@@ -24,7 +24,7 @@ from dispatcher.region import inbox, ledger_metrics, retention
 from dispatcher.region.clocks import steady_ms, wall_ms
 from dispatcher.region.housekeeping import Housekeeping
 from dispatcher.region.lead import Ended, Lead
-from dispatcher.region.ledger_full import Refuser
+from dispatcher.region.ledger_full import Refuser, nothing
 from dispatcher.region.match_limits import matching_of
 from dispatcher.region.pinger import BEGINNER_S, HEIR_S, Pinger
 from dispatcher.region.snapshots import Frozen, SnapshotStore
@@ -33,7 +33,7 @@ from dispatcher.region.stamps import Stamps
 from dispatcher.region.standby import Standby
 from runtime import ledger as ledgers
 from runtime.bus import Bus
-from runtime.errors import RecordError
+from runtime.errors import PurgedError, RecordError
 from runtime.follower import POLL_S, Follower, Pace
 from runtime.ledger import Ledger, patiently
 from runtime.lifecycle import Service
@@ -81,6 +81,7 @@ class Region:
         """Of an epoch record that is being written."""
         self._filled = False
         """The lead before ended with a full ledger."""
+        self._denied = nothing()
         self._resigned = asyncio.Event()
         self.heir: str | None = None
         """Another dispatcher that is ready, and is to lead in place of this one."""
@@ -137,8 +138,7 @@ class Region:
         """Until `resign`.
 
         Raises:
-            LedgerGapError: records that are needed are gone; leading without them would
-                break promises.
+            LedgerGapError: records that are needed are gone: never lead.
         """
         self._ledger = await ledgers.open_ledger(
             self._js,
@@ -187,10 +187,15 @@ class Region:
             if not rebuilt:
                 await self._rebuild()
                 rebuilt = True
-            await self._stand_by(patience_s)
-            if self._resigned.is_set():
-                return
-            writer = await self._take_over()
+            try:
+                await self._stand_by(patience_s)
+                if self._resigned.is_set():
+                    return
+                writer = await self._take_over()
+            except PurgedError as error:
+                log.warning("fell behind", region=self.name, why=str(error))
+                rebuilt = False
+                continue
             patience_s, self._filled = BEGINNER_S, False
             if writer is not None:
                 rebuilt = False
@@ -314,7 +319,7 @@ class Region:
         """A full ledger: refuse everything, make room, try again."""
         log.error("the ledger is full", region=self.name)
         self.missing = "the ledger is full"
-        refuser = Refuser(self._bus, self.name)
+        refuser = Refuser(self._bus, self.name, self._denied)
         try:
             began_s = purged_s = time.monotonic()
             while not self._resigned.is_set():
@@ -362,6 +367,7 @@ class Region:
             stamp=self._stamp,
             freeze=self._freeze,
             on_snapshot=self._save_beside,
+            denied=self._denied,
         )
         if not self._resigned.is_set():
             self.heir = None  # who it was may just have died

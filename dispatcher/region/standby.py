@@ -16,7 +16,7 @@ from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region.lead import REPUBLISHED_RECORDS
 from dispatcher.region.snapshots import Head, SnapshotStore
 from runtime import ledger as ledgers
-from runtime.errors import LedgerGapError
+from runtime.errors import LedgerGapError, PurgedError
 from runtime.follower import Follower, Message
 from runtime.ledger import Extent, Ledger, patiently
 from schemas.ledger import Record
@@ -141,12 +141,12 @@ class Standby:
         """Apply the record after the last one.
 
         Raises:
-            LedgerGapError: it is another, so that one is gone.
+            PurgedError: it is another, so that one is gone.
             RecordError: it can't be read.
         """
         if message.seq != self.n + 1:
             msg = f"record {self.n + 1} of {self._ledger.stream} is gone"
-            raise LedgerGapError(msg)
+            raise PurgedError(msg)
         self.apply(message.seq, self._follower.decode(message))
 
     def apply(self, n: int, record: Record | None) -> None:

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from schemas import codec, commands, frames, rooms, times
 from schemas.allowances import USUAL, Budget
+from schemas.bookings import why_not
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
 from schemas.watching import Bounds, WatchData
@@ -117,6 +118,17 @@ def _reschedule(data: frames.RescheduleTripData, ask: Asking) -> Request:
         return at
     more = {name: getattr(data, name) for name in frames.RESCHEDULED}
     return _about_trip(commands.RescheduleTrip, **more, pick_up_at=at)(data, ask)
+
+
+def unfit(data: Any, now_ms: int) -> Refusal | None:
+    """What is wrong with a time to be picked up at that nobody may book: it is said
+    before who may not (PROTOCOL.md section 3). The leader says it of all others.
+    """
+    at = _instant(getattr(data, "pick_up_at", None))
+    if isinstance(at, Refusal) or not isinstance(at, str):
+        return at if isinstance(at, Refusal) else None
+    why = why_not(at, times.from_rfc3339(at), now_ms)
+    return None if why is None else invalid(why)
 
 
 def _instant(at: Any) -> Any:
@@ -315,7 +327,7 @@ def request_of(kind: str, data: Any, ask: Asking) -> Request:
     """The same, of `data` that has its shape: by this door, or over HTTP."""
     rule = KINDS[kind]
     if ask.by.role not in rule.roles:
-        return wrong_role(ask.by.role, kind)
+        return unfit(data, ask.now_ms) or wrong_role(ask.by.role, kind)
     return ask.lacking(kind) or rule.build(data, ask)
 
 

@@ -41,6 +41,12 @@ class Doors:
             return await self._web.post(path, headers=bearer(who))
         return await self._web.post(path, json=body, headers=bearer(who))
 
+    async def change(
+        self, who: Person, trip: str, body: dict[str, Any]
+    ) -> httpx.Response:
+        path = f"/api/trips/{trip}"
+        return await self._web.patch(path, json=body, headers=bearer(who))
+
     async def moved(
         self, who: Person, trip: str, verb: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -171,3 +177,9 @@ async def test_what_does_not_fit_is_told_as_the_contract_says(
         answer = await doors.ask(town.operator, {"rider": rider})
         problem(answer, 422, "invalid_data")
     problem(await doors.ask(driving), 403, "wrong_role")
+    past = {"pick_up_at": "2020-01-01T00:00:00Z"}
+    problem(await doors.ask(driving, past), 422, "invalid_data")
+    problem(await doors.ask(riding, past | {"rider": other.id}), 422, "invalid_data")
+    problem(await doors.ask(riding, {"rider": other.id}), 403, "wrong_role")
+    problem(await doors.change(driving, trip, past), 422, "invalid_data")
+    problem(await doors.change(driving, trip, {"note": "x"}), 403, "wrong_role")

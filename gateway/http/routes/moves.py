@@ -88,8 +88,12 @@ async def request_trip(
     """
     data = await _strictly(request, RequestTripBody)
     who = request.auth
-    if who.role is Role.DRIVER:
-        raise Refused.of(client_frames.wrong_role(who.role, REQUEST))
+    if who.role is Role.DRIVER or _is_anothers(who, data.rider):
+        unfit = client_frames.unfit(data, time.time_ns() // 1_000_000)
+        why = client_frames.wrong_role(who.role, REQUEST)
+        if who.role is Role.RIDER:
+            why = Refusal(Code.WRONG_ROLE, "rider: only operators ask for others")
+        raise Refused.of(unfit or why)
     sent = request.headers.getall(KEY.lower(), [])
     data.idempotency_key = _one_key(sent, data.idempotency_key)
     rider = await _rider(asker, who, data.rider)
@@ -145,16 +149,20 @@ def _utf_8(value: str) -> str:
         return value
 
 
+def _is_anothers(who: Claims, rider: str | None) -> bool:
+    """Whether a rider asks for somebody else."""
+    named = rider is not None and uuid_or_none(rider) != who.sub
+    return who.role is Role.RIDER and named
+
+
 async def _rider(asker: Questions, who: Claims, rider: str | None) -> User | None:
     """Whom an operator names; None: who asks.
 
     Raises:
-        Refused: a rider names another; an operator nobody, or no rider of the region.
+        Refused: an operator names nobody, or no rider of the region.
     """
     if who.role is Role.RIDER:
-        if rider is None or uuid_or_none(rider) == who.sub:
-            return None
-        raise Refused(Code.WRONG_ROLE, "rider: only operators ask for others")
+        return None
     if rider is None:
         raise Refused(Code.INVALID_DATA, "rider: say for whom, by their user id")
     known = uuid_or_none(rider)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dispatcher.region.ledger_full import Refuser
+from dispatcher.region.ledger_full import Refuser, nothing
 from runtime import bus as buses
 from runtime.bus import Bus
 from tests.contract.dispatcher.desk import Gateway, request, rider
@@ -17,7 +17,7 @@ COMMANDS = iter(range(1_000))
 @pytest.fixture
 async def refuser(nats_server: NatsServer) -> AsyncIterator[Refuser]:
     bus = await buses.connect(nats_server.url, "refuser")
-    refuser = Refuser(bus, "main")
+    refuser = Refuser(bus, "main", nothing())
     await bus.flush()
     yield refuser
     refuser.close()
@@ -57,12 +57,15 @@ async def test_a_command_that_no_leader_can_have_is_refused(
 ) -> None:
     await alone(refuser)
     assert await said(refuser, gateway) == "overloaded"
+    (known,) = refuser._denied
+    assert gateway.answers[-1][1] == known
 
 
 async def test_one_that_came_before_it_was_known_that_nobody_leads_is_not(
     refuser: Refuser, gateway: Gateway
 ) -> None:
     assert await said(refuser, gateway) == "unavailable"
+    assert not refuser._denied
     assert await said(refuser, gateway) == "overloaded"
 
 

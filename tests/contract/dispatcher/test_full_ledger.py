@@ -170,6 +170,33 @@ async def test_trips_under_way_go_on_once_a_full_ledger_has_made_room(
     assert dispatcher.service.failure is None
 
 
+async def test_what_was_told_overloaded_is_not_done_when_its_message_comes_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the leader whose record found no room, or by who waits for room."""
+    monkeypatch.setattr(region, "Limits", Limits)
+    dispatcher = await site.lead(ledger_bytes_max=LIMIT_BYTES)
+    denied: list[AnyCommand] = []
+    asked: AnyCommand = request(rider(1_000))
+    while (said := await site.outcome(asked, 30)) == "ok":
+        asked = request(rider(1_000 + len(site.gateway.answers)))
+    assert said == Code.OVERLOADED
+    denied.append(asked)
+    while len(denied) < 2:
+        asked = request(rider(2_000 + len(site.gateway.answers)))
+        if await site.outcome(asked, 1) == Code.OVERLOADED:
+            denied.append(asked)
+    js, stream = site.book.js, site.book.stream
+    config = (await js.stream_info(stream)).config
+    await js.update_stream(config.evolve(max_bytes=-1))
+    await until_is(lambda: site.ride(1), lambda said: said == "ok", 60)
+    for asked in denied:
+        site.gateway.answers.clear()
+        assert await site.outcome(asked, 30) == Code.OVERLOADED
+    await dispatcher.stop()
+    assert dispatcher.service.failure is None
+
+
 async def test_a_used_up_account_makes_room_for_the_ledger(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

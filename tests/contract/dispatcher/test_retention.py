@@ -1,10 +1,14 @@
 """What the leader lets go of, on a real ledger."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from dispatcher.engine.engine import Engine, Limits
-from dispatcher.region import retention
+from dispatcher.region import region, retention
 from dispatcher.region.snapshots import SnapshotStore
+from dispatcher.region.standby import Standby
 from runtime.bus import Bus
 from runtime.follower import Follower
 from runtime.ledger import open_ledger
@@ -15,7 +19,7 @@ from tests.contract.dispatcher.desk import Book, InProcess
 from tests.contract.dispatcher.test_fence import Pen
 from tests.support.nats import NatsServer
 from tests.support.snapshots import save, written
-from tests.support.waiting import until_true
+from tests.support.waiting import until_is, until_true
 
 RECORDS = 10
 
@@ -142,3 +146,38 @@ async def test_what_only_the_older_snapshot_needs_is_kept(keeper: Keeper) -> Non
     for records, first in (((3, 9), 4), ((9,), 10)):
         await keeper.snapshot(*records)
         assert await keeper.first_after_purge() == first
+
+
+class Lagging(Standby):
+    """Falls behind what is kept, once."""
+
+    rebuilds = 0
+
+    async def rebuild(self, tell: Callable[[str], object] = str) -> int:
+        began_at = await super().rebuild(tell)
+        self.rebuilds += 1
+        if self.rebuilds == 1:
+            self.n -= 3
+        return began_at
+
+
+async def test_a_standby_that_fell_behind_what_is_kept_begins_anew(
+    keeper: Keeper, nats_server: NatsServer
+) -> None:
+    """From a snapshot, and leads where nobody else does; its process goes on."""
+    await keeper.snapshot(RECORDS - 1, RECORDS)
+    await keeper.book.js.purge_stream(keeper.book.stream, seq=RECORDS)
+    made: list[Lagging] = []
+
+    def lagging(*args: Any) -> Lagging:
+        made.append(Lagging(*args))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(region, "Standby", lagging)
+        dispatcher = await InProcess(Settings(nats_url=nats_server.url)).start()
+        last = keeper.book.last
+        await until_is(last, lambda n: n is not None and n > RECORDS, 30)
+        await dispatcher.stop()
+    assert made[0].rebuilds == 2
+    assert dispatcher.service.failure is None

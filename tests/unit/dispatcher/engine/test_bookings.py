@@ -3,15 +3,18 @@
 import pytest
 
 from schemas.codec import decode
+from schemas.commands import RequestTrip
 from schemas.refusals import Code
 from schemas.times import rfc3339
 from schemas.trips import Status, Trip
 from tests.unit.dispatcher.engine.booking import (
+    ADDRESSES,
     DAY_MS,
     HOUR_MS,
     LEAD_MS,
     asked,
     book,
+    code_of,
     due,
     later,
     moves,
@@ -67,6 +70,17 @@ def test_a_time_within_the_lead_is_the_open_trips_own_and_counts_as_active() -> 
     assert world.request(pick_up_at=at).pick_up_at == at
     assert asked(world, 60_000) is Code.RIDER_BUSY
     assert asked(world, HOUR_MS) is Status.SCHEDULED
+
+
+@pytest.mark.parametrize("ahead_ms", [-HOUR_MS, 31 * DAY_MS])
+def test_a_time_nobody_may_book_is_told_before_who_may_not(ahead_ms: int) -> None:
+    world = World()
+    at = rfc3339(world.now_ms + ahead_ms)
+    for by in (DORA, OLGA):
+        asked = RequestTrip(**world.envelope(by), **ADDRESSES, pick_up_at=at)
+        assert code_of(world.do(asked)) is Code.INVALID_DATA
+        asked = RequestTrip(**world.envelope(by), **ADDRESSES)
+        assert code_of(world.do(asked)) is Code.WRONG_ROLE
 
 
 def test_a_rider_has_twenty_of_them_beside_an_active_trip() -> None:

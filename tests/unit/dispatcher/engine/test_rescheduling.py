@@ -105,7 +105,7 @@ def test_who_may_not_reschedule_is_refused_in_the_contracts_order() -> None:
     assert code_of(reschedule(world, RON, trip, note="x")) is Code.NOT_A_PARTICIPANT
     assert code_of(reschedule(world, RITA, under_way, note="x")) is Code.WRONG_STATUS
     for at in (past, far):
-        for by in (RITA, RON):
+        for by in (RITA, RON, DORA):
             code = code_of(reschedule(world, by, trip, pick_up_at=at))
             assert code is Code.INVALID_DATA
     ended = world.moves("cancel", RITA, trip)
