@@ -97,8 +97,9 @@ BASE ?=
 bench-compare: $(VENV)/.run
 	@exec $(BIN)/python -m benchmarks.compare $(if $(BASE),"$(BASE)") $(ARGS)
 
-# This gateway beside its peers in one run; writes docs/BENCHMARKS.md. Needs Debian's
-# redis-server and postgresql; the peers get a virtual environment of their own.
+# This gateway beside its peers; writes docs/BENCHMARKS.md, in parts (ARGS=--help). Wants
+# Debian's redis-server, postgresql, nginx-light, libnginx-mod-nchan, mosquitto and npm, and
+# Go; what is missing is left out. The peers get environments of their own.
 peers: $(VENV)/.dev
 	$(BIN)/python benchmarks/peers/run.py $(ARGS)
 

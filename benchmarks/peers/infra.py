@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
+CACHE = HERE.parents[1] / ".venv" / "peers"
+"""What else is fetched, until `make clean`."""
 START_MAX_S = 30
 
 
@@ -46,7 +48,7 @@ def free_port() -> int:
         return port
 
 
-def _until(ready: Any, what: str) -> None:
+def until(ready: Any, what: str) -> None:
     ends_at = time.monotonic() + START_MAX_S
     while not ready():
         if time.monotonic() > ends_at:
@@ -105,7 +107,7 @@ def redis(directory: Path) -> Iterator[Path]:
     path = directory / "redis.sock"
     options = ("--port", 0, "--unixsocket", path, "--save", "", "--appendonly", "no")
     with process("redis", directory, [program, *options]):
-        _until(path.exists, "redis-server")
+        until(path.exists, "redis-server")
         yield path
 
 
@@ -131,7 +133,7 @@ def postgresql(directory: Path) -> Iterator[int]:
     options = ("-D", data, "-p", port, "-k", home, "-c", "listen_addresses=127.0.0.1")
     serve = [binaries / "postgres", *options]
     with process("postgres", directory, serve, **who):
-        _until(lambda: listens(port), "PostgreSQL")
+        until(lambda: listens(port), "PostgreSQL")
         yield port
 
 
@@ -168,11 +170,19 @@ def _name_backends(directory: Path) -> None:
 
 @contextlib.contextmanager
 def server(directory: Path, command: Any, environment: dict[str, str]) -> Iterator[str]:
-    """A peer's server, as `gateway-1`; `PORT` in `command` is filled in. Its base."""
+    """A peer's server, as `gateway-1`; `PORT` in `command` is filled in, and
+    in its environment. Its base.
+    """
     port = free_port()
     words = [str(port) if word == "PORT" else word for word in command]
-    with process(
-        "gateway-1", directory, words, cwd=HERE, env={**os.environ, **environment}
-    ):
-        _until(lambda: listens(port), words[0])
+    told = {**os.environ, "PORT": str(port), **environment}
+    with serving(directory, words, port, cwd=HERE, env=told) as base:
+        yield base
+
+
+@contextlib.contextmanager
+def serving(directory: Path, command: Any, port: int, **more: Any) -> Iterator[str]:
+    """The same where `command` knows its port already."""
+    with process("gateway-1", directory, command, **more):
+        until(lambda: listens(port), str(command[0]))
         yield f"http://127.0.0.1:{port}"

@@ -8,8 +8,14 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import rounds as comparing
+from brokers.table import BROKERS
+from msgspec import Struct
+from rounds import Round
+
 from cabrank.stack import embedded
 from cabrank.trial.bench.rows import Row, Sheet
+from schemas.codec import decode, encode
 
 HERE = Path(__file__).resolve().parent
 NOTES = HERE / "NOTES.md"
@@ -46,6 +52,29 @@ JOBS = (
 """Row's name → what it is called on the page."""
 
 Found = dict[str, list[Sheet]]
+
+
+class Kept(Struct):
+    """BENCHMARKS.json. `services`: of taxi services, with `drivers`, in `spent_s`;
+    those `earlier` are of the run before. `rounds`: of what passes messages on.
+    """
+
+    services: Found = {}
+    drivers: int = 0
+    spent_s: float = 0.0
+    earlier: list[str] = []
+    rounds: list[Round] = []
+
+
+def read(path: Path) -> Kept:
+    """Nothing where there is no such file yet."""
+    return decode(path.read_bytes(), Kept) if path.exists() else Kept()
+
+
+def write(path: Path, kept: Kept) -> None:
+    """The page, and beside it the figures that it is made of."""
+    path.with_suffix(".json").write_bytes(encode(kept) + b"\n")
+    path.write_text(page(kept))
 
 
 def by_name(sheets: list[Sheet]) -> dict[str, Row]:
@@ -116,28 +145,84 @@ def machine() -> str:
     )
 
 
-def page(found: Found, drivers: int, spent_s: float, kept: Sequence[str] = ()) -> str:
-    """`kept`: systems whose figures are of an earlier run."""
-    earlier = (
-        f"Of an earlier run, not of this one: {'; '.join(kept)}.\n\n" if kept else ""
+def strongest(found: Sequence[Round]) -> str:
+    """The part on what passes messages on; nothing where nothing was measured."""
+    if not found:
+        return ""
+    rounds = list(found)
+    parts = sorted({one.part for one in rounds})
+    counts = ", ".join(
+        f"{part} {sum(one.part == part for one in rounds)}" for part in parts
     )
-    return f"""# Benchmarks
+    loads = sorted(one.load for one in rounds)
+    chosen = "\n".join(
+        textwrap.fill(
+            f"- **{one.name}** ({one.licence}): {one.settings}.",
+            120,
+            subsequent_indent="  ",
+        )
+        for one in BROKERS
+    )
+    return f"""## Beside the strongest
 
-Table, picture and versions are written by `make peers` (the last run took
-{spent_s / 60:.0f} minutes), the rest is benchmarks/peers/NOTES.md; don't edit it here.
-Each run's figures are in BENCHMARKS.json. Medians, and the spread where there were
-several runs. Gateway CPU is that of the process that holds the WebSockets; ratios
-between columns count, absolute figures are this machine's.
+None of these decides anything, has an fsync or keeps what it passed on anywhere but
+in memory; cabrank does all of that within these figures. The clients are the same, the
+publications equally long, one process holds the WebSockets in each. Medians of rounds
+in turns ({counts}); when they began the machine's load was {loads[0]:g} to
+{loads[-1]:g}.
 
-{earlier}{table(found)}
+{comparing.table(rounds)}
+
+cabrank / the other within a round, median (least to most); bold where it is behind:
+
+{comparing.beside(rounds)}
+
+What went wrong:
+
+{comparing.troubles(rounds)}
+
+Licence and settings of each:
+
+{chosen}
+
+"""
+
+
+def services(kept: Kept) -> str:
+    """The part on taxi services; nothing where nothing was measured."""
+    if not kept.services:
+        return ""
+    earlier = (
+        f"Of an earlier run, not of this one: {'; '.join(kept.earlier)}.\n\n"
+        if kept.earlier
+        else ""
+    )
+    return f"""## Beside taxi services
+
+The same jobs on services that people come from; {kept.drivers:,} drivers, one gateway
+process each; the last run took {kept.spent_s / 60:.0f} minutes.
+
+{earlier}{table(kept.services)}
 
 ![The same, drawn](benchmarks.png)
 
-{drivers} drivers, one gateway process each. What went wrong:
+What went wrong:
 
-{troubles(found)}
+{troubles(kept.services)}
 
-## The machine and the versions
+"""
+
+
+def page(kept: Kept) -> str:
+    return f"""# Benchmarks
+
+Tables, picture and versions are written by `make peers`, the rest is
+benchmarks/peers/NOTES.md; don't edit it here. Each run's figures are in
+BENCHMARKS.json. Medians, and the spread where there were several runs. Gateway CPU is
+that of the process that holds the WebSockets; ratios between columns count, absolute
+figures are this machine's.
+
+{strongest(kept.rounds)}{services(kept)}## The machine and the versions
 
 {machine()}
 

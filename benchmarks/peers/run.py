@@ -1,218 +1,166 @@
-"""The same jobs on this system and on its peers, one after the other on one machine.
+"""cabrank beside its peers: the strongest that pass messages on to WebSockets, round by
+round, and taxi services written with what people come from (the part `services`).
 
-`python benchmarks/peers/run.py` (or `make peers`) writes docs/BENCHMARKS.md. The
-clients are cabrank.trial.bench's for all; the jobs are smaller than `cabrank bench`'s
-own, so that the slowest peer ends within a minute or two.
+Writes docs/BENCHMARKS.md from docs/BENCHMARKS.json. A run adds its rounds to those
+that are there, so that a machine that is quiet for minutes at a time gives them one
+after the other; --anew forgets those before.
 """
 
 import argparse
-import asyncio
-import contextlib
-import tempfile
+import os
+import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import infra
-import jwt
 import page
+import parts
 import plot
-from peers import PEERS, Peer
-from taxi.frames import SECRET
+import services
+from brokers.broker import Broker
+from brokers.table import BROKERS
+from peers import PEERS
+from rounds import OURS, Round
 
-from cabrank.trial.bench import connections, fanout, lifecycle, locations
-from cabrank.trial.bench.orders import Member, Order
-from cabrank.trial.bench.rows import Sheet
-from cabrank.trial.bench.subject import Subject, subject
 from cabrank.trial.load import LoadError
-from cabrank.trial.load.users import Account, from_data_dir
-from schemas.codec import decode, encode
-from schemas.trips import Role, User
 
-HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent.parent / "docs" / "BENCHMARKS.md"
-OURS = "cabrank"
-SOCKET_IO = str(HERE / "socketio_link.py")
-TOKEN_TTL_S = 24 * 3600
-BOTH = (Role.RIDER, Role.DRIVER)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "BENCHMARKS.md"
+ROUNDS_MAX = 100
+SERVICES = "services"
+EXAMPLE = 'Example: make peers ARGS="--part fanout --only Bun --rounds 3"'
 
 
-class Sizes:
-    """How much of each job; the peers get less of it, their figures need no more."""
-
-    def __init__(self, *, quick: bool, runs: int) -> None:
-        small = 10 if quick else 1
-        self.drivers = 1000 // small
-        self.runs = 1 if quick else runs
-        self.ours = fanout.Job(
-            self.drivers, self.runs, 300 // small, 30, 20, 10, 150, 1000 // small
-        )
-        self.theirs = fanout.Job(self.drivers, 1, 15, 2, 20, 10, 25)
-        self.flood = fanout.Job(100, 1, 1, 1, 300, 10, 0)
-        self.connections = 5000 // small
-        self.their_connections = 1000 // small
-        self.pairs = 64 // small
-        self.window_s = 1.0 if quick else 5.0
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def _member(role: Role) -> Member:
-    key = str(uuid.uuid4())
-    user = User(key, f"{role.value}-{key[:8]}", "Ann", "Example", role)
-    claims = {
-        "user": {
-            "id": user.id,
-            "username": user.username,
-            "first_name": user.first_name,
-            "last_name": user.last_name,
-            "role": role.value,
-        },
-        "exp": int(time.time()) + TOKEN_TTL_S,
-    }
-    return Member(user, jwt.encode(claims, SECRET, algorithm="HS256"))
+def there(brokers: Sequence[Broker]) -> list[Broker]:
+    """Those that are installed; the others are left out in a line each."""
+    found = []
+    for broker in brokers:
+        why = broker.lacking()
+        if why is None:
+            found.append(broker)
+        else:
+            say(f"{broker.name} is left out: {why}.")
+    return found
 
 
-def _lifecycle(
-    base: str, where: Path, people: list[list[Member]], sizes: Sizes, *program: str
-) -> Sheet:
-    order = Order(base, people[0], people[1], 1.0, sizes.window_s, sizes.runs)
-    runs, summary = lifecycle.measure(order, where, program or lifecycle.GENERATOR)
-    sheet = lifecycle.sheet(f"{len(people[0])} pairs", runs)
-    sheet.losses = summary.unfinished
-    sheet.blame(summary.troubles)
-    return sheet
+def check(only: Sequence[str]) -> None:
+    """Raises: LoadError: a part of a name that none has."""
+    names = [OURS, *(broker.name for broker in BROKERS), *(peer.name for peer in PEERS)]
+    for text in only:
+        if not any(wanted([text], name) for name in names):
+            known = "; ".join(names)
+            raise LoadError(f"There is no peer {text!r}; there are {known}.")
 
 
-def _attempt(sheets: list[Sheet], name: str, job: Callable[[], Sheet]) -> None:
-    """A peer that doesn't get through a job says so in the table."""
-    try:
-        sheets.append(job())
-    except LoadError as error:
-        sheets.append(Sheet(name, "failed", [], 0, {}, {str(error): 1}))
+def wanted(only: Sequence[str], name: str) -> bool:
+    return not only or any(text.lower() in name.lower() for text in only)
 
 
-def ours(sizes: Sizes) -> list[Sheet]:
-    with subject(None, None, print) as system:
-        made = [
-            fanout.measure(system, sizes.ours),
-            locations.measure(
-                system, locations.Job(sizes.drivers, sizes.runs, 100, 20)
-            ),
-        ]
-    with subject(None, None, print) as system:
-        made.append(fanout.measure(system, sizes.flood, beside=False))
-        people = [
-            [Member(one.user, one.access) for one in _accounts(system, role, sizes)]
-            for role in BOTH
-        ]
-        made.append(_lifecycle(system.base, system.data_dir, people, sizes))
-    with subject(None, None, print) as system:
-        job = connections.Job(sizes.connections, 1, 0)
-        made.append(connections.measure(system, job))
+def a_round(
+    part: parts.Part, brokers: Sequence[Broker], size: parts.Size, number: int
+) -> Round:
+    """Each in turn; who begins changes with each round."""
+    made = Round(part.name, round(os.getloadavg()[0], 1))
+    began_s = time.monotonic()
+    turns = [(OURS, parts.ours)]
+    turns += [
+        (broker.name, parts.theirs(broker))
+        for broker in brokers
+        if broker.recovers or not part.recovery
+    ]
+    at = number % len(turns)
+    for name, start in turns[at:] + turns[:at]:
+        say(f"[{time.monotonic() - began_s:4.0f} s] {part.name}: {name}")
+        turn = parts.measured(part, start, size)
+        made.figures[name] = turn.figures
+        if turn.troubles:
+            made.troubles[name] = turn.troubles
+            say(f"  {turn.troubles}")
     return made
 
 
-def _accounts(system: Subject, role: Role, sizes: Sizes) -> list[Account]:
-    return asyncio.run(from_data_dir(system.data_dir, role, sizes.pairs))
+def positive(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= ROUNDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not within 1 and {ROUNDS_MAX}.")
+    return number
 
 
-def theirs(peer: Peer, sizes: Sizes) -> list[Sheet]:
-    """Each job on a server of its own, so that no backlog reaches the next."""
-    clients = (SOCKET_IO, "crowd") if peer.socketio else fanout.CROWD
-    pairs = (SOCKET_IO, "generator") if peer.socketio else lifecycle.GENERATOR
-    made: list[Sheet] = []
-
-    def crowded(role: Role, count: int) -> list[str]:
-        return [_member(role).access for _ in range(count)]
-
-    with _running(peer) as (base, where):
-        system = Subject(base, where, crowded)
-        job = sizes.theirs
-        _attempt(
-            made,
-            "fanout",
-            lambda: fanout.measure(system, job, crowd=clients, beside=False),
-        )
-    with _running(peer) as (base, where):
-        system = Subject(base, where, crowded)
-        flood = sizes.flood
-        _attempt(
-            made,
-            "fanout",
-            lambda: fanout.measure(system, flood, crowd=clients, beside=False),
-        )
-    with _running(peer) as (base, where):
-        people = [[_member(role) for _ in range(sizes.pairs)] for role in BOTH]
-        _attempt(
-            made, "lifecycle", lambda: _lifecycle(base, where, people, sizes, *pairs)
-        )
-    with _running(peer) as (base, where):
-        system = Subject(base, where, crowded)
-        idle = connections.Job(sizes.their_connections, 1, 0)
-        _attempt(
-            made,
-            "connections",
-            lambda: connections.measure(system, idle, crowd=clients),
-        )
-    return made
-
-
-@contextlib.contextmanager
-def _running(peer: Peer) -> Iterator[tuple[str, Path]]:
-    binaries = infra.virtual_environment()
-    with tempfile.TemporaryDirectory(prefix="peers-") as made:
-        where = Path(made)
-        where.chmod(0o755)
-        with infra.redis(where) as redis, infra.postgresql(where) as port:
-            environment = {
-                "PEERS_REDIS": str(redis),
-                "PEERS_POSTGRES_PORT": str(port),
-                "PEERS_LAYER": peer.layer,
-                "PEERS_CAPACITY": str(peer.capacity),
-                "PYTHONPATH": str(HERE),
-            }
-            infra.run([binaries / "python", "-m", "taxi.tables"], environment)
-            command = [binaries / peer.command[0], *peer.command[1:]]
-            with (
-                infra.server(where, command, environment) as base,
-                infra.backends_named(where),
-            ):
-                yield base, where
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="tiny: see that it runs")
-    parser.add_argument("--runs", type=int, default=3, help="of each job of ours")
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="make peers ARGS=…",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = [*(part.name for part in parts.PARTS), SERVICES]
+    parser.add_argument(
+        "--part",
+        action="append",
+        choices=names,
+        default=[],
+        help="may be repeated; default: all",
+    )
     parser.add_argument(
         "--only",
         action="append",
         default=[],
-        help="systems whose name holds this; the others' figures stay as they were",
+        help="peers whose name holds this; cabrank has its turn in every round",
     )
+    parser.add_argument("--rounds", type=positive, default=1, help="of each part")
+    parser.add_argument(
+        "--runs", type=positive, default=3, help="of each job of ours in `services`"
+    )
+    parser.add_argument("--anew", action="store_true", help="forget earlier rounds")
+    parser.add_argument("--quick", action="store_true", help="tiny: see that it runs")
     parser.add_argument("--to", type=Path, default=PAGE, help="the page to write")
-    options = parser.parse_args()
-    sizes = Sizes(quick=options.quick, runs=options.runs)
+    return parser
+
+
+def the_services(given: argparse.Namespace, kept: page.Kept) -> None:
     began_s = time.monotonic()
-    figures = options.to.with_suffix(".json")
-    kept = decode(figures.read_bytes(), page.Found) if options.only else {}
-    jobs = {OURS: lambda: ours(sizes)}
-    jobs |= {peer.name: partial(theirs, peer, sizes) for peer in PEERS}
-    found: page.Found = {}
-    for name, job in jobs.items():
-        if options.only and not any(part in name for part in options.only):
-            found[name] = kept.get(name, [])
-            continue
-        kept.pop(name, None)
-        print(name, flush=True)
-        found[name] = job()
-    spent_s = time.monotonic() - began_s
-    options.to.write_text(page.page(found, sizes.drivers, spent_s, list(kept)))
-    plot.draw(found, options.to.parent / "benchmarks.png")
-    figures.write_bytes(encode(found) + b"\n")
-    print(f"{options.to} written after {spent_s:.0f} s")
+    sizes = services.Sizes(quick=given.quick, runs=given.runs)
+    kept.services, kept.earlier = services.measured(
+        sizes, partial(wanted, given.only), kept.services
+    )
+    kept.drivers, kept.spent_s = sizes.drivers, time.monotonic() - began_s
+    plot.draw(kept.services, given.to.parent / "benchmarks.png")
+
+
+def run(given: argparse.Namespace) -> None:
+    check(given.only)
+    brokers = there([one for one in BROKERS if wanted(given.only, one.name)])
+    kept = page.read(given.to.with_suffix(".json"))
+    names = given.part or [*(part.name for part in parts.PARTS), SERVICES]
+    if given.anew:
+        kept.rounds = [one for one in kept.rounds if one.part not in names]
+    size = parts.QUICK if given.quick else parts.Size()
+    for part in parts.PARTS:
+        for _ in range(given.rounds if part.name in names else 0):
+            number = sum(one.part == part.name for one in kept.rounds)
+            kept.rounds.append(a_round(part, brokers, size, number))
+            page.write(given.to, kept)
+    if SERVICES in names:
+        the_services(given, kept)
+    page.write(given.to, kept)
+    print(f"{given.to} written")
+
+
+def main() -> int:
+    try:
+        run(options().parse_args())
+    except (LoadError, infra.InfraError) as error:
+        say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

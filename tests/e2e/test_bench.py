@@ -5,10 +5,16 @@ it measures, loses nothing and ends well is (`make bench-smoke`).
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
 
+from cabrank.trial.bench import crew
+from cabrank.trial.bench.fanout import CROWD
+from cabrank.trial.bench.subject import Subject, tokens
+from cabrank.trial.bench.tasks import Ask, Clear, Cut, Done, Open, Return
+from schemas.trips import Role
 from tests.support.stack import Stack, cabrank
 
 pytestmark = [
@@ -130,3 +136,23 @@ async def test_an_unknown_flood_is_said_in_a_line(stack: Stack) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "nonsense" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_who_comes_back_after_a_cut_knows_what_was_asked_meanwhile(
+    lifted: Stack,
+) -> None:
+    def run() -> Done:
+        system = Subject(lifted.url, lifted.data_dir, partial(tokens, lifted.data_dir))
+        with crew.running(CROWD) as crowd:
+            crowd.do(Open(system.base, system.people(Role.DRIVER, 4), True))
+            crowd.do(Open(system.base, system.people(Role.RIDER, 3), False))
+            cut = crowd.do(Cut())
+            assert (cut.open, cut.troubles) == (3, {})
+            crowd.do(Ask(3, 3, copies=0))
+            back = crowd.do(Return(system.base, 3))
+            crowd.do(Clear())
+        return back
+
+    back = await asyncio.to_thread(run)
+    assert (back.open, back.expected, back.deliveries) == (7, 12, 12)
+    assert (back.lost, back.troubles) == (0, {})

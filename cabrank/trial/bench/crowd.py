@@ -14,14 +14,16 @@ from collections.abc import Callable
 
 import uvloop
 
-from cabrank.trial.bench.tally import REQUESTED, Tally, request_mark
+from cabrank.trial.bench.tally import MARK, REQUESTED, Tally, request_mark
 from cabrank.trial.bench.tasks import (
     Ask,
     Clear,
+    Cut,
     Done,
     Gather,
     Locate,
     Open,
+    Return,
     Task,
     Watch,
 )
@@ -42,10 +44,11 @@ REFUSED = b'{"type":"refused"'
 
 
 class Driver:
-    __slots__ = ("crowd", "link", "seen", "tally")
+    __slots__ = ("crowd", "link", "seen", "tally", "token")
 
-    def __init__(self, crowd: "Crowd") -> None:
+    def __init__(self, crowd: "Crowd", token: str) -> None:
         self.crowd = crowd
+        self.token = token
         self.tally = crowd.tally
         self.seen = 0
         self.link: Link | None = None
@@ -102,14 +105,18 @@ class Crowd:
         self._barriers = 0
         self._watched = Watched([], 0, 0)
         self._reached: asyncio.Future[None] | None = None
+        self._cutting = False
         self._began = (0.0, 0.0)
         self.answered = 0
+        self.told = 0
+        """Requests that welcomes have told of."""
         self.tally = Tally()
 
     def read(self, message: bytes) -> None:
         """A frame that concerns neither a request nor its answer."""
         if message.startswith(WELCOME):
             self._welcomes += 1
+            self.told += message.count(MARK)
         elif message.startswith(REFUSED):
             frame = read_frame(message)
             if frame.ref == "barrier":
@@ -138,6 +145,10 @@ class Crowd:
             await self._clear()
         elif isinstance(task, Locate):
             await self._locate(task, done)
+        elif isinstance(task, Cut):
+            await self._cut()
+        elif isinstance(task, Return):
+            await self._return(task, done)
         done.seconds = time.monotonic() - began_s
         done.cpu_s = time.process_time() - cpu_s
         done.open = self._open
@@ -156,7 +167,7 @@ class Crowd:
             self._troubles["no welcome"] += wanted - self._welcomes
 
     async def _open_one(self, task: Open, limit: asyncio.Semaphore, token: str) -> None:
-        client = Driver(self) if task.drivers else Rider(self)
+        client = Driver(self, token) if task.drivers else Rider(self)
         async with limit:
             try:
                 client.link = await self._connect(
@@ -174,7 +185,46 @@ class Crowd:
 
     def _closed(self, code: int) -> None:
         self._open -= 1
-        self._troubles[f"connection closed with {code}"] += 1
+        if not self._cutting:
+            self._troubles[f"connection closed with {code}"] += 1
+
+    async def _cut(self) -> None:
+        left = self._open - sum(driver.link is not None for driver in self._drivers)
+        self._cutting = True
+        for driver in self._drivers:
+            if driver.link is not None:
+                driver.link.abort()
+        await self._until(lambda: self._open <= left, WELCOME_MAX_S)
+        self._cutting = False
+
+    @property
+    def _known(self) -> int:
+        return self.tally.received + self.told
+
+    async def _return(self, task: Return, done: Done) -> None:
+        limit = asyncio.Semaphore(task.at_once)
+        before = self._known
+
+        async def back(driver: Driver) -> None:
+            async with limit:
+                try:
+                    driver.link = await self._connect(
+                        task.base, driver.token, 1, driver.read, self._closed
+                    )
+                except LinkError as error:
+                    driver.link = None
+                    self._troubles[str(error)] += 1
+                    return
+            self._open += 1
+
+        done.expected = len(self._drivers) * task.requests
+        await asyncio.gather(*(back(driver) for driver in self._drivers))
+        last = -1
+        while last != self._known < before + done.expected:
+            last = self._known
+            await self._until(lambda: self._known >= before + done.expected, QUIET_S)
+        done.deliveries = self._known - before
+        done.lost = max(0, done.expected - done.deliveries)
 
     async def _until(self, condition: Callable[[], bool], limit_s: float) -> None:
         ends_at = time.monotonic() + limit_s

@@ -111,10 +111,10 @@ class Fanout:
             self.sheet.blame(self._crowd.do(opening).troubles)
         self._ask(Ask(min(WARM_UP, job.singles)))
 
-    def _ask(self, task: Ask) -> tuple[Done, float]:
+    def _ask(self, task: Ask) -> tuple[Done, dict[str, float]]:
         done, used = self._subject.measured(self.sheet, self._crowd, task)
         self._crowd.do(Clear())
-        return done, used.get(GATEWAY, 0.0)
+        return done, used
 
     def run(self) -> None:
         job = self._job
@@ -139,9 +139,12 @@ class Fanout:
         requests the gateway's core does other work, and its caches lose the sockets.
         """
         sheet = self.sheet
-        done, seconds = self._ask(task)
-        ours = per_cpu_s(done.deliveries, seconds)
+        done, used = self._ask(task)
+        ours = per_cpu_s(done.deliveries, used[GATEWAY])
         sheet.row(name, UNIT, aim=aim).values.append(ours)
+        every_s = sum(seconds for who, seconds in used.items() if who != "load")
+        row = sheet.row(f"{name}: all processes", "deliveries per CPU-second of all")
+        row.values.append(per_cpu_s(done.deliveries, every_s))
         if self._floor is None:
             return done
         rounds, size = task.requests // task.burst, done.frame_bytes

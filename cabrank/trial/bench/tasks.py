@@ -53,11 +53,25 @@ class Locate(Struct, tag=True):
     per_s: float | None = None
 
 
+class Cut(Struct, tag=True):
+    """All drivers vanish at once, without a close frame."""
+
+
+class Return(Struct, tag=True):
+    """They come back, `at_once` at a time, until each knows of `requests` that were
+    made meanwhile: `deliveries` counts those.
+    """
+
+    base: str
+    requests: int
+    at_once: int = 64
+
+
 class Count(Struct, tag=True):
     """How many connections are still open?"""
 
 
-Task = Open | Ask | Watch | Gather | Clear | Locate | Count
+Task = Open | Ask | Watch | Gather | Clear | Locate | Cut | Return | Count
 
 
 class Done(Struct):

@@ -39,14 +39,14 @@ def test_job_that_a_system_did_not_do_is_a_dash() -> None:
 
 
 def test_what_went_wrong_is_on_the_page() -> None:
-    written = page.page(found(), 1000, 300)
+    written = page.page(page.Kept(found(), 1000, 300))
     assert "- Other, connections: 1 times: cabrank.trial.bench.crowd ended" in written
     assert "make peers" in written
     assert "earlier run" not in written
 
 
 def test_figures_of_an_earlier_run_are_said_to_be_such() -> None:
-    written = page.page(found(), 1000, 300, ["Other"])
+    written = page.page(page.Kept(found(), 1000, 300, ["Other"]))
     assert "Of an earlier run, not of this one: Other." in written
 
 
