@@ -42,10 +42,6 @@ BUSY_TIMEOUT_S = 5
 """How long SQLite waits for another process's transaction; ours take milliseconds."""
 POOL_MAX = 8
 """Connections of one process; questions that find none wait."""
-SQLITE_READERS = 1
-"""Of those who read the past: sqlite3 lets go of Python's lock at each row, so threads
-that read at the same time hand it round. Eight questions of 100 rows take 31 ms at once
-and 5 one after the other (p50 of each, 2026-11-29)."""
 POSTGRES_CONNECT: dict[str, Any] = {
     # A server that vanished without a word is noticed within ~10 s, not 15 min.
     "connect_timeout": 5,
@@ -151,9 +147,7 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def engine(
-    url: str, statement_s: int = STATEMENT_S, *, sqlite_pool: int = POOL_MAX
-) -> AsyncEngine:
+def engine(url: str, statement_s: int = STATEMENT_S) -> AsyncEngine:
     """The async engine: a transaction begun on it may write (`engine.begin()`); for
     questions alone there is `reading`. Connects when first used. `statement_s`: how
     long PostgreSQL works on one statement; 0: as long as it takes.
@@ -166,7 +160,7 @@ def engine(
         made = create_async_engine(
             parsed.set(drivername="sqlite+aiosqlite"),
             connect_args={"timeout": BUSY_TIMEOUT_S},
-            pool_size=sqlite_pool,
+            pool_size=POOL_MAX,
             max_overflow=0,
         )
         _make_sqlite_durable(made.sync_engine)
@@ -269,25 +263,8 @@ def _make_sqlite_durable(made: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def past_engine(url: str) -> AsyncEngine:
-    """That of those who read the past: log-ins never wait behind them."""
-    return engine(url, ANSWER_S, sqlite_pool=SQLITE_READERS)
-
-
 @asynccontextmanager
 async def reading(made: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection for questions: never waits for a writer, must not write."""
     async with made.connect() as connection:
         yield await connection.execution_options(**{READ_ONLY: True})
-
-
-@asynccontextmanager
-async def looking(made: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """The same for single questions, each of which sees what is there when it is asked:
-    on PostgreSQL they need no transaction, whose two round trips cost a read as much
-    of a worker's time as the rest.
-    """
-    async with reading(made) as connection:
-        if made.dialect.name == "postgresql":
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield connection

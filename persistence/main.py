@@ -17,6 +17,7 @@ from persistence.deliveries.service import Deliveries
 from persistence.errors import DatabaseError, PersistenceError
 from persistence.history import retention
 from persistence.history.history import History
+from persistence.history.past import past
 from persistence.identity import cleanup
 from persistence.identity.keyfiles import Signer
 from persistence.projected.observer import Observer
@@ -94,8 +95,6 @@ async def start(
 ) -> Callable[[], Awaitable[None]]:
     """Start everything; returns the drain. The database is at the right revision."""
     engine = database.engine(settings.database_url)
-    # Connections of its own: log-ins never wait behind those who read the past.
-    past = database.past_engine(settings.database_url)
     login = nats_login.read(settings, Service.PERSISTENCE)
     control = await bus.connect(settings.nats_url, "persistence", login=login)
     readers: list[Writer | Observer] = []
@@ -124,7 +123,7 @@ async def start(
     readers += [writer, observer]
     writer.start(service)
     observer.start(service)
-    history = History(past, control)
+    history = History(past(settings.database_url), control)
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)
@@ -162,7 +161,6 @@ async def start(
             await control.flush()
         await control.close()
         await bulk.close()
-        await past.dispose()
         await engine.dispose()
 
     return drain

@@ -7,15 +7,15 @@ may look.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Row, false, select, true, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import ColumnElement, Connection, Row, false, select, true, tuple_
 
-from persistence import database
 from persistence.history import matches
 from persistence.history.explaining import within
 from persistence.history.freshness import Freshness
+from persistence.history.past import Past
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
 from persistence.projected import messages
 from persistence.projected.messages import PAGE_BYTES_MAX
@@ -62,13 +62,12 @@ Found = Row[str, str | None, str, str, str]
 
 
 class History:
-    """The NATS services `history.*`."""
+    """The NATS services `history.*`. Closes `past` when it stops."""
 
-    def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
-        self._engine = engine
-        js = bus.jetstream(timeout=CATCH_UP_S)
-        self._fresh = Freshness(js)
-        self._seen = Freshness(js, lambda _: streams.MATCHES)
+    def __init__(self, past: Past, bus: Bus) -> None:
+        self._past = past
+        self._fresh = Freshness(bus, CATCH_UP_S)
+        self._seen = Freshness(bus, CATCH_UP_S, lambda _: streams.MATCHES)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
         self._responder.add(subjects.history("trips"), ListTrips, self.trips)
         self._responder.add(subjects.history("trip"), GetTripRow, self.trip)
@@ -88,43 +87,18 @@ class History:
 
     async def stop(self) -> None:
         await self._responder.stop()
+        await self._past.close()
 
     async def trips(self, question: ListTrips) -> Result:
         """One page, newest first, of the user's own trips (operators: all); shorter
         than asked for where trips are very long, but never empty while there are more.
         """
-        page = select(TripRow.data).where(*_wanted(question))
-        place = tuple_(TripRow.created_at_ms, TripRow.id)
         await self._freshen(question.region)
-        async with database.looking(self._engine) as connection:
-            if question.before is not None:
-                before = await self._place(connection, question)
-                if before is None:
-                    message = f"before: you have no trip {question.before[:64]!r}"
-                    return refused(Code.INVALID_DATA, message)
-                page = page.where(place < tuple_(*before))
-            page = page.order_by(TripRow.created_at_ms.desc(), TripRow.id.desc()).limit(
-                question.limit
-            )
-            rows = (await connection.execute(page)).scalars().all()
-        made = [trip_json_as(question.role, row.encode()) for row in rows]
-        return _list(messages.within(made, PAGE_BYTES_MAX))
-
-    async def _place(
-        self, connection: AsyncConnection, question: ListTrips
-    ) -> Row[int, str] | None:
-        """Where in the order `before` stands; None: no such trip, or not theirs."""
-        if question.before is None or "\0" in question.before:
-            return None
-        asked = select(TripRow.created_at_ms, TripRow.id).where(
-            TripRow.id == question.before, _own(question)
-        )
-        return (await connection.execute(asked)).one_or_none()
+        return await self._past.ask(partial(_trips, question))
 
     async def trip(self, question: GetTripRow) -> Result:
         await self._freshen(question.region)
-        async with database.looking(self._engine) as connection:
-            found = await _row(connection, question.trip)
+        found = await self._found(question.trip)
         if isinstance(missing := _may_see(found, question), Result):
             return missing
         assert found is not None
@@ -133,28 +107,7 @@ class History:
     async def trip_events(self, question: ListTripEvents) -> Result:
         """The audit of one trip, oldest first; `more` where that isn't all."""
         await self._freshen(question.region)
-        event = TripEventRow
-        asked = (
-            select(event.seq, event.type, event.version, event.at_ms, event.data)
-            .where(event.trip_id == question.trip)
-            # Two of one version: what a lost ledger had come after all.
-            .order_by(event.version, event.seq)
-            .where(
-                event.version >= question.after_version,  # how the index is entered
-                tuple_(event.version, event.seq)
-                > tuple_(question.after_version, question.after_seq),
-            )
-            .limit(EVENTS_MAX + 1)
-        )
-        async with database.looking(self._engine) as connection:
-            found = await _row(connection, question.trip)
-            if isinstance(missing := _may_see(found, question), Result):
-                return missing
-            rows = (await connection.execute(asked)).all()
-        role = question.role
-        made = [codec.encode(_audit_row(role, row)) for row in rows[:EVENTS_MAX]]
-        page = messages.within(made, PAGE_BYTES_MAX)
-        return _list(page, more=len(page) < len(rows))
+        return await self._past.ask(partial(_trip_events, question))
 
     async def matching(self, question: ExplainTrip) -> Result:
         """Why these drivers; of a trip whose record is still on its way, a part."""
@@ -168,14 +121,13 @@ class History:
         driver = question.driver
         if driver is not None and "\0" in driver:
             return refused(Code.INVALID_DATA, "driver: no user's id looks like that")
-        async with database.reading(self._engine) as connection:
-            told = await matches.explanation(connection, question.trip, driver)
+        explained = partial(matches.explanation, trip=question.trip, driver=driver)
+        told = await self._past.ask(explained)
         return Result(data=Raw(within(told, PAGE_BYTES_MAX)))
 
     async def names(self, question: FindNames) -> Result:
         wanted = [user for user in question.users[:PAGE_MAX] if "\0" not in user]
-        async with database.reading(self._engine) as connection:
-            return answered(await matches.names(connection, wanted))
+        return answered(await self._past.ask(partial(matches.names, ids=wanted)))
 
     async def track(self, question: ListTrack) -> Result:
         """Where the trip's driver was while it was active, oldest first; `more` where
@@ -187,10 +139,8 @@ class History:
         found = await self._found(question.trip)
         if isinstance(missing := _may_see(found, question), Result):
             return missing
-        async with database.reading(self._engine) as connection:
-            made, more = await matches.track(
-                connection, question.trip, question.after_ms
-            )
+        driven = partial(matches.track, trip=question.trip, after_ms=question.after_ms)
+        made, more = await self._past.ask(driven)
         return _list(made, more=more)
 
     async def find(self, question: FindTrip) -> Result:
@@ -219,21 +169,8 @@ class History:
             room = canonical(question.room)
         except subjects.SubjectError as error:
             return refused(Code.INVALID_DATA, f"room: {error}")
-        region = question.region
-        await self._freshen(region)
-        trip = trip_of(room)
-        async with database.looking(self._engine) as connection:
-            if trip is not None:
-                found = await _row(connection, trip)
-                if found is None:
-                    return _not_found(trip)
-                if _is_strange(found, question.user, question.role):
-                    message = f"the room of trip {trip} is not yours"
-                    return refused(Code.ROOM_FORBIDDEN, message)
-                region = found.region
-            limit, before = question.limit, question.before
-            page = await _page(connection, region, room, limit, before)
-        return _list(messages.within(page, PAGE_BYTES_MAX))
+        await self._freshen(question.region)
+        return await self._past.ask(partial(_messages, question, room))
 
     async def backlog(self, question: FindBacklog) -> Result:
         """A room's last messages, which the leader no longer holds."""
@@ -241,9 +178,8 @@ class History:
         if not await self._fresh.reached(question.region, record, CATCH_UP_S):
             message = f"history has not reached record {record} yet"
             return refused(Code.UNAVAILABLE, message)
-        about = question.region, question.room, HISTORY_MAX
-        async with database.looking(self._engine) as connection:
-            page = await _page(connection, *about, None)
+        about = question.region, question.room, HISTORY_MAX, None
+        page = await self._past.ask(lambda connection: _page(connection, *about))
         return _list(messages.within(page, messages.BACKLOG_BYTES_MAX)[::-1])
 
     async def made(self, question: FindMade) -> Result:
@@ -254,36 +190,8 @@ class History:
             return refused(Code.UNAVAILABLE, message)
         if "\0" in question.user + question.key:
             return answered(None)
-        if question.kind == "send":
-            return await self._said_by(question)
-        row = TripEventRow
-        asked = (
-            select(row.trip_id)
-            .where(row.by == question.user, row.key == question.key)
-            .where(row.at_ms > question.since_ms)
-            .order_by(row.at_ms.desc())
-            .limit(1)
-        )
-        async with database.looking(self._engine) as connection:
-            trip = (await connection.execute(asked)).scalar()
-            found = None if trip is None else await _row(connection, trip)
-        if found is None or found.region != question.region:
-            return answered(None)
-        return Result(data=Raw(found.data.encode()))
-
-    async def _said_by(self, question: FindMade) -> Result:
-        row = MessageRow
-        asked = (
-            select(row.__table__)
-            .where(row.sender_id == question.user, row.key == question.key)
-            .where(row.region == question.region)
-            .where(row.sent_at_ms > question.since_ms)
-            .order_by(row.sent_at_ms.desc())
-            .limit(1)
-        )
-        async with database.looking(self._engine) as connection:
-            found = (await connection.execute(asked)).one_or_none()
-        return answered(None if found is None else messages.message_of(found))
+        made_by = _said if question.kind == "send" else _asked_for
+        return await self._past.ask(partial(made_by, question))
 
     async def _freshen(self, region: str | None) -> None:
         """Wait, but not long, until what the ledger holds now is in the database."""
@@ -291,11 +199,103 @@ class History:
             await self._fresh.brought(region, FRESH_S)
 
     async def _found(self, trip: str) -> Found | None:
-        async with database.looking(self._engine) as connection:
-            return await _row(connection, trip)
+        return await self._past.ask(partial(_row, trip=trip))
 
 
-async def _row(connection: AsyncConnection, trip: str) -> Found | None:
+def _trips(question: ListTrips, connection: Connection) -> Result:
+    page = select(TripRow.data).where(*_wanted(question))
+    place = tuple_(TripRow.created_at_ms, TripRow.id)
+    if question.before is not None:
+        before = _place(question, connection)
+        if before is None:
+            message = f"before: you have no trip {question.before[:64]!r}"
+            return refused(Code.INVALID_DATA, message)
+        page = page.where(place < tuple_(*before))
+    page = page.order_by(TripRow.created_at_ms.desc(), TripRow.id.desc())
+    rows = connection.execute(page.limit(question.limit)).scalars().all()
+    made = [trip_json_as(question.role, row.encode()) for row in rows]
+    return _list(messages.within(made, PAGE_BYTES_MAX))
+
+
+def _place(question: ListTrips, connection: Connection) -> Row[int, str] | None:
+    """Where in the order `before` stands; None: no such trip, or not theirs."""
+    if question.before is None or "\0" in question.before:
+        return None
+    asked = select(TripRow.created_at_ms, TripRow.id).where(
+        TripRow.id == question.before, _own(question)
+    )
+    return connection.execute(asked).one_or_none()
+
+
+def _trip_events(question: ListTripEvents, connection: Connection) -> Result:
+    event = TripEventRow
+    asked = (
+        select(event.seq, event.type, event.version, event.at_ms, event.data)
+        .where(event.trip_id == question.trip)
+        # Two of one version: what a lost ledger had come after all.
+        .order_by(event.version, event.seq)
+        .where(
+            event.version >= question.after_version,  # how the index is entered
+            tuple_(event.version, event.seq)
+            > tuple_(question.after_version, question.after_seq),
+        )
+        .limit(EVENTS_MAX + 1)
+    )
+    found = _row(connection, question.trip)
+    if isinstance(missing := _may_see(found, question), Result):
+        return missing
+    rows = connection.execute(asked).all()
+    role = question.role
+    made = [codec.encode(_audit_row(role, row)) for row in rows[:EVENTS_MAX]]
+    page = messages.within(made, PAGE_BYTES_MAX)
+    return _list(page, more=len(page) < len(rows))
+
+
+def _messages(question: ListMessages, room: str, connection: Connection) -> Result:
+    region, trip = question.region, trip_of(room)
+    if trip is not None:
+        found = _row(connection, trip)
+        if found is None:
+            return _not_found(trip)
+        if _is_strange(found, question.user, question.role):
+            message = f"the room of trip {trip} is not yours"
+            return refused(Code.ROOM_FORBIDDEN, message)
+        region = found.region
+    page = _page(connection, region, room, question.limit, question.before)
+    return _list(messages.within(page, PAGE_BYTES_MAX))
+
+
+def _asked_for(question: FindMade, connection: Connection) -> Result:
+    row = TripEventRow
+    asked = (
+        select(row.trip_id)
+        .where(row.by == question.user, row.key == question.key)
+        .where(row.at_ms > question.since_ms)
+        .order_by(row.at_ms.desc())
+        .limit(1)
+    )
+    trip = connection.execute(asked).scalar()
+    found = None if trip is None else _row(connection, trip)
+    if found is None or found.region != question.region:
+        return answered(None)
+    return Result(data=Raw(found.data.encode()))
+
+
+def _said(question: FindMade, connection: Connection) -> Result:
+    row = MessageRow
+    asked = (
+        select(row.__table__)
+        .where(row.sender_id == question.user, row.key == question.key)
+        .where(row.region == question.region)
+        .where(row.sent_at_ms > question.since_ms)
+        .order_by(row.sent_at_ms.desc())
+        .limit(1)
+    )
+    found = connection.execute(asked).one_or_none()
+    return answered(None if found is None else messages.message_of(found))
+
+
+def _row(connection: Connection, trip: str) -> Found | None:
     if "\0" in trip:  # which PostgreSQL's text can't even be asked about
         return None
     asked = select(
@@ -305,11 +305,11 @@ async def _row(connection: AsyncConnection, trip: str) -> Found | None:
         TripRow.region,
         TripRow.data,
     ).where(TripRow.id == trip)
-    return (await connection.execute(asked)).one_or_none()
+    return connection.execute(asked).one_or_none()
 
 
-async def _page(
-    connection: AsyncConnection, region: str, room: str, limit: int, before: int | None
+def _page(
+    connection: Connection, region: str, room: str, limit: int, before: int | None
 ) -> list[bytes]:
     """Messages of a room below number `before`, newest first, as JSON."""
     if "\0" in region + room:
@@ -319,7 +319,7 @@ async def _page(
     ).where(RoomRow.region == region, RoomRow.name == room)
     row = MessageRow
     page: list[bytes] = []
-    known = [messages.Span(*span) for span in await connection.execute(spans)]
+    known = [messages.Span(*span) for span in connection.execute(spans)]
     for span in messages.visible(known, before):
         asked = (
             select(MessageRow.__table__)
@@ -329,7 +329,7 @@ async def _page(
             .order_by(row.n.desc())
             .limit(limit - len(page))
         )
-        found = await connection.execute(asked)
+        found = connection.execute(asked)
         page += [codec.encode(messages.message_of(each)) for each in found]
         if len(page) == limit:
             break

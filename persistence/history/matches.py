@@ -5,8 +5,7 @@ persistence/history/explaining.py. Only asks.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from persistence.history.explaining import About, explain, explain_driver, people
 from persistence.models import (
@@ -48,12 +47,10 @@ _FACT = (
 )
 
 
-async def explanation(
-    connection: AsyncConnection, trip: str, driver: str | None
-) -> Explanation:
+def explanation(connection: Connection, trip: str, driver: str | None) -> Explanation:
     """Of a trip that is there."""
     asked = select(*_FACT).where(_fact.trip_id == trip).order_by(_fact.seq)
-    facts = (await connection.execute(asked.limit(FACTS_MAX))).all()
+    facts = connection.execute(asked.limit(FACTS_MAX)).all()
     row = MatchRow
     seen = (
         select(row.ledger, row.data)
@@ -63,31 +60,29 @@ async def explanation(
     )
     rounds = [
         (one.ledger, codec.decode(one.data.encode(), Round))
-        for one in (await connection.execute(seen)).all()
+        for one in connection.execute(seen).all()
     ][::-1]
     who = people(facts, (one for _, one in rounds))
-    about = About(trip, facts, rounds, await names(connection, who))
+    about = About(trip, facts, rounds, names(connection, who))
     if driver is None:
         return explain(about, None)
-    theirs = await _of_driver(connection, about, driver)
+    theirs = _of_driver(connection, about, driver)
     return explain(about, explain_driver(about, driver, theirs))
 
 
-async def names(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
+def names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
     wanted = sorted(ids)
     found: dict[str, str] = {}
     for start in range(0, len(wanted), IDS_MAX):
         chunk = wanted[start : start + IDS_MAX]
         there = select(UserRow.id, UserRow.username).where(UserRow.id.in_(chunk))
-        found |= {one.id: one.username for one in await connection.execute(there)}
+        found |= {one.id: one.username for one in connection.execute(there)}
         gone = select(ErasedUserRow.user_id).where(ErasedUserRow.user_id.in_(chunk))
-        found |= dict.fromkeys(await connection.scalars(gone), USERNAME)
+        found |= dict.fromkeys(connection.scalars(gone), USERNAME)
     return found
 
 
-async def _of_driver(
-    connection: AsyncConnection, about: About, driver: str
-) -> Sequence[Any]:
+def _of_driver(connection: Connection, about: About, driver: str) -> Sequence[Any]:
     """What a driver was at as the first round began, and did until the last."""
     if not about.rounds:
         return []
@@ -98,15 +93,13 @@ async def _of_driver(
     for what in ("duty", "busy", "idle", "released", "offer", "offer_ended"):
         of_kind = theirs.where(_fact.what == what)
         before = of_kind.where(_fact.seq < first).order_by(_fact.seq.desc()).limit(1)
-        found += (await connection.execute(before)).all()
+        found += connection.execute(before).all()
         since = of_kind.where(_fact.seq.between(first, last)).order_by(_fact.seq)
-        found += (await connection.execute(since.limit(THEIRS_MAX))).all()
+        found += connection.execute(since.limit(THEIRS_MAX)).all()
     return sorted(found, key=lambda one: int(one.seq))
 
 
-async def track(
-    connection: AsyncConnection, trip: str, after_ms: int
-) -> tuple[list[bytes], bool]:
+def track(connection: Connection, trip: str, after_ms: int) -> tuple[list[bytes], bool]:
     """Where the trip's driver was, as JSON, oldest first; and whether that goes on."""
     row = TrackRow
     asked = (
@@ -115,7 +108,7 @@ async def track(
         .order_by(row.at_ms)
         .limit(CRUMBS_MAX + 1)
     )
-    rows = (await connection.execute(asked)).all()
+    rows = connection.execute(asked).all()
     made = [
         codec.encode(Place(one.lat, one.lon, rfc3339(one.at_ms)))
         for one in rows[:CRUMBS_MAX]

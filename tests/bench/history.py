@@ -33,6 +33,7 @@ from sqlalchemy import func, select
 from cabrank.trial.bench import filling
 from persistence import database, revisions
 from persistence.history.history import History
+from persistence.history.past import past
 from persistence.models import TripRow
 from runtime import bus as buses
 from runtime.bus import Bus
@@ -188,9 +189,8 @@ async def answering(url: str, nats_url: str, stack: contextlib.ExitStack) -> Non
 
 
 async def serve(url: str, nats_url: str) -> None:
-    engine = database.past_engine(url)
     bus = await buses.connect(nats_url, "history")
-    History(engine, bus).start()
+    History(past(url), bus).start()
     await bus.flush()
     sys.stdout.write("answers\n")
     sys.stdout.flush()

@@ -15,6 +15,7 @@ from persistence import database
 from persistence.delivery_models import WebhookDeliveryRow, WebhookRow
 from persistence.erasure.export import export
 from persistence.history.history import History
+from persistence.history.past import past
 from persistence.models import (
     AuditRow,
     Base,
@@ -307,7 +308,7 @@ async def world(
         await sign_up(engine, user)
     await asyncio.to_thread(write, database_url, [*ledger(), *found()])
     await asyncio.to_thread(observe, database_url)
-    history = History(engine, bus)
+    history = History(past(database_url), bus)
     history.start()
     await bus.flush()
     yield Forgotten(client, engine, database_url)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from persistence import database
 from persistence.history.history import History
+from persistence.history.past import past
 from persistence.projected.store import Store
 from runtime.bus import Bus
 from schemas import codec, subjects
@@ -20,7 +21,7 @@ class Past:
         self.bus = bus
         self.store = Store(database.plain_engine(url))
         self.engine = database.engine(url)
-        self.service = History(self.engine, bus)
+        self.service = History(past(url), bus)
         self.n = 0
 
     async def ask(self, operation: str, question: Any) -> Result:

@@ -299,8 +299,13 @@ async def test_a_trip_not_yet_written_is_unavailable_rather_than_unknown(
 
 
 async def test_find_waits_for_a_writer_that_is_moments_behind(
-    past: Trips, database_url: str, ledger: Ledger, working: Working
+    past: Trips,
+    database_url: str,
+    ledger: Ledger,
+    working: Working,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(histories, "CATCH_UP_S", 30)
     n = await ledger.append(event(trip(1)))
     asked = asyncio.create_task(
         past.ask("find", FindTrip("main", trip(1).id, seq_of(n, 0)))

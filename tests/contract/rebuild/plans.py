@@ -49,6 +49,7 @@ WHOLE = {
     ("webhook_deliveries", "GROUP BY webhook_deliveries.webhook_id"): (
         "how much waits for each webhook: what waits, by the index of what does"
     ),
+    ("webhook_deliveries", "GROUP BY webhook_id"): "the same, for `cabrank doctor`",
     ("users", "LIKE"): "`cabrank tokens`, for load tests: the highest number",
 }
 

@@ -1,16 +1,20 @@
 """What looks at every row takes as long as there are rows."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, delete, event, func, select
 
 from cabrank.operate import rebuild
 from cabrank.operate.verify import verify
 from persistence import database, revisions
 from persistence.erasure import eraser
+from persistence.history.past import past
+from persistence.models import TripRow
 from schemas.accounts import Erasure
 from tests.contract.rebuild.conftest import Kept
 from tests.support.records import T0_MS
@@ -84,18 +88,42 @@ def blank_url(postgres_cluster: Any) -> Iterator[str]:
 
 
 async def test_what_a_service_asks_has_one(database_url: str) -> None:
-    for made, limit in (
-        (database.engine(database_url), "30s"),
-        (database.past_engine(database_url), "5s"),
-    ):
-        async with database.reading(made) as connection:
-            found = await connection.exec_driver_sql(f"SHOW {LIMIT}")
-            assert found.scalar_one() == limit
-        await made.dispose()
+    made = database.engine(database_url)
+    async with database.reading(made) as connection:
+        found = await connection.exec_driver_sql(f"SHOW {LIMIT}")
+        assert found.scalar_one() == "30s"
+    await made.dispose()
 
 
-def test_those_who_read_the_past_take_turns_on_sqlite(tmp_path: Path) -> None:
+async def test_what_is_asked_of_the_past_has_as_long_as_who_asks_waits(
+    database_url: str,
+) -> None:
+    there = past(database_url)
+    limit = await there.ask(
+        lambda asked: asked.exec_driver_sql(f"SHOW {LIMIT}").scalar()
+    )
+    assert limit == "5s"
+    await there.close()
+
+
+async def test_those_who_read_the_past_take_turns_on_sqlite(tmp_path: Path) -> None:
     """At the same time they would hand Python's lock round, row by row."""
-    made = database.past_engine(f"sqlite:///{tmp_path}/past.db")
-    pool: Any = made.sync_engine.pool
-    assert (pool.size(), pool._max_overflow) == (1, 0)
+    there = past(f"sqlite:///{tmp_path}/past.db")
+    threads = await asyncio.gather(
+        *(there.ask(lambda _: threading.get_ident()) for _ in range(20))
+    )
+    assert len(set(threads)) == 1
+    assert threading.get_ident() not in threads
+    await there.close()
+
+
+async def test_who_reads_the_past_on_sqlite_waits_for_no_writer(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/past.db"
+    revisions.migrate(url)
+    there, writing = past(url), database.plain_engine(url)
+    with writing.begin() as writer:
+        writer.execute(delete(TripRow))
+        counted = select(func.count()).select_from(TripRow)
+        assert await there.ask(lambda asked: asked.scalar(counted)) == 0
+    writing.dispose()
+    await there.close()

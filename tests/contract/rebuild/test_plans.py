@@ -26,6 +26,7 @@ from persistence.erasure import eraser
 from persistence.erasure import export as exporting
 from persistence.history import retention
 from persistence.history.history import History
+from persistence.history.past import past
 from persistence.identity import (
     audit_log_reader,
     cleanup,
@@ -160,8 +161,7 @@ async def ask(bus: Bus, subject: str, question: Any) -> Result:
 
 async def the_past(bus: Bus, url: str) -> None:
     """All that gateways ask history."""
-    engine = database.engine(url)
-    history = History(engine, bus)
+    history = History(past(url), bus)
     history.start()
     trip = filling.trip_id(50)
     driver = filling.driver(50, TRIPS).id
@@ -195,7 +195,6 @@ async def the_past(bus: Bus, url: str) -> None:
         result = await ask(bus, subjects.history(operation), question)
         assert result.refused is None, (operation, result)
     await history.stop()
-    await engine.dispose()
 
 
 async def the_people(bus: Bus, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from persistence import database
 from persistence.deliveries.service import Deliveries
 from persistence.history.history import History
+from persistence.history.past import past
 from runtime import ops
 from runtime.bus import Bus
 from runtime.settings import Settings
@@ -96,8 +97,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def office(bus: Bus, settings: Settings, clock: Clock) -> AsyncIterator[Office]:
     engine = database.plain_engine(settings.database_url)
-    past = database.past_engine(settings.database_url)
-    history = History(past, bus)
+    history = History(past(settings.database_url), bus)
     async with service() as running:
         hasty = database.hasty_engine(settings.database_url)
         deliveries = Deliveries(engine, hasty, bus, settings, clock_ms=clock)
@@ -108,7 +108,6 @@ async def office(bus: Bus, settings: Settings, clock: Clock) -> AsyncIterator[Of
         running.stop()
         await deliveries.stop()
         await history.stop()
-    await past.dispose()
 
 
 @pytest.fixture
