@@ -8,6 +8,10 @@ from cabrank.stack import tether
 if __name__ == "__main__":
     # Before anything slow is imported: a child whose `up` died meanwhile is no use.
     tether.attach(os.environ.pop(tether.VARIABLE, ""))
+    from cabrank import services
+
+    if len(sys.argv) == 2 and sys.argv[1] in services.NAMES:  # noqa: PLR2004
+        sys.exit(services.run(sys.argv[1]))
     from cabrank.main import run
 
     sys.exit(run())

@@ -6,6 +6,10 @@ CabrankError
 └── StackError        `up` can't go on: exit status 1
 """
 
+import sys
+
+INTERRUPTED = 130  # what shells give for a Ctrl-C
+
 
 class CabrankError(Exception):
     """One plain sentence or, for StackError, some lines; never a traceback."""
@@ -40,3 +44,15 @@ def reason(error: BaseException) -> str:
 
 class StackError(CabrankError):
     """A program of the stack that can't be started; ends with its last log lines."""
+
+
+def refuse(message: str, status: int) -> int:
+    """Tell standard error why a command ends; returns `status`. After a wrong option,
+    setting or input in one plain sentence.
+    """
+    if status == UsageError.exit_code:
+        message = " ".join(message.split())
+        if message[-1:] not in {".", "?", "!"}:
+            message += "."
+    print(message, file=sys.stderr)
+    return status

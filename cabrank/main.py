@@ -12,13 +12,9 @@ from typer.exceptions import TyperException
 
 from cabrank.commands import care, deployment, hooks, keys, people, speaking, system
 from cabrank.commands.helping import Group
-from cabrank.errors import CabrankError, UsageError
+from cabrank.errors import INTERRUPTED, CabrankError, UsageError, refuse
+from cabrank.services import NAMES, PRIVATE
 from runtime import environment, settings
-
-INTERRUPTED = 130  # what shells give for a Ctrl-C
-PRIVATE = 0o077
-"""The umask of every command and what it starts: databases, logs and NATS's store hold
-hashes, tokens and places. What others must read is given a mode where it is written."""
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "up": system.up,
@@ -45,8 +41,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
 """Those without commands of their own; the help groups them (commands/helping.py)."""
 TRIAL = {"simulate", "chaos", "bench"}
 """Those of cabrank/trial."""
-LOGGING = {"gateway", "dispatcher", "persistence", "webhooks"}
-"""Standard error is their log, in JSON."""
 
 app = typer.Typer(
     name="cabrank",
@@ -129,7 +123,7 @@ def run() -> int:
     """
     arguments = sys.argv[1:]
     before = os.umask(PRIVATE)
-    is_service = bool(arguments) and arguments[0] in LOGGING
+    is_service = bool(arguments) and arguments[0] in NAMES
     # `webhooks list` is what an operator says of one, and speaks to them.
     if not is_service or "".join(arguments[1:2]).isalpha():
         for said in environment.unheard_of():
@@ -138,25 +132,16 @@ def run() -> int:
         _add_trial_commands(arguments)
         status = app(arguments, prog_name="cabrank", standalone_mode=False)
     except TyperException as error:
-        return _refuse(error.format_message(), error.exit_code)
+        return refuse(error.format_message(), error.exit_code)
     except CabrankError as error:
-        return _refuse(str(error), error.exit_code)
+        return refuse(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:  # `cabrank settings | head`
         sys.stderr.close()
         return 1
     except settings.SettingsError as error:
-        return _refuse(str(error), UsageError.exit_code)
+        return refuse(str(error), UsageError.exit_code)
     finally:
         os.umask(before)
     return status if isinstance(status, int) else 0
-
-
-def _refuse(message: str, status: int) -> int:
-    if status == UsageError.exit_code:
-        message = " ".join(message.split())
-        if message[-1:] not in {".", "?", "!"}:
-            message += "."
-    print(message, file=sys.stderr)
-    return status

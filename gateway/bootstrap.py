@@ -51,6 +51,8 @@ log = structlog.get_logger()
 
 TICK_S = 0.05
 """The link's shortest pause, and how often positions are sent on."""
+REST_S = 0.25
+"""The same while nobody is connected and nothing is pending: a slot of the wheel."""
 
 
 class Gateway:
@@ -153,7 +155,8 @@ class Gateway:
         """Drive deadlines until cancelled."""
         next_fixes_s = 0.0
         while True:
-            await asyncio.sleep(TICK_S)
+            at_rest = not (self.link.count or self.sockets.connections)
+            await asyncio.sleep(REST_S if at_rest else TICK_S)
             now_s = time.monotonic()
             self.link.tick(now_s)
             self.router.tick(now_s)

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 WAIT_S = (0.25, 5.0)
 """First and longest pause while the database is away at start; doubles in between."""
-PULSE_S = 2.0
+PULSE_S = 4.0
 PULSE_LIMIT_S = 10.0
 """Not ready once the database's last answer is so long ago."""
 

@@ -123,5 +123,9 @@ def serve(settings: Settings) -> Health:
         where = f"{settings.host[:80]}:{settings.ops_port}"
         msg = f"{variable('ops_port')} is wrong: can't listen on {where}: {why}."
         raise SettingsError(msg) from None
-    threading.Thread(target=server.serve_forever, name="ops", daemon=True).start()
+    # It ends with the process: nothing to look for every half second.
+    serving = {"poll_interval": 3600.0}
+    threading.Thread(
+        target=server.serve_forever, kwargs=serving, name="ops", daemon=True
+    ).start()
     return health

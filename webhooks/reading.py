@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 PLAN_S = 1.0
 """Between looks at which webhooks there are; a lease to read lasts six of these."""
+REST_S = 2.0
+"""The same while there is no webhook: who is new is heard of so much later."""
 BELL_S = 1.0
 """A record that rang no bell is read by then."""
 TROUBLE_S = 0.5
@@ -120,7 +122,8 @@ class Reader:
             except (nats.errors.Error, APIError, TimeoutError, NotAnswered) as error:
                 log.warning("no plan yet", error=repr(error)[:300])
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), PLAN_S)
+                pause_s = PLAN_S if self._plan.hooks else REST_S
+                await asyncio.wait_for(self._wake.wait(), pause_s)
 
     async def _renew(self) -> None:
         if self._plan.hooks:

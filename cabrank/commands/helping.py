@@ -60,6 +60,7 @@ BELOW: dict[str, str] = {
     "bench chat": "cabrank bench chat --rooms 20 --members 50",
     "bench fanout": "cabrank bench fanout --drivers 1000 --runs 5",
     "bench flood": "cabrank bench flood --count 50 --duration 10",
+    "bench rest": "cabrank bench rest --program ../before/.venv/bin/cabrank",
     "bench connections": "cabrank bench connections --runs 3",
     "bench dispatch": "cabrank bench dispatch --drivers 390 --policy pairs",
     "bench matching": "cabrank bench matching --drivers 25000",

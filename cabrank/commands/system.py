@@ -1,12 +1,12 @@
 """Start the whole system or one of its services, and replace what runs."""
 
-import importlib
 import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cabrank import services
 from cabrank.errors import UsageError
 from cabrank.stack.datadir import DEFAULT
 
@@ -125,37 +125,24 @@ def restart(
     return 0
 
 
-def _service(name: str) -> int:
-    import structlog
-
-    from runtime import environment, log
-
-    log.configure(name)
-    for said in environment.unheard_of():
-        structlog.get_logger().warning("a variable that means nothing", what=said)
-    values = environment.load()
-    status: int = importlib.import_module(f"{name}.main").run(values)
-    return status
-
-
 def gateway() -> int:
     """Run one gateway: WebSocket and HTTP on CABRANK_PORT."""
-    return _service("gateway")
+    return services.serve("gateway")
 
 
 def dispatcher() -> int:
     """Run one dispatcher: leads its regions, or stands by."""
-    return _service("dispatcher")
+    return services.serve("dispatcher")
 
 
 def persistence() -> int:
     """Run one persistence worker: database, accounts, history."""
-    return _service("persistence")
+    return services.serve("persistence")
 
 
 def webhooks() -> int:
     """Run one webhooks worker: records out to other people's endpoints."""
-    return _service("webhooks")
+    return services.serve("webhooks")
 
 
 def migrate() -> int:

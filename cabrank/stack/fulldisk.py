@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cabrank.stack.supervisor import Supervised, say
 
-LOOK_S = 0.25
+LOOK_S = 0.5
 FULL_BYTES = 64 * 1024
 """With less than that left the server has met, or is about to meet, a failing write."""
 ROOM_BYTES = 16 * 1024 * 1024

@@ -7,6 +7,7 @@ there is copied away and the file cut to nothing; nobody need open it again.
 import asyncio
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 LOOK_S = 1.0
@@ -20,15 +21,23 @@ async def watch(folder: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
     """Until cancelled."""
     while True:
         await asyncio.sleep(LOOK_S)
-        await asyncio.to_thread(look, folder, bytes_max)
+        if any(too_large(folder, bytes_max)):
+            await asyncio.to_thread(look, folder, bytes_max)
+
+
+def too_large(folder: Path, bytes_max: int) -> Iterator[Path]:
+    """Those that are."""
+    for log in folder.glob("*.log"):
+        with contextlib.suppress(OSError):  # another time, perhaps
+            if log.stat().st_size > bytes_max:
+                yield log
 
 
 def look(folder: Path, bytes_max: int) -> None:
     """Begin those anew that are too large."""
-    for log in folder.glob("*.log"):
-        with contextlib.suppress(OSError):  # another time, perhaps
-            if log.stat().st_size > bytes_max:
-                rotate(log)
+    for log in too_large(folder, bytes_max):
+        with contextlib.suppress(OSError):
+            rotate(log)
 
 
 def rotate(log: Path) -> None:

@@ -25,6 +25,9 @@ OPS_HOST = "127.0.0.1"
 """Whatever address clients use: metrics are nobody else's business."""
 NSENTER = "/usr/bin/nsenter"
 """nsenter(1), of util-linux; becomes the program it is given (same pid)."""
+ARENAS_MAX = "2"
+"""mallopt(3): glibc gives each thread a heap of its own, up to eight for each core, and
+Python's threads allocate one after the other (2 MiB of a persistence at rest)."""
 FOREIGN_NATS = ("nats_credentials_file", "nats_tls_ca", "nats_tls_cert", "nats_tls_key")
 """Settings for other servers than the embedded ones."""
 
@@ -96,6 +99,7 @@ def environ(plan: Plan, service: Service, **more: str) -> dict[str, str]:
     by_file = {variable(field) + FILE for field in decided}
     passed = {name: v for name, v in os.environ.items() if name not in by_file}
     return {
+        "MALLOC_ARENA_MAX": ARENAS_MAX,
         **passed,
         "PYTHONUNBUFFERED": "1",
         **{variable(field): value for field, value in decided.items()},

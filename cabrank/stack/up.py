@@ -21,6 +21,7 @@ from cabrank.stack.embedded import Home
 from cabrank.stack.rolling import RESTART, Rolling
 from cabrank.stack.stack import Plan
 from cabrank.stack.supervisor import Children, Supervised, say, tail
+from persistence import stamp
 from runtime import environment, settings, tracing
 from runtime.lifecycle import cancel
 from schemas.permissions import Service
@@ -263,16 +264,18 @@ class Up:
         servers = (plan.nats_servers, plan.nats_hosts)
         here = ports.url(ports.connectable(plan.host), plan.port)
         directory.remember(Remembered(plan.nats_port, url, here, *servers))
-        await asyncio.gather(*(server.ready() for server in nats))
         if directory.new_ledger.exists():
+            await asyncio.gather(*(server.ready() for server in nats))
             say("there is no ledger any more: one begins above the database's numbers")
             as_who = Service.DISPATCHER  # nobody else may write a ledger
             await self._prepare("rebuild", "--new-ledger", service=as_who)
             directory.new_ledger.unlink()
-        programs = (*dispatchers, *gateways, *persistence, *webhooks)
+        # Beside NATS, which is there before they have imported what they need; those
+        # first that need most.
+        programs = (*persistence, *gateways, *dispatchers, *webhooks)
         for program in programs:
             program.begin(self.failed)
-        await asyncio.gather(*(program.ready() for program in programs))
+        await asyncio.gather(*(program.ready() for program in (*nats, *programs)))
         print(f"cabrank ready on {plan.url}", flush=True)
         # On standard error: of the ready line's there is one line alone.
         for path, what in PAGES.items():
@@ -285,7 +288,11 @@ class Up:
         ]
 
     async def migrate(self) -> None:
-        await self._prepare("migrate")
+        """Unless there is nothing to do."""
+        directory = self.plan.directory
+        embedded = self.plan.database_url == directory.embedded_database_url
+        if not (embedded and stamp.is_current(directory.database)):
+            await self._prepare("migrate")
 
     async def _prepare(
         self, *command: str, service: Service = Service.OPERATOR

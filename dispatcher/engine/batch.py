@@ -191,6 +191,12 @@ class Batcher:
             batch = self._open(now_ms)
             self._follow(batch)
 
+    @property
+    def at_rest(self) -> bool:
+        """No trip is under way, and nothing will be due by itself."""
+        engine = self.engine
+        return not engine.active_trips and self.empty and engine.next_due_ms() is None
+
     def close(self) -> Batch:
         """The open batch as a record to be written; the next one is `n` + 1."""
         batch = self._batch

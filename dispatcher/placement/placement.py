@@ -24,6 +24,8 @@ from schemas.members import Member
 log = structlog.get_logger()
 
 TICK_S = 0.1
+REST_S = 0.5
+"""The same for one that is alone and leads all it was given: nobody can fall silent."""
 HUNG_S = 2.0
 """A tick so late says that this process was stopped, not that the others are gone."""
 ANSWERS_S = 0.1
@@ -90,7 +92,8 @@ class Placement:
     async def run(self) -> None:
         while True:
             self._tick()
-            await asyncio.sleep(TICK_S)
+            at_rest = not self._roster.others and self.missing() is None
+            await asyncio.sleep(REST_S if at_rest else TICK_S)
 
     async def leave(self) -> None:
         """Have others lead what this one leads, and end."""

@@ -119,6 +119,10 @@ class Lead:
     def epoch(self) -> int:
         return self._writer.epoch
 
+    @property
+    def at_rest(self) -> bool:
+        return self._batcher.at_rest and not (self._fence.busy or self._resigning)
+
     # ---- start and end -------------------------------------------------------
 
     def start(self, recent: list[Batch]) -> None:
@@ -251,17 +255,14 @@ class Lead:
                 self._drop_crumb(fix.driver)
             told = self._engine.moved(fix)
             if told is not None:
-                user, moved = told
-                self._bus.send(subjects.user(region, user), codec.encode(moved))
+                self._bus.send(subjects.user(region, told[0]), codec.encode(told[1]))
         self._batcher.expire(now_ms)  # who has come near is offered what is open
         self._pump_later()
 
     def _drop_crumb(self, driver: str) -> None:
         trip = self._engine.driving(driver)
         spot = self._engine.positions.spot(driver)
-        if trip is None or spot is None:
-            return
-        crumb = self._crumbs.drop(trip, spot)
+        crumb = None if trip is None or spot is None else self._crumbs.drop(trip, spot)
         if crumb is not None:
             self._observing.crumb(crumb)
 
@@ -369,7 +370,6 @@ class Lead:
     # ---- time ----------------------------------------------------------------
 
     def tick(self) -> None:
-        """About ten times a second."""
         if self.ended is not None:
             return
         self._fence.tick()

@@ -21,7 +21,7 @@ from dispatcher import metrics
 from dispatcher.commit.fence import Fate, Fence
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import inbox, ledger_metrics, retention
-from dispatcher.region.clocks import steady_ms, wall_ms
+from dispatcher.region.clocks import TICK_S, pause_s, steady_ms, wall_ms
 from dispatcher.region.housekeeping import Housekeeping
 from dispatcher.region.lead import Ended, Lead
 from dispatcher.region.ledger_full import Refuser, nothing
@@ -44,7 +44,6 @@ from schemas.ledger import RECORD_VERSION, Record, Writer
 
 log = structlog.get_logger()
 
-TICK_S = 0.1
 FULL_RETRY_S = 1.0
 FULL_PATIENCE_S = 5.0
 """Of who did not lead when the ledger filled, before it saves a snapshot to make room:
@@ -383,7 +382,7 @@ class Region:
                 lead.tick()
                 self._hand_over(lead)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(lead.over.wait(), TICK_S)
+                    await asyncio.wait_for(lead.over.wait(), pause_s(lead.at_rest))
         finally:
             housekeeping.cancel()
             self._lead = None

@@ -156,3 +156,17 @@ async def test_who_comes_back_after_a_cut_knows_what_was_asked_meanwhile(
     back = await asyncio.to_thread(run)
     assert (back.open, back.expected, back.deliveries) == (7, 12, 12)
     assert (back.lost, back.troubles) == (0, {})
+
+
+async def test_a_second_start_and_what_it_takes_at_rest_are_measured() -> None:
+    done = await asyncio.to_thread(
+        cabrank, "bench", "rest", "--runs", "1", "--rest", "0.5", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    (sheet,) = json.loads(done.stdout)
+    values = {row["name"]: row["values"] for row in sheet["rows"]}
+    for service in ("up", "nats", "gateway-1", "dispatcher-1", "persistence-1"):
+        assert values[f"memory: {service}"][0] > 1
+    assert values["memory at rest"][0] > values["memory: gateway-1"][0]
+    assert values["second start"][0] > 0
+    assert values["CPU until ready"][0] > 0

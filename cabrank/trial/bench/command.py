@@ -12,6 +12,7 @@ from cabrank.trial.bench.lifecycle import command
 from cabrank.trial.bench.locations import command as bench_locations
 from cabrank.trial.bench.matching import command as matching
 from cabrank.trial.bench.offers import command as bench_offers
+from cabrank.trial.bench.rest import command as bench_rest
 from cabrank.trial.load.lifted import NOTE
 
 app = typer.Typer(cls=Group, help=f"Measure this system. {NOTE}", no_args_is_help=True)
@@ -21,6 +22,7 @@ app.command("fanout")(bench_fanout)
 app.command("connections")(bench_connections)
 app.command("flood")(bench_flood)
 app.command("locations")(bench_locations)
+app.command("rest")(bench_rest)
 app.command("dispatch")(dispatch)
 app.command("matching")(matching)
 app.command("offers")(bench_offers)

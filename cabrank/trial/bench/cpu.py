@@ -43,6 +43,14 @@ def spent_s(pid: int) -> float:
     return ticks + sum(spent_s(int(child)) for child in children)
 
 
+def ran_s(pid: int) -> float:
+    """Seconds of CPU of the threads that it has now, to the nanosecond; 0 where there
+    is no such process (Documentation/scheduler/sched-stats.rst).
+    """
+    each = (PROC / str(pid) / "task").glob("*/schedstat")
+    return sum(int(one.read_text().split()[0]) for one in each) / 1e9
+
+
 def _stat(pid: int) -> list[str] | None:
     """What follows the name: field 3 and on."""
     try:

@@ -175,7 +175,10 @@ async def test_sigterm_stops_all_and_a_second_start_goes_on(tmp_path: Path) -> N
         assert first.stop() == 0
         assert not any(alive(pid) for pid in pids.values())
         assert first.pids() == {}
+    migrated = tmp_path / "data" / "logs" / "migrate.log"
+    migrated.unlink()
     with running(tmp_path / "data") as second:
+        assert not migrated.exists(), "there was nothing to migrate"
         assert post(second, "/api/tokens", body).status_code == 200
         again = json.loads((second.data_dir / "stack.json").read_text())["nats_port"]
         assert again == nats_url

@@ -51,3 +51,15 @@ def test_restarted_process_counts_with_what_its_successor_used() -> None:
     before = {("dispatcher-1", 1): 9.0}
     after = {("dispatcher-1", 7): 0.25}
     assert cpu.by_service(before, after) == {"dispatcher": 0.25}
+
+
+def test_what_a_process_ran_is_read_to_the_nanosecond() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        ran = cpu.ran_s(process.pid)
+        process.communicate(b"\n")
+    assert 0.25 <= ran < 5
+    assert cpu.ran_s(process.pid) == 0

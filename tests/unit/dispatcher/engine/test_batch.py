@@ -303,3 +303,17 @@ def test_what_is_not_delivered_is_known(clerk: Clerk) -> None:
     clerk.take(clerk.request(2))
     assert len(clerk.batcher.undelivered()) == 2
     assert clerk.batcher.tally == {("request", "ok"): 2}
+
+
+def test_a_region_is_at_rest_while_no_trip_is_under_way_and_nothing_is_open(
+    clerk: Clerk,
+) -> None:
+    assert clerk.batcher.at_rest
+    request = clerk.request()
+    clerk.take(request)
+    assert not clerk.batcher.at_rest
+    clerk.deliver()
+    assert not clerk.batcher.at_rest, "it expires"
+    clerk.batcher.expire(NOON_MS + TTL_MS)
+    clerk.deliver()
+    assert clerk.batcher.at_rest
