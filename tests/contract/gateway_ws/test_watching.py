@@ -72,7 +72,8 @@ class Mapper:
 @pytest.fixture
 async def mapper(world: World) -> Mapper:
     made = Mapper(world)
-    await world.start(presence_s=0.05, output_bytes_max=1024 * 1024)
+    # However slow this machine is: who is to be answered isn't given up before.
+    await world.start(presence_s=0.05, output_bytes_max=1024 * 1024, command_s=60)
     return made
 
 
@@ -219,6 +220,7 @@ async def test_a_session_may_have_eight_watches_unanswered(
         await asks(client, f"w{number}", bounds=[0, 0, 0, number])
     refused = await client.answer("w8")
     assert refused["data"]["code"] == "rate_limited"
+    await mapper.asked("whole")  # and so it listens
     mapper.round(row(1), whole=True)
     for number in range(8):
         assert (await client.answer(f"w{number}"))["type"] == "reply"
