@@ -21,6 +21,9 @@ CLOSING_BYTES_MAX = 64 * 1024
 """Looked at after our close frame, for the peer's may be among it."""
 DISCARDED_BYTES_MAX = 16 * 1024 * 1024
 """Thrown away unread after it: who is still sending gets to read why it was closed."""
+DISCARD_COST = 2 * 1024
+"""What a read that is thrown away counts (gateway/sockets/turns.py): 16 KiB come out of
+the kernel in some 10 us, and the loop reads a socket 32 times in a row."""
 _HEAD_END = b"\r\n\r\n"
 
 Take = Callable[[bytes, bool], None]
@@ -78,6 +81,8 @@ class Intake:
                 self._data, self._at = b"", 0
                 if self._closing_bytes > DISCARDED_BYTES_MAX:
                     self.hold()
+                elif self._state is State.FREE:
+                    self._queue(is_first=False)
                 return
         if self._state is not State.FREE:
             self._data = self._data[self._at :] + data
@@ -95,14 +100,19 @@ class Intake:
                 return
             self.credit = min(left, 0)
         if self._state is State.FREE:
-            self._state = State.QUEUED
-            self.is_free = False
-            self._transport.pause_reading()
-            self._enter(is_first=not may)
+            self._queue(is_first=not may)
+
+    def _queue(self, *, is_first: bool) -> None:
+        self._state = State.QUEUED
+        self.is_free = False
+        self._transport.pause_reading()
+        self._enter(is_first=is_first)
 
     def serve(self, credit: int) -> tuple[int, bool]:
         """gateway/sockets/turns.py: Served."""
         left = self._take_some(credit)
+        if (self._closing_bytes or 0) > CLOSING_BYTES_MAX:
+            left -= DISCARD_COST
         if self._state is State.HELD:
             self._is_queued = False
             return left, False

@@ -23,7 +23,7 @@ from gateway.leader.link import Link
 from gateway.leader.positions import Positions
 from gateway.session import effects
 from gateway.session.machine import Session, Shared
-from gateway.sockets import handshake, rfc6455
+from gateway.sockets import handshake, rfc6455, strain
 from gateway.sockets.shared import Sockets
 from gateway.sockets.turns import FRAME_COST
 from gateway.sockets.upgrade import Upgrade
@@ -82,6 +82,7 @@ class Runner:
         "_services",
         "_socket",
         "_sockets",
+        "_strained_s",
         "_upgrade",
         "_welcome_s",
         "_ws",
@@ -113,6 +114,8 @@ class Runner:
         """When it is too late for the welcome."""
         self._awaits_answer = False
         """Not read until one of its commands is answered."""
+        self._strained_s = -NEVER
+        """When something of it was last refused, or meant nothing."""
         self.pending = 0
         self.bare = False
 
@@ -168,10 +171,15 @@ class Runner:
             self._strain(size, now)
 
     def _strain(self, size: int, now: Now) -> None:
-        """A frame was refused, or meant nothing: it counts to its address."""
+        """A frame was refused, or meant nothing: it counts to its address. Who had none
+        for as long as anybody waits is read on: a pong, or a slip, beside a neighbour's
+        flood.
+        """
         place, cost = self._upgrade.place or "", FRAME_COST + size
         wait_s = self._sockets.strain.add(place, cost, now.mono_s)
-        if wait_s and self._ws.state is OPEN:
+        is_rare = now.mono_s - self._strained_s >= strain.WAIT_MAX_S
+        self._strained_s = now.mono_s
+        if wait_s and not is_rare and self._ws.state is OPEN:
             self._socket.hold(now.mono_s + wait_s, now)
 
     def logged_in(self, result: Result) -> None:

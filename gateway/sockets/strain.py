@@ -17,8 +17,9 @@ frames a second, 2.5 % of a core, and twice that at once, so that one connection
 by its own rate first. A frame counts its bytes and 1,024 more
 (gateway/sockets/turns.py)."""
 WAIT_MAX_S = 5.0
-"""Nobody who shares an address with a flood waits longer; it is still no more than a
-frame of each of its connections each such time."""
+"""Nobody who shares an address with a flood waits longer, and whoever had nothing
+refused for so long doesn't wait at all (gateway/sockets/runner.py); it is still no more
+than two frames of each of its connections each such time."""
 PRUNED_EVERY = 1024
 
 

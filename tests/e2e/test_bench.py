@@ -4,16 +4,19 @@ it measures, loses nothing and ends well is (`make bench-smoke`).
 
 import asyncio
 import json
+import os
 import sys
 from functools import partial
 from typing import Any
 
 import pytest
 
-from cabrank.trial.bench import crew
+from cabrank.trial.bench import crew, worker
 from cabrank.trial.bench.fanout import CROWD
+from cabrank.trial.bench.floods import Flood, Flooded
 from cabrank.trial.bench.subject import Subject, tokens
 from cabrank.trial.bench.tasks import Ask, Clear, Cut, Done, Open, Return
+from schemas.codec import decode, encode
 from schemas.trips import Role
 from tests.support.stack import Stack, cabrank
 
@@ -65,6 +68,26 @@ async def test_connections_are_measured_and_held(lifted: Stack) -> None:
     assert rows["open after 0.3 s"] == [50]
     assert rows["trips beside them"][0] > 0
     assert sheet["losses"] == 0
+
+
+async def test_floods_are_measured_beside_others_and_what_the_others_say_without(
+    lifted: Stack,
+) -> None:
+    options = ("--count", "2", "--users", "2", "--sessions", "10", "--rate", "50")
+    options += ("--kind", "http-reads-in", "--runs", "1", "--duration", "0.5")
+    (sheet,) = await bench(lifted, "flood", *options)
+    assert (sheet["losses"], sheet["troubles"]) == (0, {})
+    rows = {row["name"]: row["values"] for row in sheet["rows"]}
+    assert rows["http-reads-in: p99: ratio"][0] > 0
+    assert rows["http-reads-in: p99 alone, after / before"][0] > 0
+    assert rows["http-reads-in: chat.left heard"] == [0]
+
+
+def test_who_floods_gives_way_to_everybody_on_its_machine() -> None:
+    with worker.running("-m", "cabrank.trial.bench.flooder") as flooder:
+        nothing = Flood("http://127.0.0.1:1", "ws-unknown", count=0, seconds=0)
+        assert decode(flooder.tell(encode(nothing)), Flooded).opened == 0
+        assert os.sched_getscheduler(flooder.process.pid) == os.SCHED_IDLE
 
 
 async def test_locations_are_measured(lifted: Stack) -> None:

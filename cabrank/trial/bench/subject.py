@@ -5,7 +5,7 @@ Started by the bench, or one that runs on this machine already.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cabrank.trial.bench import cpu, system
@@ -13,6 +13,7 @@ from cabrank.trial.bench.crew import Doer
 from cabrank.trial.bench.rows import Sheet
 from cabrank.trial.bench.tasks import Done, Task
 from cabrank.trial.load import LoadError
+from cabrank.trial.load.lifted import LIFTED
 from cabrank.trial.load.users import from_data_dir
 from schemas.trips import Role
 
@@ -62,9 +63,13 @@ def tokens(data_dir: Path, role: Role, count: int) -> list[str]:
 
 @contextlib.contextmanager
 def subject(
-    url: str | None, data_dir: Path | None, say: Callable[[str], None]
+    url: str | None,
+    data_dir: Path | None,
+    say: Callable[[str], None],
+    limits: Mapping[str, str] = LIFTED,
 ) -> Iterator[Subject]:
-    """A system of the bench's own, or the one that runs in `data_dir`, at `url`.
+    """A system of the bench's own, with `limits` of a user, or the one that runs in
+    `data_dir`, at `url`.
 
     Raises:
         LoadError: `url` without `data_dir`, or the system doesn't start.
@@ -77,7 +82,7 @@ def subject(
             data_dir = Path(stack.enter_context(system.temporary())) / "data"
         if base is None:
             say(f"starting a system in {data_dir} ({system.file_system(data_dir)})")
-            base = stack.enter_context(system.running(data_dir, None))
+            base = stack.enter_context(system.running(data_dir, None, limits=limits))
         where = data_dir
         yield Subject(base, where, lambda role, count: tokens(where, role, count))
 

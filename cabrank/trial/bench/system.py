@@ -29,11 +29,12 @@ def running(
     *options: str,
     settings: Mapping[str, str] = MappingProxyType({}),
     program: Sequence[str] = CABRANK,
+    limits: Mapping[str, str] = LIFTED,
 ) -> Iterator[str]:
     """Start `cabrank up` with further `options` on a free port in `data_dir`, a user's
-    limits lifted and with `settings`, unless the environment says otherwise; yields its
-    base URL. It dies with this process, at the latest. `program`: the command line of
-    another cabrank than this.
+    `limits` lifted and with `settings`, unless the environment says otherwise; yields
+    its base URL. It dies with this process, at the latest. `program`: the command line
+    of another cabrank than this.
 
     Raises:
         LoadError: it did not become ready.
@@ -51,7 +52,7 @@ def running(
             stderr=complaints,
             text=True,
             env={
-                **LIFTED,
+                **limits,
                 **settings,
                 **os.environ,
                 tether.VARIABLE: f"{os.getpid()}:{pipe}",

@@ -12,5 +12,6 @@ HIGH = 1_000_000
 LIFTED = {variable(field): str(HIGH) for field in UserSettings.__struct_fields__}
 NOTE = (
     f"The limits of a user (CABRANK_USER_…) are {HIGH:,} each in systems that this "
-    "command starts; with --url, lift them where that system was started."
+    "command starts (flood: as they are); with --url, lift them where that system was "
+    "started."
 )

@@ -12,7 +12,7 @@ from schemas.commands import Answer
 from tests.contract.gateway_ws.conftest import OTHER, World
 from tests.contract.gateway_ws.leader import raw
 from tests.support.client import Client
-from tests.support.rawsocket import PING, TEXT, RawSocket, frame
+from tests.support.rawsocket import PING, PONG, TEXT, RawSocket, frame
 from tests.support.waiting import until
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -123,5 +123,15 @@ async def test_who_has_much_refused_is_not_read_on_any_connection_of_the_address
     for _ in range(30):
         await honest.quiet()  # what a leader refuses isn't counted
     assert held() == 3
-    for one in noisy:
+    # Nor who has one frame refused, or answers a ping, now and then.
+    await honest.send({"type": "x", "ref": "slip"})
+    assert (await honest.answer("slip"))["data"]["code"] == "unknown_type"
+    await honest.quiet()
+    neighbour = await RawSocket.open(port, token=world.tokens.issue(OTHER))
+    leaving = b'{"type":"chat.leave","ref":"r","data":{"room":"a"}}'
+    neighbour.send(frame(PONG) + frame(TEXT, leaving))
+    while (await neighbour.receive())[1].find(b'"ref":"r"') < 0:
+        pass
+    assert held() == 3
+    for one in (*noisy, neighbour):
         one.abort()

@@ -12,6 +12,7 @@ from websockets.protocol import OPEN
 from gateway.limits import Limits
 from gateway.sockets.intake import (
     CLOSING_BYTES_MAX,
+    DISCARD_COST,
     DISCARDED_BYTES_MAX,
     HELD_BYTES_MAX,
     READ_BYTES_MAX,
@@ -193,6 +194,30 @@ def test_after_a_close_a_little_is_looked_at_and_a_bound_is_thrown_away(
         loop.turn()
     assert one.taken * len(SMALL) <= CLOSING_BYTES_MAX + 2 * 500 * len(SMALL)
     assert brought <= DISCARDED_BYTES_MAX + 2 * 500 * len(SMALL)
+
+
+def test_what_is_thrown_away_after_closes_is_read_in_turns_too(
+    loop: Loop, turns: Turns
+) -> None:
+    sockets = [Socket(turns) for _ in range(50)]
+    for each in sockets:
+        each.then = lambda _, each=each: each.intake.closing()  # type: ignore[misc]
+        each.intake.read(SMALL)
+    most, brought, large = TURN_OLD // DISCARD_COST + 1, 0, frame(1, b"x" * 16_000)
+    for turn in range(600):
+        reads = 0
+        for each in sockets:
+            for _ in range(32):  # as often as libuv reads one socket in a row
+                if not each.line.is_reading():
+                    break
+                each.intake.read(large)
+                reads += 1
+        # Before anything is thrown away, each socket's first 64 KiB are looked at.
+        if turn > 200:
+            assert reads <= most
+            brought += reads
+        loop.turn()
+    assert brought > 300 * most / 2  # and it goes on
 
 
 def test_what_waits_of_a_socket_that_is_gone_is_taken_no_more(
