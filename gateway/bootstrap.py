@@ -5,6 +5,7 @@ socket goes out in one write each. One periodic task drives every deadline.
 """
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import time
@@ -25,6 +26,7 @@ from gateway.identity.revocation_stream import follow
 from gateway.identity.settling import Settling
 from gateway.identity.tokens import Identity
 from gateway.leader.commands import Pending, command_ids
+from gateway.leader.leaders import Leaders
 from gateway.leader.link import Link
 from gateway.leader.lookups import Found, Lookups
 from gateway.leader.positions import Positions
@@ -45,7 +47,8 @@ from runtime.settings import Network, Settings
 from schemas import permissions, subjects, traceparent
 from schemas.accounts import Revocation
 from schemas.allowances import Allowances
-from schemas.commands import Lookup
+from schemas.codec import CodecError, decode
+from schemas.commands import Announcement, Lookup
 
 log = structlog.get_logger()
 
@@ -107,6 +110,8 @@ class Gateway:
             now=self.now,
         )
         self.settling = Settling(identity, asker, service)
+        self.leaders = Leaders()
+        bus.subscribe_raw(subjects.ALL_LEADERS, self._on_announcement)
         self._positions = Positions(self._send_fixes)
         self.sockets = Sockets(limits, self.now, self._loop, self.wake)
         self.door = Door(
@@ -184,6 +189,11 @@ class Gateway:
             reply = self._reply[region] = subjects.replies(self.id, region)
         headers = traceparent.block(trace) if trace else b""
         return self.bus.send(subjects.commands(region), payload, reply, headers)
+
+    def _on_announcement(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+        # The router tells of what can't be read (gateway/fanout/router.py).
+        with contextlib.suppress(CodecError):
+            self.leaders.hear(decode(payload, Announcement), time.monotonic())
 
     def _send_fixes(self, region: str, payload: bytes) -> bool:
         return self.bus.send(subjects.locations(region), payload)
@@ -280,6 +290,7 @@ async def start(
         settings,
         gateway.server_side,
         settle=gateway.settling.settle,
+        leaders=gateway.leaders,
     )
     server = WebServer(app, gateway.sockets, gateway.door, gateway.services, listeners)
     await server.start()

@@ -54,7 +54,10 @@ _HOOK = "/api/webhooks/{webhook}"
 ROUTES: dict[str, Needs] = {
     "GET /api/me": ANY,
     "DELETE /api/tokens": ANY,
+    "GET /api/users": SEE,
+    "GET /api/users/{user_id}": SEE,
     "POST /api/users/{user_id}/revoke": ALL,
+    "GET /api/regions": SEE,
     "GET /api/trips": SEE_TRIPS,
     "POST /api/trips": TRIPS,
     f"GET {_TRIP}": SEE_TRIPS,

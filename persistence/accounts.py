@@ -29,6 +29,7 @@ from persistence.identity import (
 )
 from persistence.identity.keyfiles import LiveRing
 from persistence.identity.passwords import WAITING_MAX, HashingOverloaded, Passwords
+from persistence.identity.people import People
 from persistence.identity.revoking import Revoker
 from persistence.identity.service_accounts import ServiceAccounts
 from persistence.identity.sessions import Account, account_of
@@ -110,6 +111,7 @@ class Accounts:
         responder.add(subjects.operations("erase"), Erase, self.erase)
         responder.add(subjects.accounts("meet"), Meet, self.meet)
         self._service_accounts.serve(responder)
+        People(self._engine).serve(responder)
         responder.start()
         service.spawn("revocations", self._revoker.make_stream(), may_end=True)
         service.spawn("keys", self._keys.watch())

@@ -14,7 +14,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
-    UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -48,16 +47,17 @@ def _having(column: str, *names: str) -> Index:
     return Index(None, *names, sqlite_where=where, postgresql_where=where)
 
 
+_BY_BYTES = {"username_key": "text_pattern_ops"}
+"""Whatever a database's language sorts by: for names that begin alike."""
+
+
 class UserRow(Base):
     __tablename__ = "users"
-    __table_args__ = (
-        UniqueConstraint("username"),
-        Index(None, "username_key", unique=True),
-    )
+    __table_args__ = (Index(None, "role", "username_key", postgresql_ops=_BY_BYTES),)
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
-    username: Mapped[str] = mapped_column(String(150))
-    username_key: Mapped[str | None] = mapped_column(Text)
+    username: Mapped[str] = mapped_column(String(150), unique=True)
+    username_key: Mapped[str | None] = mapped_column(Text, index=True, unique=True)
     """What names are compared by, or `!` and the id of who is found by the exact name
     alone (persistence/identity/usernames.py); None: of a version that had no keys."""
     password_hash: Mapped[str | None] = mapped_column(Text)

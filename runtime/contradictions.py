@@ -20,6 +20,10 @@ _ORIGIN = re.compile(
 )
 """Of the web, and of apps: capacitor, ionic, tauri, chrome-extension and such. The
 schemes left out send the origin "null"."""
+_STYLE = re.compile(
+    r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::[0-9]{1,5})?/[!-~]{0,2000}"
+)
+"""Its origin becomes a part of a policy: no user, and nothing that could end it."""
 _NATS_SCHEMES = frozenset({"nats", "tls"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ROLES = ("rider", "driver", "operator")
@@ -33,6 +37,7 @@ def first(settings: Settings) -> Complaint | None:
         or _database_url(settings)
         or _regions(settings)
         or _origins(settings)
+        or _style(settings)
         or _web_addresses(settings)
         or _lives(settings)
         or _matching(settings)
@@ -85,6 +90,14 @@ def _regions(settings: Settings) -> Complaint | None:
             return "regions", f"has {name[:80]!r}: {limit}"
     if len(set(names)) < len(names):
         return "regions", f"is {settings.regions!r}: it names a region twice"
+    return None
+
+
+def _style(settings: Settings) -> Complaint | None:
+    # The URL itself is not told: it may hold a password.
+    url = settings.map_style_url
+    if url and not (_STYLE.fullmatch(url) and _has_port(url)):
+        return "map_style_url", "is no address of the form https://HOST/PATH"
     return None
 
 

@@ -111,6 +111,15 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
             "capacitor://localhost"
         ),
     ] = ""
+    map_style_url: Annotated[
+        str,
+        Meta(
+            description="what the pages' maps are drawn on: a MapLibre style, or a "
+            "PMTiles file (.pmtiles), such as https://tiles.example/city.pmtiles; "
+            "all that a style names must be of its origin; empty: the city's streets "
+            "that the pages bring (gateway)"
+        ),
+    ] = ""
     access_ttl_s: Annotated[
         Seconds, Meta(description="seconds an access token lives")
     ] = 900

@@ -99,6 +99,49 @@ class Revoke(Struct):
     address: str = ""
 
 
+SESSIONS_TOLD_MAX = 100
+"""The newest of a user's: some 17 KB."""
+
+
+class ListUsers(Struct):
+    """`accounts.users` → list[User], by username, those whose names begin with `name`
+    (or whose id it is); at most `limit`.
+    """
+
+    name: Annotated[str, Meta(max_length=CHARS_MAX)] = ""
+    role: Role | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+
+
+class SeeUser(Struct):
+    """`accounts.user` → UserTold, or 404 `invalid_data` for an unknown one."""
+
+    user: str
+
+
+class SessionTold(Struct):
+    """A session that can be refreshed. Instants are RFC 3339."""
+
+    id: str
+    begun: str
+    renewed: str | None
+    """When its tokens were last exchanged for new ones; null: not yet."""
+    expires: str
+    """When it ends, unused."""
+
+
+class UserTold(Struct):
+    """A user as operators see them; `sessions` the newest first, at most 100 of
+    `sessions_total`.
+    """
+
+    user: User
+    region: str
+    created: str
+    sessions: list[SessionTold]
+    sessions_total: int
+
+
 class Denied(Struct):
     """`accounts.denied` → null: a user who is no operator asked for what is theirs; for
     the audit log.
@@ -217,6 +260,21 @@ class ListTripEvents(Struct, omit_defaults=True):
     after_version: int = 0
     after_seq: int = 0
     """Both: of the row after which to begin."""
+
+
+class FindLags(Struct):
+    """`history.lags` → {region: Lag} of these."""
+
+    regions: Annotated[list[str], Meta(max_length=PAGE_MAX)]
+
+
+class Lag(Struct):
+    """Records of a region's ledger that rows, and webhooks, don't have yet; null: that
+    can't be had, or there are no webhooks.
+    """
+
+    unwritten: int | None
+    unsent: int | None
 
 
 class FindNames(Struct):

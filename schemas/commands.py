@@ -368,6 +368,10 @@ class Announcement(Struct, frozen=True):
     feed: int
     takes_parts: bool = False
     """Whether it reads `Presence.part`; one of 0.1 doesn't."""
+    standbys: int = 0
+    """Other dispatchers that are there and may be given the region."""
+    standbys_ready: int = 0
+    """Those that have followed its ledger to the end."""
 
 
 class Fix(Struct, frozen=True):

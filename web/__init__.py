@@ -5,29 +5,42 @@ served, under the names listed here; nothing a client asks for is looked up on t
 """
 
 import hashlib
+import html
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent
 
-_POLICY = (
-    "default-src 'none'",
-    "manifest-src 'self'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self'",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    # The forms are sent by scripts; without them a password must not end up in an
-    # address.
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    # The browser itself refuses text where HTML is made of it.
-    "require-trusted-types-for 'script'",
-    # ride/visit.js alone makes an address of a script: the service worker's.
-    "trusted-types shell",
-)
-CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
+
+def policy(elsewhere: str = "") -> str:
+    """The content security policy; `elsewhere`: the origin of a map's style, whose
+    tiles and pictures may be fetched too.
+    """
+    beyond = f" {elsewhere}" if elsewhere else ""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "manifest-src 'self'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src 'self'{beyond}",
+            f"connect-src 'self'{beyond}",
+            "base-uri 'none'",
+            # The forms are sent by scripts; without them a password must not end up in
+            # an address.
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            # The browser itself refuses text where HTML is made of it.
+            "require-trusted-types-for 'script'",
+            # ride/visit.js makes an address of a script, the service worker's; where
+            # there is a style, map/basemap.js of two more.
+            "trusted-types shell" + (" default" if elsewhere else ""),
+        )
+    )
+
+
+CONTENT_SECURITY_POLICY = policy()
 SHELL = "/static/pages/shell.js"
 """The service worker; it may see to all pages, not those below its own path alone."""
 
@@ -50,12 +63,13 @@ class Asset(NamedTuple):
     body: bytes
     media_type: str
     etag: str
+    policy: str = CONTENT_SECURITY_POLICY
 
     def headers(self) -> dict[str, str]:
         """Those of the answer, `Content-Type` included."""
         return {
             "Content-Type": self.media_type,
-            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+            "Content-Security-Policy": self.policy,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-cache",
@@ -65,8 +79,11 @@ class Asset(NamedTuple):
 
 def _read(path: Path) -> Asset:
     body = path.read_bytes()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return Asset(body, _MEDIA_TYPES[path.suffix], etag)
+    return Asset(body, _MEDIA_TYPES[path.suffix], _etag(body))
+
+
+def _etag(*parts: bytes) -> str:
+    return f'"{hashlib.sha256(b"".join(parts)).hexdigest()[:32]}"'
 
 
 STATIC: dict[str, Asset] = {
@@ -97,3 +114,37 @@ PAGES: dict[str, str] = {
     "/docs": "every frame, refusal and route",
 }
 """What a person may open in a browser, by the path: told under `up`'s ready line."""
+
+BY_PATH: dict[str, Asset] = {
+    "/": HOME_PAGE,
+    "/rider": RIDER_PAGE,
+    "/driver": DRIVER_PAGE,
+    "/ops": OPS_PAGE,
+    "/chat": CHAT_PAGE,
+}
+_HEAD = b'<meta name="color-scheme"'
+
+
+class Files:
+    """What a gateway serves: `pages` by their paths, `static` by theirs. `style_url`:
+    of what the maps are drawn on (CABRANK_MAP_STYLE_URL), which the pages are told of.
+    """
+
+    def __init__(self, style_url: str = "") -> None:
+        self.static, self.pages = STATIC, BY_PATH
+        if not style_url:
+            return
+        parts = urlsplit(style_url)
+        wider = policy(f"{parts.scheme}://{parts.netloc}")
+        told = f'<meta name="map-style" content="{html.escape(style_url)}">'.encode()
+
+        def beside(asset: Asset) -> Asset:
+            body = asset.body.replace(_HEAD, told + b"\n    " + _HEAD, 1)
+            return Asset(body, asset.media_type, _etag(body, wider.encode()), wider)
+
+        def as_it_is(asset: Asset) -> Asset:
+            # A browser that knows the file asks anew for the policy that comes with it.
+            return asset._replace(policy=wider, etag=_etag(asset.body, wider.encode()))
+
+        self.static = {path: as_it_is(asset) for path, asset in STATIC.items()}
+        self.pages = {path: beside(asset) for path, asset in BY_PATH.items()}

@@ -15,8 +15,7 @@ from rounds import Round
 
 from cabrank.stack import embedded
 from cabrank.trial.bench.rows import Row, Sheet
-from cabrank.trial.load import LoadError
-from schemas.codec import CodecError, decode, encode
+from schemas.codec import decode, encode
 
 HERE = Path(__file__).resolve().parent
 NOTES = HERE / "NOTES.md"
@@ -68,17 +67,8 @@ class Kept(Struct):
 
 
 def read(path: Path) -> Kept:
-    """Nothing where there is no such file yet.
-
-    Raises:
-        LoadError: it is another kind of file.
-    """
-    if not path.exists():
-        return Kept()
-    try:
-        return decode(path.read_bytes(), Kept)
-    except (OSError, CodecError):
-        raise LoadError(f"{path} holds no figures of `make peers`.") from None
+    """Nothing where there is no such file yet."""
+    return decode(path.read_bytes(), Kept) if path.exists() else Kept()
 
 
 def write(path: Path, kept: Kept) -> None:

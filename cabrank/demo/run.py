@@ -9,6 +9,7 @@ from functools import partial
 
 import httpx
 
+from cabrank.demo import people
 from cabrank.demo.city import TIMEOUT_S, City
 from cabrank.errors import StackError, UsageError
 from cabrank.stack import stack, up
@@ -28,11 +29,14 @@ PAGES = {Role.RIDER: "/rider", Role.DRIVER: "/driver"}
 
 
 def run(options: up.Options, drivers: int, speed: float, policy: str | None) -> int:
-    """Until SIGTERM or SIGINT, as `up.run`.
+    """Until SIGTERM or SIGINT, as `up.run`. What the environment says of how fast cars
+    are goes before what the city's streets do.
 
     Raises:
         UsageError, StackError: as `up.run`.
     """
+    for name, value in people.pace(speed).items():
+        os.environ.setdefault(variable(name), value)
     if policy is not None:
         os.environ[variable("matching")] = policy
     return up.run(options, beside=partial(_live, drivers, speed))

@@ -27,6 +27,7 @@ from schemas.events import (
     TripEvent,
 )
 from schemas.kinds import ByKind, by_fact
+from schemas.ledger import Writer
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.seen import event_as
 from schemas.trips import Role
@@ -94,10 +95,14 @@ class Publisher:
                     lost.inc(count)
         return sent
 
-    def announce(self, epoch: int, instance: str, seq: int, feed: int) -> bool:
-        announcement = Announcement(
-            self._region, epoch, instance, seq, feed, takes_parts=True
-        )
+    def announce(
+        self, writer: Writer, said: tuple[int, int], standbys: tuple[int, int]
+    ) -> bool:
+        """`said`: the last seq, and the feed's; `standbys`: how many, and how many of
+        them are ready.
+        """
+        who = (self._region, writer.epoch, writer.instance)
+        announcement = Announcement(*who, *said, True, *standbys)
         return self._bus.send(subjects.leader(self._region), encode(announcement))
 
 

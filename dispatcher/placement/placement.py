@@ -186,6 +186,7 @@ class Placement:
         region = self._regions[name]
         if region.stands_aside:
             return  # until this process ends: /readyz tells it
+        region.standbys = self._roster.standbys(name)
         # Whom we took over from is there by its heartbeats, for seconds, and may hang
         # or be dead: only who was heard since can take the region back.
         since_s = region.led_since_s

@@ -63,6 +63,11 @@ class Roster:
         others = self.others.items()
         return {one: m for one, m in others if self._heard_s[one] >= since_s}
 
+    def standbys(self, region: str) -> tuple[int, int]:
+        """How many others may be given it, and how many of them are ready."""
+        able = [one for one in self.others.values() if region in one.serves]
+        return len(able), sum(region in one.ready for one in able)
+
     def duty(self, region: str, me: Member, now_s: float) -> Duty:
         """What `me` has to do for a region, as far as the others can be counted on."""
         counted = {**self.lively(now_s), me.id: me}

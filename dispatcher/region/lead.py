@@ -369,12 +369,12 @@ class Lead:
 
     # ---- time ----------------------------------------------------------------
 
-    def tick(self) -> None:
+    def tick(self, standbys: tuple[int, int] = (0, 0)) -> None:
         if self.ended is not None:
             return
         self._fence.tick()
         if self._loop.time() - self._announced_s >= ANNOUNCE_S:
-            self._announce()
+            self._announce(standbys)
         self._sweep()
         self._observing.tick()
         self._batcher.expire(self._stamp())
@@ -391,9 +391,9 @@ class Lead:
         lead_metrics.tell_state(self._ledger.region, self._engine)
         self._offers.tell(self._stamp())
 
-    def _announce(self) -> None:
+    def _announce(self, standbys: tuple[int, int] = (0, 0)) -> None:
         self._announced_s = self._loop.time()
-        self._publisher.announce(self.epoch, self._writer.instance, *self._said)
+        self._publisher.announce(self._writer, self._said, standbys)
 
 
 def _refused(answer: Answer, refusal: Refusal) -> Answer:

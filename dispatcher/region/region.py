@@ -56,7 +56,7 @@ PATIENCE_S = {Ended.RESIGNED: HEIR_S, Ended.DEPOSED: BEGINNER_S}
 
 
 class Region:
-    """`run` once. `resign` ends it."""
+    """`run` once. `resign` ends it. `standbys`: others there, and those ready."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Region:
         self._resigned = asyncio.Event()
         self.heir: str | None = None
         """Another dispatcher that is ready, and is to lead in place of this one."""
-        self._handed = ("", 0.0)
+        self._handed, self.standbys = ("", 0.0), (0, 0)
         self.led_since_s = 0.0
         """Monotonic: when the latest lead began."""
         self.missing: str | None = "ledger not read"
@@ -379,7 +379,7 @@ class Region:
         self._service.watch(f"housekeeping of {self.name}", housekeeping)
         try:
             while lead.ended is None:
-                lead.tick()
+                lead.tick(self.standbys)
                 self._hand_over(lead)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lead.over.wait(), pause_s(lead.at_rest))

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import ASGIApp
 
+import web
 from gateway import cors
 from gateway.errors import UnknownKey
 from gateway.http.docs import routes as docs
@@ -22,6 +23,7 @@ from gateway.http.routes import (
     drivers,
     operations,
     pages,
+    regions,
     rooms,
     trips,
     webhooks,
@@ -29,6 +31,7 @@ from gateway.http.routes import (
 from gateway.http.routes.operations import Readiness
 from gateway.http.routes.rooms import Desk
 from gateway.identity.tokens import Identity
+from gateway.leader.leaders import Leaders
 from gateway.problems import BODY_BYTES_MAX, Refused, of_framework, response
 from runtime.questions import Questions
 from runtime.settings import Settings
@@ -46,6 +49,7 @@ def create_app(
     desk: Desk,
     *,
     settle: Callable[[UnknownKey, str], Awaitable[Refusal | None]] | None = None,
+    leaders: Leaders | None = None,
 ) -> ASGIApp:
     """The HTTP API as an ASGI app.
 
@@ -53,11 +57,13 @@ def create_app(
         asker: carries questions to persistence.
         identity: checks access tokens.
         readiness: what /readyz says; called in the event loop.
-        settings: `origins` may call from other sites' pages (CORS); with an ops port,
+        settings: `map_style_url` is told to the pages; `origins` may
+            call from other sites' pages (CORS); with an ops port,
             /metrics is there alone, else here for this machine.
         desk: carries messages to rooms and notices to users.
         settle: finds out about a token that nobody can judge yet, of that address
             (gateway/identity/settling.py); None: there is nobody to ask.
+        leaders: who leads which region, as far as this gateway has heard.
     """
     dependencies = {
         "asker": Provide(lambda: asker, sync_to_thread=False),
@@ -84,7 +90,9 @@ def create_app(
             {
                 "allowances": Allowances(settings.user_limits()),
                 "asker": asker,
+                "files": web.Files(settings.map_style_url),
                 "identity": identity,
+                "leaders": leaders or Leaders(),
                 "proxies": settings.proxies(),
                 "settle": settle,
             }
@@ -101,6 +109,7 @@ def _described(*, with_metrics: bool) -> list[Router]:
         rooms.routes(),
         drivers.routes(),
         webhooks.routes(),
+        regions.routes(),
         operations.routes(with_metrics=with_metrics),
     ]
 

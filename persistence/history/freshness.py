@@ -120,6 +120,13 @@ class Freshness:
                 if head is not None and floor is not None and floor < head:
                     await self.reached(region, head, within_s)
 
+    async def ends(self, region: str) -> tuple[int | None, int | None]:
+        """The last record of the ledger, and the last up to which all is in the
+        database; None: that can't be had.
+        """
+        floor = await self._floor.of(region)  # first: what is told is never too little
+        return await self._head.of(region), floor
+
     async def _ask_head(self, region: str) -> int | None:
         """The last record; None: that can't be had."""
         found = await self._ask("STREAM.INFO", region, "", _Stream)

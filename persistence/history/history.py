@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, false, select, true, tupl
 from persistence.history import matches
 from persistence.history.explaining import within
 from persistence.history.freshness import Freshness
+from persistence.history.lags import Lags
 from persistence.history.past import Past
 from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
 from persistence.projected import messages
@@ -27,6 +28,7 @@ from schemas.accounts import (
     AuditRow,
     ExplainTrip,
     FindBacklog,
+    FindLags,
     FindMade,
     FindNames,
     FindTrip,
@@ -81,6 +83,8 @@ class History:
         self._responder.add(subjects.history("messages"), ListMessages, self.messages)
         self._responder.add(subjects.history("backlog"), FindBacklog, self.backlog)
         self._responder.add(subjects.history("made"), FindMade, self.made)
+        lags = Lags(past, self._fresh)
+        self._responder.add(subjects.history("lags"), FindLags, lags.of)
 
     def start(self) -> None:
         self._responder.start()

@@ -44,6 +44,15 @@ def apart(user_id: str) -> str:
     return f"!{user_id}"
 
 
+def begun(typed: str) -> str:
+    """What the keys of those names begin with that begin as somebody typed; empty: none
+    does.
+    """
+    # By a whole name: what isn't one yet, such as `ann.`, may become one.
+    key = names.key(f"{typed}1") if typed else None
+    return "" if key is None else key.removesuffix("1")
+
+
 def is_like(typed: str) -> ColumnElement[bool] | None:
     """The condition for the user of that name; None: nobody has such a name. Two may
     meet it: order by `exact_first`.

@@ -149,14 +149,58 @@ async def test_an_operator_finds_a_driver_tells_them_something_and_logs_them_out
     await page.get_by_placeholder("A notice to them").press("Enter")
     assert (await dan.expect("notice"))["data"] == {"text": "Come to the office."}
     await axe.finds_nothing_serious(page)
+    await expect(page.locator("#person-sessions")).to_contain_text("Sessions (1)")
     closed = asyncio.create_task(dan.closed())
     await press(tab, "End all sessions", "Yes, log out")
     assert await closed == 4503
+    await expect(page.locator("#person-sessions")).to_contain_text("Logged in nowhere")
     await page.get_by_role("link", name="Webhooks").click()
     await expect(page.locator("#hooks")).to_contain_text("No webhooks yet")
     await page.get_by_role("link", name="Health").click()
     await expect(page.locator("#health")).to_contain_text("All is well")
     await expect(page.locator("#health")).to_contain_text("tells what happens")
+    regions = page.locator("#regions")
+    await expect(regions).to_contain_text("Region main")
+    await expect(regions).to_contain_text("epoch")
+    await expect(regions).to_contain_text("none: who leads is alone")
+    await expect(regions).to_contain_text("up to date")
+    await expect(regions).to_contain_text("none read it")
+    await axe.finds_nothing_serious(page)
+
+
+async def test_an_operator_finds_a_rider_and_an_operator_among_the_users(
+    site: Site, new_tab: NewTab, operator: str
+) -> None:
+    for name in ("who-ria", "who-rob"):
+        await site.sign_up(name, first_name=name.title())
+    await site.sign_up("who-dan", "driver")
+    tab = await new_tab(locale="en-GB")
+    await watch(tab, operator, "#tab=users")
+    page = tab.page
+    users = page.locator("#users a")
+    search = page.get_by_label("A username, its beginning, or an id")
+    await search.fill("WHO-")
+    await expect(users).to_have_count(3)
+    await page.get_by_label("Role").select_option("rider")
+    await expect(users).to_have_count(2)
+    await axe.finds_nothing_serious(page)
+    # As the address has it, after a reload too.
+    await page.reload()
+    await expect(users).to_have_count(2)
+    await users.filter(has_text="Who-Rob").click()
+    await expect(page.get_by_role("heading", name="Who-Rob")).to_be_visible()
+    facts = page.locator("#person-facts")
+    await expect(facts).to_contain_text("rider")
+    await expect(facts).to_contain_text("who-rob")
+    await expect(page.locator("#person-sessions")).to_contain_text("Sessions (1)")
+    await expect(page.get_by_placeholder("Tags, with commas")).to_have_count(0)
+    await axe.finds_nothing_serious(page)
+    await page.get_by_role("link", name="Back to the list").click()
+    await page.get_by_label("Role").select_option("operator")
+    await search.fill("nobody-")
+    await expect(page.locator("#users-count")).to_have_text("Nobody is called that.")
+    await search.fill(operator)
+    await expect(users).to_have_count(1)
 
 
 async def test_it_comes_back_after_a_loss_speaks_german_and_is_for_operators(

@@ -289,6 +289,8 @@ PERSISTENCE = (
 )
 
 NO_SIZE = rows_webhooks.NO_SIZE | {
+    "gateway.leader.leaders:REGIONS_MAX": "an announcement each, only dispatchers'",
+    "schemas.accounts:SESSIONS_TOLD_MAX": "sessions of one answer, 170 bytes each",
     "gateway.http.routes.drivers:TAGS_MAX": "an operator's to give; of 32 characters",
     "dispatcher.engine.batch:FOLLOWS_MAX": "turns of what is due, in a bounded record",
     "dispatcher.engine.market:STEPS_MAX": "looks around pick-ups in one tick",

@@ -21,6 +21,7 @@ from gateway.http.requests import (
     signed_in,
     uuid_or_none,
 )
+from gateway.http.routes import people
 from gateway.identity import device
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused, data_of, specs
@@ -224,5 +225,6 @@ def _tokens(json: bytes, status: int, *cookies: Cookie) -> Response[Any]:
 
 
 def routes() -> Router:
-    handlers = [sign_up, log_in, refresh, log_out, me, revoke, jwks]
+    own = [sign_up, log_in, refresh, log_out, me, revoke, jwks]
+    handlers = [*own, *people.HANDLERS]
     return Router("/", route_handlers=handlers, tags=["accounts"])

@@ -24,31 +24,31 @@ NOT_FOUND = 404
 @get("/")
 async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
     """What this is, where to go, whether it is well."""
-    return _serve(request, web.HOME_PAGE)
+    return _serve(request, _page(request, "/"))
 
 
 @get("/rider")
 async def rider(request: Request[Any, Any, Any]) -> Response[bytes]:
     """A rider's page."""
-    return _serve(request, web.RIDER_PAGE)
+    return _serve(request, _page(request, "/rider"))
 
 
 @get("/driver")
 async def driver(request: Request[Any, Any, Any]) -> Response[bytes]:
     """A driver's page."""
-    return _serve(request, web.DRIVER_PAGE)
+    return _serve(request, _page(request, "/driver"))
 
 
 @get("/ops")
 async def ops(request: Request[Any, Any, Any]) -> Response[bytes]:
     """An operator's console."""
-    return _serve(request, web.OPS_PAGE)
+    return _serve(request, _page(request, "/ops"))
 
 
 @get("/chat")
 async def entrance(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Asks for a room's name, and a log-in."""
-    return _serve(request, web.CHAT_PAGE)
+    return _serve(request, _page(request, "/chat"))
 
 
 @get("/chat/{room:str}")
@@ -59,8 +59,8 @@ async def room_page(
     try:
         subjects.token(room)
     except subjects.SubjectError:
-        return _answer(web.CHAT_PAGE, NOT_FOUND)
-    return _serve(request, web.CHAT_PAGE)
+        return _answer(_page(request, "/chat"), NOT_FOUND)
+    return _serve(request, _page(request, "/chat"))
 
 
 @get("/static/{path:path}")
@@ -68,13 +68,20 @@ async def static(
     request: Request[Any, Any, Any], path: Annotated[str, PathParameter()]
 ) -> Response[bytes]:
     """The pages' scripts and styles."""
-    asset = web.STATIC.get(f"/static/{path.removeprefix('/')}")
+    files: web.Files = request.app.state.files
+    name = f"/static/{path.removeprefix('/')}"
+    asset = files.static.get(name)
     if asset is None:
         raise Refused(Code.UNKNOWN_TYPE, "there is no such path", NOT_FOUND)
     response = _serve(request, asset)
-    if asset is web.STATIC[web.SHELL]:
+    if name == web.SHELL:
         response.headers["Service-Worker-Allowed"] = "/"
     return response
+
+
+def _page(request: Request[Any, Any, Any], path: str) -> web.Asset:
+    files: web.Files = request.app.state.files
+    return files.pages[path]
 
 
 def _serve(request: Request[Any, Any, Any], asset: web.Asset) -> Response[bytes]:

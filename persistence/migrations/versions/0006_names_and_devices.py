@@ -29,5 +29,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("devices")
-    op.drop_index("ix_users_username_key", "users", if_exists=True)
+    for index in ("ix_users_username_key", "ix_users_role_username_key"):
+        op.drop_index(index, "users", if_exists=True)
     op.drop_column("users", "username_key")

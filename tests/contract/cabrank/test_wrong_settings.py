@@ -84,6 +84,16 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("gateway", "https://app.example/page"),
         ("gateway", "https://app example"),
     ],
+    "map_style_url": [
+        ("gateway", "tiles.example/style.json"),
+        ("gateway", "https://tiles.example"),
+        ("gateway", "ftp://tiles.example/style.json"),
+        ("gateway", "https://me:secret@tiles.example/style.json"),
+        ("gateway", "https://tiles.example; script-src */style.json"),
+        ("gateway", "https://tiles.example/style json"),
+        ("gateway", "https:///style.json"),
+        ("gateway", "https://tiles.example:99999/style.json"),
+    ],
     "metrics_urls": [
         ("top", "gateway:9000"),
         ("top", "http://gateway:9000,http://"),

@@ -15,6 +15,7 @@ import uvicorn
 from gateway.http.app import create_app
 from gateway.identity.settling import Settling
 from gateway.identity.tokens import Identity
+from gateway.leader.leaders import Leaders
 from runtime import bus
 from runtime.lifecycle import Service
 from runtime.questions import Questions
@@ -198,7 +199,14 @@ async def persistence_bus(nats_server: nats.NatsServer) -> AsyncIterator[bus.Bus
 
 
 @pytest.fixture
-async def site(connection: bus.Bus, persistence_bus: bus.Bus) -> AsyncIterator[Site]:
+def leaders() -> Leaders:
+    return Leaders()
+
+
+@pytest.fixture
+async def site(
+    connection: bus.Bus, persistence_bus: bus.Bus, leaders: Leaders
+) -> AsyncIterator[Site]:
     persistence = FakePersistence(persistence_bus)
     await persistence.listen("accounts.*", "history.*")
     tokens = Tokens()
@@ -214,6 +222,7 @@ async def site(connection: bus.Bus, persistence_bus: bus.Bus) -> AsyncIterator[S
         Settings(origins="https://app.example"),
         desk,
         settle=Settling(identity, asker, Service("test")).settle,
+        leaders=leaders,
     )
     async with serving(app) as port:
         base = f"http://127.0.0.1:{port}"

@@ -1,10 +1,14 @@
 """The chat pages and their files, as a browser gets them."""
 
 import re
+from typing import Any, cast
 
+import httpx
 import pytest
 
 import web
+from gateway.http.app import create_app
+from runtime.settings import Settings
 from tests.contract.http.conftest import Site, problem
 
 POLICY = "content-security-policy"
@@ -91,3 +95,56 @@ async def test_what_has_not_changed_is_not_sent_again(site: Site) -> None:
 )
 async def test_nothing_else_is_served(site: Site, path: str) -> None:
     problem(await site.client.get(path), 404, "unknown_type")
+
+
+STYLE = 'https://tiles.example:8443/city.json?key="<1>'
+
+
+async def styled(path: str, style: str) -> httpx.Response:
+    """A gateway's answer, told of that style."""
+    nothing = cast("Any", None)  # of a gateway's rest
+    settings = Settings(map_style_url=style)
+    app = create_app(nothing, nothing, nothing, settings, nothing)
+    transport = httpx.ASGITransport(cast("Any", app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://site") as http:
+        return await http.get(path)
+
+
+@pytest.mark.parametrize("path", ["/rider", "/driver", "/ops"])
+async def test_a_style_is_told_to_the_pages_and_its_origin_alone_to_the_policy(
+    site: Site, path: str
+) -> None:
+    page = await styled(path, STYLE)
+    told = '<meta name="map-style" content="https://tiles.example:8443/city.json?key='
+    assert f"{told}&quot;&lt;1&gt;" in page.text
+    assert page.headers["etag"] != (await site.client.get(path)).headers["etag"]
+    named = dict(each.split(" ", 1) for each in page.headers[POLICY].split("; "))
+    usual = dict(each.split(" ", 1) for each in web.policy().split("; "))
+    beyond = " https://tiles.example:8443"
+    assert named == usual | {
+        "img-src": "'self'" + beyond,
+        "connect-src": "'self'" + beyond,
+        "trusted-types": "shell default",
+    }
+
+
+async def test_a_style_s_worker_may_fetch_what_its_page_may(site: Site) -> None:
+    path = "/static/vendor/maplibre-gl-worker.mjs"
+    worker = await styled(path, STYLE)
+    assert "https://tiles.example:8443" in worker.headers[POLICY]
+    usual = await site.client.get(path)
+    assert usual.headers[POLICY] == web.CONTENT_SECURITY_POLICY
+    assert usual.headers["etag"] != worker.headers["etag"]
+    assert (usual.content, usual.headers["content-type"]) == (
+        worker.content,
+        "text/javascript; charset=utf-8",
+    )
+    shell = await styled(web.SHELL, STYLE)
+    assert shell.headers["service-worker-allowed"] == "/"
+
+
+@pytest.mark.parametrize("path", web.BY_PATH)
+async def test_without_a_style_no_page_names_one(site: Site, path: str) -> None:
+    page = await site.client.get(path)
+    assert "map-style" not in page.text
+    assert "maplibre" not in page.text

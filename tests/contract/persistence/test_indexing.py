@@ -24,6 +24,7 @@ NEW = {
     "ix_trip_events_by_key",
     "ix_messages_sender_id_key",
     "ix_users_username_key",
+    "ix_users_role_username_key",
     "ix_devices_seen_at_ms",
     "ix_devices_user_id_seen_at_ms",
     "ix_dispatch_events_driver_id_what_ledger_seq",

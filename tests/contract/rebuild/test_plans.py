@@ -50,6 +50,7 @@ from schemas.accounts import (
     Erasure,
     ExplainTrip,
     FindBacklog,
+    FindLags,
     FindMade,
     FindNames,
     FindTrip,
@@ -184,6 +185,7 @@ async def the_past(bus: Bus, url: str) -> None:
         ("trip_events", ListTripEvents("o", Role.OPERATOR, trip)),
         ("matching", ExplainTrip(trip, driver)),
         ("names", FindNames([driver])),
+        ("lags", FindLags(["main", "oslo"])),
         ("track", ListTrack("o", Role.OPERATOR, trip)),
         ("find", FindTrip("main", trip, 0)),
         ("messages", ListMessages("o", Role.OPERATOR, "main", "hall")),
@@ -224,6 +226,10 @@ async def the_people(bus: Bus, settings: Settings) -> None:
         user = anna.user.id
         await does("log_out", user=user, session=session)
         await does("whereabouts", user="anna", notice_by="o")
+        for asked in ({}, {"role": "operator"}, {"name": "driver-1"}, {"name": user}):
+            await does("users", **asked)
+        await does("users", name="rider-1", role="rider")
+        await does("user", user=user)
         await does("denied", user=user, route="GET /x")
         outside = User(
             "00000000-0000-5000-8000-000000000001", "cleo", "C", "", Role.RIDER

@@ -1,5 +1,6 @@
 // The map: a ground that is drawn when the view changes, and above it what moves. Two
-// canvases of our own, no tiles and no network but one file of streets.
+// canvases of our own, no tiles and no network but one file of streets; where an operator
+// has named a style, a real ground below them (basemap.js).
 //
 //   const map = new CityMap(document.getElementById("map"));
 //   map.chose = (place) => …;         // a click, a tap, or Enter
@@ -14,6 +15,7 @@ import { Camera } from "./camera.js";
 import { listen } from "./hands.js";
 import { Pins } from "./pins.js";
 import { loadStreets } from "./streets.js";
+import { STYLE_URL } from "./style.js";
 
 const STREETS_URL = "/static/pages/map/monaco.json";
 const COPYRIGHT_URL = "https://www.openstreetmap.org/copyright";
@@ -46,8 +48,12 @@ export class CityMap {
   /** What is to be in sight, `{places, margins}`, until somebody moves the map. */
   #wanted = null;
   #hasSize = false;
+  /** A real ground below ours; null: ours is all there is. */
+  #base = null;
+  #root;
 
   constructor(root) {
+    this.#root = root;
     this.#ground = element("canvas", "map-ground");
     this.#live = element("canvas", "map-live");
     this.#ground.setAttribute("aria-hidden", "true");
@@ -74,6 +80,7 @@ export class CityMap {
     new ResizeObserver(() => this.#resize(root)).observe(root);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.#colours.clear();
+      this.#base?.recolour();
       this.redraw();
     });
     this.camera.look(...(remembered() ?? SOMEWHERE));
@@ -91,6 +98,19 @@ export class CityMap {
     } else {
       this.#credit.textContent = say("no_streets");
     }
+    this.redraw();
+    if (STYLE_URL) await this.#loadBase();
+  }
+
+  /** Where it doesn't come, all stays as it is. */
+  async #loadBase() {
+    const { loadBasemap } = await import("./basemap.js");
+    this.#base = await loadBasemap(this.#root, this.camera, this.#colour);
+    if (!this.#base) return;
+    const { attribution, places } = this.#base;
+    this.#credit.textContent = attribution;
+    const isFree = !remembered() && (!this.#wanted || this.#wanted.margins === NO_MARGINS);
+    if (places && isFree) this.#aim(places, NO_MARGINS);
     this.redraw();
   }
 
@@ -160,6 +180,7 @@ export class CityMap {
       canvas.width = Math.round(clientWidth * devicePixelRatio);
       canvas.height = Math.round(clientHeight * devicePixelRatio);
     }
+    this.#base?.resize();
     if (this.#wanted) this.camera.fit(this.#wanted.places, this.#wanted);
     this.redraw();
   }
@@ -180,10 +201,15 @@ export class CityMap {
     const context = this.#ground.getContext("2d");
     const { width, height } = this.#ground;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = this.#colour("--map-land");
-    context.fillRect(0, 0, width, height);
     const ratio = width / this.camera.width;
-    this.streets?.draw(context, this.camera, ratio, this.#colour);
+    if (this.#base) {
+      this.#base.look(this.camera);
+      context.clearRect(0, 0, width, height);
+    } else {
+      context.fillStyle = this.#colour("--map-land");
+      context.fillRect(0, 0, width, height);
+      this.streets?.draw(context, this.camera, ratio, this.#colour);
+    }
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     for (const layer of this.under) layer(context, this.camera, this.#colour);
   }

@@ -4,19 +4,21 @@
 import { element, find, put } from "../dom.js";
 import { CityMap } from "../map/map.js";
 import { visit } from "../ride/visit.js";
-import { say, sayError, seconds } from "../words.js";
+import { say, sayError } from "../words.js";
 import { Api } from "./api.js";
 import { CellsView } from "./cellsview.js";
+import { showHealth } from "./health.js";
 import { showHooks } from "./hooks.js";
-import { Lists, Names, facts } from "./lists.js";
+import { Lists, Names } from "./lists.js";
 import { Live } from "./live.js";
 import { PersonView } from "./person.js";
 import { Route } from "./route.js";
 import { Tiles } from "./tiles.js";
 import { TripView } from "./trip.js";
+import { Users } from "./users.js";
 
-const TABS = ["trips", "drivers", "cells", "hooks", "health"];
-const VIEWS = ["list-view", "trip-view", "person-view", "cells-view", "hooks-view", "health-view"];
+const TABS = ["trips", "drivers", "cells", "users", "hooks", "health"];
+const VIEWS = ["list-view", "trip-view", "person-view", "cells-view", "users-view", "hooks-view", "health-view"];
 const HEALTH_MS = 5_000;
 
 const route = new Route(() => show());
@@ -32,6 +34,7 @@ const account = visit("operator", { begin, end });
 const api = new Api(account);
 const names = new Names(api);
 const lists = new Lists(api, route, names);
+const users = new Users(api, route, names);
 const tiles = new Tiles(() => {
   const open = [...watch.trips.values()].filter(({ status }) => status === "REQUESTED");
   const [oldest] = open.sort((one, other) => one.updated.localeCompare(other.updated));
@@ -44,7 +47,9 @@ find("tabs").append(
     return link;
   }),
 );
-setInterval(() => document.hidden || (route.now.tab === "health" && showHealth()), HEALTH_MS);
+setInterval(() => {
+  if (watch && !document.hidden && route.now.tab === "health") showHealth(api, watch, changedAt);
+}, HEALTH_MS);
 show();
 
 function begin(client, user) {
@@ -108,7 +113,8 @@ function show() {
     put(find("error"), "");
     if (shown) find(wanted).querySelector("h2")?.focus();
     if (wanted === "hooks-view" && watch) showHooks(api);
-    if (wanted === "health-view") showHealth();
+    if (wanted === "health-view" && watch) showHealth(api, watch, changedAt);
+    users.forget();
   }
   if (watch || !shown) shown = watch ? about : "";
   live.choose(now.trip || now.person);
@@ -119,24 +125,5 @@ function show() {
   if (now.trip) views.trip.show(now.trip, watch.trips.get(now.trip));
   else if (now.person) views.person.show(now.person, watch.drivers.get(now.person));
   else if (wanted === "list-view") lists.show(watch, now);
-}
-
-async function showHealth() {
-  let ready;
-  try {
-    const answer = await fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(HEALTH_MS) });
-    const problem = answer.ok ? null : await answer.json().catch(() => null);
-    ready = answer.ok ? say("health_well") : say("health_not", { why: problem?.detail ?? answer.status });
-  } catch {
-    ready = say("health_gone");
-  }
-  const quiet = changedAt === null ? "–" : say("ops_ago", { age: seconds((performance.now() - changedAt) / 1000) });
-  const leads = watch?.whole ? say("ops_leader_tells") : say("ops_leader_silent");
-  find("health").replaceChildren(
-    ...facts([
-      [say("ops_gateway"), ready],
-      [say("ops_leader"), leads],
-      [say("ops_last_change"), quiet],
-    ]).children,
-  );
+  else if (wanted === "users-view") users.show(now);
 }

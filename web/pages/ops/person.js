@@ -1,16 +1,19 @@
-// One driver: how they are, their tags, a notice to them, and the end of their sessions.
+// One user: who they are, where they are logged in, a notice to them, the end of their
+// sessions; of a driver also how they are, and their tags.
 
 import { element, find, put } from "../dom.js";
 import { sure } from "../ride/sure.js";
-import { nameOf, say, sayError, seconds } from "../words.js";
+import { moment, nameOf, say, sayError, seconds } from "../words.js";
 import { facts } from "./lists.js";
 import { mark } from "./trip.js";
+import { sessionsOf } from "./users.js";
 
 export class PersonView {
   #api;
   #route;
   #names;
   #id = "";
+  #told = null;
 
   constructor({ api, route, names }) {
     this.#api = api;
@@ -27,50 +30,81 @@ export class PersonView {
     const isOther = id !== this.#id;
     this.#id = id;
     if (isOther) {
+      this.#told = null;
       put(find("person-title"), this.#names.of(id));
-      find("person-facts").replaceChildren();
-      find("person-acts").replaceChildren();
+      for (const part of ["person-facts", "person-acts", "person-sessions"]) find(part).replaceChildren();
       await this.#get(id);
     } else if (live && live !== this.live) {
-      await this.#get(id);
+      await this.#now(id);
     }
     this.live = live;
   }
 
   async #get(id) {
-    try {
-      const told = await this.#api.get(`/api/drivers/${encodeURIComponent(id)}`);
+    await this.#try(id, async () => {
+      const told = await this.#api.get(`/api/users/${encodeURIComponent(id)}`);
       if (id !== this.#id) return;
-      this.#names.know(told.driver);
-      put(find("person-title"), nameOf(told.driver));
-      this.#facts(told);
-      if (!find("person-acts").firstChild) this.#acts(told);
+      this.#told = told;
+      this.#names.know(told.user);
+      put(find("person-title"), nameOf(told.user));
+      find("person-sessions").replaceChildren(...sessionsOf(told, moment));
+    });
+    if (this.#told?.user.id === id) await this.#now(id);
+  }
+
+  /** A driver's state; anybody's facts. */
+  async #now(id) {
+    const told = this.#told;
+    if (told?.user.id !== id) return;
+    await this.#try(id, async () => {
+      const isDriver = told.user.role === "driver";
+      const driver = isDriver ? await this.#api.get(`/api/drivers/${encodeURIComponent(id)}`) : null;
+      if (id !== this.#id) return;
+      this.#facts(told, driver);
+      if (!find("person-acts").firstChild) this.#acts(id, driver?.tags ?? null);
+    });
+  }
+
+  async #try(id, call) {
+    try {
+      await call();
       put(find("error"), "");
     } catch (error) {
       if (id === this.#id && error.code !== "rate_limited") put(find("error"), sayError(error));
     }
   }
 
-  #facts({ driver, state, position, position_age_s: age, trip, tags }) {
+  #facts({ user, region, created }, driver) {
+    find("person-facts").replaceChildren(
+      facts([
+        [say("person_role"), say(user.role)],
+        [say("username"), user.username],
+        ...(driver ? this.#driver(driver) : []),
+        [say("person_region"), region],
+        [say("person_since"), moment(created)],
+        [say("ops_id"), element("code", "", user.id)],
+      ]),
+    );
+  }
+
+  #driver({ state, position, position_age_s: age, trip, tags }) {
     let link = null;
     if (trip) {
       link = element("a", "", say("ops_show_trip"));
       link.href = this.#route.to({ trip, person: "" });
     }
-    find("person-facts").replaceChildren(
-      facts([
-        [say("ops_status"), mark(say(`state_${state}`), state)],
-        [say("ops_place"), position ? say("place_at", { lat: position.lat.toFixed(5), lon: position.lon.toFixed(5) }) : say("ops_nowhere")],
-        [say("ops_age"), age === null ? null : seconds(age)],
-        [say("ops_trip"), link],
-        [say("ops_tags"), tags.join(", ")],
-        [say("ops_id"), element("code", "", driver.id)],
-      ]),
-    );
+    const place = position && { lat: position.lat.toFixed(5), lon: position.lon.toFixed(5) };
+    return [
+      [say("ops_status"), mark(say(`state_${state}`), state)],
+      [say("ops_place"), place ? say("place_at", place) : say("ops_nowhere")],
+      [say("ops_age"), age === null ? null : seconds(age)],
+      [say("ops_trip"), link],
+      [say("ops_tags"), tags.join(", ")],
+    ];
   }
 
-  #acts({ driver, tags }) {
-    const { id } = driver;
+  /** `tags`: null of who is no driver. */
+  #acts(id, tags) {
     const act = (call) => async () => {
       put(find("error"), "");
       try {
@@ -84,11 +118,9 @@ export class PersonView {
     const wanted = (text) => text.split(/[\s,]+/).filter(Boolean);
     const revoke = element("div");
     sure(revoke, { ask: "ops_revoke", question: "ops_revoke_sure", yes: "ops_revoke_yes", no: "ops_no", act: act(() => this.#api.post(`/api/users/${id}/revoke`)) });
-    find("person-acts").replaceChildren(
-      field("ops_tags_set", tags.join(", "), (text) => act(() => this.#api.put(`/api/drivers/${id}/tags`, { tags: wanted(text) }))()),
-      field("ops_notice", "", (text) => text && act(() => this.#api.post(`/api/users/${id}/notices`, { data: { text } }))(), true),
-      revoke,
-    );
+    const tagging = () => field("ops_tags_set", tags.join(", "), (text) => act(() => this.#api.put(`/api/drivers/${id}/tags`, { tags: wanted(text) }))());
+    const telling = field("ops_notice", "", (text) => text && act(() => this.#api.post(`/api/users/${id}/notices`, { data: { text } }))(), true);
+    find("person-acts").replaceChildren(...(tags ? [tagging()] : []), telling, revoke);
   }
 }
 

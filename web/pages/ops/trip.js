@@ -74,7 +74,7 @@ export class TripView {
     find("trip-facts").replaceChildren(
       facts([
         [say("ops_status"), mark(say(`status_${trip.status}`), trip.status)],
-        [say("ops_rider"), nameOf(trip.rider)],
+        [say("ops_rider"), person(trip.rider)],
         [say("ops_driver"), trip.driver ? person(trip.driver) : say("ops_nobody")],
         [say("ops_asked"), `${moment(trip.created)} (${age(trip.created)})`],
         [say("ops_booked"), trip.pick_up_at ? when(trip.pick_up_at) : null],

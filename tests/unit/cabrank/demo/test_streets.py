@@ -5,7 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from cabrank.demo import people
 from cabrank.demo.streets import Car, Place, Streets, decode, heading, metres
+from runtime import environment
+from runtime.settings import variable
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +86,24 @@ def test_headings_are_degrees_from_north() -> None:
     assert heading(here, Place(43.7, 7.5)) == pytest.approx(90)
     assert heading(here, Place(43.6, 7.4)) == pytest.approx(180)
     assert heading(here, Place(43.7, 7.3)) == pytest.approx(270)
+
+
+@pytest.mark.parametrize("speed", [1, 5, 20])
+def test_the_minutes_that_are_told_are_about_those_by_road(
+    streets: Streets, speed: float
+) -> None:
+    """PROTOCOL.md section 7's ETA, by the settings that a demo gives its dispatcher."""
+    told = {name: float(value) for name, value in people.pace(speed).items()}
+    rnd = random.Random(3)
+    by_road_s = by_air_s = 0.0
+    for _ in range(60):
+        one, other = streets.somewhere(rnd), streets.somewhere(rnd)
+        by_road_s += streets.way_m(one, other) / (people.KMH * speed / 3.6)
+        by_air_s += metres(one, other) * told["detour"] / (told["speed_kmh"] / 3.6)
+    assert 0.75 < by_air_s / by_road_s < 1.35
+
+
+def test_a_demo_s_pace_can_be_set_however_fast_it_goes() -> None:
+    for speed in (0.1, 1, 1_000):
+        environ = {variable(name): text for name, text in people.pace(speed).items()}
+        assert environment.load(environ).speed_kmh <= 1_000

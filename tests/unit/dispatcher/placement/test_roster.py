@@ -42,6 +42,16 @@ def test_who_says_good_bye_is_gone_at_once() -> None:
     assert roster.sweep(100.0) == []
 
 
+def test_standbys_are_counted_and_those_of_them_that_are_ready() -> None:
+    roster = Roster("me")
+    assert roster.standbys("main") == (0, 0)
+    roster.hear(beat("a"), 0.0)
+    roster.hear(beat("b", ready=True), 0.0)
+    roster.hear(Member("c", ("oslo",), ("oslo",)), 0.0)
+    assert roster.standbys("main") == (2, 1)
+    assert roster.standbys("oslo") == (1, 1)
+
+
 def test_nobody_is_gone_while_nobody_could_be_heard() -> None:
     roster = Roster("me")
     roster.hear(beat("a"), 0.0)
