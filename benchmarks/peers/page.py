@@ -15,7 +15,8 @@ from rounds import Round
 
 from cabrank.stack import embedded
 from cabrank.trial.bench.rows import Row, Sheet
-from schemas.codec import decode, encode
+from cabrank.trial.load import LoadError
+from schemas.codec import CodecError, decode, encode
 
 HERE = Path(__file__).resolve().parent
 NOTES = HERE / "NOTES.md"
@@ -67,8 +68,17 @@ class Kept(Struct):
 
 
 def read(path: Path) -> Kept:
-    """Nothing where there is no such file yet."""
-    return decode(path.read_bytes(), Kept) if path.exists() else Kept()
+    """Nothing where there is no such file yet.
+
+    Raises:
+        LoadError: it is another kind of file.
+    """
+    if not path.exists():
+        return Kept()
+    try:
+        return decode(path.read_bytes(), Kept)
+    except (OSError, CodecError):
+        raise LoadError(f"{path} holds no figures of `make peers`.") from None
 
 
 def write(path: Path, kept: Kept) -> None:

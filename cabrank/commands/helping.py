@@ -65,6 +65,7 @@ BELOW: dict[str, str] = {
     "bench dispatch": "cabrank bench dispatch --drivers 390 --policy pairs",
     "bench matching": "cabrank bench matching --drivers 25000",
     "bench offers": "cabrank bench offers --drivers 1000 --rate 20",
+    "bench scale": "cabrank bench scale --drivers 5000 --gateways 2 --regions 8",
     "bench locations": "cabrank bench locations --drivers 1000 --rate 20",
 }
 """The same, of commands of commands."""

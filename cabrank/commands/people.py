@@ -170,6 +170,10 @@ def tokens(
     role: RoleOption,
     count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many users.")],
     prefix: Annotated[str, typer.Option(help="What their usernames begin with.")] = "",
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated: as many of each. None: CABRANK_REGION's."),
+    ] = None,
     data_dir: DataDirOption = None,
 ) -> int:
     """Make users for load tests; a line of JSON each, with a token for 24 h."""
@@ -177,7 +181,9 @@ def tokens(
 
     from cabrank.operate import users
 
-    asyncio.run(users.print_tokens(role, count, prefix or role.value, data_dir))
+    asyncio.run(
+        users.print_tokens(role, count, prefix or role.value, region or [], data_dir)
+    )
     return 0
 
 

@@ -62,9 +62,10 @@ async def add(
 
 
 async def print_tokens(
-    role: Role, count: int, prefix: str, data_dir: Path | None
+    role: Role, count: int, prefix: str, regions: list[str], data_dir: Path | None
 ) -> None:
-    """Make users who can't log in; a line of JSON each on standard output.
+    """Make users who can't log in, evenly of the regions (none: CABRANK_REGION's); a
+    line of JSON each on standard output.
 
     Raises:
         UsageError: the signing key can't be used, or the prefix makes no usernames.
@@ -73,17 +74,20 @@ async def print_tokens(
     async with target.engine(found.database_url) as engine:
         try:
             signer = Signer.load(found.signing_key)
-            made = make_tokens(
-                engine,
-                signer,
-                role,
-                count,
-                prefix,
-                environment.load().region,
-            )
-            async for user, access in made:
-                line = codec.encode({"user": user, "access": access})
-                sys.stdout.buffer.write(line + b"\n")
+            for region, share in evenly(count, regions or [environment.load().region]):
+                made = make_tokens(engine, signer, role, share, prefix, region)
+                async for user, access in made:
+                    line = codec.encode({"user": user, "access": access})
+                    sys.stdout.buffer.write(line + b"\n")
         except PersistenceError as error:
             raise UsageError(sentence(error)) from None
     sys.stdout.buffer.flush()
+
+
+def evenly(count: int, regions: list[str]) -> list[tuple[str, int]]:
+    """How many of each region; the first have one more where it doesn't come out even,
+    and who would have none is left out.
+    """
+    each, rest = divmod(count, len(regions))
+    shares = [(name, each + (k < rest)) for k, name in enumerate(regions)]
+    return [(name, share) for name, share in shares if share]

@@ -99,7 +99,8 @@ async def test_locations_are_measured(lifted: Stack) -> None:
 
 
 async def test_offers_are_measured_and_nobody_is_forgotten(lifted: Stack) -> None:
-    options = ("--drivers", "20", "--duration", "1", "--positions", "30")
+    options = ("--drivers", "20", "--riders", "100", "--positions", "30")
+    options += ("--duration", "1")
     sheets = await bench(lifted, "offers", *options, "--trips", "20")
     rows = {row["name"]: row["values"][0] for one in sheets for row in one["rows"]}
     assert 0 < rows["p50"] <= rows["p99"]

@@ -13,6 +13,7 @@ from cabrank.trial.bench.locations import command as bench_locations
 from cabrank.trial.bench.matching import command as matching
 from cabrank.trial.bench.offers import command as bench_offers
 from cabrank.trial.bench.rest import command as bench_rest
+from cabrank.trial.bench.scale.command import command as bench_scale
 from cabrank.trial.load.lifted import NOTE
 
 app = typer.Typer(cls=Group, help=f"Measure this system. {NOTE}", no_args_is_help=True)
@@ -26,6 +27,7 @@ app.command("rest")(bench_rest)
 app.command("dispatch")(dispatch)
 app.command("matching")(matching)
 app.command("offers")(bench_offers)
+app.command("scale")(bench_scale)
 
 
 @app.callback(help=f"Measure this system. {NOTE}")

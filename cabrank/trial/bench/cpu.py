@@ -100,3 +100,15 @@ def pss_bytes(pid: int) -> int:
         return 0
     found = re.search(r"^Pss: +(\d+) kB", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
+
+
+def passed_bytes(pid: int) -> tuple[int, int]:
+    """What a process has read and written so far, sockets and files alike; 0 where
+    there is no such process, or it is another user's. See proc_pid_io(5).
+    """
+    try:
+        text = (PROC / str(pid) / "io").read_text()
+    except OSError:
+        return 0, 0
+    said = dict(line.split(": ") for line in text.splitlines())
+    return int(said["rchar"]), int(said["wchar"])

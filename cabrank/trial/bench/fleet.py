@@ -42,6 +42,11 @@ LOCATION = (
 )
 CANCELLED_S = 0.1
 ENDS = (b'{"type":"trip.completed"', b'{"type":"trip.cancelled"')
+REFUSED = b'{"type":"refused"'
+TOO_LATE = (b'"trip_already_taken"', b'"trip_not_open"')
+"""Of trips told to all, when a driver of another process was quicker: it is under way,
+or over.
+"""
 NEXT = {"accept": "begin", "begin": "complete"}
 
 
@@ -76,6 +81,8 @@ class Driver:
                 self._take(offer.trip.id, offer=offer.offer)
         elif message.startswith(b'{"type":"reply"'):
             self._answered(read_frame(message))
+        elif message.startswith(REFUSED) and any(code in message for code in TOO_LATE):
+            self.trip = ""
         elif not message.startswith(b'{"type":"trip.'):
             self.fleet.read(message)
 
@@ -143,6 +150,9 @@ class Fleet:
         self._known: set[str] = set()
         """Trips that somebody heard of."""
         self._waits_s: list[float] = []
+        self._requested_s: dict[str, float] = {}
+        self._first_s: dict[str, float] = {}
+        """For who joins processes: all of `Live`'s trips."""
         self._troubles: Counter[str] = Counter()
 
     async def do(self, order: FleetOrder) -> Lived:
@@ -163,7 +173,7 @@ class Fleet:
 
     def read(self, message: bytes) -> None:
         """A frame that concerns no trip."""
-        if message.startswith(b'{"type":"refused"'):
+        if message.startswith(REFUSED):
             refused = read_refused(read_frame(message).data)
             self._troubles[f"{refused.code.value}: {refused.message}"] += 1
 
@@ -172,6 +182,7 @@ class Fleet:
         if trip in self._known:
             return False
         self._known.add(trip)
+        self._first_s[trip] = time.monotonic()
         asked_s = self._trips.pop(trip, None)
         if asked_s is None:
             self._heard_s[trip] = time.monotonic()
@@ -182,6 +193,7 @@ class Fleet:
     def requested(self, ref: str, trip: str) -> None:
         """Its rider is answered, before or after."""
         asked_s = self._asked_s.pop(ref)
+        self._requested_s[trip] = asked_s
         heard_s = self._heard_s.pop(trip, None)
         if heard_s is None:
             self._trips[trip] = asked_s
@@ -240,6 +252,7 @@ class Fleet:
 
     async def _live(self, order: Live, done: Lived) -> None:
         self._waits_s, self.completed, self.cancels = [], 0, order.cancels
+        self._requested_s, self._first_s = {}, {}
         moving = asyncio.ensure_future(self._move(order, done))
         try:
             await self._ask(order, done)
@@ -248,6 +261,7 @@ class Fleet:
             moving.cancel()
             await asyncio.gather(moving, return_exceptions=True)
         done.completed, done.waits_s = self.completed, self._waits_s
+        done.asked_s, done.heard_s = self._requested_s, self._first_s
         done.lost = done.requests - self.completed
         self._trips.clear()
 

@@ -40,7 +40,8 @@ FleetOrder = Enlist | Attend | Live
 class Lived(Struct):
     """`seconds`, `cpu_s`: of the fleet itself. `waits_s`: from each request to its
     first offer, or to the first who was told. `lost`: trips that didn't end.
-    `positions`: said.
+    `positions`: said. `asked_s`, `heard_s`: when trips were requested, and when a
+    driver of this process first heard of them, on the clock that processes share.
     """
 
     seconds: float
@@ -51,3 +52,5 @@ class Lived(Struct):
     waits_s: list[float] = []
     lost: int = 0
     troubles: dict[str, int] = {}
+    asked_s: dict[str, float] = {}
+    heard_s: dict[str, float] = {}

@@ -35,7 +35,7 @@ AIMED = 25_000
 
 class Job(Struct, frozen=True):
     """`positions`: drivers who only move; 0: without that part. `trips`: of each kind,
-    to be compared; 0: likewise.
+    to be compared; 0: likewise. `riders` take turns in asking.
     """
 
     drivers: int
@@ -43,6 +43,7 @@ class Job(Struct, frozen=True):
     duration_s: float
     positions: int
     trips: int
+    riders: int = RIDERS
 
 
 class Offers:
@@ -94,7 +95,7 @@ class Offers:
             f"{job.duration_s:g} s"
         )
         with worker.running(*FLEET) as fleet:
-            self._enlist(sheet, fleet, job.drivers, RIDERS)
+            self._enlist(sheet, fleet, job.drivers, job.riders)
             order = Live(job.duration_s, EVERY_S, job.rate)
             done, used = self._live(sheet, fleet, order)
             unit = "ms, request to first offer at the driver"
@@ -195,13 +196,16 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             min=0, max=COUNT_MAX, help="Trips by offers, and told to all; 0: without."
         ),
     ] = 200,
+    riders: Annotated[
+        int, typer.Option(min=1, max=COUNT_MAX, help="Who ask, in turns.")
+    ] = RIDERS,
     data_dir: output.DataDir = None,
     url: output.Url = None,
     as_json: output.AsJson = False,
     plot: output.Plot = None,
 ) -> None:
     """How soon a trip is offered; what positions, and a trip by offers, cost."""
-    job = Job(drivers, rate, duration, positions, trips)
+    job = Job(drivers, rate, duration, positions, trips, riders)
     with report.progress() as say, subject(url, data_dir, say) as system:
         say(f"{drivers:,} drivers, {rate:g} requests/s")
         sheets = measure(system, job)

@@ -53,10 +53,14 @@ read_line = decoder(_TokensLine).decode
 
 
 async def from_data_dir(
-    data_dir: Path, role: Role, count: int, program: Sequence[str] = CABRANK
+    data_dir: Path,
+    role: Role,
+    count: int,
+    program: Sequence[str] = CABRANK,
+    more: Sequence[str] = (),
 ) -> list[Account]:
-    """`count` users that can't log in, made by `cabrank tokens` (of another cabrank
-    than this: `program`), valid 24 h.
+    """`count` users that can't log in, made by `cabrank tokens` with `more` options (of
+    another cabrank than this: `program`), valid 24 h.
 
     Raises:
         LoadError: the command failed; the message is what it said.
@@ -64,7 +68,7 @@ async def from_data_dir(
     process = await asyncio.create_subprocess_exec(
         *(*program, "tokens"),
         *("--role", role.value, "--count", str(count), "--data-dir", str(data_dir)),
-        *("--prefix", f"load-{secrets.token_hex(4)}-"),
+        *("--prefix", f"load-{secrets.token_hex(4)}-", *more),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,5 +1,6 @@
 """`cabrank up` with the real services."""
 
+import base64
 import json
 import os
 import re
@@ -142,6 +143,22 @@ def test_tokens_are_printed_a_line_each_and_taken_by_the_gateway(
             assert (me.status_code, me.json()) == (200, one["user"])
     assert len(names) == 6
     assert all(name.startswith("load") for name in names)
+
+
+def test_tokens_are_of_as_many_regions_as_are_named(
+    stack: Stack, tmp_path: Path
+) -> None:
+    make = ("tokens", "--role", "rider", "--count", "3", "--prefix", "spread")
+    regions = ("--region", "oslo", "--region", "bergen")
+    done = run(*make, *regions, "--data-dir", str(stack.data_dir), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = [json.loads(line)["access"].split(".")[1] for line in done.stdout.split()]
+    claims = [json.loads(base64.urlsafe_b64decode(part + "==")) for part in made]
+    assert sorted(one["region"] for one in claims) == ["bergen", "oslo", "oslo"]
+    bad = run(
+        *make, "--region", "no *", "--data-dir", str(stack.data_dir), cwd=tmp_path
+    )
+    assert_refused(bad, saying="region")
 
 
 def test_doctor_finds_all_well(stack: Stack, tmp_path: Path) -> None:

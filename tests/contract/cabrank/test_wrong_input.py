@@ -80,6 +80,7 @@ WRITES = {
         f"bench {name}": ("--plot",)
         for name in ("lifecycle", "fanout", "flood", "connections", "locations")
     },
+    "bench scale": ("--to",),
 }
 """The options before the place that a command writes to."""
 NOWHERE = ("file/below", "/proc/below", "/nowhere/at/all\0")

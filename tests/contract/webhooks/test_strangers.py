@@ -1,5 +1,8 @@
 """Where nothing is sent, and what of an endpoint's certificate is told."""
 
+import asyncio
+import contextlib
+import itertools
 import ssl
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from schemas.refusals import Code
 from schemas.webhooks import AddWebhook
 from tests.contract.webhooks.conftest import OPERATOR, Office
 from tests.support.certificates import Authority
-from tests.support.endpoint import listening
+from tests.support.endpoint import Answer, Delivery, Writer, listening
+from webhooks import post
 from webhooks.errors import Forbidden
 from webhooks.post import Endpoint, tls
 from webhooks.resolving import Resolver
@@ -101,3 +105,65 @@ async def test_a_certificate_is_held_to_the_name_and_its_fault_told(
         assert answer.status is None
         assert told in answer.error
         assert there.got == []
+
+
+class Names(Resolver):
+    """A name server of the test's: what it says of any name, one look after another."""
+
+    def __init__(self, *said: list[str], private: bool = False) -> None:
+        super().__init__(private=private)
+        self._said = list(said)
+
+    async def _resolved(self, name: str, port: int) -> list[str]:
+        return self._said.pop(0)
+
+
+async def test_a_name_that_leads_elsewhere_the_next_time_gains_nothing() -> None:
+    """Rebinding: each try looks, at all that it says, and goes where it looked."""
+    good, bad = "93.184.215.14", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1"]
+    there = target("https://ops.example/hook")
+    names = Names([good], *([one] for one in bad), *([good, one] for one in bad))
+    assert await names.address(there) == good
+    for _ in range(2 * len(bad)):
+        with pytest.raises(Forbidden, match=r"there: ops\.example is at "):
+            await names.address(there)
+    async with listening() as found:
+        port = target(found.url).port
+        once = Names(["127.0.0.1"], private=True)
+        endpoint = Endpoint(f"http://ops.example:{port}/", once, tls())
+        assert (await endpoint.post(b"{}", {})).status == 200
+        assert found.got[0].headers["host"] == f"ops.example:{port}"
+        await endpoint.close()
+
+
+async def creep(_: Delivery, writer: Writer) -> None:
+    """A head that never ends, a byte at a time."""
+    with contextlib.suppress(ConnectionError):
+        for byte in itertools.chain(b"HTTP/1.1 200 OK\r\nx: ", itertools.repeat(0x79)):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def pour(_: Delivery, writer: Writer) -> None:
+    """The same, of 10 MB."""
+    with contextlib.suppress(ConnectionError):
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(100):
+            writer.write(b"x: " + b"y" * 100_000 + b"\r\n")
+            await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("say", "told"), [(creep, "it did not answer within 1 s"), (pour, "HTTP")]
+)
+async def test_a_head_without_end_fails_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, say: Answer, told: str
+) -> None:
+    monkeypatch.setattr(post, "ANSWER_S", 1.0 if say is creep else 15.0)
+    async with listening(then=say) as there:
+        endpoint = Endpoint(there.url, Resolver(private=True), tls())
+        answer = await endpoint.post(b"{}", {})
+        await endpoint.close()
+    assert answer.status is None
+    assert told in answer.error

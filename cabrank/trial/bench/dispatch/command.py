@@ -129,6 +129,12 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
             help="CSV: time, latitude and longitude of pick-up and of drop-off."
         ),
     ] = None,
+    silent: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of time in which a driver's phone says nothing."
+        ),
+    ] = 0.0,
     as_json: output.AsJson = False,
     plot: output.Plot = None,
 ) -> None:
@@ -152,7 +158,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
         measured_s = 3600 * hours if hours else own.seconds_long - warm_up_s + 1
         if measured_s <= 0 or warm_up_s > own.seconds_long:
             raise UsageError(f"{demand} ends before --warm-up does.")
-    under = trying.Load(city, rate, warm_up_s, measured_s)
+    under = trying.Load(city, rate, warm_up_s, measured_s, silent)
     wanted = trying.cases(policies, drivers or list(DRIVERS), range(seed, seed + seeds))
     outcomes = _run(wanted, under, values)
     if as_json:

@@ -125,7 +125,8 @@ class Evening:
         self._offers.append(self.now_s)
         eta_s = self.city.seconds(driver.place, trip.request.pick_up)
         answer, after_s = self.people.answer(trip.number, driver.number, eta_s)
-        if answer is Answer.NONE:
+        silent = self.people.is_silent(driver.number, self.now_s)
+        if silent or answer is Answer.NONE:
             return
 
         def answers() -> None:

@@ -19,6 +19,8 @@ NEAR_S, NEAR = 240.0, 0.92
 FAR_S, FAR = 900.0, 0.45
 """Accepted: so many at most so far away, fewer beyond, on one line."""
 ANSWERS_S = (1.0, 5.0)
+OUT_OF_REACH_S = 240.0
+"""A phone is silent for so long at a time, where any is."""
 BOARDING_S = ALIGHTING_S = 30.0
 
 
@@ -29,8 +31,13 @@ class Answer(StrEnum):
 
 
 class People:
-    def __init__(self, seed: int) -> None:
+    """`silent`: the share of time in which a driver's phone says nothing, neither
+    where it is nor yes or no.
+    """
+
+    def __init__(self, seed: int, silent: float = 0.0) -> None:
         self._seed = seed
+        self._silent = silent
 
     def _drawn(self, *what: int) -> float:
         """In [0, 1): splitmix64, as broadcast asks a million times an evening."""
@@ -51,6 +58,12 @@ class People:
         """Whether the rider does, told of such a way."""
         return eta_s <= LONG_ETA_S * math.sqrt(self._drawn(trip, _ETA))
 
+    def is_silent(self, driver: int, now_s: float) -> bool:
+        """Whether the driver's phone is out of reach."""
+        begun = self._drawn(driver, _BEGUN)  # each at times of its own
+        spell = int(now_s / OUT_OF_REACH_S + begun)
+        return self._drawn(driver, _SPELL, spell) < self._silent
+
     def answer(self, trip: int, driver: int, eta_s: float) -> tuple[Answer, float]:
         """To this trip, and after how many seconds."""
         least, most = ANSWERS_S
@@ -63,7 +76,7 @@ class People:
         return Answer.ACCEPT if accepts else Answer.DECLINE, after_s
 
 
-_PATIENCE, _ETA, _AFTER, _ANSWER = range(4)
+_PATIENCE, _ETA, _AFTER, _ANSWER, _BEGUN, _SPELL = range(6)
 _MASK = 2**64 - 1
 
 

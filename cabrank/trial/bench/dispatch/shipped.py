@@ -208,10 +208,16 @@ class Shipped:
 
     def _pause(self, driver: Driver) -> None:
         def comes_back() -> None:
+            if self._is_silent(driver):
+                self._pause(driver)
+                return
             self._ask(commands.GoOnline, _driver(driver))
             self._go_on()
 
         self._evening.at(self._evening.now_s + PAUSE_S, comes_back)
+
+    def _is_silent(self, driver: Driver) -> bool:
+        return self._evening.people.is_silent(driver.number, self._evening.now_s)
 
     def _hear(self, driver: Driver) -> None:
         where, at = driver.place, rfc3339(self._now_ms)
@@ -220,7 +226,8 @@ class Shipped:
 
     def _locate(self, driver: Driver) -> None:
         """Again and again; of who is on a trip, from where it will end."""
-        self._hear(driver)
+        if not self._is_silent(driver):
+            self._hear(driver)
         every_s = min(FIX_EVERY_S, self._settings.position_max_age_s / 2)
         self._evening.at(self._evening.now_s + every_s, lambda: self._locate(driver))
 

@@ -22,12 +22,13 @@ AFTERWARDS_S = 1_800.0
 
 
 class Load(Struct, frozen=True):
-    """`warm_up_s` comes before the `measured_s`."""
+    """`warm_up_s` comes before the `measured_s`. `silent`: people.py."""
 
     city: City
     per_hour: float
     warm_up_s: float
     measured_s: float
+    silent: float = 0.0
 
     @property
     def ends_s(self) -> float:
@@ -60,7 +61,9 @@ class Case(Struct, frozen=True):
         places = dice(self.seed, "drivers")
         drivers = [city.start(places) for _ in range(self.drivers)]
         policy = POLICIES[self.policy](settings)
-        evening = Evening(city, policy, requests, drivers, People(self.seed))
+        evening = Evening(
+            city, policy, requests, drivers, People(self.seed, load.silent)
+        )
         evening.run(load.ends_s + AFTERWARDS_S)
         figures = evening.figures(load.warm_up_s, load.ends_s)
         return Outcome(self.policy, self.drivers, self.seed, figures, value)

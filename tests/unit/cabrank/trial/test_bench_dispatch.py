@@ -12,7 +12,7 @@ from cabrank.errors import UsageError
 from cabrank.trial.bench.dispatch import people, trying
 from cabrank.trial.bench.dispatch.city import Manhattan, Own, Place
 from cabrank.trial.bench.dispatch.command import settings_of
-from cabrank.trial.bench.dispatch.evening import dice, gini
+from cabrank.trial.bench.dispatch.evening import Figures, dice, gini
 from cabrank.trial.bench.dispatch.people import Answer, People, accepted_share
 from cabrank.trial.bench.dispatch.trying import POLICIES
 from runtime.settings import Settings, SettingsError
@@ -56,6 +56,36 @@ def test_settings_change_the_figures() -> None:
     ):
         assert run("pairs", settings=settings_of([changed])).figures != usual, changed
     assert run("pairs", settings=settings_of(["IDLE_CREDIT=0.2"])).figures == usual
+
+
+SILENT = trying.Load(CITY, 600.0, 600.0, 1_800.0, silent=0.3)
+
+
+def test_phones_that_say_nothing_make_the_settings_of_them_matter() -> None:
+    """And where none is silent, all is as it was."""
+
+    def figures(load: trying.Load, *settings: str) -> Figures:
+        case = trying.Case("pairs", 120, 0)
+        return case.run(load, settings_of(list(settings))).figures
+
+    usual = figures(SILENT)
+    assert usual.served < figures(SHORT).served
+    # Who is asked in vain holds the rider up.
+    assert figures(SILENT, "POSITION_MAX_AGE_S=1000").served < usual.served
+    assert figures(SILENT, "POSITION_MAX_AGE_S=1000").offers > usual.offers
+    often = figures(SILENT, "MISSED_OFFERS_MAX=1000", "POSITION_MAX_AGE_S=1000")
+    seldom = figures(SILENT, "MISSED_OFFERS_MAX=1", "POSITION_MAX_AGE_S=1000")
+    assert often.offers > seldom.offers
+
+
+def test_so_many_phones_are_silent_for_minutes_at_a_time() -> None:
+    people = People(0, 0.25)
+    spells = [people.is_silent(driver, 1_000.0) for driver in range(2_000)]
+    assert sum(spells) == pytest.approx(500, abs=60)
+    (driver, *_) = [number for number, silent in enumerate(spells) if silent]
+    times = [t for t in range(4_000) if people.is_silent(driver, t)]
+    assert len(times) >= 240
+    assert not any(People(0).is_silent(driver, t) for t in range(4_000))
 
 
 def test_idle_credit_spreads_the_work() -> None:

@@ -90,6 +90,9 @@ def test_figures_are_kept_as_they_were_written(tmp_path: Path) -> None:
     page.write(tmp_path / "PAGE.md", kept)
     assert page.read(tmp_path / "PAGE.json") == kept
     assert page.read(tmp_path / "nothing.json") == page.Kept()
+    (tmp_path / "PAGE.json").write_text("no figures")
+    with pytest.raises(LoadError, match="no figures of"):
+        page.read(tmp_path / "PAGE.json")
     assert "Beside taxi services" not in (tmp_path / "PAGE.md").read_text()
 
 

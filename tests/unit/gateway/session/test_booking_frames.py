@@ -149,3 +149,13 @@ def test_refusals_of_a_change_come_in_the_contracts_order() -> None:
     assert refused(driver, frame(kind, bad))[0] == "invalid_data"
     assert refused(driver, frame(kind, {"id": TRIP}))[0] == "wrong_role"
     assert refused(session(), frame(kind, {"id": "x"}))[0] == "trip_not_found"
+
+
+@pytest.mark.parametrize("at", ["2026-11-01T00:00:00Z", "2027-06-01T00:00:00Z", TEN])
+def test_a_time_nobody_may_book_is_told_before_who_may_not(at: str) -> None:
+    driver, code = session(Role.DRIVER), "wrong_role" if at == TEN else "invalid_data"
+    for kind, data in (("request", ADDRESSES), ("reschedule", {"id": TRIP})):
+        asked = frame(f"trip.{kind}", data | {"pick_up_at": at})
+        assert refused(driver, asked)[0] == code
+    beyond = ADDRESSES | {"pick_up_at": "9999-12-31T23:00:00-09:00"}
+    assert refused(driver, frame("trip.request", beyond))[0] == "invalid_data"

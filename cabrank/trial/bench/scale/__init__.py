@@ -1,0 +1,1 @@
+"""How what it costs grows with drivers, gateways and regions, and what follows."""
