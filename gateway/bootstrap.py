@@ -98,6 +98,7 @@ class Gateway:
             limits=limits,
             now=self.now,
             wake=self.wake,
+            later=self._loop.call_later,
         )
         self.watching = Watching(gateway=self.id, bus=bus, limits=limits, now=self.now)
         self.server_side = ServerSide(
@@ -151,7 +152,7 @@ class Gateway:
         self.link.flush(time.monotonic())
         self.bus.write_now()
         self.sockets.flush()
-        if self.router.oldest_ms:
+        if self.router.oldest_ms and not self.router.gathering.holds:
             took_s = time.time() - self.router.oldest_ms / 1000
             metrics.FANOUT_SECONDS.observe(max(0.0, took_s))
             self.router.oldest_ms = 0

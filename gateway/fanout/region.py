@@ -148,8 +148,10 @@ class Region:
     __slots__ = (
         "drivers",
         "drivers_subscription",
+        "early",
         "epoch",
         "feed",
+        "frames",
         "heard_s",
         "held_max",
         "is_cut",
@@ -190,7 +192,11 @@ class Region:
         self.open_trips = OpenTrips()
         """At the feed's number, or unknown."""
         self.ready: list[FeedEntry] = []
-        """This tick's feed, in order."""
+        """The feed's entries that weren't handed on to all yet, in order."""
+        self.frames: list[Stamped] = []
+        """Of the first of those."""
+        self.early: dict[Listener, int] = {}
+        """Drivers who have so many of them already."""
         self.own: dict[Listener, list[Stamped]] = {}
         """This tick's own events of drivers."""
 
@@ -202,6 +208,7 @@ class Region:
         """One without sessions."""
         self.drivers.pop(listener.stream.id, None)
         self.look_at.pop(listener, None)
+        self.early.pop(listener, None)
 
     def stop_feed(self) -> None:
         """The last driver is gone; the next one starts afresh."""
@@ -210,7 +217,7 @@ class Region:
             self.drivers_subscription = None
         self.feed = Feed()
         self.open_trips = OpenTrips()
-        self.ready.clear()
+        self._take_ready()
 
     def deliver(self, listener: Listener, stamped: Stamped) -> None:
         """A user's own event: a rider's at once, a driver's merged with the feed."""
@@ -244,40 +251,62 @@ class Region:
         metrics.USER_DELIVERIES.inc(len(frames) * len(listener.seats))
 
     def flush(self) -> None:
-        """Hand on what the tick brought; with a hole in the feed, when that is filled:
-        `seq` only grows.
+        """Hand on what is held; with a hole in the feed, when that is filled: `seq`
+        only grows.
         """
         if self.feed.has_gap:
             return
-        own, self.own = self.own, {}
         if not self.ready:
-            for listener, frames in own.items():
-                self.give(listener, frames)
+            self.flush_own()
             return
-        ready, self.ready = self.ready, []
-        stamped = [(entry.seq, channel.frame(entry)) for entry in ready]
+        own, self.own = self.own, {}
+        stamped = self._stamped()
         self.top_seq = max(self.top_seq, stamped[-1][0])
-        special = set(own)
-        for entry in ready:
+        special = own.keys() | self.early.keys()
+        for entry in self.ready:
             for user in entry.exclude:
                 excluded = self.drivers.get(user)
                 if excluded is not None:
                     special.add(excluded)
         for listener in special:
-            self._merge(listener, own.get(listener, []), ready, stamped)
+            self._merge(listener, own.get(listener, []))
+        self._take_ready()
         self._broadcast(special, stamped)
 
-    def _merge(
-        self,
-        listener: Listener,
-        frames: list[Stamped],
-        ready: list[FeedEntry],
-        stamped: list[Stamped],
-    ) -> None:
+    def flush_own(self) -> None:
+        """Hand on to those drivers alone who have something of their own."""
+        if self.feed.has_gap:
+            return
+        own, self.own = self.own, {}
+        for listener, frames in own.items():
+            self._merge(listener, frames)
+
+    def hand_out(self, listener: Listener) -> None:
+        """Hand on to that driver alone, as they stand now."""
+        mine = listener in self.own or len(self.ready) > self.early.get(listener, 0)
+        if mine and not self.feed.has_gap:
+            self._merge(listener, self.own.pop(listener, []))
+
+    def _stamped(self) -> list[Stamped]:
+        made = len(self.frames)
+        new = self.ready[made:] if made else self.ready
+        self.frames += [(entry.seq, channel.frame(entry)) for entry in new]
+        return self.frames
+
+    def _take_ready(self) -> None:
+        self.ready, self.frames, self.early = [], [], {}
+
+    def _merge(self, listener: Listener, frames: list[Stamped]) -> None:
+        """A driver's own, and what is held of the feed and they haven't had."""
+        if not self.ready:
+            self.give(listener, frames)
+            return
         user = listener.stream.id
+        had = self.early.get(listener, 0)
+        self.early[listener] = len(self.ready)
         entries = [
             pair
-            for entry, pair in zip(ready, stamped, strict=True)
+            for entry, pair in zip(self.ready[had:], self._stamped()[had:], strict=True)
             if user not in entry.exclude
         ]
         feed = listener.stream.feed

@@ -12,6 +12,7 @@ import structlog
 
 from gateway import framing, metrics
 from gateway.clock import Clock
+from gateway.fanout.gathering import Gathering
 from gateway.fanout.questions import OfFeed, OfOpen, OfUser, check
 from gateway.fanout.region import Listener, Region, Seat
 from gateway.fanout.resync import (
@@ -58,6 +59,7 @@ class Router:
         limits: Limits,
         now: Clock,
         wake: Callable[[], None],
+        later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self._gateway = gateway
         self._bus = bus
@@ -65,9 +67,8 @@ class Router:
         self._ids = ids
         self._limits = limits
         self._now = now
-        self._wake = wake
         self.regions: dict[str, Region] = {}
-        self._awake: set[Region] = set()
+        self.gathering = Gathering(link, now, wake, later)
         self._unwelcomed: defaultdict[Region, list[Welcome]] = defaultdict(list)
         """Asked for again once it is known what is open."""
         self._is_away = False
@@ -213,10 +214,13 @@ class Router:
             return
         answers = codec.decode(data, Answers)
         known = self.regions.get(region)
-        if known is not None:
-            known.flush()  # events an answer depends on go first
-            self.rooms.flush()
+        if known is None:
+            self._courier.answered(region, answers, now_s)
+            return
+        self.gathering.before(known, answers)  # events an answer depends on go first
+        self.rooms.flush()
         self._courier.answered(region, answers, now_s)
+        self.gathering.after(known)
 
     def _on_announcement(self, region: Region, payload: bytes) -> None:
         said = codec.decode(payload, Announcement)
@@ -264,12 +268,14 @@ class Router:
         if type(push) is TripPush:
             self._trip_rooms.moved(listener, push)
         stream = listener.stream
+        if stream.role is Role.DRIVER and listener.region.ready:
+            listener.region.hand_out(listener)  # decided before; it may go offline now
         frame_or_none = listener.receive(push)
         if frame_or_none is not None:
             listener.region.deliver(listener, (push.seq, frame_or_none))
             if type(push) is TripPush:
                 self._age(push.at_ms)
-            self._flush_later(listener.region)
+            self.gathering.add(listener.region)
         elif stream.sync is not IN_STEP:
             self._check(listener)
 
@@ -285,7 +291,7 @@ class Router:
         region.open_trips.take(entries)
         region.ready.extend(entries)
         if region.ready or region.own:
-            self._flush_later(region)
+            self.gathering.add(region)
         self._ask_feed(region)
 
     # ---- what is lost --------------------------------------------------------
@@ -347,8 +353,7 @@ class Router:
 
     def flush(self) -> None:
         """The tick ends: hand on what it brought."""
-        while self._awake:
-            self._awake.pop().flush()
+        self.gathering.flush()
         self.rooms.flush()
 
     def tick(self, now_s: float) -> None:
@@ -391,7 +396,3 @@ class Router:
             if is_holed and not self._resyncs.is_asked(listener):
                 self._ask(OfUser(listener, "reconnect", self._limits.held_max))
         self.rooms.resync(region)
-
-    def _flush_later(self, region: Region) -> None:
-        self._awake.add(region)
-        self._wake()

@@ -126,6 +126,16 @@ class Link:
             and now_s - state.answered_s < self._limits.busy_s
         )
 
+    def waits_for(self, region: str) -> bool:
+        """Whether answers of that leader are to come."""
+        state = self._regions.get(region)
+        return state is not None and bool(state.pending)
+
+    def find(self, region: str, command: str) -> Pending | None:
+        """What waits for an answer by that id."""
+        state = self._regions.get(region)
+        return None if state is None else state.pending.get(command)
+
     def flush(self, now_s: float) -> None:
         """Publish what this tick brought; what can't be stays for a resend."""
         for name, region in list(self._regions.items()):
