@@ -23,10 +23,10 @@ class Studio:
 
     def __init__(self, browser: Browser, demo: Stack, folder: Path) -> None:
         self._browser = browser
-        self._demo = demo
         self._folder = folder
         kept = json.loads((demo.data_dir / "demo.json").read_text())
-        self._password: str = kept["password"]
+        self.url = demo.url
+        self.password: str = kept["password"]
 
     async def context(self, **options: object) -> BrowserContext:
         options = {"locale": "en-GB", "timezone_id": "Europe/Monaco", **options}
@@ -36,10 +36,10 @@ class Studio:
 
     async def visit(self, context: BrowserContext, path: str, name: str = "") -> Page:
         page = await context.new_page()
-        await page.goto(self._demo.url + path)
+        await page.goto(self.url + path)
         if name:
             await page.get_by_label("Username").fill(name)
-            await page.get_by_label("Password").fill(self._password)
+            await page.get_by_label("Password").fill(self.password)
             await page.get_by_role("button", name="Log in", exact=True).click()
         return page
 
@@ -95,7 +95,7 @@ async def _others(studio: Studio) -> None:
     german = await studio.context(viewport=PHONE, locale="de-DE")
     page = await studio.visit(german, "/rider")
     await page.get_by_label("Benutzername").fill("demo-rider")
-    await page.get_by_label("Passwort").fill(studio._password)
+    await page.get_by_label("Passwort").fill(studio.password)
     await page.get_by_role("button", name="Anmelden", exact=True).click()
     await expect(page.get_by_role("heading", level=2).first).to_be_visible()
     await studio.shoot(page, "ride-german-phone")

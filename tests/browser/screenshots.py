@@ -1,5 +1,6 @@
 """Draws docs/screenshots: `python -m tests.browser.screenshots docs/screenshots`, with
-`--docs` those of /docs alone, with `--ride` those of /, /rider and /driver.
+`--docs` those of /docs alone, with `--ride` those of /, /rider and /driver, with
+`--ops` those of /ops.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser import docs_page
 from tests.browser.conftest import FLAGS
+from tests.browser.ops_screenshots import draw_ops
 from tests.browser.ride_screenshots import draw_ride
 from tests.browser.site import Site, serving
 from tests.browser.tab import Tab
@@ -129,6 +131,8 @@ async def main(folder: Path, asked: list[str]) -> None:
         await draw_docs(folder)
     if not asked or "--ride" in asked:
         await draw_ride(folder)
+    if not asked or "--ops" in asked:
+        await draw_ops(folder)
 
 
 if __name__ == "__main__":

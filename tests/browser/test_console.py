@@ -178,7 +178,7 @@ async def test_an_operator_finds_a_rider_and_an_operator_among_the_users(
     await watch(tab, operator, "#tab=users")
     page = tab.page
     users = page.locator("#users a")
-    search = page.get_by_label("A username, its beginning, or an id")
+    search = page.get_by_label("How a name begins, or an id")
     await search.fill("WHO-")
     await expect(users).to_have_count(3)
     await page.get_by_label("Role").select_option("rider")

@@ -56,8 +56,9 @@ export class CellsView {
       if (this.#known.size > 10 * ROWS_MAX) this.#known.clear();
       const corners = this.#h3.cellToBoundary(id).map(([lat, lon]) => ({ lat, lon }));
       const [lat, lon] = this.#h3.cellToLatLng(id);
-      const name = this.#map.streets?.nameAt({ lat, lon });
-      this.#known.set(id, { corners, points: corners.map(project), name: name ?? id });
+      const street = this.#map.streets?.nameAt({ lat, lon });
+      const name = street ?? say("place_at", { lat: lat.toFixed(3), lon: lon.toFixed(3) });
+      this.#known.set(id, { corners, points: corners.map(project), name });
     }
     return this.#known.get(id);
   }
