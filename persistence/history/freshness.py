@@ -96,16 +96,14 @@ class Freshness:
 
     async def reached(self, region: str, record: int, within_s: float) -> bool:
         """Whether all records up to `record` are in the database; waits so long, looks
-        once at least.
+        once at least. The writer of a new region may be about to begin.
         """
         ends_at = time.monotonic() + within_s
-        while (floor := await self._floor.of(region)) is not None:
-            if floor >= record:
-                return True
+        while (floor := await self._floor.of(region)) is None or floor < record:
             if time.monotonic() > ends_at:
                 return False
             await asyncio.sleep(STEP_S)
-        return False
+        return True
 
     async def brought(self, region: str, within_s: float) -> None:
         """Wait, but not longer than that, until what the ledger holds now is in the

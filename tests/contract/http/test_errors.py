@@ -231,7 +231,7 @@ async def test_a_client_that_leaves_in_its_body_harms_nobody(site: Site) -> None
         "/nope",
         "/api",
         "/api/trips/a/b/c",
-        "/api/users",
+        "/api/tokens",
         "/../etc/passwd",
         "/docs/../../x",
         "/%00",
@@ -243,7 +243,7 @@ async def test_a_client_that_leaves_in_its_body_harms_nobody(site: Site) -> None
 )
 async def test_an_unknown_path_is_404_or_405(site: Site, path: str) -> None:
     response = await site.client.get(path)
-    problem(response, 405 if path == "/api/users" else 404, "unknown_type")
+    problem(response, 405 if path == "/api/tokens" else 404, "unknown_type")
 
 
 @pytest.mark.parametrize(

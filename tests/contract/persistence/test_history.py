@@ -312,7 +312,7 @@ async def test_find_waits_for_a_writer_that_is_moments_behind(
     )
     async with working(database_url):
         result = await asked
-    assert bytes(result.data or b"") == codec.encode(trip(1))
+    assert bytes(result.data or b"") == codec.encode(trip(1)), result
 
 
 async def test_a_trip_of_no_record_so_far_is_not_found(

@@ -89,6 +89,7 @@ NO_QUERY = {
     "persistence/revisions.py": "revisions",
     "persistence/indexing.py": "makes what plans need",
     "persistence/main.py": "SELECT 1",
+    "persistence/stamp.py": "the number in a file's head, and what tables there are",
     "cabrank/trial/chaos/database.py": "breaks things",
     "cabrank/trial/bench/filling.py": "fills",
 }
