@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 
-from cabrank import main
+from cabrank import main, services
 from cabrank.commands import helping
 from cabrank.stack import ports
 from persistence import revisions
@@ -215,7 +215,7 @@ def test_every_command_names_the_setting_nearest_to_a_mistyped_one(
     folder: Path, commands: dict[str, Any]
 ) -> None:
     environ = {"CABRANK_OFER_TTL_S": "9", "CABRANK_NATS_URL": "nats://127.0.0.1:1"}
-    loud = [name for name in commands if name not in main.LOGGING]
+    loud = [name for name in commands if name not in services.NAMES]
     cases = [([*name.split(), "--help"], environ, "") for name in loud]
     cases += [(["migrate"], {**environ, "CABRANK_DATABASE_URL": "mysql://x"}, "")]
     for (arguments, *_), (_, _, err) in zip(cases, spoken(folder, cases), strict=True):
@@ -224,7 +224,7 @@ def test_every_command_names_the_setting_nearest_to_a_mistyped_one(
         assert "CABRANK_OFFER_TTL_S" in first, arguments
 
 
-@pytest.mark.parametrize("service", sorted(main.LOGGING))
+@pytest.mark.parametrize("service", sorted(services.NAMES))
 def test_a_service_logs_it_as_json(service: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cabrank", service],
