@@ -47,13 +47,13 @@ def _having(column: str, *names: str) -> Index:
     return Index(None, *names, sqlite_where=where, postgresql_where=where)
 
 
-_BY_BYTES = {"username_key": "text_pattern_ops"}
+_BYTEWISE = {"username_key": "text_pattern_ops"}
 """Whatever a database's language sorts by: for names that begin alike."""
 
 
 class UserRow(Base):
     __tablename__ = "users"
-    __table_args__ = (Index(None, "role", "username_key", postgresql_ops=_BY_BYTES),)
+    __table_args__ = (Index(None, "role", "username_key", postgresql_ops=_BYTEWISE),)
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
     username: Mapped[str] = mapped_column(String(150), unique=True)

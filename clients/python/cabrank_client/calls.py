@@ -30,6 +30,7 @@ from cabrank_client.shapes import (
     Message,
     Place,
     Position,
+    RegionNow,
     Role,
     Status,
     Tags,
@@ -128,11 +129,11 @@ def _of_oauth(said: Mapping[str, Any], status: int, after_s: float | None) -> Re
     return refusal(kind, text, retry_after_s=after_s)
 
 
-def _query(**fields: object) -> dict[str, str]:
+def query_of(**fields: object) -> dict[str, str]:
     return {name: str(value) for name, value in fields.items() if value is not None}
 
 
-def _part(text: str) -> str:
+def part(text: str) -> str:
     """One part of a path, whatever it holds."""
     if text in {"", ".", ".."}:
         raise InvalidData(f"{text!r} is no id")
@@ -186,14 +187,9 @@ def me() -> Call[User]:
     return Call("GET", "/api/me", repeats=True)
 
 
-def revoke(user: str) -> Call[None]:
-    """Operators: end all sessions of a user."""
-    return Call("POST", f"/api/users/{_part(user)}/revoke", repeats=True)
-
-
-def notify(user: str, data: Mapping[str, Any]) -> Call[Any]:
-    """Operators: tell all live sessions of a user."""
-    return Call("POST", f"/api/users/{_part(user)}/notices", {"data": data})
+def regions() -> Call[list[RegionNow]]:
+    """Operators: who leads each region, and how far behind others are."""
+    return Call("GET", "/api/regions", repeats=True)
 
 
 # ---- trips -------------------------------------------------------------------
@@ -212,11 +208,11 @@ def of_command(command: Command[T]) -> Call[T]:
         sent = {} if key is None else {"Idempotency-Key": _header(key)}
         return Call("POST", "/api/trips", said, headers=sent, repeats=command.repeats)
     if command.type == "chat.send":
-        path = f"/api/rooms/{_part(said.pop('room'))}/messages"
+        path = f"/api/rooms/{part(said.pop('room'))}/messages"
         return Call("POST", path, said, repeats=command.repeats)
     if kind != "trip":
         raise KeyError(command.type)
-    path = f"/api/trips/{_part(said.pop('id'))}"
+    path = f"/api/trips/{part(said.pop('id'))}"
     if verb == "get":
         return Call("GET", path, repeats=True)
     if verb == "reschedule":
@@ -269,7 +265,7 @@ def trips(
     """Own trips (operators: all), newest first; `before`: a trip's id. A page may be
     shorter than its limit; an empty one is the end.
     """
-    query = _query(
+    query = query_of(
         status=status,
         limit=limit,
         before=before,
@@ -282,18 +278,18 @@ def trips(
 
 def trip_events(trip: str) -> Call[list[AuditRow]]:
     """All that happened to a trip, oldest first."""
-    return Call("GET", f"/api/trips/{_part(trip)}/events", repeats=True)
+    return Call("GET", f"/api/trips/{part(trip)}/events", repeats=True)
 
 
 def track(trip: str) -> Call[list[Place]]:
     """Where its driver was, oldest first."""
-    return Call("GET", f"/api/trips/{_part(trip)}/track", repeats=True)
+    return Call("GET", f"/api/trips/{part(trip)}/track", repeats=True)
 
 
 def matching(trip: str, *, driver: str | None = None) -> Call[Matching]:
     """Operators: why these drivers; `driver`: what was of that one in each round."""
-    path = f"/api/trips/{_part(trip)}/matching"
-    return Call("GET", path, query=_query(driver=driver), repeats=True)
+    path = f"/api/trips/{part(trip)}/matching"
+    return Call("GET", path, query=query_of(driver=driver), repeats=True)
 
 
 # ---- drivers -----------------------------------------------------------------
@@ -304,17 +300,17 @@ def drivers(
 ) -> Call[list[DriverNow]]:
     """Operators: who is online or on a trip, nearest first."""
     place = None if near is None else f"{near['lat']},{near['lon']}"
-    query = _query(near=place, limit=limit)
+    query = query_of(near=place, limit=limit)
     return Call("GET", "/api/drivers", query=query, repeats=True)
 
 
 def driver(driver: str) -> Call[DriverNow]:
-    return Call("GET", f"/api/drivers/{_part(driver)}", repeats=True)
+    return Call("GET", f"/api/drivers/{part(driver)}", repeats=True)
 
 
 def tag_driver(driver: str, tags: Sequence[str]) -> Call[Tags]:
     """Operators: all that a driver has, at once."""
-    path = f"/api/drivers/{_part(driver)}/tags"
+    path = f"/api/drivers/{part(driver)}/tags"
     return Call("PUT", path, {"tags": list(tags)}, repeats=True)
 
 
@@ -325,8 +321,8 @@ def messages(
     room: str, *, limit: int | None = None, before: int | None = None
 ) -> Call[list[Message]]:
     """Newest first; `before`: a message's `seq`."""
-    path = f"/api/rooms/{_part(policy.room_name(room))}/messages"
-    return Call("GET", path, query=_query(limit=limit, before=before), repeats=True)
+    path = f"/api/rooms/{part(policy.room_name(room))}/messages"
+    return Call("GET", path, query=query_of(limit=limit, before=before), repeats=True)
 
 
 # ---- webhooks ----------------------------------------------------------------
@@ -349,7 +345,7 @@ def add_webhook(
 
 
 def webhook(webhook: str) -> Call[Webhook]:
-    return Call("GET", f"/api/webhooks/{_part(webhook)}", repeats=True)
+    return Call("GET", f"/api/webhooks/{part(webhook)}", repeats=True)
 
 
 def change_webhook(
@@ -363,26 +359,26 @@ def change_webhook(
     """What is left out stays."""
     said = {"url": url, "events": events, "description": description, "active": active}
     given = {name: value for name, value in said.items() if value is not UNSET}
-    return Call("PATCH", f"/api/webhooks/{_part(webhook)}", given)
+    return Call("PATCH", f"/api/webhooks/{part(webhook)}", given)
 
 
 def remove_webhook(webhook: str) -> Call[None]:
-    return Call("DELETE", f"/api/webhooks/{_part(webhook)}")
+    return Call("DELETE", f"/api/webhooks/{part(webhook)}")
 
 
 def deliveries(
     webhook: str, *, limit: int | None = None, before: str | None = None
 ) -> Call[list[Delivery]]:
     """Newest first; `before`: a `webhook_id`."""
-    path = f"/api/webhooks/{_part(webhook)}/deliveries"
-    return Call("GET", path, query=_query(limit=limit, before=before), repeats=True)
+    path = f"/api/webhooks/{part(webhook)}/deliveries"
+    return Call("GET", path, query=query_of(limit=limit, before=before), repeats=True)
 
 
 def replay_webhook(webhook: str, since: int) -> Call[Any]:
     """Deliver again what happened after that `seq`."""
-    return Call("POST", f"/api/webhooks/{_part(webhook)}/replay", {"since": since})
+    return Call("POST", f"/api/webhooks/{part(webhook)}/replay", {"since": since})
 
 
 def new_webhook_secret(webhook: str) -> Call[WebhookSecret]:
     """For 24 h the one before signs, too."""
-    return Call("POST", f"/api/webhooks/{_part(webhook)}/secret")
+    return Call("POST", f"/api/webhooks/{part(webhook)}/secret")

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from cabrank_client import calls, commands, policy
+from cabrank_client import calls, commands, people, policy
 from cabrank_client.calls import Call, over
 from cabrank_client.errors import CabrankError, NotAuthenticated, Unavailable
 from cabrank_client.login import TokenSource, login_of
@@ -198,8 +198,11 @@ class HttpClient(_Shared):
     exchange_key = _does(calls.exchange_key)
     log_out = _does(calls.log_out)
     me = _does(calls.me)
-    revoke = _does(calls.revoke)
-    notify = _does(calls.notify)
+    users = _does(people.users)
+    user = _does(people.user)
+    regions = _does(calls.regions)
+    revoke = _does(people.revoke)
+    notify = _does(people.notify)
 
     request_trip = _does(calls.request_trip)
     reschedule_trip = _does(over(commands.reschedule_trip))
@@ -317,8 +320,11 @@ class AsyncHttpClient(_Shared):
     exchange_key = _will(calls.exchange_key)
     log_out = _will(calls.log_out)
     me = _will(calls.me)
-    revoke = _will(calls.revoke)
-    notify = _will(calls.notify)
+    users = _will(people.users)
+    user = _will(people.user)
+    regions = _will(calls.regions)
+    revoke = _will(people.revoke)
+    notify = _will(people.notify)
 
     request_trip = _will(calls.request_trip)
     reschedule_trip = _will(over(commands.reschedule_trip))

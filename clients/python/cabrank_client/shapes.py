@@ -212,6 +212,40 @@ class Tokens(TypedDict):
     expires_in: int
 
 
+class LogIn(TypedDict):
+    """Somewhere a user is logged in; `renewed`: when tokens were last exchanged."""
+
+    id: str
+    begun: str
+    renewed: str | None
+    expires: str
+
+
+class UserSeen(TypedDict):
+    """A user as operators see them; `sessions`: the newest of `sessions_total`."""
+
+    user: User
+    region: str
+    created: str
+    sessions: list[LogIn]
+    sessions_total: int
+
+
+class RegionNow(TypedDict):
+    """`silent_s`: since its leader was heard. `unwritten`, `unsent`: ledger records
+    that history, and webhooks, don't have yet; None: not known, or no webhooks.
+    """
+
+    region: str
+    leader: str
+    epoch: int
+    silent_s: float
+    standbys: int
+    standbys_ready: int
+    unwritten: int | None
+    unsent: int | None
+
+
 class AccessToken(TypedDict):
     """RFC 6749 section 5.1."""
 

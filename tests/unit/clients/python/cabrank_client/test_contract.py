@@ -22,7 +22,7 @@ from cabrank_client.follow import ENDED, TOLD
 from msgspec import UNSET
 from msgspec.structs import fields
 
-from gateway.http.routes import drivers
+from gateway.http.routes import drivers, regions
 from schemas import (
     accounts,
     closes,
@@ -84,6 +84,9 @@ def test_a_code_of_a_later_server_is_told_as_it_is() -> None:
         (shapes.Delivery, webhooks.DeliveryTold),
         (shapes.Place, accounts.Place),
         (shapes.AuditRow, accounts.AuditRow),
+        (shapes.UserSeen, accounts.UserTold),
+        (shapes.LogIn, accounts.SessionTold),
+        (shapes.RegionNow, regions.RegionTold),
         (shapes.DriverNow, drivers.DriverTold),
         (shapes.Matching, explanations.Explanation),
         (shapes.Fix, frames.LocationData),
