@@ -92,11 +92,14 @@ class Driver:
         self.link.send(command("trip.accept", "accept", {"id": trip, **more}))
 
     def _answered(self, frame: Frame) -> None:
+        """Of the trip that it names: the next may have been offered before."""
         step = NEXT.get(frame.ref or "")
         if step is not None and self.link is not None:
-            self.link.send(command(f"trip.{step}", step, {"id": self.trip}))
+            trip = read_trip_ref(frame.data).id
+            self.link.send(command(f"trip.{step}", step, {"id": trip}))
         elif frame.ref == "complete":
-            self.trip = ""
+            if read_trip_ref(frame.data).id == self.trip:
+                self.trip = ""
         elif frame.ref == "attend":
             self.fleet.ready += 1
 
