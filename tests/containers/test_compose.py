@@ -130,6 +130,7 @@ async def test_a_trip_outlives_its_gateway_and_its_leader(
         await at_home.expect_trip("trip.completed", trip)
 
 
+@pytest.mark.timeout(400)
 async def test_a_rolling_restart_under_load_loses_no_trip(site: Site) -> None:
     """`cabrank simulate` checks each answer, event and row; deploy/roll.sh replaces
     every container of the services meanwhile.
