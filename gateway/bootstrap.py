@@ -20,8 +20,7 @@ from gateway.fanout.watching import Watching
 from gateway.http.app import create_app
 from gateway.identity.keyfile import follow_keys
 from gateway.identity.oidc import Outside
-from gateway.identity.oidc_keys import Issuer
-from gateway.identity.oidc_keys import rules as outside_rules
+from gateway.identity.oidc import rules as outside_rules
 from gateway.identity.revocation_stream import follow
 from gateway.identity.settling import Settling
 from gateway.identity.tokens import Identity
@@ -283,7 +282,7 @@ async def start(
             return "it is stopping"
         return None if bus.is_connected else "NATS is not connected"
 
-    gateway.settling.issuer = _issuer(settings, identity, asker, service)
+    _take_outside(settings, gateway.settling, identity, asker, service)
     app = create_app(
         asker,
         identity,
@@ -305,15 +304,21 @@ async def start(
     return gateway, server, bus
 
 
-def _issuer(
-    settings: Settings, identity: Identity, asker: Questions, service: Service
-) -> Issuer | None:
+def _take_outside(
+    settings: Settings,
+    settling: Settling,
+    identity: Identity,
+    asker: Questions,
+    service: Service,
+) -> None:
+    """Tokens of another issuer, where the settings name one."""
     rules = outside_rules(settings)
     if rules is None:
-        return None
+        return
+    from gateway.identity.oidc_keys import Issuer  # noqa: PLC0415 - httpx
+
     outside = Outside(rules)
     identity.accept(outside)
-    made = Issuer(outside, asker)
-    service.spawn("issuer", made.run())
-    service.spawn("users from outside", made.meet())
-    return made
+    settling.issuer = Issuer(outside, asker)
+    service.spawn("issuer", settling.issuer.run())
+    service.spawn("users from outside", settling.issuer.meet())

@@ -20,6 +20,10 @@ Password = Annotated[str, Meta(min_length=8, max_length=128)]
 Name = Annotated[str, Meta(max_length=CHARS_MAX, pattern=NAME)]
 
 
+PAGE_MAX = 100
+PAGE_DEFAULT = 50
+
+
 class Result(Struct, frozen=True, omit_defaults=True):
     """`data`, or `refused`. `status` overrides the code's usual HTTP status."""
 
@@ -110,7 +114,7 @@ class ListUsers(Struct):
 
     name: Annotated[str, Meta(max_length=CHARS_MAX)] = ""
     role: Role | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
 
 
 class SeeUser(Struct):
@@ -202,9 +206,6 @@ class Revocation(Struct, frozen=True):
 
 
 # ---- history -----------------------------------------------------------------
-
-PAGE_MAX = 100
-PAGE_DEFAULT = 50
 
 
 class ListTrips(Struct):

@@ -22,6 +22,7 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Response
 
+from gateway.http.answers import NO_STORE, passed_on
 from gateway.http.requests import address, read_body
 from gateway.identity import device
 from gateway.problems import Refused, data_of
@@ -57,12 +58,7 @@ async def first(request: Request[Any, Any, Any]) -> Response[Any] | None:
             # RFC 6749 section 5.2: the scheme that the client used.
             refused.headers["WWW-Authenticate"] = 'Basic realm="cabrank"'
         raise
-    return Response(
-        answer,
-        status_code=200,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store"},  # RFC 6749 section 5.1
-    )
+    return passed_on(answer, headers=NO_STORE)
 
 
 def _fields(body: bytes) -> dict[str, str]:

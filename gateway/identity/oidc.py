@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from gateway.errors import IdentityError, InvalidToken, UnknownKey
 from gateway.identity.jwks import Jwt, KeySet, Trusted
+from runtime.settings import Settings
 from schemas import forms, names, subjects
 from schemas.accounts import Meet
 from schemas.claims import LOAD_TEST_TTL_S, Claims, Instant
@@ -60,6 +61,23 @@ class Rules(Struct, frozen=True):
     default_region: str
     username_prefix: str
     """Before every name, so that nobody is taken for a user of ours."""
+
+
+def rules(settings: Settings) -> Rules | None:
+    """None: tokens of ours alone are taken. The settings are not contradictory."""
+    if not settings.oidc_issuer:
+        return None
+    default = settings.oidc_default_role
+    return Rules(
+        issuer=settings.oidc_issuer,
+        audiences=[a.strip() for a in settings.oidc_audience.split(",") if a.strip()],
+        role_claim=settings.oidc_role_claim,
+        roles={theirs: Role(ours) for theirs, ours in settings.oidc_role_map().items()},
+        default_role=None if default == "none" else Role(default),
+        region_claim=settings.oidc_region_claim,
+        default_region=settings.region,
+        username_prefix=settings.oidc_username_prefix,
+    )
 
 
 class Outside:

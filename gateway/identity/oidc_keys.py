@@ -2,28 +2,25 @@
 
 OpenID Connect Discovery 1.0 section 4: the issuer's configuration tells where its keys
 are. What was fetched stays good until something better comes: an issuer that is away
-logs nobody out. Must not decide which token is good (gateway/identity/oidc.py).
+logs nobody out. Must not decide which token is good (gateway/identity/oidc.py). Is
+imported where there is an issuer only, since httpx takes 0.1 s and 4 MB.
 """
 
 import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import structlog
 
-from gateway.identity.oidc import Outside, Rules
+from gateway.identity.oidc import Outside
 from runtime.questions import Questions
-from runtime.settings import Settings
 from schemas import subjects
 from schemas.accounts import Meet
-from schemas.trips import Role
-
-if TYPE_CHECKING:
-    import httpx
 
 log = structlog.get_logger()
 
@@ -45,23 +42,6 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 class IssuerError(Exception):
     """The issuer gave what can't be used; the message says what."""
-
-
-def rules(settings: Settings) -> Rules | None:
-    """None: tokens of ours alone are taken. The settings are not contradictory."""
-    if not settings.oidc_issuer:
-        return None
-    default = settings.oidc_default_role
-    return Rules(
-        issuer=settings.oidc_issuer,
-        audiences=[a.strip() for a in settings.oidc_audience.split(",") if a.strip()],
-        role_claim=settings.oidc_role_claim,
-        roles={theirs: Role(ours) for theirs, ours in settings.oidc_role_map().items()},
-        default_role=None if default == "none" else Role(default),
-        region_claim=settings.oidc_region_claim,
-        default_region=settings.region,
-        username_prefix=settings.oidc_username_prefix,
-    )
 
 
 class Issuer:
@@ -101,9 +81,6 @@ class Issuer:
 
     async def run(self) -> None:
         """Fetch now, then and again, and soon when a token names an unknown key."""
-        # Here, not above: 0.1 s and 4 MB for those alone who have an issuer.
-        import httpx  # noqa: PLC0415
-
         pause_s, longest_s = RETRY_S
         host = urlsplit(self._outside.rules.issuer).hostname
         async with httpx.AsyncClient(
@@ -131,7 +108,7 @@ class Issuer:
                 if self._wanted.is_set():
                     await asyncio.sleep(self._last_s + PAUSE_S - time.monotonic())
 
-    async def _fetch(self, client: "httpx.AsyncClient") -> None:
+    async def _fetch(self, client: httpx.AsyncClient) -> None:
         issuer = self._outside.rules.issuer
         told = _json(await _get(client, issuer.rstrip("/") + CONFIGURATION))
         if told.get("issuer") != issuer:
@@ -175,8 +152,6 @@ class Issuer:
 
 def is_safe(url: str) -> bool:
     """Whether keys from there are the issuer's: over TLS, or from this machine."""
-    import httpx  # noqa: PLC0415
-
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:
@@ -186,9 +161,7 @@ def is_safe(url: str) -> bool:
     )
 
 
-async def _get(client: "httpx.AsyncClient", url: str) -> bytes:
-    import httpx  # noqa: PLC0415
-
+async def _get(client: httpx.AsyncClient, url: str) -> bytes:
     async with client.stream("GET", url) as response:
         if response.status_code != httpx.codes.OK:
             raise IssuerError(f"{url} answered {response.status_code}")

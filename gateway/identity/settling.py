@@ -7,11 +7,11 @@ Many that wait for the same are one question. Must not decide which token is goo
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.errors import UncheckedKey, UnknownKey
-from gateway.identity.oidc_keys import Issuer
 from gateway.identity.tokens import Identity
 from runtime.lifecycle import Service
 from runtime.questions import Questions
@@ -19,6 +19,9 @@ from schemas import subjects
 from schemas.codec import CodecError, decode
 from schemas.refusals import Code, Refusal
 from schemas.service_accounts import CheckKey, KeyHolder, hash_of
+
+if TYPE_CHECKING:
+    from gateway.identity.oidc_keys import Issuer
 
 log = structlog.get_logger()
 

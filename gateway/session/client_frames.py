@@ -125,8 +125,10 @@ def unfit(data: Any, now_ms: int) -> Refusal | None:
     before who may not (PROTOCOL.md section 3). The leader says it of all others.
     """
     at = _instant(getattr(data, "pick_up_at", None))
-    if isinstance(at, Refusal) or not isinstance(at, str):
-        return at if isinstance(at, Refusal) else None
+    if isinstance(at, Refusal):
+        return at
+    if not isinstance(at, str):
+        return None
     why = why_not(at, times.from_rfc3339(at), now_ms)
     return None if why is None else invalid(why)
 

@@ -46,7 +46,8 @@ class People:
         wanted = _users.role.in_([role.value for role in roles])
         asked = select(UserRow.__table__).order_by(_users.username_key)
         async with reading(self._engine) as connection:
-            by_id = await _rows(connection, asked.where(_users.id == name, wanted))
+            one = asked.where(_users.id == name, wanted)
+            by_id = await _rows(connection, one) if name else []
             begun = usernames.begun(name)
             if begun:
                 wanted = and_(wanted, _begins(connection, begun))

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from gateway.http import client_credentials
+from gateway.http.answers import NO_STORE, passed_on
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -79,7 +80,7 @@ async def sign_up(
     called = _device(request)
     question = SignUp(**asdict(data), address=address(request), device=called)
     answer = data_of(await asker.ask(_SIGN_UP, question))
-    return _tokens(answer, 201, _cookie(request, called))
+    return passed_on(answer, 201, NO_STORE, [_cookie(request, called)])
 
 
 @post(
@@ -110,7 +111,7 @@ async def log_in(
     called = _device(request)
     question = LogIn(data.username, data.password, address(request), called)
     answer = data_of(await asker.ask(_LOG_IN, question))
-    return _tokens(answer, 200, _cookie(request, called))
+    return passed_on(answer, 200, NO_STORE, [_cookie(request, called)])
 
 
 @post(
@@ -123,7 +124,7 @@ async def refresh(
     data: JSONBody[RefreshTokens], asker: NamedDependency[Questions]
 ) -> Response[Tokens]:
     """Exchange a refresh token for its successor and a new access token."""
-    return _tokens(data_of(await asker.ask(_REFRESH, data)), 200)
+    return passed_on(data_of(await asker.ask(_REFRESH, data)), headers=NO_STORE)
 
 
 @delete(
@@ -210,17 +211,6 @@ def _cookie(request: Request[Any, Any, State], value: str) -> Cookie:
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
-    )
-
-
-def _tokens(json: bytes, status: int, *cookies: Cookie) -> Response[Any]:
-    # The answer is passed on as it came. Litestar sends bytes as they are.
-    return Response(
-        json,
-        status_code=status,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store"},  # RFC 6749 section 5.1
-        cookies=cookies,
     )
 
 

@@ -17,6 +17,7 @@ from litestar.response import Response
 from msgspec import Meta, Raw, Struct, ValidationError, convert, defstruct
 from msgspec.structs import fields
 
+from gateway.http.answers import passed_on
 from gateway.http.requests import REFUSED, SignedIn, uuid_or_none
 from gateway.http.routes.rooms import Desk
 from gateway.problems import Refused, data_of, decided, specs
@@ -103,7 +104,7 @@ async def request_trip(
 
     body = await _decide(desk, who, command)
     headers = {"Location": f"/api/trips/{decode(body, _Made).id}"}
-    return _json(body, 201, headers)  # type: ignore[no-any-return]
+    return passed_on(body, 201, headers)
 
 
 async def _strictly(request: SignedIn, shape: Any, **more: Any) -> Any:
@@ -251,7 +252,7 @@ def _route(move: Move) -> HTTPRouteHandler:
         def command(ask: Asking) -> client_frames.Request:
             return client_frames.request_of(move.frame, whole, ask)
 
-        return _json(await _decide(desk, request.auth, command), 200)
+        return passed_on(await _decide(desk, request.auth, command))
 
     handler.__name__ = f"{move.verb}_trip"
     handler.__doc__ = frame.summary
@@ -286,13 +287,6 @@ async def _decide(
         return made  # type: ignore[no-any-return]
 
     return decided(await desk.decide(who, who.region, asked))
-
-
-def _json(data: bytes, status: int, headers: dict[str, str] | None = None) -> Any:
-    # The answer is passed on as it came. Litestar sends bytes as they are.
-    return Response(
-        data, status_code=status, headers=headers, media_type="application/json"
-    )
 
 
 def handlers() -> list[HTTPRouteHandler]:

@@ -1,12 +1,13 @@
 """Who there is, for operators. What is told is persistence's to say (`accounts.…`)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Response
 
+from gateway.http.answers import NO_STORE, passed_on
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -56,7 +57,8 @@ async def users(
     """Who there is; operators only. In what names are compared by, capitals don't
     count.
     """
-    return _passed_on(data_of(await asker.ask(_USERS, ListUsers(name, role, limit))))
+    found = data_of(await asker.ask(_USERS, ListUsers(name, role, limit)))
+    return passed_on(found, headers=NO_STORE)
 
 
 @get(
@@ -74,13 +76,8 @@ async def user(
     known = uuid_or_none(user_id)
     if known is None:
         raise Refused(Code.INVALID_DATA, "there is no such user", 404)
-    return _passed_on(data_of(await asker.ask(_USER, SeeUser(known))))
-
-
-def _passed_on(json: bytes) -> Response[Any]:
-    # The answer is passed on as it came. Litestar sends bytes as they are.
-    headers = {"Cache-Control": "no-store"}
-    return Response(json, media_type="application/json", headers=headers)
+    found = data_of(await asker.ask(_USER, SeeUser(known)))
+    return passed_on(found, headers=NO_STORE)
 
 
 HANDLERS = [users, user]

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.response import Response
 from msgspec import Struct
 
+from gateway.http.answers import NO_STORE
 from gateway.http.requests import BEARER, REFUSED, operators_only, signed_in
 from gateway.leader.leaders import Leaders
 from gateway.problems import specs
@@ -73,7 +74,7 @@ async def regions(
             )
             for one in led
         ],
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 

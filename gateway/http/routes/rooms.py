@@ -12,6 +12,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Response
 from msgspec import Struct
 
+from gateway.http.answers import passed_on
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -121,7 +122,7 @@ async def messages(
     """
     who = request.auth
     question = ListMessages(who.sub, who.role, who.region, _name(room), limit, before)
-    return _json(data_of(await asker.ask(_MESSAGES, question)), 200)
+    return passed_on(data_of(await asker.ask(_MESSAGES, question)))
 
 
 @post(
@@ -144,7 +145,7 @@ async def say(
     answer = await desk.send_message(
         request.auth, name, data.text, data.idempotency_key
     )
-    return _json(decided(answer), 201)
+    return passed_on(decided(answer), 201)
 
 
 @post(
@@ -188,7 +189,7 @@ async def notify(
         raise Refused(Code.UNAVAILABLE, "NATS is not connected")
     if sessions is None:
         return Response(None, status_code=202, media_type="text/plain")
-    return _json(encode(Heard(sessions)), 202)
+    return passed_on(encode(Heard(sessions)), 202)
 
 
 def _name(room: str) -> str:
@@ -196,11 +197,6 @@ def _name(room: str) -> str:
         return rooms.canonical(room)
     except subjects.SubjectError as error:
         raise Refused(Code.INVALID_DATA, f"room: {error}") from None
-
-
-def _json(data: bytes, status: int) -> Response[Any]:
-    # The answer is passed on as it came. Litestar sends bytes as they are.
-    return Response(data, status_code=status, media_type="application/json")
 
 
 def routes() -> Router:

@@ -13,6 +13,7 @@ from litestar.response import Response, Stream
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gateway.http.answers import passed_on
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -103,7 +104,7 @@ async def trips(
         driver=_asked("driver", driver, "user"),
         reference=reference,
     )
-    return _json(data_of(await asker.ask(_LIST, question)))
+    return passed_on(data_of(await asker.ask(_LIST, question)))
 
 
 @get(
@@ -117,7 +118,7 @@ async def trip(
     """One trip, to its rider and driver and to operators."""
     who = request.auth
     question = GetTripRow(who.sub, who.role, _id(trip_id), who.region)
-    return _json(data_of(await asker.ask(_TRIP, question)))
+    return passed_on(data_of(await asker.ask(_TRIP, question)))
 
 
 @get(
@@ -133,7 +134,7 @@ async def trip_events(
     question = ListTripEvents(who.sub, who.role, _id(trip_id), who.region)
     first = await asker.ask(_EVENTS, question)
     if not first.more:
-        return _json(data_of(first))
+        return passed_on(data_of(first))
     rows: Any = Stream(_pages(asker, question, first), media_type="application/json")
     return cast("Response[list[AuditRow]]", rows)
 
@@ -181,7 +182,7 @@ async def matching(
     """Why these drivers were asked, and others weren't; for operators."""
     driver = _asked("driver", driver, "user")
     question = ExplainTrip(_id(trip_id), driver, request.auth.region)
-    return _json(data_of(await asker.ask(_MATCHING, question)))
+    return passed_on(data_of(await asker.ask(_MATCHING, question)))
 
 
 @get(
@@ -199,7 +200,7 @@ async def track(
     question = ListTrack(who.sub, who.role, _id(trip_id), who.region)
     first = await asker.ask(_TRACK, question)
     if not first.more:
-        return _json(data_of(first))
+        return passed_on(data_of(first))
     places: Any = Stream(
         _track_pages(asker, question, first), media_type="application/json"
     )
@@ -239,11 +240,6 @@ def _id(text: str) -> str:
     if known is None:
         raise Refused(Code.TRIP_NOT_FOUND, "no trip's id looks like that")
     return known
-
-
-def _json(data: bytes) -> Response[Any]:
-    # The answer is passed on as it came. Litestar sends bytes as they are.
-    return Response(data, media_type="application/json")
 
 
 def routes() -> Router:

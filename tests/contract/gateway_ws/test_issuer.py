@@ -10,6 +10,7 @@ import pytest
 from gateway.errors import InvalidToken
 from gateway.identity import oidc_keys as issuers
 from gateway.identity.oidc import Outside
+from gateway.identity.oidc import rules as outside_rules
 from gateway.identity.oidc_keys import Issuer
 from gateway.identity.tokens import Identity
 from runtime.bus import Bus, connect
@@ -64,7 +65,7 @@ def settings(server: IssuerServer) -> Settings:
 
 
 async def begun(server: IssuerServer, bus: Bus, tasks: Service) -> Gate:
-    rules = issuers.rules(settings(server))
+    rules = outside_rules(settings(server))
     assert rules is not None
     identity = Identity(jwks_of(KEY))
     outside = Outside(rules)
