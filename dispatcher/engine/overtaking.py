@@ -34,6 +34,9 @@ TRIPS = frozenset[type[Command]](
 )
 """What one of them may mean depends on those before it: a line a user."""
 
+Place = tuple[str, str]
+"""Of a line: a user, and a room or nothing."""
+
 
 class _Line(Struct):
     asking: dict[str, int] = field(default_factory=dict)
@@ -44,16 +47,14 @@ class _Line(Struct):
 
 class Overtaking:
     def __init__(self) -> None:
-        self._lines: OrderedDict[tuple[str, str], _Line] = OrderedDict()
+        self._lines: OrderedDict[Place, _Line] = OrderedDict()
 
     def holds(self, command: AnyCommand) -> bool:
         """Whether it is to come again, behind one that waits."""
-        if not self._lines:
+        waiting = self._waiting(command)
+        if waiting is None:
             return False
-        place = _place(command)
-        line = self._lines.get(place) if place is not None else None
-        if line is None or place is None:
-            return False
+        place, line = waiting
         # What is past its deadline was given up by its gateway.
         over_ms = command.deadline_ms - COMMAND_DEADLINE_MS
         for one, deadline_ms in list(line.asking.items()):
@@ -81,20 +82,23 @@ class Overtaking:
             self._lines.popitem(last=False)
 
     def decided(self, command: AnyCommand) -> None:
-        if not self._lines:
-            return
-        place = _place(command)
-        line = self._lines.get(place) if place is not None else None
-        if line is not None and place is not None and command.id in line.asking:
-            self._over(place, line, command.id)
+        waiting = self._waiting(command)
+        if waiting is not None and command.id in waiting[1].asking:
+            self._over(*waiting, command.id)
 
-    def _over(self, place: tuple[str, str], line: _Line, one: str) -> None:
+    def _waiting(self, command: AnyCommand) -> tuple[Place, _Line] | None:
+        """Its line; None: nobody waits there."""
+        place = _place(command) if self._lines else None
+        line = None if place is None else self._lines.get(place)
+        return None if place is None or line is None else (place, line)
+
+    def _over(self, place: Place, line: _Line, one: str) -> None:
         del line.asking[one]
         if not line.asking:
             del self._lines[place]
 
 
-def _place(command: AnyCommand) -> tuple[str, str] | None:
+def _place(command: AnyCommand) -> Place | None:
     """Its line; None: it is in none."""
     if type(command) is SendMessage:
         return None if command.outside else (command.by.id, command.room)

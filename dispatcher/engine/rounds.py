@@ -115,19 +115,20 @@ def rest(
     return told, most.value
 
 
+Members = Callable[[Positions, Unmatched, Look, AbstractSet[str]], str]
+"""Marks of who has that verdict and isn't among those listed."""
 _NOWHERE = (Verdict.POSITION_STALE, Verdict.POSITION_MISSING)
 
 
-def _stale(positions: Positions, trip: Unmatched, _: Look, __: AbstractSet[str]) -> str:
-    marks = positions.stale_free.items()
-    return "".join([mark for driver, mark in marks if driver not in trip.passed])
+def _nowhere(which: Verdict) -> Members:
+    def members(
+        positions: Positions, trip: Unmatched, _: Look, __: AbstractSet[str]
+    ) -> str:
+        is_stale = which is Verdict.POSITION_STALE
+        marks = positions.stale_free if is_stale else positions.missing_free
+        return "".join([m for driver, m in marks.items() if driver not in trip.passed])
 
-
-def _missing(
-    positions: Positions, trip: Unmatched, _: Look, __: AbstractSet[str]
-) -> str:
-    marks = positions.missing_free.items()
-    return "".join([mark for driver, mark in marks if driver not in trip.passed])
+    return members
 
 
 def _near(_: Positions, __: Unmatched, look: Look, listed: AbstractSet[str]) -> str:
@@ -160,11 +161,8 @@ def _marks(spots: Iterable[Spot], listed: AbstractSet[str]) -> str:
     return "".join([spot.mark for spot in spots if spot.driver not in listed])
 
 
-_MEMBERS: dict[
-    Verdict, Callable[[Positions, Unmatched, Look, AbstractSet[str]], str]
-] = {
-    Verdict.POSITION_STALE: _stale,
-    Verdict.POSITION_MISSING: _missing,
+_MEMBERS: dict[Verdict, Members] = {
+    **{why: _nowhere(why) for why in _NOWHERE},
     Verdict.FARTHER: _near,
     Verdict.TOO_FAR: _far,
     Verdict.NEEDS: _unable,

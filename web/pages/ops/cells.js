@@ -48,9 +48,8 @@ export function count({ drivers, trips }, h3, resolution) {
     cell.open += 1;
     if (!cell.oldest || trip.updated < cell.oldest.updated) cell.oldest = trip;
   }
-  const short = ({ open, free }) => open - free;
   return [...cells.values()].sort(
-    (one, other) => short(other) - short(one) || other.open - one.open || one.id.localeCompare(other.id),
+    (one, other) => balance(one) - balance(other) || other.open - one.open || one.id.localeCompare(other.id),
   );
 }
 

@@ -64,8 +64,9 @@ export class CellsView {
   }
 
   #list() {
-    const items = this.#cells.map(({ id, free, open, oldest }) => {
-      const spare = free - open;
+    const items = this.#cells.map((cell) => {
+      const { id, free, open, oldest } = cell;
+      const spare = balance(cell);
       const waits = oldest ? say("cell_oldest", { age: age(oldest.updated) }) : "";
       const figures = say("cell_figures", { free: whole(free), open: whole(open) });
       return {
