@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from benchmarks.compare.ratios import of_sheet
 from benchmarks.compare.sides import Side
+from cabrank.stack.datadir import DataDir
 from cabrank.trial.bench import (
     chat,
     chat_orders,
@@ -26,6 +27,7 @@ from cabrank.trial.bench import (
     offers,
     windows,
 )
+from cabrank.trial.bench import rest as resting
 from cabrank.trial.bench.orders import Order
 from cabrank.trial.bench.rows import Sheet
 from cabrank.trial.load import LoadError
@@ -37,7 +39,6 @@ from schemas.trips import Role
 Figures = dict[str, float]
 SETTLE_S = 3.0
 """After the ready line, until a system does nothing any more."""
-MIB = 1024 * 1024
 
 
 class Size(Struct, frozen=True):
@@ -200,26 +201,23 @@ def _start(side: Side, size: Size) -> Figures:
         began_s = time.monotonic()
         with side.system(where):
             ready_s = time.monotonic() - began_s
-            spent_s = cpu.spent_s(int((where / "lock").read_text()))
-            resting = rest(where, size.idle_s)
-    return {"ready after s": ready_s, "CPU-s until ready": spent_s, **resting}
+            spent_s = cpu.spent_s(DataDir(where).owner())
+            idle = rest(where, size.idle_s)
+    return {"ready after s": ready_s, "CPU-s until ready": spent_s, **idle}
 
 
 def rest(data_dir: Path, idle_s: float) -> Figures:
-    """What a system takes that does nothing, the webhooks service told apart."""
-    time.sleep(min(SETTLE_S, idle_s))
-    before = cpu.snapshot(data_dir)
-    time.sleep(idle_s)
-    used = cpu.by_service(before, cpu.snapshot(data_dir))
-    pss = {n: cpu.pss_bytes(pid) / MIB for n, pid in cpu.processes(data_dir).items()}
-    hooks_s = used.pop("webhooks", 0.0)
-    hooks = sum(mib for name, mib in pss.items() if name.startswith("webhooks"))
-    return {
-        "idle: % of a core": 100 * sum(used.values()) / idle_s,
-        "idle: % of a core, webhooks": 100 * hooks_s / idle_s,
-        "idle: PSS MiB": sum(pss.values()) - hooks,
-        "idle: PSS MiB, webhooks": hooks,
-    }
+    """What a system takes that does nothing, the webhooks service told apart, and `up`,
+    which only looks on, left out.
+    """
+    taken = resting.at_rest(data_dir, idle_s, min(SETTLE_S, idle_s))
+    figures: Figures = {}
+    for figure, found in zip(("% of a core", "PSS MiB"), taken, strict=True):
+        services = {name: value for name, value in found.items() if name != "up"}
+        hooks = sum(v for name, v in services.items() if resting.APART in name)
+        figures[f"idle: {figure}"] = sum(services.values()) - hooks
+        figures[f"idle: {figure}, webhooks"] = hooks
+    return figures
 
 
 def _said(command: tuple[str, ...]) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import rounds as comparing
 from brokers.table import BROKERS
 from msgspec import Struct
-from rounds import Round
+from rounds import Round, line
 
 from cabrank.stack import embedded
 from cabrank.trial.bench.rows import Row, Sheet
@@ -20,7 +20,6 @@ from schemas.codec import CodecError, decode, encode
 
 HERE = Path(__file__).resolve().parent
 NOTES = HERE / "NOTES.md"
-OURS = "cabrank"
 OUR_PARTS = ("uvloop", "websockets", "uvicorn", "msgspec", "nats-py", "picows")
 
 JOBS = (
@@ -92,19 +91,15 @@ def by_name(sheets: list[Sheet]) -> dict[str, Row]:
     return {row.name: row for sheet in reversed(sheets) for row in sheet.rows}
 
 
-def _line(words: list[str]) -> str:
-    return "| " + " | ".join(words) + " |"
-
-
 def table(found: Found) -> str:
     """A row a job, a column a system; ours with its aim."""
     columns = ["job", "aim", *found]
-    lines = [_line(columns), "|---|---|" + "---:|" * len(found)]
+    lines = [line(columns), "|---|---|" + "---:|" * len(found)]
     rows = {name: by_name(sheets) for name, sheets in found.items()}
     for name, words in JOBS:
         aim = next((r[name].aim for r in rows.values() if name in r), "")
         cells = [r[name].words if name in r else "-" for r in rows.values()]
-        lines.append(_line([words, aim, *cells]))
+        lines.append(line([words, aim, *cells]))
     return "\n".join(lines)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from page import OURS, Found, by_name
+from page import Found, by_name
+from rounds import OURS
 
 PANELS = (
     (

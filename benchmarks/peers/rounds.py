@@ -76,35 +76,36 @@ def systems(rounds: list[Round]) -> list[str]:
     return list(names)
 
 
-def _line(words: list[str]) -> str:
+def line(words: list[str]) -> str:
+    """Of a table in Markdown."""
     return "| " + " | ".join(words) + " |"
 
 
 def table(rounds: list[Round]) -> str:
     """A row a job, a column a system: medians of the rounds."""
     names = systems(rounds)
-    lines = [_line(["job", *names]), "|---|" + "---:|" * len(names)]
+    lines = [line(["job", *names]), "|---|" + "---:|" * len(names)]
     for kind in KINDS:
         cells = []
         for name in names:
             found = values(rounds, name, kind.name)
             median = f"{statistics.median(found):,.{kind.digits}f}" if found else "-"
             cells.append(median)
-        lines.append(_line([kind.words, *cells]))
+        lines.append(line([kind.words, *cells]))
     return "\n".join(lines)
 
 
 def beside(rounds: list[Round]) -> str:
     """Ours / theirs by round, median and spread; bold where we are behind."""
     names = [name for name in systems(rounds) if name != OURS]
-    lines = [_line(["job", "ahead is", *names]), "|---|---|" + "---:|" * len(names)]
+    lines = [line(["job", "ahead is", *names]), "|---|---|" + "---:|" * len(names)]
     for kind in KINDS:
         cells = []
         for name in names:
             found = ratios(rounds, name, kind.name)
             cells.append(_cell(found, more=kind.more) if found else "-")
         if any(cell != "-" for cell in cells):
-            lines.append(_line([kind.words, "more" if kind.more else "less", *cells]))
+            lines.append(line([kind.words, "more" if kind.more else "less", *cells]))
     return "\n".join(lines)
 
 

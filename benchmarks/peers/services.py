@@ -19,6 +19,7 @@ import infra
 import jwt
 import page
 from peers import PEERS, Peer
+from rounds import OURS
 from taxi.frames import SECRET
 
 from cabrank.trial.bench import connections, fanout, lifecycle, locations
@@ -30,7 +31,6 @@ from cabrank.trial.load.users import Account, from_data_dir
 from schemas.trips import Role, User
 
 HERE = Path(__file__).resolve().parent
-OURS = "cabrank"
 SOCKET_IO = str(HERE / "socketio_link.py")
 TOKEN_TTL_S = 24 * 3600
 BOTH = (Role.RIDER, Role.DRIVER)

@@ -47,6 +47,21 @@ async def site(stack: Stack) -> AsyncIterator[Site]:
         yield made
 
 
+async def online(
+    site: Site, new_tab: NewTab, name: str, *, first: str = ""
+) -> tuple[Tab, Tab]:
+    """A driver's page, online, and a rider's, nowhere yet: Bob and Ann of that name.
+    `first`: a script that runs in the driver's before all others.
+    """
+    await site.sign_up(f"{name}-ann", first_name="Ann")
+    await site.sign_up(f"{name}-bob", "driver", "Bob")
+    driver, rider = await new_tab(**PHONE), await new_tab(**PHONE)
+    if first:
+        await driver.page.add_init_script(first)
+    await go_online(driver, f"{name}-bob")
+    return driver, rider
+
+
 async def heard(tab: Tab) -> tuple[int, int]:
     """How many tones and buzzes so far."""
     told = await tab.page.evaluate("[heard.tones.length, heard.buzzes.length]")
@@ -56,11 +71,7 @@ async def heard(tab: Tab) -> tuple[int, int]:
 async def test_an_offer_sounds_and_buzzes_for_who_has_touched_the_page(
     site: Site, new_tab: NewTab
 ) -> None:
-    await site.sign_up("loud-ann", first_name="Ann")
-    await site.sign_up("loud-bob", "driver", "Bob")
-    driver, rider = await new_tab(**PHONE), await new_tab(**PHONE)
-    await driver.page.add_init_script(f"({LISTEN})()")
-    await go_online(driver, "loud-bob")
+    driver, rider = await online(site, new_tab, "loud", first=f"({LISTEN})()")
     await come(rider, "/rider", "loud-ann")
     assert await heard(driver) == (0, 0)
     await ask(rider)
@@ -78,11 +89,7 @@ async def test_an_offer_is_silent_where_nobody_has_touched_the_page(
     site: Site, new_tab: NewTab
 ) -> None:
     """As browsers allow it: after a reload, say."""
-    await site.sign_up("mute-ann", first_name="Ann")
-    await site.sign_up("mute-bob", "driver", "Bob")
-    driver, rider = await new_tab(**PHONE), await new_tab(**PHONE)
-    await driver.page.add_init_script(f"({LISTEN})()")
-    await go_online(driver, "mute-bob")
+    driver, rider = await online(site, new_tab, "mute", first=f"({LISTEN})()")
     await driver.page.reload()
     await shows(driver, "You are online")
     await come(rider, "/rider", "mute-ann")
@@ -139,10 +146,7 @@ async def test_a_rider_s_own_position_is_the_pick_up_or_it_is_said_why_not(
 async def test_an_offer_shows_in_both_tabs_and_goes_from_both(
     site: Site, new_tab: NewTab
 ) -> None:
-    await site.sign_up("two-ann", first_name="Ann")
-    await site.sign_up("two-bob", "driver", "Bob")
-    first, rider = await new_tab(**PHONE), await new_tab(**PHONE)
-    await go_online(first, "two-bob")
+    first, rider = await online(site, new_tab, "two")
     second = await new_tab(first)
     await second.visit("/driver")
     await shows(second, "You are online")
@@ -162,10 +166,7 @@ async def test_an_offer_shows_in_both_tabs_and_goes_from_both(
 async def test_a_page_that_slept_or_had_no_network_shows_what_is_true_by_then(
     site: Site, new_tab: NewTab
 ) -> None:
-    await site.sign_up("nap-ann", first_name="Ann")
-    await site.sign_up("nap-bob", "driver", "Bob")
-    driver, rider = await new_tab(**PHONE), await new_tab(**PHONE)
-    await go_online(driver, "nap-bob")
+    driver, rider = await online(site, new_tab, "nap")
     await come(rider, "/rider", "nap-ann")
     await ask(rider)
     await shows(driver, "A trip for you")

@@ -2,7 +2,6 @@
 JSON protocol; a history of 1,000 where the broker keeps one (NATS's keeps none).
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -19,7 +18,7 @@ import infra
 from brokers import links
 from brokers.broker import Broker
 from cabrank.stack import embedded
-from cabrank.trial.load.link import HANDSHAKE_TIMEOUT_S, Link, LinkError
+from cabrank.trial.load.link import Link, LinkError
 from schemas.codec import decode
 
 VERSION = "v6.9.1"
@@ -127,19 +126,18 @@ def start(beside: Any, keeps: bool, where: Path) -> Iterator[str]:
             yield base
 
 
-class Centrifugo(links.Texting):
+class Centrifugo(links.Texting, links.Settling):
     """Several answers and pushes come in one message, a line each."""
 
     def __init__(
         self, on_frame: links.Frames, on_closed: Callable[[int], None], token: str
     ) -> None:
         super().__init__(self.read, on_closed)
-        self._pass_on = on_frame
+        self.pass_on = on_frame
         self._token = token
         self._epoch = ""
         self._commands = 2
         self._last = b""
-        self.settled = asyncio.get_running_loop().create_future()
 
     def packed(self, message: bytes) -> bytes:
         self._commands += 1
@@ -150,7 +148,7 @@ class Centrifugo(links.Texting):
         for line in message.split(b"\n"):
             if line.startswith(PUSH):
                 self._last = line
-                self._pass_on(line[len(PUSH) : len(PUSH) + links.FRAME_BYTES])
+                self.pass_on(line[len(PUSH) : len(PUSH) + links.FRAME_BYTES])
             elif line == PING:
                 self.say(PING)
             elif line and not self.settled.done():
@@ -167,7 +165,7 @@ class Centrifugo(links.Texting):
             self._last = b'"offset":%d}' % found.get("offset", 0)
             self.settled.set_result(None)
             for one in found.get("publications", ()):
-                self._pass_on(links.line(one["data"]))
+                self.pass_on(links.line(one["data"]))
 
 
 def position(token: str) -> dict[str, Any]:
@@ -194,12 +192,7 @@ async def connect(
     subscribing = {"channel": channel, **(position(token) if since else {})}
     hello = links.line({"id": 1, "connect": {"token": token}})
     link.say(hello + b"\n" + links.line({"id": 2, "subscribe": subscribing}))
-    try:
-        await asyncio.wait_for(link.settled, HANDSHAKE_TIMEOUT_S)
-    except TimeoutError as error:
-        raise LinkError("Centrifugo has not answered") from error
-    on_frame(links.WELCOME)
-    return link
+    return await links.greeted(link, "Centrifugo")
 
 
 def _with(name: str, beside: Any, words: str, *, keeps: bool) -> Broker:

@@ -4,6 +4,7 @@ A client's role stands in its token, as `name`. A rider's request becomes a publ
 of `FRAME_BYTES`, made by the client: servers that only pass bytes on are spared that.
 """
 
+import asyncio
 import base64
 import json
 import time
@@ -71,7 +72,32 @@ class Texting(Link):
         super().send(message)
 
 
-class Binary(Link):
+async def greeted(link: "Settling", who: str) -> Link:
+    """Once its server has taken what it said first.
+
+    Raises:
+        LinkError: it refused, or says nothing.
+    """
+    try:
+        await asyncio.wait_for(link.settled, plain.HANDSHAKE_TIMEOUT_S)
+    except TimeoutError as error:
+        raise LinkError(f"{who} has not answered") from error
+    link.pass_on(WELCOME)
+    return link
+
+
+class Settling(Link):
+    """`settled` is set by the server's answers to what is said first, refusals
+    included; `pass_on` is where publications go.
+    """
+
+    def __init__(self, on_frame: Frames, on_closed: Callable[[int], None]) -> None:
+        super().__init__(on_frame, on_closed)
+        self.pass_on = on_frame
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Binary(Settling):
     """Speaks a protocol of its own in binary messages, which may be cut anywhere."""
 
     left = b""

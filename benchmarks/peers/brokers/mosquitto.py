@@ -1,6 +1,5 @@
 """mosquitto by its WebSocket listener, MQTT 3.1.1 with QoS 0: Debian's mosquitto."""
 
-import asyncio
 import contextlib
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import infra
 
 from brokers import links
 from brokers.broker import Broker
-from cabrank.trial.load.link import HANDSHAKE_TIMEOUT_S, Link, LinkError
+from cabrank.trial.load.link import Link, LinkError
 
 USER, PASSWORD = "bench", "a password of the benchmark's"
 # 2.0.11 ends where it has nothing but a WebSocket's listener.
@@ -73,14 +72,6 @@ def packet(kind: int, body: bytes) -> bytes:
 
 
 class Mqtt(links.Binary):
-    """`settled` is set by the server's two answers, refusals included."""
-
-    def __init__(
-        self, on_frame: links.Frames, on_closed: Callable[[int], None]
-    ) -> None:
-        super().__init__(on_frame, on_closed)
-        self.settled = asyncio.get_running_loop().create_future()
-
     def packed(self, message: bytes) -> bytes:
         return packet(PUBLISH, text(links.DRIVERS.encode()) + message)
 
@@ -103,7 +94,7 @@ class Mqtt(links.Binary):
     def _packet(self, kind: int, body: bytes) -> None:
         if kind == PUBLISH:
             topic = int.from_bytes(body[:2], "big")
-            self._on_frame(body[2 + topic :])
+            self.pass_on(body[2 + topic :])
         elif self.settled.done():
             return
         elif kind == SUBACK:
@@ -128,12 +119,7 @@ async def connect(
     head = text(b"MQTT") + b"\x04\xc2\x00\x00"  # level 4; user, password, clean
     hello = packet(0x10, head + who + text(PASSWORD.encode()))
     link.say(hello + packet(0x82, b"\x00\x01" + text(topic.encode()) + b"\x00"))
-    try:
-        await asyncio.wait_for(link.settled, HANDSHAKE_TIMEOUT_S)
-    except TimeoutError as error:
-        raise LinkError("MQTT has not answered") from error
-    on_frame(links.WELCOME)
-    return link
+    return await links.greeted(link, "MQTT")
 
 
 MOSQUITTO = Broker(

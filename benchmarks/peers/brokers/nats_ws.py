@@ -2,7 +2,6 @@
 by a JWT signed by an account (Ed25519, as cabrank's), of the bearer kind.
 """
 
-import asyncio
 import base64
 import contextlib
 import functools
@@ -19,7 +18,7 @@ import nkeys
 from brokers import links
 from brokers.broker import Broker
 from cabrank.stack import embedded
-from cabrank.trial.load.link import HANDSHAKE_TIMEOUT_S, Link, LinkError
+from cabrank.trial.load.link import Link, LinkError
 from schemas.trips import Role
 
 CONF = """\
@@ -100,12 +99,6 @@ def start(where: Path) -> Iterator[str]:
 
 
 class Nats(links.Binary):
-    def __init__(
-        self, on_frame: links.Frames, on_closed: Callable[[int], None]
-    ) -> None:
-        super().__init__(on_frame, on_closed)
-        self.settled = asyncio.get_running_loop().create_future()
-
     def packed(self, message: bytes) -> bytes:
         return b"PUB drivers %d\r\n%b\r\n" % (len(message), message)
 
@@ -117,7 +110,7 @@ class Nats(links.Binary):
                 begin = end + 2
                 if begin + length + 2 > len(data):
                     break
-                self._on_frame(data[begin : begin + length])
+                self.pass_on(data[begin : begin + length])
                 at = begin + length + 2
                 continue
             self._line(data[at:end])
@@ -149,12 +142,7 @@ async def connect(
     options = {"verbose": False, "pedantic": False, "protocol": 1, "jwt": token}
     hello = b"CONNECT %b\r\n" % links.line(options)
     link.say(hello + b"SUB %b 1\r\nPING\r\n" % subject.encode())
-    try:
-        await asyncio.wait_for(link.settled, HANDSHAKE_TIMEOUT_S)
-    except TimeoutError as error:
-        raise LinkError("NATS has not answered") from error
-    on_frame(links.WELCOME)
-    return link
+    return await links.greeted(link, "NATS")
 
 
 NATS = Broker(

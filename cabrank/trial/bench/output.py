@@ -1,15 +1,15 @@
 """How a benchmark's figures leave it: a table, JSON, a plot. Measures nothing."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
 from cabrank.commands.options import writable
-from cabrank.errors import reason
+from cabrank.trial.bench import drawing
 from cabrank.trial.bench.rows import Row, Sheet
-from cabrank.trial.load import LoadError, report
+from cabrank.trial.load import report
 from schemas.codec import encode
 
 DataDir = Annotated[
@@ -63,13 +63,9 @@ def draw(sheets: list[Sheet], path: Path) -> None:
     Raises:
         LoadError: matplotlib is not there, or can't write that.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 (optional extra)
-    except ImportError:
-        raise LoadError("--plot needs matplotlib: pip install cabrank[bench]") from None
     panels = _panels(sheets)
     heights = [len(rows) + 1.2 for rows in panels.values()]
-    figure: Any = Figure(figsize=(9, 0.45 * sum(heights)), layout="constrained")
+    figure = drawing.figure(9, 0.45 * sum(heights))
     axes = figure.subplots(
         len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
@@ -84,10 +80,7 @@ def draw(sheets: list[Sheet], path: Path) -> None:
         axis.invert_yaxis()
         axis.set_xlabel(unit)
         axis.spines[["top", "right"]].set_visible(False)
-    try:
-        figure.savefig(path, dpi=120, format="png")
-    except OSError as error:
-        raise LoadError(f"{path} can't be written: {reason(error)}.") from None
+    drawing.save(figure, path)
 
 
 def _panels(sheets: list[Sheet]) -> dict[str, list[tuple[str, Row]]]:

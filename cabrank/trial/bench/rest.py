@@ -33,14 +33,20 @@ def _used_s(data_dir: Path) -> dict[str, float]:
     return {name: cpu.ran_s(pid) for name, pid in _processes(data_dir).items()}
 
 
-def _at_rest(sheet: Sheet, data_dir: Path, rest_s: float) -> None:
-    time.sleep(SETTLE_S)
+def at_rest(
+    data_dir: Path, rest_s: float, settle_s: float = SETTLE_S
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Shares of a core, in %, and MiB PSS, by process; `up` is one of them."""
+    time.sleep(settle_s)
     began_s, before = time.monotonic(), _used_s(data_dir)
     time.sleep(rest_s)
     took_s, after = time.monotonic() - began_s, _used_s(data_dir)
     share = {name: (after[name] - before[name]) / took_s * 100 for name in before}
     pids = _processes(data_dir).items()
-    memory = {name: cpu.pss_bytes(pid) / MIB for name, pid in pids}
+    return share, {name: cpu.pss_bytes(pid) / MIB for name, pid in pids}
+
+
+def _rows(sheet: Sheet, share: dict[str, float], memory: dict[str, float]) -> None:
     for what, unit, digits, found in (
         ("CPU", "% of a core", 2, share),
         ("memory", "MiB PSS", 1, memory),
@@ -65,7 +71,7 @@ def measure(
             sheet.row("second start", "s", 2).values.append(ready_s)
             used_s = cpu.spent_s(DataDir(data_dir).owner())
             sheet.row("CPU until ready", "s", 2).values.append(used_s)
-            _at_rest(sheet, data_dir, rest_s)
+            _rows(sheet, *at_rest(data_dir, rest_s))
     return sheet
 
 

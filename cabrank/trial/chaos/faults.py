@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from random import Random
 
 from msgspec import Struct
@@ -18,6 +19,20 @@ from cabrank.trial.chaos.system import System
 LEADER_MAX_S = 10.0
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM}
 SERVICES = ("dispatcher", "gateway", "persistence", "webhooks")
+
+Act = Callable[[Endpoint], None]
+
+
+def _signal(sign: signal.Signals) -> Act:
+    return lambda endpoint: endpoint.send(sign)
+
+
+ENDPOINT: dict[Kind, tuple[Act, Act]] = {
+    Kind.HANG_ENDPOINT: (_signal(signal.SIGSTOP), _signal(signal.SIGCONT)),
+    Kind.ENDPOINT_FAILS: (_signal(signal.SIGUSR1), _signal(signal.SIGUSR2)),
+    Kind.ENDPOINT_AWAY: (Endpoint.kill, Endpoint.start),
+}
+"""What is done to one, and how it is undone (receiver.py)."""
 
 
 class Harm(Struct):
@@ -55,9 +70,7 @@ class Breaker:
             Kind.DATABASE_AWAY: self._database_away,
             Kind.DATABASE_FULL: self._database_full,
             Kind.LEDGER_FULL: self._ledger_full,
-            Kind.HANG_ENDPOINT: self._hang_endpoint,
-            Kind.ENDPOINT_FAILS: self._endpoint_fails,
-            Kind.ENDPOINT_AWAY: self._endpoint_away,
+            **{kind: partial(self._harm_endpoint, kind) for kind in ENDPOINT},
         }
 
     async def do(self, kind: Kind, hold_s: float) -> Harm:
@@ -120,41 +133,15 @@ class Breaker:
 
     # ---- endpoints -----------------------------------------------------------
 
-    async def _hang_endpoint(self, hold_s: float) -> Harm:
+    async def _harm_endpoint(self, kind: Kind, hold_s: float) -> Harm:
         endpoint = self._rng.choice(self._endpoints)
-        return await self._harmed(
-            endpoint,
-            hold_s,
-            lambda: endpoint.send(signal.SIGSTOP),
-            lambda: endpoint.send(signal.SIGCONT),
-        )
-
-    async def _endpoint_fails(self, hold_s: float) -> Harm:
-        endpoint = self._rng.choice(self._endpoints)
-        return await self._harmed(
-            endpoint,
-            hold_s,
-            lambda: endpoint.send(signal.SIGUSR1),
-            lambda: endpoint.send(signal.SIGUSR2),
-        )
-
-    async def _endpoint_away(self, hold_s: float) -> Harm:
-        endpoint = self._rng.choice(self._endpoints)
-        return await self._harmed(endpoint, hold_s, endpoint.kill, endpoint.start)
-
-    async def _harmed(
-        self,
-        endpoint: Endpoint,
-        hold_s: float,
-        harm: Callable[[], None],
-        mend: Callable[[], None],
-    ) -> Harm:
+        harm, mend = ENDPOINT[kind]
         began_s = time.monotonic()
-        harm()
+        harm(endpoint)
         try:
             await asyncio.sleep(hold_s)
         finally:
-            mend()
+            mend(endpoint)
         return Harm(f"endpoint {endpoint.name}", began_s, time.monotonic())
 
     # ---- sockets, disks, database --------------------------------------------

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from cabrank.errors import reason
+from cabrank.trial.bench import drawing
 from cabrank.trial.bench.dispatch.evening import Figures
 from cabrank.trial.bench.dispatch.trying import PLOTTED, Outcome, by_case
-from cabrank.trial.load import LoadError
 
 COLOURS = ("#bbbbbb", "#ee6677", "#4477aa", "#228833")
 
@@ -18,13 +17,8 @@ def draw(outcomes: list[Outcome], path: Path, varied: str = "") -> None:
     Raises:
         LoadError: matplotlib is not there, or can't write that.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 (optional extra)
-    except ImportError:
-        raise LoadError("--plot needs matplotlib: pip install cabrank[bench]") from None
     shape = (1, 4) if varied else (2, 2)
-    size = (9, 2.2) if varied else (9, 6)
-    figure: Any = Figure(figsize=size, layout="constrained")
+    figure = drawing.figure(9, 2.2 if varied else 6)
     axes = figure.subplots(*shape).flat
     for axis, column in zip(axes, PLOTTED, strict=True):
         lines = _values(outcomes) if varied else _policies(outcomes)
@@ -41,10 +35,7 @@ def draw(outcomes: list[Outcome], path: Path, varied: str = "") -> None:
         axis.tick_params(labelsize=7 if varied else 9)
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=7 if varied else 10)
-    try:
-        figure.savefig(path, dpi=110 if varied else 120, format="png")
-    except OSError as error:
-        raise LoadError(f"{path} can't be written: {reason(error)}.") from None
+    drawing.save(figure, path, 110 if varied else 120)
 
 
 Line = list[tuple[Any, list[Figures]]]

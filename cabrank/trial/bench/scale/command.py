@@ -88,7 +88,7 @@ def command(  # noqa: PLR0917 (typer reads options, not positions)
     wanted = cases(drivers, gateways, regions)
     if to is not None:
         kept = [one.case for one in page.read(to.with_suffix(".json"))]
-        if not any(map(page.plain, (*kept, *wanted))):
+        if not any(case.is_plain for case in (*kept, *wanted)):
             raise UsageError("The page needs a case with one gateway and one region.")
     found: list[Cell] = []
     with report.progress() as say:

@@ -15,6 +15,11 @@ class Case(Struct, frozen=True, order=True):
     gateways: int
     regions: int
 
+    @property
+    def is_plain(self) -> bool:
+        """One gateway and one region, as the lines are drawn through."""
+        return self.gateways == self.regions == 1
+
 
 class Trips(Struct):
     """A window of trips. `cpu_ms`: of a trip, by service, beyond what the drivers

@@ -65,7 +65,7 @@ class Model:
     """By `cells` with one region and gateway, at least one of them."""
 
     def __init__(self, cells: Sequence[Cell]) -> None:
-        self.cells = [c for c in cells if c.case.gateways == c.case.regions == 1]
+        self.cells = [c for c in cells if c.case.is_plain]
         self.spread = [c for c in cells if c.case.gateways == 1]
 
     def by_drivers(self, figure: Callable[[Cell], float]) -> Line:

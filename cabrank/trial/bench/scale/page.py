@@ -5,7 +5,7 @@ docs/SCALING.json or follows from them. Pure but for the two files.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cabrank.trial.bench.scale.found import SERVICES, Case, Cell, Trips, merged
+from cabrank.trial.bench.scale.found import SERVICES, Cell, Trips, merged
 from cabrank.trial.bench.scale.model import GIB, Assumed, Model, limits, needs
 from cabrank.trial.load import LoadError
 from schemas.codec import CodecError, decode, encode
@@ -37,11 +37,6 @@ def write(path: Path, found: list[Cell]) -> list[Cell]:
     figures.write_bytes(encode(cells) + b"\n")
     path.write_text(page(cells))
     return cells
-
-
-def plain(case: Case) -> bool:
-    """One gateway and one region, as the lines are drawn through."""
-    return case.gateways == case.regions == 1
 
 
 def _row(words: Sequence[object]) -> str:
@@ -158,7 +153,7 @@ def _troubles(cells: Sequence[Cell]) -> str:
 
 
 def page(cells: Sequence[Cell]) -> str:
-    """Of cases that `plain` is true of one of."""
+    """Of cases of which one `is_plain`."""
     model, assumed = Model(cells), Assumed()
     loads = [cell.load for cell in cells]
     every_s = cells[0].every_s

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from cabrank.errors import reason
+from cabrank.trial.bench import drawing
 from cabrank.trial.bench.scale.found import SERVICES, Cell
-from cabrank.trial.load import LoadError
 
 COLOURS = dict(zip(SERVICES, ("#228833", "#4477aa", "#ee6677", "#ccbb44"), strict=True))
 MIB = 2**20
@@ -25,12 +23,8 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
     Raises:
         LoadError: matplotlib is not there, or can't write that.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 (optional extra)
-    except ImportError:
-        raise LoadError("A plot needs matplotlib: pip install cabrank[bench]") from None
-    plain = [c for c in cells if c.case.gateways == c.case.regions == 1]
-    figure: Any = Figure(figsize=(9, 6), layout="constrained")
+    plain = [c for c in cells if c.case.is_plain]
+    figure = drawing.figure(9, 6, "A plot")
     for axis, (title, value) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
         for service in SERVICES:
             axis.plot(
@@ -46,7 +40,4 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
         axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(fontsize="small", frameon=False)
-    try:
-        figure.savefig(path, dpi=110, format="png")
-    except OSError as error:
-        raise LoadError(f"{path} can't be written: {reason(error)}.") from None
+    drawing.save(figure, path, 110)
