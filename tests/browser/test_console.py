@@ -14,12 +14,14 @@ from tests.browser.street import named, press
 from tests.browser.tab import Tab
 from tests.support.client import Client, welcomed
 from tests.support.stack import Stack, cabrank
+from tests.support.standing import until_free
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPERATOR = "ops-olga"
-NEAR = {"lat": 43.7380, "lon": 7.4240}
-FAR = {"lat": 43.7480, "lon": 7.4340}
+NEAR = {"lat": 44.5380, "lon": 7.4240}
+"""Farther from the other files' drivers than anybody is sent."""
+FAR = {"lat": 44.5480, "lon": 7.4340}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -40,6 +42,12 @@ def operator(stack: Stack) -> str:
     return OPERATOR
 
 
+@pytest.fixture(scope="module")
+def desk(stack: Stack) -> str:
+    """The token of an operator who has no page."""
+    return stack.people("operator", 1)[0].access
+
+
 async def session(site: Site, name: str, role: str) -> tuple[str, Client]:
     """A new user's id and their session, without a page."""
     made = await site.sign_up(name, role, name.title())
@@ -47,10 +55,14 @@ async def session(site: Site, name: str, role: str) -> tuple[str, Client]:
     return made["user"]["id"], client
 
 
-async def on_duty(site: Site, name: str, place: dict[str, float]) -> tuple[str, Client]:
+async def on_duty(
+    site: Site, desk: str, name: str, place: dict[str, float]
+) -> tuple[str, Client]:
+    """A new driver, free for offers. `desk`: an operator's token."""
     user, client = await session(site, name, "driver")
     await client.do("driver.online", {"offers": True})
     await client.send({"type": "driver.location", "data": place})
+    await until_free(site.upstream, desk, user)
     return user, client
 
 
@@ -67,10 +79,10 @@ def row(tab: Tab, text: str) -> Locator:
 
 
 async def test_an_operator_sees_why_a_trip_waits_gives_it_to_a_driver_and_ends_it(
-    site: Site, new_tab: NewTab, operator: str
+    site: Site, new_tab: NewTab, operator: str, desk: str
 ) -> None:
-    near, dora = await on_duty(site, "ops-dora", NEAR)
-    _, dave = await on_duty(site, "ops-dave", FAR)
+    near, dora = await on_duty(site, desk, "ops-dora", NEAR)
+    _, dave = await on_duty(site, desk, "ops-dave", FAR)
     _, rita = await session(site, "ops-rita", "rider")
     tab = await new_tab(locale="en-GB", viewport={"width": 1360, "height": 820})
     await watch(tab, operator)
@@ -132,9 +144,9 @@ async def test_an_operator_sees_why_a_trip_waits_gives_it_to_a_driver_and_ends_i
 
 
 async def test_an_operator_finds_a_driver_tells_them_something_and_logs_them_out(
-    site: Site, new_tab: NewTab, operator: str
+    site: Site, new_tab: NewTab, operator: str, desk: str
 ) -> None:
-    _, dan = await on_duty(site, "ops-dan", NEAR)
+    _, dan = await on_duty(site, desk, "ops-dan", NEAR)
     tab = await new_tab(locale="en-GB", color_scheme="dark")
     await watch(tab, operator, "#tab=drivers")
     page = tab.page

@@ -23,6 +23,7 @@ from tests.support.endpoint import listening
 from tests.support.nats import free_port
 from tests.support.prometheus import CONFIG, ROOT, Prometheus, program
 from tests.support.stack import Stack, cabrank, running
+from tests.support.standing import until_free
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)  # the first also starts the system and its load
@@ -68,30 +69,29 @@ def prometheus(
 
 async def tell_of_it(stack: Stack) -> None:
     """To an endpoint, of a trip that is offered."""
-    operator = bearer(stack.people("operator", 1)[0])
+    (operator,) = stack.people("operator", 1)
     async with listening() as there, httpx.AsyncClient(trust_env=False) as web:
         body = {"url": there.url, "events": ["trip.*"]}
-        made = await web.post(f"{stack.url}/api/webhooks", json=body, headers=operator)
+        made = await web.post(
+            f"{stack.url}/api/webhooks", json=body, headers=bearer(operator)
+        )
         assert made.status_code == 201, made.text
-        await offer_and_accept(stack)
+        await offer_and_accept(stack, operator.access)
         await until(lambda: "trip.completed" in there.types(), "a delivery", LIMIT_S)
 
 
-async def offer_and_accept(stack: Stack) -> None:
-    """A trip that is offered to a driver who is near, and accepts."""
+async def offer_and_accept(stack: Stack, operator: str) -> None:
+    """A trip that is offered to a driver who is near, and accepts. `operator`: a
+    token, to ask whether the driver's position was heard.
+    """
     here = {"lat": 64.1466, "lon": -21.9426}
     (rider,), (driver,) = stack.people("rider", 1), stack.people("driver", 1)
     rides, _ = await welcomed(stack.url, rider.access)
     drives, _ = await welcomed(stack.url, driver.access)
     await drives.do("driver.online", {"offers": True})
     await drives.send({"type": "driver.location", "data": here})
-    async with asyncio.timeout(LIMIT_S):
-        while True:  # until the position is heard, all are told
-            trip = await rides.do("trip.request", {**ADDRESSES, "pick_up": here})
-            await drives.quiet()
-            if not drives.seen("trip.requested", trip["id"]):
-                break
-            await rides.do("trip.cancel", {"id": trip["id"]})
+    await until_free(stack.url, operator, driver.id)
+    trip = await rides.do("trip.request", {**ADDRESSES, "pick_up": here})
     await drives.expect("trip.offered")
     for step in ("accept", "begin", "complete"):
         await drives.do(f"trip.{step}", {"id": trip["id"]})

@@ -48,10 +48,11 @@ export class Tiles {
   #values = new Map();
   #charts = [];
   #series = new Series(globalThis.sessionStorage, KEPT);
-  #oldest = element("button", "quiet tile-button");
+  #oldest = element("button", "quiet tile-button", say("ops_none_open"));
 
   /** `showOldest()`: the trip that waits longest is asked for. */
   constructor(showOldest) {
+    this.#oldest.disabled = true;
     this.#oldest.addEventListener("click", showOldest);
     for (const group of GROUPS) {
       const made = this.#group(group);
