@@ -223,6 +223,7 @@ class Gateway:
                 backlog,
                 made,
                 asked_ms=lookup.asked_ms,
+                asked_seq=lookup.asked_seq,
                 user=user,
             )
 

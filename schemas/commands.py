@@ -174,6 +174,9 @@ class RoomCommand(Command, frozen=True):
     """A trip room's ended trip, fetched from history after a `Lookup` answer."""
     backlog: tuple[MessageData, ...] | None = None
     """The room's last messages, oldest first, likewise."""
+    sought_seq: int = 0
+    """The `Lookup`'s `asked_seq`: what was said in the room from that event on, the
+    backlog may not have. 0: a gateway or a leader of before doesn't say."""
 
 
 class JoinRoom(RoomCommand, frozen=True, tag="join"):
@@ -246,7 +249,8 @@ class Lookup(Struct, frozen=True, omit_defaults=True):
     that trip, as `archived`; where history knows no such trip, it is
     `trip_not_found`. `room`, if set: its last messages, as `backlog`. `key`: what the
     command's key made after `since_ms`, as `made`, and `sought`; and `asked_ms`, the
-    stamp, as `sought_ms`. `user`, if set: who that is, as `found`, and `sought`.
+    stamp, as `sought_ms`. `asked_seq` comes back with the backlog, as `sought_seq`.
+    `user`, if set: who that is, as `found`, and `sought`.
     """
 
     trip: str
@@ -256,6 +260,7 @@ class Lookup(Struct, frozen=True, omit_defaults=True):
     since_ms: int = 0
     asked_ms: int = 0
     user: str = ""
+    asked_seq: int = 0
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

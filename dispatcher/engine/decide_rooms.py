@@ -66,7 +66,7 @@ def _join(region: Regional, command: JoinRoom, seq: int) -> Outcome:
         return place
     state, presence, by = region.state, region.presence, command.by
     room = place.name
-    recalled = _recall(state, place, command)
+    recalled = _recall(state, place, command, seq)
     if isinstance(recalled, Lookup):
         return recalled
     attends = (
@@ -165,7 +165,7 @@ def _send(region: Regional, command: SendMessage, seq: int) -> Outcome:
         )
     head = _head(state, place, command)
     if head is None:
-        return Lookup("", state.rooms.written_seq(), room)
+        return _look_up(state, place, seq)
     message = MessageData(
         room=room,
         seq=head + 1,
@@ -271,7 +271,8 @@ def _enter(region: Regional, command: RoomCommand) -> _Place | Refusal | Lookup:
         rooms = region.state.rooms
         needs = command.backlog is None and not rooms.backlog(room)
         seq = max(region.ring.gone_seq, rooms.written_seq() if needs else 0)
-        return Lookup(trip, seq, room if needs else "")
+        asked_seq = rooms.written_seq() + 1 if needs else 0
+        return Lookup(trip, seq, room if needs else "", asked_seq=asked_seq)
     if not takes_part(command.by, held.trip):
         return _not_yours(held.trip)
     return _Place(room, held)
@@ -282,28 +283,44 @@ def _not_yours(trip: Trip) -> Refusal:
 
 
 def _head(state: State, place: _Place, command: RoomCommand) -> int | None:
-    """The room's last number; None: only history knows, and hasn't been asked."""
-    head = state.rooms.head(place.name, place.since_ms())
-    if head is None and command.backlog is not None:
-        return max((m.seq for m in command.backlog if m.room == place.name), default=0)
-    return head
+    """The room's last number; None: only history knows, and hasn't been asked, or was
+    before something was said and forgotten again that may be of this room.
+    """
+    rooms = state.rooms
+    head = rooms.head(place.name, place.since_ms())
+    if head is not None or command.backlog is None:
+        return head
+    if 0 < command.sought_seq <= rooms.written_seq():
+        return None
+    return max((m.seq for m in command.backlog if m.room == place.name), default=0)
+
+
+def _look_up(state: State, place: _Place, seq: int) -> Lookup:
+    """The question what was said there, asked before event `seq`. Of a room whose head
+    is held, memory may forget what history needn't have been asked for.
+    """
+    rooms = state.rooms
+    written_seq = rooms.written_seq()
+    is_held = rooms.head(place.name, place.since_ms()) is not None
+    asked_seq = written_seq + 1 if is_held else seq
+    return Lookup("", written_seq, place.name, asked_seq=asked_seq)
 
 
 def _recall(
-    state: State, place: _Place, command: JoinRoom
+    state: State, place: _Place, command: JoinRoom, seq: int
 ) -> tuple[list[Raw], bool] | Lookup:
     """(history, recovered) of a join."""
     rooms, since = state.rooms, command.since
     head = _head(state, place, command)
     if head is None:
-        return Lookup("", rooms.written_seq(), place.name)
+        return _look_up(state, place, seq)
     covers = since is not None and 0 <= since <= head and head - since <= HISTORY_MAX
     wanted = head - since if covers and since is not None else min(head, HISTORY_MAX)
     held = rooms.backlog(place.name)
     found: list[bytes] = list(islice(reversed(held), wanted))
     if len(found) < wanted:
         if command.backlog is None:
-            return Lookup("", rooms.written_seq(), place.name)
+            return _look_up(state, place, seq)
         below = head - len(held)
         older = {m.seq: m for m in command.backlog if m.room == place.name}
         while len(found) < wanted and below in older:

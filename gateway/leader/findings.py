@@ -19,6 +19,7 @@ def read(
     user: Result | None,
     *,
     asked_ms: int,
+    asked_seq: int,
 ) -> dict[str, Any] | Refusal:
     """Fields of the command that tell it (None: wasn't asked), or the refusal."""
     found: dict[str, Any] = {}
@@ -33,6 +34,8 @@ def read(
         if isinstance(what, Refusal):
             return what
         found[field] = what
+    if backlog is not None:
+        found["sought_seq"] = asked_seq
     if made is not None:
         found |= {"sought": True, "sought_ms": asked_ms}
     if user is not None:

@@ -181,6 +181,7 @@ class Link:
         made: Result | None = None,
         *,
         asked_ms: int = 0,
+        asked_seq: int = 0,
         user: Result | None = None,
     ) -> None:
         """What history, or of a user accounts, said (None: wasn't asked); a command
@@ -189,7 +190,15 @@ class Link:
         state = self._regions[pending.region]
         if state.pending.get(pending.command.id) is not pending:
             return
-        found = findings.read(pending, trip, backlog, made, user, asked_ms=asked_ms)
+        found = findings.read(
+            pending,
+            trip,
+            backlog,
+            made,
+            user,
+            asked_ms=asked_ms,
+            asked_seq=asked_seq,
+        )
         if isinstance(found, Refusal):
             self._finish(state, pending, pending.refused(found))
             return

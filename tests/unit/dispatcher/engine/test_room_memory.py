@@ -78,7 +78,9 @@ def test_a_forgotten_room_asks_history_and_its_numbers_go_on() -> None:
     chat(world, "a", 4)
     forgotten_seq = world.events[-1].seq
     chat(world, "b", 8)
-    assert world.join(RON, "a") == Lookup("", forgotten_seq, "a")
+    asked_seq = forgotten_seq + 1
+    lookup = Lookup("", forgotten_seq, "a", asked_seq=asked_seq)
+    assert world.join(RON, "a") == lookup
     data = joined(world.join(RON, "a", backlog=told(world, "a")))
     assert texts(data) == ["a1", "a2", "a3", "a4"]
     assert world.said(RITA, "a", "a5").seq == 5
@@ -193,6 +195,57 @@ def test_open_rooms_longest_without_a_message_are_asked_of_history() -> None:
     assert world.said(RITA, "new", backlog=()).seq == 1
 
 
+def test_a_room_made_and_forgotten_while_history_is_asked_is_asked_of_again() -> None:
+    world = World(msgspec.structs.replace(LIMITS, heads_max=1))
+    for room in ("a", "b"):
+        world.said(RITA, room, backlog=())
+    asked = world.send(RITA, "new", outside=True)
+    assert isinstance(asked, Lookup)
+    assert world.said(RON, "new", backlog=()).seq == 1
+    world.said(RON, "other", backlog=())
+    stale: dict[str, Any] = {"backlog": (), "sought_seq": asked.asked_seq}
+    assert isinstance(world.join(DORA, "new", "", **stale), Lookup)
+    again = world.send(RITA, "new", outside=True, **stale)
+    assert isinstance(again, Lookup)
+    assert again.seq >= asked.asked_seq
+    fresh: dict[str, Any] = {"sought_seq": again.asked_seq}
+    assert world.said(RITA, "new", backlog=told(world, "new"), **fresh).seq == 2
+
+
+def test_what_history_said_of_a_head_that_was_held_is_old_once_it_is_forgotten() -> (
+    None
+):
+    limits = msgspec.structs.replace(LIMITS, heads_max=2, messages_max=3)
+    world = World(limits)
+    chat(world, "a", 4)
+    world.said(RITA, "a", "a5")
+    asked = world.join(DORA, "a", "", since=0)
+    assert isinstance(asked, Lookup)
+    before = told(world, "a")[:4]  # as far as history was asked
+    for room in ("b", "c"):
+        world.said(RON, room, backlog=())
+    stale: dict[str, Any] = {"backlog": before, "sought_seq": asked.asked_seq}
+    again = world.join(DORA, "a", "", since=0, **stale)
+    assert isinstance(again, Lookup)
+    fresh: dict[str, Any] = {"sought_seq": again.asked_seq}
+    data = world.look("a", 0, backlog=told(world, "a"), **fresh)
+    assert numbers(data) == [1, 2, 3, 4, 5]
+
+
+def test_rooms_forgotten_since_that_were_silent_before_cost_no_second_question() -> (
+    None
+):
+    world = World(msgspec.structs.replace(LIMITS, heads_max=3))
+    for number in range(5):
+        world.said(RON, f"old-{number}", backlog=())
+    asked = world.send(RITA, "new", outside=True)
+    assert isinstance(asked, Lookup)
+    for number in range(3):  # each is forgotten for one that came later
+        world.said(RON, f"later-{number}", backlog=())
+    found: dict[str, Any] = {"backlog": (), "sought_seq": asked.asked_seq}
+    assert world.said(RITA, "new", **found).seq == 1
+
+
 def test_a_million_names_keep_nobody_from_making_a_room() -> None:
     world = World(msgspec.structs.replace(LIMITS, heads_max=3))
     for number in range(20):
@@ -213,7 +266,10 @@ def test_a_ledger_that_begins_late_asks_history_before_it_gives_a_number() -> No
     late.apply_record(world.records[0])
     world.engine = late
     began_seq = 100 * 4096 - 1
-    assert world.send(RITA, "a", outside=True) == Lookup("", began_seq, "a")
+    asked = world.send(RITA, "a", outside=True)
+    assert isinstance(asked, Lookup)
+    assert (asked.seq, asked.room) == (began_seq, "a")
+    assert asked.asked_seq > began_seq
     before = msgspec.structs.replace(told(world, "other")[0], room="a", seq=7)
     assert world.said(RITA, "a", backlog=(before,)).seq == 8
     assert world.said(RITA, "a").seq == 9

@@ -156,8 +156,9 @@ def test_a_trip_the_leader_forgot_is_looked_up() -> None:
 def test_an_unknown_trips_room_is_looked_up_with_its_messages() -> None:
     world = World()
     trip = "01957000-0000-7000-8000-000000000000"
-    assert world.join(RITA, of_trip(trip)) == Lookup(trip, 0, of_trip(trip))
-    assert world.send(RITA, of_trip(trip)) == Lookup(trip, 0, of_trip(trip))
+    lookup = Lookup(trip, 0, of_trip(trip), asked_seq=1)
+    assert world.join(RITA, of_trip(trip)) == lookup
+    assert world.send(RITA, of_trip(trip)) == lookup
 
 
 def test_a_longer_ttl_than_the_rings_counts_from_the_archived_trips_end() -> None:
@@ -184,8 +185,10 @@ def test_a_trip_rooms_forgotten_number_comes_from_history() -> None:
     assert world.engine.rooms == (0, 0, 1)
     payload = world.engine.snapshot()
     assert Engine.restore(payload, limits).snapshot() == payload
-    lookup = Lookup("", lost_seq, of_trip(first.id))
-    assert world.send(RITA, of_trip(first.id)) == lookup
+    lookup = world.send(RITA, of_trip(first.id))
+    assert isinstance(lookup, Lookup)
+    assert (lookup.seq, lookup.room) == (lost_seq, of_trip(first.id))
+    assert lookup.asked_seq > world.events[-1].seq
     outcome = world.send(RITA, of_trip(first.id), backlog=tuple(said))
     assert isinstance(outcome, Decided)
     assert outcome.data.seq == 4

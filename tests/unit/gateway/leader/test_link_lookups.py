@@ -66,10 +66,11 @@ def test_a_room_s_backlog_and_its_trip_go_with_the_next_attempt() -> None:
     ((pending, _),) = post.lookups
     message = MessageData("lobby", 7, "m", person.person(), "hello", "at")
     backlog = Result(data=raw([message]))
-    post.link.looked_up(pending, Result(data=raw(TRIP)), 1, backlog)
+    post.link.looked_up(pending, Result(data=raw(TRIP)), 1, backlog, asked_seq=4097)
     command = post.sent[-1][1][0]
     assert isinstance(command, commands.JoinRoom)
     assert (command.attempt, command.backlog) == (2, (message,))
+    assert command.sought_seq == 4097
     assert command.archived is not None
 
 
