@@ -44,20 +44,24 @@ class Housekeeping:
             await asyncio.sleep(INTERVAL_S)
             if time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S:
                 surveyed_s = time.monotonic()
-                await self._survey()
+                last = await self._survey()
+                if last is not None:
+                    lead.written(last)
             if await self._snapshotter.is_due(lead.last, leads=True):
                 lead.wants_snapshot = True
             if time.monotonic() - purged_s > retention.INTERVAL_S:
                 purged_s = time.monotonic()
                 await self.purge(self._kept_s)
 
-    async def _survey(self) -> None:
+    async def _survey(self) -> int | None:
+        """The ledger's last record; None: NATS doesn't answer."""
         try:
-            await ledger_metrics.look(self._js, self._ledger, self._follower)
+            return await ledger_metrics.look(self._js, self._ledger, self._follower)
         except UNREACHABLE as error:
             log.warning(
                 "ledger not surveyed", region=self._ledger.region, error=repr(error)
             )
+            return None
 
     async def purge(self, kept_s: float, *, ring: bool = True) -> bool:
         """Whether anything went (dispatcher/region/retention.py)."""

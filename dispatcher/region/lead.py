@@ -20,7 +20,7 @@ from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.crumbs import Crumbs
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox, lead_metrics
-from dispatcher.region.ledger_full import FULL, Denied
+from dispatcher.region.ledger_full import FULL, Denied, refused
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
 from dispatcher.region.watching import Watching
@@ -31,7 +31,6 @@ from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand
 from schemas.ledger import Writer
 from schemas.members import HandOver
-from schemas.refusals import Refusal
 from schemas.rooms import PRESENCE_INTERVAL_S
 
 log = structlog.get_logger()
@@ -172,9 +171,12 @@ class Lead:
             subscription.cancel()
         self._pump()
 
-    def _unsubscribe(self) -> None:
-        for subscription in self._takes + self._hears:
-            subscription.cancel()
+    def written(self, last: int) -> None:
+        """The ledger's last record, as NATS tells it. One behind ours is of who deposed
+        us while we heard nothing: they may be gone, and pings keep others from leading.
+        """
+        if last > self.last and not self._fence.busy:
+            self._end(Ended.DEPOSED)
 
     def _end(self, why: Ended) -> None:
         if self.ended is not None:
@@ -182,7 +184,8 @@ class Lead:
         self.ended = why
         if self._snapshot is not None:
             self._snapshot.close()  # what it is of may never be stored
-        self._unsubscribe()
+        for subscription in self._takes + self._hears:
+            subscription.cancel()
         self._fence.close()
         region = self._ledger.region
         if why is Ended.RESIGNED and self._heir is not None:
@@ -359,7 +362,7 @@ class Lead:
         """
         entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
         for entry in entries:
-            entry.answer = _refused(entry.answer, FULL)
+            entry.answer = refused(entry.answer, FULL)
         for reply, command, _ in self._queue.values():
             if self._engine.remembered(command.id) is None:
                 answer = Answer(command.id, command.attempt, refused=FULL)
@@ -394,7 +397,3 @@ class Lead:
     def _announce(self, standbys: tuple[int, int] = (0, 0)) -> None:
         self._announced_s = self._loop.time()
         self._publisher.announce(self._writer, self._said, standbys)
-
-
-def _refused(answer: Answer, refusal: Refusal) -> Answer:
-    return Answer(answer.id, answer.attempt, refused=refusal)

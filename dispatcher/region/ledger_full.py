@@ -27,6 +27,10 @@ def nothing() -> Denied:
     return deque(maxlen=REFUSED_MAX)
 
 
+def refused(answer: Answer, refusal: Refusal) -> Answer:
+    return Answer(answer.id, answer.attempt, refused=refusal)
+
+
 class Refuser:
     """Refuses every command of the region from now on, until `close`: those that
     `collect` finds once a try to write, begun afterwards, has met a full ledger again
@@ -82,7 +86,7 @@ class Refuser:
     def _is_led(self) -> None:
         self._alone = False
         for one in self._collected + self._new:
-            one.answer = Answer(one.answer.id, one.answer.attempt, refused=MAYBE)
+            one.answer = refused(one.answer, MAYBE)
 
     def _on_pong(self, subject: bytes, _: bytes, _p: bytes, headers: bytes) -> None:
         if not subject.endswith(b".%d" % self._asked):

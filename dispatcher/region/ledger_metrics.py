@@ -34,8 +34,10 @@ _GAUGES = (
 )
 
 
-async def look(js: JetStreamContext, ledger: Ledger, follower: Follower) -> None:
+async def look(js: JetStreamContext, ledger: Ledger, follower: Follower) -> int:
     """Set the gauges.
+
+    Returns: the last record's number.
 
     Raises: one of `ledger.UNREACHABLE`: not told, try again later.
     """
@@ -57,6 +59,7 @@ async def look(js: JetStreamContext, ledger: Ledger, follower: Follower) -> None
     age_s = 0.0 if stored_s is None else max(0.0, time.time() - stored_s)
     metrics.unwritten_records.labels(region).set(count)
     metrics.unwritten_seconds.labels(region).set(age_s)
+    return int(info.state.last_seq)
 
 
 def forget(region: str) -> None:

@@ -21,8 +21,8 @@ from dispatcher.engine.idempotency import Keys
 from dispatcher.engine.presence import Attending
 from dispatcher.engine.ring import Kept, Ring
 from dispatcher.region import inbox
-from dispatcher.region.lead import Lead, _refused
-from dispatcher.region.ledger_full import FULL, Refuser
+from dispatcher.region.lead import Lead
+from dispatcher.region.ledger_full import FULL, Refuser, refused
 from dispatcher.region.region import Region
 from dispatcher.region.snapshots import Head, SnapshotStore
 from dispatcher.region.stamps import Stamps
@@ -212,7 +212,7 @@ def _refuses_what_was_done(lead: Lead) -> None:
         for reply, command in waiting
     ]
     for entry in lead._batcher.undelivered():
-        entry.answer = _refused(entry.answer, FULL)
+        entry.answer = refused(entry.answer, FULL)
         entries.append(entry)
     lead._publisher.answers(lead.epoch, entries)
 

@@ -319,6 +319,67 @@ def test_silence_counts_from_a_reconnect_on() -> None:
     unbroken(plan)
 
 
+def test_a_room_forgotten_again_while_history_is_asked_gives_no_number_twice() -> None:
+    plan = replace(
+        QUIET,
+        seed=435805,
+        riders=1,
+        drivers=1,
+        gateways=1,
+        faults=(
+            Fault(0.5378, "drop messages", 5, 0.0123),
+            Fault(1.5602, "hang dispatcher", 5, 1.3946),
+        ),
+        snapshots=False,
+        clustered=True,
+        purges=True,
+        talks=0.4,
+        rooms=12,
+        held_max=1,
+    )
+    unbroken(plan)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(
+            QUIET,
+            seed=426880,
+            drivers=1,
+            operators=0,
+            gateways=1,
+            calls=6,
+            faults=(
+                Fault(0.1096, "cut dispatcher", 3, 0.0412),
+                Fault(0.6713, "kill dispatcher", 2, 0.4024),
+            ),
+            snapshots=False,
+            offering=Offering(broadcast_after_ms=500),
+        ),
+        replace(
+            QUIET,
+            seed=439109,
+            riders=1,
+            operators=0,
+            gateways=1,
+            calls=8,
+            faults=(
+                Fault(0.2025, "cut dispatcher", 0, 0.0702),
+                Fault(0.6732, "ledger full", 1, 0.8502),
+            ),
+            snapshots=False,
+            offering=Offering(offer_ttl_ms=400),
+        ),
+    ],
+    ids=["who died", "who met a full ledger"],
+)
+def test_a_leader_deposed_unheard_by_one_that_is_gone_again_steps_down(
+    plan: Plan,
+) -> None:
+    unbroken(plan)
+
+
 def test_a_trip_that_began_and_ended_in_a_gap_past_the_ring_is_told() -> None:
     plan = replace(
         QUIET,

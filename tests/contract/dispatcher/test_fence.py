@@ -196,6 +196,15 @@ async def test_an_intruder_that_announces_itself_deposes_an_idle_leader(
     await until(lambda: gateway.announced[-1].epoch > epoch)
 
 
+async def test_an_idle_leader_finds_out_by_itself_that_somebody_else_has_led(
+    dispatcher: InProcess, gateway: Gateway, book: Book
+) -> None:
+    """Who deposed it is gone, and it missed what they said."""
+    await gateway.leader()
+    intruder = await book.intrude()
+    await until(lambda: gateway.announced[-1].epoch > intruder)
+
+
 async def test_a_record_that_is_none_is_skipped_by_who_follows(
     dispatcher: InProcess, gateway: Gateway, book: Book
 ) -> None:
