@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
+from msgspec.structs import replace
+
 import dispatcher.commit.fence
+import dispatcher.engine.decide_rooms
 import dispatcher.region.lead
 import dispatcher.region.region
 import dispatcher.region.retention
@@ -32,7 +35,7 @@ from gateway.leader.link import Link
 from persistence.projected.pull import Delivery
 from schemas.allowances import Allowances
 from schemas.codec import decode
-from schemas.commands import Answer, AnyCommand
+from schemas.commands import Answer, AnyCommand, Lookup
 from schemas.events import Event, TripEvent
 from schemas.ledger import Writer
 from tests.simulation import plan as plans
@@ -245,6 +248,11 @@ async def _newest_only(store: SnapshotStore) -> list[Head]:
     return (await _heads(store))[:1]
 
 
+def _asked_whenever(*given: Any) -> Lookup:
+    return replace(_room_of(*given), asked_seq=0)
+
+
+_room_of = dispatcher.engine.decide_rooms._look_up
 _heads = SnapshotStore.heads
 _missed = Ring.missed
 _publish = Publisher._event
@@ -280,6 +288,9 @@ MUTANTS: dict[str, list[Patch]] = {
     "a session's end overtakes its joins": [(Link, {"after": _at_once})],
     "no limit of a user": [(Allowances, {"take": _no_limit})],
     "a key held no more is new": [(Keys, {"doubt": _no_doubt})],
+    "what history said of a room is never old": [
+        (dispatcher.engine.decide_rooms, {"_look_up": _asked_whenever})
+    ],
     "two records in flight": [
         (dispatcher.region.region, {"Lead": TwoAtOnce}),
         (dispatcher.region.lead, {"Fence": Pipelined}),
@@ -309,6 +320,13 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
     "no limit of a user": plans.limited,
     "a key held no more is new": functools.partial(
         plans.amid, kinds=KILLED, talks=0.8, held_max=1
+    ),
+    "what history said of a room is never old": functools.partial(
+        plans.amid,
+        kinds=("kill dispatcher", "slow network"),
+        talks=1.0,
+        rooms=4,
+        held_max=1,
     ),
     "two records in flight": functools.partial(
         plans.amid,
