@@ -198,7 +198,7 @@ def _keyed(state: State, command: SendMessage, key: str) -> Outcome | None:
         return Refusal(Code.UNAVAILABLE, text)
     seq = state.seq_by(at_ms)
     if command.sought is None:
-        return Lookup("", seq, room)
+        return Lookup("", seq, room, asked_seq=seq + 1)
     return Lookup("", seq, key=True, since_ms=at_ms - 1)
 
 

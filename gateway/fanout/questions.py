@@ -182,8 +182,9 @@ class OfOpen:
 
 
 class OfRoom:
-    """What was lost of a room, asked by who is in it; `seat` None: by whoever is then.
-    Who has joined joins once more, others only look (schemas: no session).
+    """What was lost of a room, asked by who is in it. `seat` joins once more, if it had
+    asked to; None: whoever is in it then only looks (schemas: no session), since they
+    may leave before it is answered, and the join would bring them back.
     """
 
     why = "room"
@@ -213,7 +214,7 @@ class OfRoom:
         occupant = None if by is None else room.occupant(by)
         if not self._attendance.has(room) or by is None or occupant is None:
             return None
-        joined = occupant.is_explicit
+        joined = self._seat is not None and occupant.is_explicit
         return JoinRoom(
             id=head.id,
             deadline_ms=head.deadline_ms,

@@ -15,39 +15,18 @@ from schemas.ledger import Record
 from tests.simulation import plan as plans
 from tests.simulation.mutants import TORN, mutated
 from tests.simulation.places import Area
-from tests.simulation.plan import Booking, Fault, Kind, Offering, Plan, Restoring
+from tests.simulation.plan import Booking, Fault, Kind, Offering, Restoring
+from tests.simulation.quiet import QUIET, unbroken
 from tests.simulation.restored import outlived, restored
 from tests.simulation.restoring import Backups, second
 from tests.simulation.shrink import shrink
-from tests.simulation.verdict import Verdict, Watch
+from tests.simulation.verdict import Watch
 from tests.simulation.world import World, play, run
 
 BUDGET_S = 15.0
 """Of real time, from seed 0 on: as many as the machine is fast. Others are tried by
 `make sim FIRST=…`."""
 SEEDS_MIN = 20
-QUIET = Plan(
-    seed=1,
-    riders=2,
-    drivers=2,
-    operators=1,
-    gateways=2,
-    dispatchers=2,
-    calls=32,
-    faults=(),
-    ring_events_max=200_000,
-    request_ttl_ms=300_000,
-    snapshots=True,
-    clustered=False,
-)
-
-
-def unbroken(plan: Plan) -> Verdict:
-    """What came of a schedule, in which no promise may break."""
-    verdict = run(plan)
-    violations = "\n".join(verdict.violations)
-    assert not violations, f"seed {plan.seed}:\n{violations}"
-    return verdict
 
 
 def test_no_schedule_breaks_a_promise() -> None:
@@ -260,135 +239,3 @@ def test_a_failing_plan_is_shrunk_until_nothing_can_be_left_out() -> None:
         assert not any(run(less).violations for less in plans.smaller(small))
     assert len(small.faults) < len(plan.faults)
     assert not run(small).violations
-
-
-# ---- found on the way (docs/RELIABILITY.md) ------------------------------------------
-
-
-def test_a_leader_that_starts_from_a_snapshot_publishes_the_last_records_again() -> (
-    None
-):
-    plan = replace(
-        QUIET,
-        seed=1077,
-        riders=3,
-        drivers=1,
-        operators=0,
-        calls=10,
-        faults=(
-            Fault(0.2239, "lose acks", 1, 0.7401),
-            Fault(1.8303, "kill dispatcher", 3, 0.7512),
-        ),
-    )
-    unbroken(plan)
-
-
-def test_messages_that_were_fetched_again_stay_in_order_while_a_user_s_sync_is_on() -> (
-    None
-):
-    plan = replace(
-        QUIET,
-        seed=274,
-        drivers=1,
-        operators=0,
-        gateways=1,
-        faults=(
-            Fault(0.3284, "cut gateway", 4, 0.0874),
-            Fault(0.5021, "ledger full", 4, 0.2301),
-            Fault(0.5444, "cut gateway", 0, 0.6803),
-            Fault(0.958, "cut gateway", 2, 1.3407),
-        ),
-        talks=0.4,
-    )
-    unbroken(plan)
-
-
-def test_silence_counts_from_a_reconnect_on() -> None:
-    plan = replace(
-        QUIET,
-        seed=18223,
-        riders=1,
-        gateways=1,
-        calls=31,
-        faults=(
-            Fault(0.432, "restart nats", 3, 0.1264),
-            Fault(1.1221, "deafen gateway", 5, 3.6773),
-        ),
-        snapshots=False,
-    )
-    unbroken(plan)
-
-
-def test_a_room_forgotten_again_while_history_is_asked_gives_no_number_twice() -> None:
-    plan = replace(
-        QUIET,
-        seed=435805,
-        riders=1,
-        drivers=1,
-        gateways=1,
-        faults=(
-            Fault(0.5378, "drop messages", 5, 0.0123),
-            Fault(1.5602, "hang dispatcher", 5, 1.3946),
-        ),
-        snapshots=False,
-        clustered=True,
-        purges=True,
-        talks=0.4,
-        rooms=12,
-        held_max=1,
-    )
-    unbroken(plan)
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        replace(
-            QUIET,
-            seed=426880,
-            drivers=1,
-            operators=0,
-            gateways=1,
-            calls=6,
-            faults=(
-                Fault(0.1096, "cut dispatcher", 3, 0.0412),
-                Fault(0.6713, "kill dispatcher", 2, 0.4024),
-            ),
-            snapshots=False,
-            offering=Offering(broadcast_after_ms=500),
-        ),
-        replace(
-            QUIET,
-            seed=439109,
-            riders=1,
-            operators=0,
-            gateways=1,
-            calls=8,
-            faults=(
-                Fault(0.2025, "cut dispatcher", 0, 0.0702),
-                Fault(0.6732, "ledger full", 1, 0.8502),
-            ),
-            snapshots=False,
-            offering=Offering(offer_ttl_ms=400),
-        ),
-    ],
-    ids=["who died", "who met a full ledger"],
-)
-def test_a_leader_deposed_unheard_by_one_that_is_gone_again_steps_down(
-    plan: Plan,
-) -> None:
-    unbroken(plan)
-
-
-def test_a_trip_that_began_and_ended_in_a_gap_past_the_ring_is_told() -> None:
-    plan = replace(
-        QUIET,
-        seed=2323,
-        operators=0,
-        gateways=1,
-        calls=12,
-        faults=(Fault(0.1652, "restart nats", 3, 0.1865),),
-        ring_events_max=6,
-        snapshots=False,
-    )
-    unbroken(plan)

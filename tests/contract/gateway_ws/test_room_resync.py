@@ -127,6 +127,39 @@ async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(
     assert world.leader.asked(commands.JoinRoom)[-1].backlog == (message,)
 
 
+async def test_who_leaves_while_what_was_lost_is_looked_up_stays_out(
+    world: World, rooms: RoomLeader
+) -> None:
+    """It asks for what the room lost, which all others hear by its question."""
+    asked: list[str] = []
+
+    def respond(_: bytes, reply: bytes, _p: bytes, _h: bytes) -> None:
+        asked.append(reply.decode())
+
+    world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
+    await world.bus.flush()
+
+    def forgetful(command: commands.AnyCommand) -> Answer | None:
+        if isinstance(command, commands.JoinRoom) and command.backlog is None:
+            lookup = Lookup("", 4096, "lobby")
+            return Answer(command.id, command.attempt, lookup=lookup)
+        return rooms.decide(command)
+
+    client, other = await member(world), await member(world, user=OTHER)
+    both = rooms.sessions()
+    world.leader.decide = forgetful
+    rooms.lost = 1
+    rooms.say("lobby", "1")
+    rooms.say("lobby", "2")
+    await until(lambda: bool(asked), "the question")
+    await client.do("chat.leave", {"room": "lobby"})
+    (stays,) = rooms.sessions()
+    world.bus.send(asked[0], encode(Result(data=raw([]))))
+    await other.expect("chat.message", lambda f: f["data"]["text"] == "2")
+    assert texts(other) == ["1", "2"]
+    assert rooms.sessions() == {stays} < both
+
+
 async def test_a_leader_that_thought_a_session_gone_is_put_right(
     world: World, rooms: RoomLeader
 ) -> None:

@@ -232,6 +232,18 @@ def test_what_history_said_of_a_head_that_was_held_is_old_once_it_is_forgotten()
     assert numbers(data) == [1, 2, 3, 4, 5]
 
 
+def test_what_a_key_s_message_was_looked_up_for_says_nothing_newer_of_its_room() -> (
+    None
+):
+    world = World(msgspec.structs.replace(LIMITS, heads_max=1))
+    made_seq = world.said(RITA, "a", key="k", backlog=()).seq
+    world.said(RON, "b", backlog=())
+    asked = world.send(RITA, "a", key="k")
+    assert isinstance(asked, Lookup)
+    assert (asked.room, made_seq) == ("a", 1)
+    assert asked.asked_seq == asked.seq + 1
+
+
 def test_rooms_forgotten_since_that_were_silent_before_cost_no_second_question() -> (
     None
 ):
