@@ -7,10 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
-from tests.browser import site as sites
-from tests.browser.site import Site
+from tests.browser.site import Site, before
 from tests.browser.tab import Tab
-from tests.support.fake_chat import FakeChat
 from tests.support.stack import Stack, running
 
 FLAGS = [
@@ -43,20 +41,21 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A real system, for the files whose `site` it is."""
+    """One for all files."""
     with running(tmp_path_factory.mktemp("browser") / "data") as made:
         yield made
 
 
-@pytest.fixture
-def fake() -> FakeChat:
-    return FakeChat()
+@pytest.fixture(scope="session")
+def desk(stack: Stack) -> str:
+    """The token of an operator who has no page."""
+    return stack.people("operator", 1)[0].access
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(fake: FakeChat) -> AsyncIterator[Site]:
-    async with sites.serving(fake) as site:
-        yield site
+async def site(stack: Stack) -> AsyncIterator[Site]:
+    async with before(stack, is_shared=True) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

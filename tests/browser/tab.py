@@ -30,13 +30,13 @@ class Tab:
         await self.page.goto(self.site.url + path)
 
     async def log_in(self, username: str, password: str = PASSWORD) -> None:
-        await self.page.get_by_label("Username").fill(username)
+        await self.page.get_by_label("Username").fill(self.site.named(username))
         await self.page.get_by_label("Password").fill(password)
         await self.page.get_by_role("button", name="Log in", exact=True).click()
 
     async def enter(self, room: str, username: str) -> None:
         """Into the room, and until its log is there."""
-        await self.visit(f"/chat/{room}")
+        await self.visit(f"/chat/{self.site.named(room)}")
         await self.log_in(username)
         await self.entered()
 

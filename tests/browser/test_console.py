@@ -42,12 +42,6 @@ def operator(stack: Stack) -> str:
     return OPERATOR
 
 
-@pytest.fixture(scope="module")
-def desk(stack: Stack) -> str:
-    """The token of an operator who has no page."""
-    return stack.people("operator", 1)[0].access
-
-
 async def session(site: Site, name: str, role: str) -> tuple[str, Client]:
     """A new user's id and their session, without a page."""
     made = await site.sign_up(name, role, name.title())

@@ -18,15 +18,17 @@ async def test_the_entrance_asks_for_a_room_and_then_for_a_log_in(
     await ann.visit("/chat")
     await expect(ann.page.get_by_label("Room", exact=True)).to_be_focused()
     await axe.finds_nothing_serious(ann.page)
-    await ann.page.keyboard.type("lobby")
+    await ann.page.keyboard.type(site.named("lobby"))
     await ann.page.keyboard.press("Enter")
-    await expect(ann.page).to_have_url(f"{site.url}/chat/lobby")
+    await expect(ann.page).to_have_url(f"{site.url}/chat/{site.named('lobby')}")
     await ann.log_in("ann")
     await ann.entered()
     await ann.say("hello")
     await ann.shows("hello")
     await axe.finds_nothing_serious(ann.page)
-    await expect(ann.page.get_by_role("heading", level=1)).to_have_text("lobby")
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(
+        site.named("lobby")
+    )
     await expect(ann.text).to_be_focused()
 
 
@@ -51,11 +53,11 @@ async def test_a_bad_name_in_the_address_asks_for_another(
     await expect(ann.log).to_be_hidden()
 
 
-async def test_signing_up_enters_the_room(new_tab: NewTab) -> None:
+async def test_signing_up_enters_the_room(site: Site, new_tab: NewTab) -> None:
     ann = await new_tab()
-    await ann.visit("/chat/lobby")
+    await ann.visit(f"/chat/{site.named('lobby')}")
     await ann.page.get_by_role("button", name="New here? Sign up").click()
-    await ann.page.get_by_label("Username").fill("ann")
+    await ann.page.get_by_label("Username").fill(site.named("ann"))
     await ann.page.get_by_label("Password").fill(PASSWORD)
     await ann.page.get_by_label("First name").fill("Ann")
     await ann.page.get_by_label("driver").check()
@@ -69,11 +71,11 @@ async def test_a_wrong_password_and_a_taken_name_are_explained(
 ) -> None:
     ann = await new_tab()
     await site.sign_up("ann")
-    await ann.visit("/chat/lobby")
+    await ann.visit(f"/chat/{site.named('lobby')}")
     await ann.log_in("ann", "wrong password")
     await expect(ann.page.get_by_text("Wrong username or password.")).to_be_visible()
     await ann.page.get_by_role("button", name="New here? Sign up").click()
-    await ann.page.get_by_label("Username").fill("ann")
+    await ann.page.get_by_label("Username").fill(site.named("ann"))
     await ann.page.get_by_label("Password").fill(PASSWORD)
     await ann.page.get_by_role("button", name="Sign up", exact=True).click()
     await expect(ann.page.get_by_role("alert").filter(has_text="taken")).to_be_visible()
@@ -107,7 +109,7 @@ async def test_logging_out_ends_the_session_on_the_server_and_in_the_other_tab(
     await bob.enter("lobby", "bob")
     await first.enter("lobby", "ann")
     second = await new_tab(first)
-    await second.visit("/chat/lobby")
+    await second.visit(f"/chat/{site.named('lobby')}")
     await second.entered()
     kept = await first.page.evaluate("localStorage.getItem('cabrank.account')")
     await first.page.get_by_role("button", name="Log out").click()
@@ -127,7 +129,7 @@ async def test_another_user_in_another_tab_takes_this_one_too(
     await site.sign_up("bob")
     await first.enter("lobby", "ann")
     second = await new_tab(first)
-    await second.visit("/chat/lobby")
+    await second.visit(f"/chat/{site.named('lobby')}")
     await second.entered()
     await first.page.get_by_role("button", name="Log out").click()
     await first.log_in("bob")

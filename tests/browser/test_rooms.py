@@ -30,7 +30,7 @@ async def test_two_browsers_in_a_room_see_each_other_and_a_third_elsewhere_nothi
     await cid.shows("Just me.")
 
 
-async def test_markup_arrives_as_text(lobby: tuple[Tab, Tab]) -> None:
+async def test_markup_arrives_as_text(site: Site, lobby: tuple[Tab, Tab]) -> None:
     ann, bob = lobby
     texts = [
         "<script>document.title = 'taken'</script>",
@@ -40,7 +40,7 @@ async def test_markup_arrives_as_text(lobby: tuple[Tab, Tab]) -> None:
     await ann.say(*texts)
     await bob.shows(*texts)
     await expect(bob.page.locator("#log img, #log script, #log b")).to_have_count(0)
-    await expect(bob.page).to_have_title("lobby · cabrank")
+    await expect(bob.page).to_have_title(f"{site.named('lobby')} · cabrank")
 
 
 async def test_members_come_and_go(site: Site, new_tab: NewTab) -> None:
@@ -92,7 +92,7 @@ async def test_two_tabs_of_one_user_are_one_member_and_show_the_same(
     await site.sign_up("ann")
     await first.enter("lobby", "ann")
     second = await new_tab(first)
-    await second.visit("/chat/lobby")
+    await second.visit(f"/chat/{site.named('lobby')}")
     await second.entered()
     await first.say("from the first")
     await second.shows("from the first")

@@ -194,19 +194,41 @@ test("a storage that refuses everything costs no message", async () => {
   assert.deepEqual(texts(room).at(-1), "hello");
 });
 
+/** Who is not in a room asks whether they may be, before a message is given up. */
+async function refuseTwice(world) {
+  await world.refuse("chat.send", "room_forbidden");
+  await world.reply("chat.join", answer([], { recovered: true }));
+  await world.refuse("chat.send", "room_forbidden");
+}
+
+test("a writer whom the server took for gone joins again, and nothing is lost", async () => {
+  const world = new World();
+  const room = await joined(world);
+  const key = room.send("one");
+  room.send("two");
+  await world.refuse("chat.send", "room_forbidden");
+  assert.deepEqual([room.joined, waiting(room)], [false, ["one", "two"]]);
+  await world.reply("chat.join", answer([], { recovered: true }));
+  assert.equal(world.sent("chat.send").data.idempotency_key, key);
+  await world.reply("chat.send", message(3, "one", ME));
+  await world.reply("chat.send", message(4, "two", ME));
+  assert.deepEqual(texts(room).slice(-2), ["one", "two"]);
+  assert.deepEqual(waiting(room), []);
+});
+
 test("a message that is refused waits for its writer, the next one goes on", async () => {
   const world = new World();
   const room = await joined(world);
   const key = room.send("too late");
   room.send("next");
-  await world.refuse("chat.send", "room_forbidden");
+  await refuseTwice(world);
   assert.equal(room.unsent[0].failed.code, "room_forbidden");
   assert.equal(world.sent("chat.send").data.text, "next");
   await world.reply("chat.send", message(3, "next", ME));
   room.retry(key);
   assert.equal(world.sent("chat.send").data.text, "too late");
   assert.notEqual(world.sent("chat.send").data.idempotency_key, key);
-  await world.refuse("chat.send", "room_forbidden");
+  await refuseTwice(world);
   room.discard(room.unsent[0].key);
   assert.deepEqual([waiting(room), Object.keys(world.storage)], [[], []]);
 });

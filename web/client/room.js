@@ -30,6 +30,8 @@ export class Room {
   #messages = [];
   /** The newest `seq` up to which nothing is missing; null: nothing is known. */
   #head = null;
+  /** The entry that was refused since we are not in the room: tried once more. */
+  #doubted = null;
   /** Ids of messages that are answers to entries of the outbox. */
   #settled = new Set();
   /** A join whose answer is still to come; null: none. */
@@ -286,6 +288,13 @@ export class Room {
       this.#take(message, true);
     } catch (error) {
       if (error.retryable) return "again";
+      if (error.code === "room_forbidden" && this.#doubted !== entry.key) {
+        // A server that took us for gone has sent us out: only a join says whether for
+        // good, and its answer is what the entry waits for.
+        this.#doubted = entry.key;
+        if (this.joined) this.#enterAgain();
+        return "done";
+      }
       if (outbox.get(entry.key)) {
         const { code, message } = error;
         outbox.put({ ...outbox.get(entry.key), failed: { code, message } });
