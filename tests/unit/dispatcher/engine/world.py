@@ -318,3 +318,9 @@ def shows(engine: Engine, records: list[Record]) -> list[bytes]:
         *map(ask, questions),
         *(encode(engine.remembered(event.command)) for event in events),
     ]
+
+
+def chat(world: World, room: str, count: int) -> None:
+    """So many messages of Rita's."""
+    for n in range(count):
+        world.said(RITA, room, f"{room}{n + 1}")
