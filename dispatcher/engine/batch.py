@@ -106,7 +106,8 @@ class Batcher:
         self.engine = engine
         self.n = n
         self._writer = writer
-        self._batch: Batch | None = None
+        self.batch: Batch | None = None
+        """None: nothing was decided since the last one."""
         self._undelivered: dict[str, Entry] = {}
         self._overtaking = Overtaking()
         self.tally: dict[tuple[str, str], int] = {}
@@ -116,7 +117,7 @@ class Batcher:
 
     @property
     def empty(self) -> bool:
-        return self._batch is None
+        return self.batch is None
 
     def take(
         self, reply: str, command: AnyCommand, now_ms: int, traceparent: str = ""
@@ -199,9 +200,9 @@ class Batcher:
 
     def close(self) -> Batch:
         """The open batch as a record to be written; the next one is `n` + 1."""
-        batch = self._batch
+        batch = self.batch
         assert batch is not None, "no batch is open"
-        self._batch = None
+        self.batch = None
         self.n += 1
         batch.payload = self._writer.record(
             batch.n, batch.stamp_ms, batch.encoded, batch.format
@@ -221,9 +222,9 @@ class Batcher:
     # ---- inside --------------------------------------------------------------
 
     def _open(self, now_ms: int) -> Batch:
-        batch = self._batch
+        batch = self.batch
         if batch is None:
-            batch = self._batch = Batch(self.n, self.engine.advance(now_ms))
+            batch = self.batch = Batch(self.n, self.engine.advance(now_ms))
             self._follow(batch)
             self._settle(batch)
         return batch

@@ -42,26 +42,27 @@ class Housekeeping:
         surveyed_s = 0.0
         while True:
             await asyncio.sleep(INTERVAL_S)
-            if time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S:
+            is_due = time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S
+            if is_due or lead.doubt.look():
                 surveyed_s = time.monotonic()
-                last = await self._survey()
-                if last is not None:
-                    lead.written(last)
+                await self._survey(lead)
             if await self._snapshotter.is_due(lead.last, leads=True):
                 lead.wants_snapshot = True
             if time.monotonic() - purged_s > retention.INTERVAL_S:
                 purged_s = time.monotonic()
                 await self.purge(self._kept_s)
 
-    async def _survey(self) -> int | None:
-        """The ledger's last record; None: NATS doesn't answer."""
+    async def _survey(self, lead: Lead) -> None:
+        """Tell the gauges where the ledger ends, and the lead, which may not know."""
+        asked_s = asyncio.get_running_loop().time()
         try:
-            return await ledger_metrics.look(self._js, self._ledger, self._follower)
+            last = await ledger_metrics.look(self._js, self._ledger, self._follower)
         except UNREACHABLE as error:
             log.warning(
                 "ledger not surveyed", region=self._ledger.region, error=repr(error)
             )
-            return None
+            return
+        lead.written(last, asked_s)
 
     async def purge(self, kept_s: float, *, ring: bool = True) -> bool:
         """Whether anything went (dispatcher/region/retention.py)."""

@@ -17,13 +17,14 @@ from dispatcher.commit.fence import Fate, Fence
 from dispatcher.commit.observing import Observing
 from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
-from dispatcher.engine.crumbs import Crumbs
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox, lead_metrics
+from dispatcher.region.doubt import Doubt
 from dispatcher.region.ledger_full import FULL, Denied, refused
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
 from dispatcher.region.watching import Watching
+from dispatcher.region.whereabouts import Whereabouts
 from runtime import tracing
 from runtime.bus import Bus, RawSubscription
 from runtime.ledger import Ledger
@@ -82,7 +83,7 @@ class Lead:
         self._loop = asyncio.get_running_loop()
         self._publisher = Publisher(bus, ledger.region)
         self._observing = Observing(bus, ledger.region, ledger.id)
-        self._crumbs = Crumbs()
+        self._whereabouts = Whereabouts(bus, ledger.region, engine, self._observing)
         self._offers = OfferMetrics(ledger.region)
         self._batcher = batcher = Batcher(engine, writer, last + 1)
         flow = self._offers.flow
@@ -100,6 +101,7 @@ class Lead:
         self._announced_s = 0.0
         self._swept_s = 0.0
         self._said = (engine.head_seq, engine.feed)
+        self.doubt = Doubt(self._loop.time, lambda: bus.stats["reconnects"])
         self._resigning = False
         self._heir: str | None = None
         self._denied = denied
@@ -171,11 +173,13 @@ class Lead:
             subscription.cancel()
         self._pump()
 
-    def written(self, last: int) -> None:
+    def written(self, last: int, asked_s: float) -> None:
         """The ledger's last record, as NATS tells it. One behind ours is of who deposed
         us while we heard nothing: they may be gone, and pings keep others from leading.
         """
-        if last > self.last and not self._fence.busy:
+        if last <= self.last:
+            self.doubt.end(asked_s)
+        elif not self._fence.busy:
             self._end(Ended.DEPOSED)
 
     def _end(self, why: Ended) -> None:
@@ -252,22 +256,17 @@ class Lead:
             metrics.dropped.labels(region, "queue").inc()
 
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-        region, now_ms = self._ledger.region, self._stamp()
-        for fix in inbox.read_fixes(region, payload):
-            if self._engine.locate(fix, now_ms):
-                self._drop_crumb(fix.driver)
-            told = self._engine.moved(fix)
-            if told is not None:
-                self._bus.send(subjects.user(region, told[0]), codec.encode(told[1]))
+        now_ms = self._stamp()
+        self._whereabouts.hear(payload, now_ms, self._stored_before_ms())
         self._batcher.expire(now_ms)  # who has come near is offered what is open
         self._pump_later()
 
-    def _drop_crumb(self, driver: str) -> None:
-        trip = self._engine.driving(driver)
-        spot = self._engine.positions.spot(driver)
-        crumb = None if trip is None or spot is None else self._crumbs.drop(trip, spot)
-        if crumb is not None:
-            self._observing.crumb(crumb)
+    def _stored_before_ms(self) -> int:
+        """What was decided before is stored, and nobody has led since; 0: who knows?"""
+        batch = self._in_flight or self._batcher.batch
+        if self.doubt.look():
+            return 0
+        return self._engine.stamp_ms + 1 if batch is None else batch.stamp_ms
 
     def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         news = inbox.read_presence(self._ledger.region, payload)
@@ -331,6 +330,7 @@ class Lead:
             self._end(Ended(fate.value))
             return
         self.last = batch.n
+        self.doubt.end(self._sent_s)
         self._said = (batch.head_seq, batch.feed)
         sent = self._publisher.events(batch.events, batch.encoded)
         self._publisher.answers(self.epoch, batch.entries)
@@ -376,6 +376,7 @@ class Lead:
         if self.ended is not None:
             return
         self._fence.tick()
+        self._whereabouts.tick(self._stored_before_ms())
         if self._loop.time() - self._announced_s >= ANNOUNCE_S:
             self._announce(standbys)
         self._sweep()

@@ -8,7 +8,7 @@ from cabrank.trial.load import frames
 from cabrank.trial.oracle.booked import Welcomed
 from cabrank.trial.oracle.history import Call
 from schemas.claims import Claims
-from schemas.trips import Position, Role, Status, Trip, User
+from schemas.trips import TERMINAL, Position, Role, Status, Trip, User
 from tests.simulation.booking import Booking
 from tests.simulation.cable import Cable
 from tests.simulation.driving import Asks, Driving
@@ -178,9 +178,13 @@ class Client:
             self.driving.welcomed(welcome)
 
     def _moved(self, trip: str) -> None:
-        """Where the driver of a trip is: of one that is the rider's."""
-        if self.role is not Role.RIDER or trip not in self.trips:
+        """Where the driver of a trip is: of one that is the rider's, and driven."""
+        known = self.trips.get(trip)
+        if self.role is not Role.RIDER or known is None:
             self._world.watch.strange(f"{self.id}: hears of {trip}'s driver")
+        elif known.driver is None or known.status in TERMINAL:
+            text = f"{self.id}: hears where the driver of a {known.status} trip is"
+            self._world.watch.strange(text)
 
     def _event(self, frame: frames.Frame, seq: int) -> None:
         checker = self._world.watch.checker

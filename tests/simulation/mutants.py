@@ -300,6 +300,7 @@ MUTANTS: dict[str, list[Patch]] = {
 }
 
 KILLED: tuple[Kind, ...] = ("kill dispatcher", "lose client") * 3
+CUT_OFF: tuple[Kind, ...] = ("cut dispatcher", "hang dispatcher")
 TORN: tuple[Kind, ...] = ("tear snapshot", "kill dispatcher") * 2
 DRAWN: dict[str, Callable[[int], Plan]] = {
     "full: refuses at once": plans.full,
@@ -338,6 +339,11 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
         plans.offered, kinds=("kill dispatcher",) * 3
     ),
     "a proposal taken unchecked": plans.rushed,
+    "a deposed leader tells where drivers are": functools.partial(
+        plans.offered,
+        kinds=(*CUT_OFF, "lose client", "cut gateway", *CUT_OFF),
+        dispatchers=2,
+    ),
     **dict.fromkeys(BOOKING_MUTANTS, plans.booked),
     "a booking's time forgotten at a take-over": functools.partial(
         plans.booked, kinds=("kill dispatcher",) * 3

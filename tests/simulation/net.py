@@ -186,6 +186,7 @@ class Link:
         self._connection = Connection(self)
         server.admit(self._connection)
         self.is_connected = True
+        self.stats = {"reconnects": 0}
         self.waiting_bytes = 0
         """What is sent is on its way at once."""
         self.failed: BaseException | None = None
@@ -358,6 +359,7 @@ class Link:
         self._connection = Connection(self)
         self._server.admit(self._connection)
         self.is_connected = True
+        self.stats["reconnects"] += 1
         for subscription in self._subscriptions:
             self._up(self._server.subscribe, self._connection, subscription)
         # As nats-py does: messages may come before the callback runs.

@@ -13,6 +13,8 @@ from dispatcher.engine.matching import Proposal
 from dispatcher.engine.offers import Course, Duty, Offers
 from dispatcher.engine.standing import Standing
 from dispatcher.engine.state import State
+from dispatcher.region.doubt import Doubt
+from dispatcher.region.lead import Lead
 from gateway.fanout.user_stream import UserStream
 from schemas.commands import Fix, SyncData
 from schemas.events import OfferEvent, TripEvent
@@ -103,6 +105,14 @@ def _amiss(market: Market, fix: Fix, now_ms: int) -> bool:
     return _hear(market, replace(fix, lat=fix.lat - 0.001), now_ms)
 
 
+def _never_doubts(_: Doubt) -> bool:
+    return False
+
+
+def _tells_at_once(lead: Lead) -> int:
+    return 0 if lead.doubt.look() else lead._engine.stamp_ms + 1
+
+
 def _says_nothing(_: UserStream, __: SyncData) -> list[Any]:
     return []
 
@@ -125,6 +135,10 @@ OFFER_MUTANTS: dict[str, list[Patch]] = {
         (dispatcher.engine.decide_offers, {"_offer": _unchecked})
     ],
     "a fix is heard amiss": [(Market, {"hear": _amiss})],
+    "a deposed leader tells where drivers are": [(Doubt, {"look": _never_doubts})],
+    "a driver is told of ahead of the record": [
+        (Lead, {"_stored_before_ms": _tells_at_once})
+    ],
     "a gap hides that one is offline": [
         (UserStream, {"_state_changed": _says_nothing})
     ],

@@ -177,3 +177,27 @@ def test_a_standby_that_fell_behind_a_purge_goes_on_from_a_snapshot() -> None:
         offering=Offering(),
     )
     unbroken(plan)
+
+
+def test_a_deposed_leader_tells_nobody_where_a_driver_is() -> None:
+    plan = replace(
+        QUIET,
+        seed=140,
+        riders=3,
+        operators=0,
+        gateways=1,
+        calls=40,
+        faults=(
+            Fault(0.3125, "cut gateway", 5, 0.609),
+            Fault(0.3142, "cut gateway", 0, 0.3004),
+            Fault(0.827, "hang dispatcher", 0, 1.3165),
+            Fault(0.9303, "cut dispatcher", 3, 0.7687),
+            Fault(1.0623, "cut gateway", 4, 0.4877),
+        ),
+        snapshots=False,
+        missed_bytes_max=2000,
+        purges=True,
+        long_names=True,
+        offering=Offering(),
+    )
+    unbroken(plan)

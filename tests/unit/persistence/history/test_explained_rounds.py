@@ -62,7 +62,7 @@ class Watched(Town):
         self.rounds: list[Round] = []
 
     def flush(self) -> list[Any]:
-        batch = self.batcher._batch
+        batch = self.batcher.batch
         if batch is not None:
             self.rounds += [codec.decode(codec.encode(o), Round) for o in batch.seen]
         return super().flush()
