@@ -46,6 +46,8 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 WEIGHTS = [5, 5, 4, 2, 2, 1, 3, 2, 1, 1, 2, 3, 2, 1, 1, 2, 1, 1, 4, 1, 1, 1, 3, 3]
 HELD_MAX = 256
+RING_LEAST = 64
+"""Events, of so many calls and offers: a repeat is known by its event for a second."""
 FULL: tuple[Kind, ...] = (
     "ledger full",
     "ledger full",
@@ -304,7 +306,8 @@ def offered(seed: int, kinds: tuple[Kind, ...] = (), **given: Any) -> Plan:
     rng = Random(f"offered {seed}")
     drivers, offering = rng.randint(2, 4), _offering(rng)
     plan = amid(seed, kinds, **({"drivers": drivers, "talks": 0.0} | given))
-    return replace(plan, calls=48, offering=offering)
+    ring = max(RING_LEAST, plan.ring_events_max)
+    return replace(plan, calls=48, offering=offering, ring_events_max=ring)
 
 
 def rushed(seed: int) -> Plan:
