@@ -154,7 +154,7 @@ class Gateway:
         def newer() -> list[Announcement]:
             return [one for one in self.announced if one.epoch > after]
 
-        await until(newer, f"a leader of an epoch greater than {after}")
+        await until(newer, f"a leader of an epoch greater than {after}", 30)
         return newer()[0]
 
     async def settled(self, count: int) -> Announcement:
