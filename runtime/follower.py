@@ -31,6 +31,7 @@ TIMEOUT_S = 2.0
 POLL_S = 0.05
 
 _SEQUENCE = re.compile(rb"\r\nNats-Sequence: (\d+)\r\n")
+_PENDING = re.compile(rb"\r\nNats-Num-Pending: (\d+)\r\n")
 _STORED = re.compile(rb"\r\nNats-Time-Stamp: ([^\r]+)\r\n")
 _NOT_FOUND = b"NATS/1.0 404"
 _END = b"NATS/1.0 204"
@@ -64,6 +65,9 @@ class Follower:
         self._subscription = bus.subscribe_raw(self._inbox + ".*", self._on_message)
         self._number = 0
         self._got: list[Message] = []
+        self.behind = 0
+        """Records that there were from the last `read`'s first on: those it returned,
+        and how many more the server had then."""
         self._complete: asyncio.Future[None] | None = None
 
     def close(self) -> None:
@@ -81,6 +85,8 @@ class Follower:
         if match is not None:
             self._got.append(Message(int(match[1]), data, headers))
         elif headers.startswith((_NOT_FOUND, _END)):
+            pending = _PENDING.search(headers)
+            self.behind = len(self._got) + (int(pending[1]) if pending else 0)
             waiting.set_result(None)
         else:
             error = headers.split(b"\r\n", 1)[0].decode(errors="replace")

@@ -377,6 +377,9 @@ class Announcement(Struct, frozen=True):
     """Other dispatchers that are there and may be given the region."""
     standbys_ready: int = 0
     """Those that have followed its ledger to the end."""
+    standby_behind: int | None = None
+    """Ledger records that the one of them that is the least behind has yet to apply;
+    None: none says so, as one of before doesn't."""
 
 
 class Fix(Struct, frozen=True):

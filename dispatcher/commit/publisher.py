@@ -28,6 +28,7 @@ from schemas.events import (
 )
 from schemas.kinds import ByKind, by_fact
 from schemas.ledger import Writer
+from schemas.members import Standbys
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.seen import event_as
 from schemas.trips import Role
@@ -96,13 +97,12 @@ class Publisher:
         return sent
 
     def announce(
-        self, writer: Writer, said: tuple[int, int], standbys: tuple[int, int]
+        self, writer: Writer, said: tuple[int, int], standbys: Standbys
     ) -> bool:
-        """`said`: the last seq, and the feed's; `standbys`: how many, and how many of
-        them are ready.
-        """
+        """`said`: the last seq, and the feed's."""
         who = (self._region, writer.epoch, writer.instance)
-        announcement = Announcement(*who, *said, True, *standbys)
+        there, ready, behind = standbys
+        announcement = Announcement(*who, *said, True, there, ready, behind)
         return self._bus.send(subjects.leader(self._region), encode(announcement))
 
 

@@ -8,6 +8,7 @@ whatever is believed here. Must not know what happens inside a region.
 import asyncio
 import time
 
+import msgspec
 import structlog
 from nats.js import JetStreamContext
 
@@ -123,7 +124,12 @@ class Placement:
         ready = tuple(name for name, region in regions if region.missing is None)
         aside = {name for name, region in regions if region.stands_aside}
         serves = tuple(name for name in self._serves if name not in aside)
-        return Member(self._instance, serves, ready, self._leaving)
+        behind = {
+            name: region.behind
+            for name, region in regions
+            if region.behind is not None and not region.leads
+        }
+        return Member(self._instance, serves, ready, self._leaving, behind)
 
     def _beat(self, now_s: float) -> None:
         self._said = self._member()
@@ -167,7 +173,9 @@ class Placement:
     def _place(self, now_s: float) -> None:
         for name in self._serves:
             self._settle(name, self._duty(name, now_s))
-        if now_s - self._said_s >= BEAT_S or self._member() != self._said:
+        # How far behind it is changes with each record: no news of its own.
+        now = msgspec.structs.replace(self._member(), behind=self._said.behind)
+        if now_s - self._said_s >= BEAT_S or now != self._said:
             self._beat(now_s)
 
     def _duty(self, region: str, now_s: float) -> Duty:

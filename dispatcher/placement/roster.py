@@ -8,7 +8,7 @@ may depend on it but who *should* lead.
 import msgspec
 
 from dispatcher.placement.ranking import Duty, duty
-from schemas.members import Member
+from schemas.members import Member, Standbys
 
 BEAT_S = 1.0
 OVERDUE_S = 1.5
@@ -63,10 +63,11 @@ class Roster:
         others = self.others.items()
         return {one: m for one, m in others if self._heard_s[one] >= since_s}
 
-    def standbys(self, region: str) -> tuple[int, int]:
-        """How many others may be given it, and how many of them are ready."""
+    def standbys(self, region: str) -> Standbys:
         able = [one for one in self.others.values() if region in one.serves]
-        return len(able), sum(region in one.ready for one in able)
+        ready = sum(region in one.ready for one in able)
+        behind = (one.behind[region] for one in able if region in one.behind)
+        return Standbys(len(able), ready, min(behind, default=None))
 
     def duty(self, region: str, me: Member, now_s: float) -> Duty:
         """What `me` has to do for a region, as far as the others can be counted on."""

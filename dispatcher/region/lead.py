@@ -31,7 +31,7 @@ from runtime.ledger import Ledger
 from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand
 from schemas.ledger import Writer
-from schemas.members import HandOver
+from schemas.members import NONE, HandOver, Standbys
 from schemas.rooms import PRESENCE_INTERVAL_S
 
 log = structlog.get_logger()
@@ -372,7 +372,7 @@ class Lead:
 
     # ---- time ----------------------------------------------------------------
 
-    def tick(self, standbys: tuple[int, int] = (0, 0)) -> None:
+    def tick(self, standbys: Standbys = NONE) -> None:
         if self.ended is not None:
             return
         self._fence.tick()
@@ -395,6 +395,6 @@ class Lead:
         lead_metrics.tell_state(self._ledger.region, self._engine)
         self._offers.tell(self._stamp())
 
-    def _announce(self, standbys: tuple[int, int] = (0, 0)) -> None:
+    def _announce(self, standbys: Standbys = NONE) -> None:
         self._announced_s = self._loop.time()
         self._publisher.announce(self._writer, self._said, standbys)

@@ -38,7 +38,7 @@ from runtime.follower import POLL_S, Follower, Pace
 from runtime.ledger import Ledger, patiently
 from runtime.lifecycle import Service
 from runtime.settings import Settings
-from schemas import subjects
+from schemas import members, subjects
 from schemas.codec import encode
 from schemas.ledger import RECORD_VERSION, Record, Writer
 
@@ -56,7 +56,7 @@ PATIENCE_S = {Ended.RESIGNED: HEIR_S, Ended.DEPOSED: BEGINNER_S}
 
 
 class Region:
-    """`run` once. `resign` ends it. `standbys`: others there, and those ready."""
+    """`run` once. `resign` ends it. `standbys`: of the others that are there."""
 
     def __init__(
         self,
@@ -84,11 +84,12 @@ class Region:
         self._resigned = asyncio.Event()
         self.heir: str | None = None
         """Another dispatcher that is ready, and is to lead in place of this one."""
-        self._handed, self.standbys = ("", 0.0), (0, 0)
+        self._handed, self.standbys = ("", 0.0), members.NONE
         self.led_since_s = 0.0
         """Monotonic: when the latest lead began."""
         self.missing: str | None = "ledger not read"
         """None: ready (leads, or stands by without lag)."""
+        self.behind: int | None = None  # records, of who stands by
         self.stands_aside = False
         """It can't read the ledger, and waits for its end (`_stand_aside`)."""
         self._ledger: Ledger
@@ -180,8 +181,7 @@ class Region:
         await self._resigned.wait()
 
     async def _go_round(self) -> None:
-        rebuilt = False
-        patience_s = 0.0
+        rebuilt, patience_s = False, 0.0
         while not self._resigned.is_set():
             if not rebuilt:
                 await self._rebuild()
@@ -205,7 +205,7 @@ class Region:
     # ---- standing by ---------------------------------------------------------
 
     async def _rebuild(self) -> None:
-        self.missing = "replaying the ledger"
+        self.missing, self.behind = "replaying the ledger", None
         self._snapshotter.begin(await self._standby.rebuild(self._wait_for))
         self._stamps.begin(self._standby.engine.stamp_ms, wall_ms(), steady_ms())
 
@@ -226,7 +226,8 @@ class Region:
                     self.missing = "NATS does not answer"
                     await asyncio.sleep(POLL_S)
                     continue
-                metrics.lag_records.labels(self.name).set(len(messages))
+                self.behind = self._follower.behind
+                metrics.lag_records.labels(self.name).set(self.behind)
                 pace = Pace()
                 for message in messages:
                     self._standby.follow(message)

@@ -233,7 +233,8 @@ class UserSeen(TypedDict):
 
 class RegionNow(TypedDict):
     """`silent_s`: since its leader was heard. `unwritten`, `unsent`: ledger records
-    that history, and webhooks, don't have yet; None: not known, or no webhooks.
+    that history, and webhooks, don't have yet; `standby_behind`: that the standby which
+    is the least behind has yet to apply. None: not known, or there are none.
     """
 
     region: str
@@ -242,6 +243,7 @@ class RegionNow(TypedDict):
     silent_s: float
     standbys: int
     standbys_ready: int
+    standby_behind: int | None
     unwritten: int | None
     unsent: int | None
 

@@ -35,6 +35,9 @@ class RegionTold(Struct):
     """Dispatchers that may take over, the leader not counted."""
     standbys_ready: int
     """Those that have followed the ledger to its end."""
+    standby_behind: int | None
+    """Ledger records that the one that is the least behind has yet to apply; null:
+    there is none that tells."""
     unwritten: int | None
     """Ledger records that history doesn't have yet; null: that isn't known."""
     unsent: int | None
@@ -69,6 +72,7 @@ async def regions(
                 round(max(0.0, now_s - one.heard_s), 1),
                 one.said.standbys,
                 one.said.standbys_ready,
+                one.said.standby_behind,
                 (lag := lags.get(one.said.region, _UNKNOWN)).unwritten,
                 lag.unsent,
             )

@@ -36,12 +36,14 @@ class Places:
     def __init__(self, bus: Bus) -> None:
         self.members: dict[str, Member] = {}
         self.leaders: dict[str, str] = {}
+        self.behind: dict[str, int | None] = {}
         bus.subscribe_raw("leader.*", self._on_announcement)
         bus.subscribe_raw(subjects.DISPATCHERS, self._on_member)
 
     def _on_announcement(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         said = codec.decode(payload, Announcement)
         self.leaders[said.region] = said.instance
+        self.behind[said.region] = said.standby_behind
 
     def _on_member(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         member = codec.decode(payload, Member)
@@ -67,6 +69,12 @@ class Places:
 
         await until(is_settled, f"{len(there)} dispatchers in their places", LIMIT_S)
         return dict(self.leaders)
+
+    async def tell_how_far_standbys_are_behind(self) -> None:
+        def told() -> bool:
+            return all(self.behind.get(region) is not None for region in REGIONS)
+
+        await until(told, "leaders that tell of their standbys", LIMIT_S)
 
 
 class Load:
@@ -164,6 +172,7 @@ async def test_regions_move_as_dispatchers_come_go_and_die_and_no_command_is_dro
     settings = {"CABRANK_REGIONS": ",".join(REGIONS)}
     one, two = start(**settings), start(**settings)
     of_two = await places.settled(one, two)
+    await places.tell_how_far_standbys_are_behind()
     load.start()
 
     three = start(**settings)
@@ -182,6 +191,8 @@ async def test_regions_move_as_dispatchers_come_go_and_die_and_no_command_is_dro
     two.kill()
     assert set((await places.settled(three)).values()) == {three.instance}
     await load.goes_on()
+    alone = dict.fromkeys(REGIONS)
+    await until(lambda: places.behind == alone, "leaders that are alone", LIMIT_S)
     await load.stop()
 
     assert not load.refused

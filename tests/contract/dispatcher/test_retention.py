@@ -64,6 +64,16 @@ async def keeper(bus: Bus, book: Book) -> Keeper:
     return await Keeper(bus, book).open()
 
 
+async def test_a_follower_says_how_far_behind_it_is(keeper: Keeper) -> None:
+    read = await keeper.follower.read(2, 3)
+    assert [one.seq for one in read] == [2, 3, 4]
+    assert keeper.follower.behind == RECORDS - 1
+    await keeper.follower.read(RECORDS)
+    assert keeper.follower.behind == 1
+    await keeper.follower.read(RECORDS + 1)
+    assert keeper.follower.behind == 0
+
+
 async def test_what_persistence_has_not_written_is_kept(keeper: Keeper) -> None:
     await keeper.snapshot(8, 9)
     await keeper.book.acknowledge(4)

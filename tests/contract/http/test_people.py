@@ -63,7 +63,7 @@ async def test_an_operator_sees_who_leads_and_how_far_others_are_behind(
     response = await site.client.get("/api/regions", headers=site.operator)
     assert (response.status_code, response.json()) == (200, [])
     assert not [name for name, _ in site.persistence.asked if name == "history.lags"]
-    leaders.hear(Announcement("main", 4, "d1", 9, 9, True, 2, 1), 0.0)
+    leaders.hear(Announcement("main", 4, "d1", 9, 9, True, 2, 1, 17), 0.0)
     leaders.hear(Announcement("oslo", 1, "d2", 9, 9), 0.0)
     main, oslo = (await site.client.get("/api/regions", headers=site.operator)).json()
     assert main.pop("silent_s") > 0
@@ -73,10 +73,13 @@ async def test_an_operator_sees_who_leads_and_how_far_others_are_behind(
         "epoch": 4,
         "standbys": 2,
         "standbys_ready": 1,
+        "standby_behind": 17,
         "unwritten": 3,
         "unsent": None,
     }
     assert (oslo["region"], oslo["unwritten"]) == ("oslo", None)
+    # Of a leader of before, which doesn't tell.
+    assert oslo["standby_behind"] is None
 
 
 async def test_leaders_are_told_where_lags_can_t_be_had(

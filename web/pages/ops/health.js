@@ -48,7 +48,7 @@ async function told(api) {
   }
 }
 
-function region({ region: name, leader, epoch, silent_s: silent, standbys, standbys_ready: able, unwritten, unsent }) {
+function region({ region: name, leader, epoch, silent_s: silent, standbys, standbys_ready: able, standby_behind: standbyBehind, unwritten, unsent }) {
   const isSilent = silent > SILENT_S;
   const leads = isSilent ? say("region_silent", { age: seconds(silent) }) : say("region_leads", { leader: leader.slice(0, 8), epoch: whole(epoch) });
   const behind = (count, none) => {
@@ -56,8 +56,9 @@ function region({ region: name, leader, epoch, silent_s: silent, standbys, stand
     const text = count ? say("region_behind", { count: whole(count) }) : say("region_up_to_date");
     return mark(text, count > LATE_RECORDS ? "dead" : "free");
   };
+  const isLate = standbyBehind > LATE_RECORDS;
   const standby = standbys
-    ? mark(say("region_standbys", { ready: whole(able), count: whole(standbys) }), able ? "free" : "waiting")
+    ? mark(standing(able, standbys, standbyBehind), isLate ? "dead" : able ? "free" : "waiting")
     : mark(say("region_alone"), "waiting");
   const list = facts([
     [say("region_leader"), mark(leads, isSilent ? "dead" : "free")],
@@ -66,4 +67,10 @@ function region({ region: name, leader, epoch, silent_s: silent, standbys, stand
     [say("region_hooks"), behind(unsent, say("region_no_hooks"))],
   ]);
   return element("section", "", element("h3", "", say("region_title", { name })), list);
+}
+
+/** `behind`: records that the next leader has yet to read; null: nobody tells. */
+function standing(able, standbys, behind) {
+  const ready = say("region_standbys", { ready: whole(able), count: whole(standbys) });
+  return behind === null ? ready : `${ready}, ${say("region_behind", { count: whole(behind) })}`;
 }

@@ -44,12 +44,22 @@ def test_who_says_good_bye_is_gone_at_once() -> None:
 
 def test_standbys_are_counted_and_those_of_them_that_are_ready() -> None:
     roster = Roster("me")
-    assert roster.standbys("main") == (0, 0)
+    assert roster.standbys("main") == (0, 0, None)
     roster.hear(beat("a"), 0.0)
     roster.hear(beat("b", ready=True), 0.0)
     roster.hear(Member("c", ("oslo",), ("oslo",)), 0.0)
-    assert roster.standbys("main") == (2, 1)
-    assert roster.standbys("oslo") == (1, 1)
+    assert roster.standbys("main") == (2, 1, None)
+    assert roster.standbys("oslo") == (1, 1, None)
+
+
+def test_the_standby_that_is_least_behind_says_how_far() -> None:
+    roster = Roster("me")
+    for name, behind in (("a", {"main": 40}), ("b", {"main": 7, "oslo": 1}), ("c", {})):
+        roster.hear(Member(name, ("main",), behind=behind), 0.0)
+    assert roster.standbys("main") == (3, 0, 7)
+    assert roster.standbys("oslo") == (0, 0, None)
+    roster.hear(Member("b", ("main",), ("main",), behind={"main": 0}), 1.0)
+    assert roster.standbys("main") == (3, 1, 0)
 
 
 def test_nobody_is_gone_while_nobody_could_be_heard() -> None:
