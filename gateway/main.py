@@ -11,6 +11,7 @@ import structlog
 from gateway import bootstrap
 from gateway.bootstrap import Gateway
 from gateway.errors import IdentityError
+from gateway.http.ground import Ground, GroundError, is_file
 from gateway.identity.tokens import Identity
 from gateway.limits import Limits
 from gateway.sockets import drain, webserver
@@ -69,13 +70,18 @@ def run(settings: Settings) -> int:
     """Serve until SIGTERM; the process's exit status.
 
     Raises:
-        SettingsError: the keys, the address or the ports can't be used.
+        SettingsError: the keys, the map, the address or the ports can't be used.
     """
     logs.configure("gateway", settings.log_level)
     tracing.configure("gateway", settings)
     try:
         identity = Identity.load(settings.verify_keys_file, settings.access_ttl_s)
+        if is_file(settings.map_style_url):
+            Ground(settings.map_style_url)
         listeners = _listeners(settings)
+    except GroundError as error:
+        name, path = variable("map_style_url"), settings.map_style_url
+        raise SettingsError(f"{name} is {path[:200]!r}: {error}.") from None
     except IdentityError as error:
         msg = f"{variable('verify_keys_file')} can't be used: {error}."
         raise SettingsError(msg) from None

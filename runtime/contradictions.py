@@ -24,6 +24,8 @@ _STYLE = re.compile(
     r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::[0-9]{1,5})?/[!-~]{0,2000}"
 )
 """Its origin becomes a part of a policy: no user, and nothing that could end it."""
+_TILES = re.compile(r"(?:(?!://)[^\0]){1,4096}\.pmtiles")
+"""A path on this machine."""
 _NATS_SCHEMES = frozenset({"nats", "tls"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ROLES = ("rider", "driver", "operator")
@@ -96,9 +98,10 @@ def _regions(settings: Settings) -> Complaint | None:
 def _style(settings: Settings) -> Complaint | None:
     # The URL itself is not told: it may hold a password.
     url = settings.map_style_url
-    if url and not (_STYLE.fullmatch(url) and _has_port(url)):
-        return "map_style_url", "is no address of the form https://HOST/PATH"
-    return None
+    if not url or _TILES.fullmatch(url) or (_STYLE.fullmatch(url) and _has_port(url)):
+        return None
+    forms = "https://HOST/PATH, and no file that ends in .pmtiles"
+    return "map_style_url", f"is no address of the form {forms}"
 
 
 def _origins(settings: Settings) -> Complaint | None:

@@ -115,9 +115,9 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
         str,
         Meta(
             description="what the pages' maps are drawn on: a MapLibre style, or a "
-            "PMTiles file (.pmtiles), such as https://tiles.example/city.pmtiles; "
-            "all that a style names must be of its origin; empty: the city's streets "
-            "that the pages bring (gateway)"
+            "PMTiles file (.pmtiles), such as https://tiles.example/city.pmtiles, or "
+            "/srv/city.pmtiles on this machine; all that a style names must be of its "
+            "origin; empty: the city's streets that the pages bring (gateway)"
         ),
     ] = ""
     access_ttl_s: Annotated[

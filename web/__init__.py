@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).parent
 
 
-def policy(elsewhere: str = "") -> str:
+def policy(elsewhere: str | None = None) -> str:
     """The content security policy; `elsewhere`: the origin of a map's style, whose
-    tiles and pictures may be fetched too.
+    tiles and pictures may be fetched too; empty: it is the pages' own.
     """
     beyond = f" {elsewhere}" if elsewhere else ""
     return "; ".join(
@@ -35,7 +35,7 @@ def policy(elsewhere: str = "") -> str:
             "require-trusted-types-for 'script'",
             # ride/visit.js makes an address of a script, the service worker's; where
             # there is a style, map/basemap.js of two more.
-            "trusted-types shell" + (" default" if elsewhere else ""),
+            "trusted-types shell" + ("" if elsewhere is None else " default"),
         )
     )
 
@@ -127,7 +127,8 @@ _HEAD = b'<meta name="color-scheme"'
 
 class Files:
     """What a gateway serves: `pages` by their paths, `static` by theirs. `style_url`:
-    of what the maps are drawn on (CABRANK_MAP_STYLE_URL), which the pages are told of.
+    of what the maps are drawn on (CABRANK_MAP_STYLE_URL), which the pages are told of;
+    a path: this gateway has it.
     """
 
     def __init__(self, style_url: str = "") -> None:
@@ -135,7 +136,7 @@ class Files:
         if not style_url:
             return
         parts = urlsplit(style_url)
-        wider = policy(f"{parts.scheme}://{parts.netloc}")
+        wider = policy(f"{parts.scheme}://{parts.netloc}" if parts.netloc else "")
         told = f'<meta name="map-style" content="{html.escape(style_url)}">'.encode()
 
         def beside(asset: Asset) -> Asset:

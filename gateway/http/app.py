@@ -16,11 +16,14 @@ import web
 from gateway import cors
 from gateway.errors import UnknownKey
 from gateway.http.docs import routes as docs
+from gateway.http.ground import PATH as GROUND
+from gateway.http.ground import Ground, is_file
 from gateway.http.outer import Outer
 from gateway.http.requests import ApiRequest, ClientGone, read_body
 from gateway.http.routes import (
     accounts,
     drivers,
+    ground,
     operations,
     pages,
     regions,
@@ -57,22 +60,32 @@ def create_app(
         asker: carries questions to persistence.
         identity: checks access tokens.
         readiness: what /readyz says; called in the event loop.
-        settings: `map_style_url` is told to the pages; `origins` may
+        settings: `map_style_url` is told to the pages, or read for them; `origins` may
             call from other sites' pages (CORS); with an ops port,
             /metrics is there alone, else here for this machine.
         desk: carries messages to rooms and notices to users.
         settle: finds out about a token that nobody can judge yet, of that address
             (gateway/identity/settling.py); None: there is nobody to ask.
         leaders: who leads which region, as far as this gateway has heard.
+
+    Raises:
+        GroundError: `map_style_url` is a file that can't be read, or is none.
     """
     dependencies = {
         "asker": Provide(lambda: asker, sync_to_thread=False),
         "desk": Provide(lambda: desk, sync_to_thread=False),
         "readiness": Provide(lambda: readiness, sync_to_thread=False),
     }
+    style = settings.map_style_url
+    file = Ground(style) if is_file(style) else None
     described = partial(_described, with_metrics=not settings.ops_port)
     app = Litestar(
-        [*described(), docs.routes(described, dependencies), pages.routes()],
+        [
+            *described(),
+            docs.routes(described, dependencies),
+            pages.routes(),
+            ground.routes(),
+        ],
         dependencies=dependencies,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -90,7 +103,8 @@ def create_app(
             {
                 "allowances": Allowances(settings.user_limits()),
                 "asker": asker,
-                "files": web.Files(settings.map_style_url),
+                "files": web.Files(GROUND if file else style),
+                "ground": file,
                 "identity": identity,
                 "leaders": leaders or Leaders(),
                 "proxies": settings.proxies(),

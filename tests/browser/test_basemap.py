@@ -7,6 +7,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -66,7 +67,8 @@ async def shown(browser: Browser, style: str) -> tuple[Page, list[str]]:
 
     async def serve(route: Route) -> None:
         async with httpx.AsyncClient(transport=transport, base_url=SITE) as http:
-            answer = await http.get(route.request.url)
+            asked = {"range": await route.request.header_value("range") or ""}
+            answer = await http.get(route.request.url, headers=asked)
         headers = dict(answer.headers)
         await route.fulfill(
             status=answer.status_code, body=answer.content, headers=headers
@@ -128,8 +130,15 @@ async def test_a_style_is_drawn_below_what_is_ours(drawn: Browser) -> None:
     await page.context.close()
 
 
-async def test_a_pmtiles_file_is_drawn_in_the_map_s_own_colours(drawn: Browser) -> None:
-    page, faults = await shown(drawn, f"{TILES}/water.pmtiles")
+@pytest.mark.parametrize("where", ["elsewhere", "here"])
+async def test_a_pmtiles_file_is_drawn_in_the_map_s_own_colours(
+    drawn: Browser, tmp_path: Path, where: str
+) -> None:
+    """Of a web server, or of the gateway's own machine."""
+    file = tmp_path / "water.pmtiles"
+    file.write_bytes(tiles.pmtiles())
+    style = f"{TILES}/water.pmtiles" if where == "elsewhere" else str(file)
+    page, faults = await shown(drawn, style)
     await becomes(page, SEA)
     await expect(page.locator(".map-credit")).to_have_text("Tiny water")
     await page.emulate_media(color_scheme="dark")

@@ -193,6 +193,13 @@ GATEWAY = (
         "429",
     ),
     Row(
+        "a part of the file that maps are drawn on, of the answers not taken",
+        ("gateway.http.ground:PART_BYTES_MAX",),
+        at("gateway.http.ground:PART_BYTES_MAX"),
+        "request",
+        "the part's beginning; where no range is asked for, 422",
+    ),
+    Row(
         "a refused body that is still being sent",
         ("gateway.sockets.lingering:LINGER_BYTES_MAX",),
         at("gateway.problems:BODY_BYTES_MAX"),

@@ -85,10 +85,15 @@ def _page(request: Request[Any, Any, Any], path: str) -> web.Asset:
 
 
 def _serve(request: Request[Any, Any, Any], asset: web.Asset) -> Response[bytes]:
-    # RFC 9110 section 13.1.2: If-None-Match compares weakly, and may list several.
+    return _answer(asset, NOT_MODIFIED if is_known(request, asset.etag) else 200)
+
+
+def is_known(request: Request[Any, Any, Any], etag: str) -> bool:
+    """Whether who asks has it (RFC 9110 section 13.1.2): If-None-Match compares weakly,
+    and may list several.
+    """
     known = ",".join(request.headers.getall("if-none-match", []))
-    is_known = known.strip() == "*" or asset.etag in _TAG.findall(known)
-    return _answer(asset, NOT_MODIFIED if is_known else 200)
+    return known.strip() == "*" or etag in _TAG.findall(known)
 
 
 def _answer(asset: web.Asset, status: int) -> Response[bytes]:

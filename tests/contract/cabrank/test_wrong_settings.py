@@ -86,6 +86,10 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     ],
     "map_style_url": [
         ("gateway", "tiles.example/style.json"),
+        ("gateway", "/nowhere/at/all.pmtiles"),
+        ("gateway", "/etc/hostname"),
+        ("gateway", "{directory}/.pmtiles"),
+        ("gateway", "file:///srv/city.pmtiles"),
         ("gateway", "https://tiles.example"),
         ("gateway", "ftp://tiles.example/style.json"),
         ("gateway", "https://me:secret@tiles.example/style.json"),

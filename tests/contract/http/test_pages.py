@@ -100,14 +100,14 @@ async def test_nothing_else_is_served(site: Site, path: str) -> None:
 STYLE = 'https://tiles.example:8443/city.json?key="<1>'
 
 
-async def styled(path: str, style: str) -> httpx.Response:
+async def styled(path: str, style: str, **headers: str) -> httpx.Response:
     """A gateway's answer, told of that style."""
     nothing = cast("Any", None)  # of a gateway's rest
     settings = Settings(map_style_url=style)
     app = create_app(nothing, nothing, nothing, settings, nothing)
     transport = httpx.ASGITransport(cast("Any", app))
     async with httpx.AsyncClient(transport=transport, base_url="http://site") as http:
-        return await http.get(path)
+        return await http.get(path, headers=headers)
 
 
 @pytest.mark.parametrize("path", ["/rider", "/driver", "/ops"])
