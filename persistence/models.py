@@ -18,6 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from persistence import person_names
+
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -47,13 +49,9 @@ def _having(column: str, *names: str) -> Index:
     return Index(None, *names, sqlite_where=where, postgresql_where=where)
 
 
-_BYTEWISE = {"username_key": "text_pattern_ops"}
-"""Whatever a database's language sorts by: for names that begin alike."""
-
-
-class UserRow(Base):
+class UserRow(person_names.Named, Base):
     __tablename__ = "users"
-    __table_args__ = (Index(None, "role", "username_key", postgresql_ops=_BYTEWISE),)
+    __table_args__ = person_names.indexes()
 
     id: Mapped[str] = mapped_column(String(ID_CHARS), primary_key=True)
     username: Mapped[str] = mapped_column(String(150), unique=True)

@@ -108,8 +108,8 @@ SESSIONS_TOLD_MAX = 100
 
 
 class ListUsers(Struct):
-    """`accounts.users` → list[User], by username, those whose names begin with `name`
-    (or whose id it is); at most `limit`.
+    """`accounts.users` → list[User], at most `limit`: those whose usernames begin with
+    `name` (or whose id it is), by username; then those whose first or last names do.
     """
 
     name: Annotated[str, Meta(max_length=CHARS_MAX)] = ""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from persistence import audit_log
 from persistence.audit_log import Entry
 from persistence.erased import among, keep_out
-from persistence.identity import usernames
+from persistence.identity import person_names, usernames
 from persistence.identity.users import row_of
 from persistence.models import OutsideUserRow, UserRow
 from schemas.accounts import Meet
@@ -61,6 +61,7 @@ async def meet(connection: AsyncConnection, who: Meet, now_ms: int) -> Met:
         .values(
             first_name=user.first_name,
             last_name=user.last_name,
+            **person_names.keys_of(user.first_name, user.last_name),
             role=user.role.value,
             region=who.region,
         )

@@ -2,13 +2,14 @@
 asks.
 """
 
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence.database import reading
-from persistence.identity import usernames
+from persistence.identity import person_names, usernames
 from persistence.models import RefreshTokenRow, UserRow
 from persistence.responder import Responder, answered, refused
 from schemas import subjects, times
@@ -25,6 +26,7 @@ from schemas.trips import Role, User
 
 _users: Any = UserRow.__table__.c
 _sessions: Any = RefreshTokenRow.__table__.c
+_NAME_KEYS = (_users.name_key, _users.surname_key)
 _LAST = "\U0010ffff"
 """Sorts after whatever goes on: the end of a range of all that begin alike."""
 
@@ -38,27 +40,39 @@ class People:
         responder.add(subjects.accounts("user"), SeeUser, self.user)
 
     async def users(self, question: ListUsers) -> Result:
-        """By name, those whose username begins so; of an id, the one it is of."""
+        """Of an id, the one it is of; by name, those whose username begins so, then
+        those whose first or last name does.
+        """
         name = question.name.strip()
         if "\0" in name:
             return answered([])
         roles = list(Role) if question.role is None else [question.role]
         wanted = _users.role.in_([role.value for role in roles])
-        asked = select(UserRow.__table__).order_by(_users.username_key)
+        everybody = select(UserRow.__table__)
+        found: dict[str, User] = {}
         async with reading(self._engine) as connection:
-            one = asked.where(_users.id == name, wanted)
-            by_id = await _rows(connection, one) if name else []
+
+            async def take(asked: Any) -> None:
+                for one in await _rows(connection, asked):
+                    found.setdefault(one.id, one)
+
             begun = usernames.begun(name)
-            if begun:
-                wanted = and_(wanted, _begins(connection, begun))
-            elif name:
-                return answered(by_id)
+            if name:
+                await take(everybody.where(_users.id == name, wanted))
             elif question.role is None:
                 wanted = _users.username_key.is_not(None)
-            found = await _rows(connection, asked.where(wanted).limit(question.limit))
-        return answered(
-            (by_id + [one for one in found if one not in by_id])[: question.limit]
-        )
+            if begun or not name:
+                if begun:
+                    wanted = and_(wanted, _begins(connection, begun))
+                asked = everybody.where(wanted).order_by(_users.username_key)
+                await take(asked.limit(question.limit))
+            for key in _NAME_KEYS:
+                if name and len(found) < question.limit:
+                    for one in await _called(
+                        connection, key, name, roles, question.limit
+                    ):
+                        found.setdefault(one.id, one)
+        return answered(list(found.values())[: question.limit])
 
     async def user(self, question: SeeUser) -> Result:
         """One, with the newest of their sessions; 404 `invalid_data`: nobody."""
@@ -96,6 +110,23 @@ def _begins(connection: AsyncConnection, begun: str) -> ColumnElement[bool]:
         key.op(least, is_comparison=True)(begun),
         key.op(past, is_comparison=True)(begun + _LAST),
     )
+
+
+async def _called(
+    connection: AsyncConnection, key: Any, name: str, roles: list[Role], limit: int
+) -> list[User]:
+    """Those whose `key` begins as `name`, in its order. A range of an index for each
+    role: one for several would have to be sorted, however long it is.
+    """
+    begun = person_names.folded(name)
+    if not begun:
+        return []
+    rows: list[Row[Any]] = []
+    for role in roles:
+        alike = (_users.role == role.value, key >= begun, key < begun + _LAST)
+        asked = select(UserRow.__table__).where(*alike).order_by(key).limit(limit)
+        rows += (await connection.execute(asked)).all()
+    return [_user(row) for row in sorted(rows, key=attrgetter(key.name))]
 
 
 async def _rows(connection: AsyncConnection, asked: Any) -> list[User]:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.database import reading
+from persistence.identity import person_names
 from persistence.models import OutsideUserRow, UserRow
 from schemas import names
 
@@ -125,12 +126,13 @@ async def give_all(engine: AsyncEngine) -> None:
 
 
 async def run(engine: AsyncEngine) -> None:
-    """`give_all`, as soon as the database lets it."""
+    """`give_all`, here and of people's names, as soon as the database lets it."""
     while True:
         try:
             await give_all(engine)
+            await person_names.give_all(engine)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("usernames have no keys yet", error=repr(error)[:300])
+            log.warning("names have no keys yet", error=repr(error)[:300])
             await asyncio.sleep(RETRY_S)
         else:
             return

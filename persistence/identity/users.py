@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from persistence import audit_log
 from persistence.database import reading
 from persistence.errors import PersistenceError
-from persistence.identity import password_rules, passwords, usernames
+from persistence.identity import password_rules, passwords, person_names, usernames
 from persistence.identity.keyfiles import Signer
 from persistence.models import UserRow
 from schemas import names, subjects
@@ -39,6 +39,7 @@ def row_of(
         "id": user.id,
         "username": user.username,
         "username_key": usernames.key_of(user.username, user.id),
+        **person_names.keys_of(user.first_name, user.last_name),
         "password_hash": password_hash,
         "first_name": user.first_name,
         "last_name": user.last_name,

@@ -22,6 +22,7 @@ from persistence.identity import (
     cleanup,
     devices,
     oidc_users,
+    person_names,
     sessions,
     throttle,
     usernames,
@@ -60,11 +61,12 @@ def listening(engine: Engine, kept: list[dict[str, Any]]) -> None:
 
 
 async def accounts(engine: AsyncEngine) -> None:
+    keyless = dict.fromkeys(("username_key", "name_key", "surname_key"))
     for name in ("anna", "bert"):
         user = User(f"id-{name}", name, name.title(), "Löw", Role.RIDER)
         async with engine.begin() as connection:
             row = row_of(user, "main", "$argon2id$…", NOW_MS)
-            await connection.execute(insert(UserRow), row | {"username_key": None})
+            await connection.execute(insert(UserRow), row | keyless)
             token = await sessions.begin(connection, FORGE, user.id, NOW_MS, TTL_S)
         await sessions.refresh(engine, FORGE, token, NOW_MS + 5, TTL_S)
         async with engine.begin() as connection:
@@ -72,6 +74,7 @@ async def accounts(engine: AsyncEngine) -> None:
         await sessions.end(engine, other.session)
     await sessions.end_all(engine, "id-bert")
     await usernames.give_all(engine)
+    await person_names.give_all(engine)
     async with engine.begin() as connection:
         marked = devices.marks("id-anna", "192.0.2.1", "cookie")
         await devices.remember(connection, "id-anna", marked, NOW_MS)

@@ -80,6 +80,8 @@ def people(trips: int) -> Iterator[dict[str, Any]]:
                     "id": person.id,
                     "username": person.username,
                     "username_key": person.username,
+                    "name_key": person.first_name.lower(),
+                    "surname_key": person.last_name.lower(),
                     "first_name": person.first_name,
                     "last_name": person.last_name,
                     "password_hash": None,

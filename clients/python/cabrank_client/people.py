@@ -10,7 +10,9 @@ from cabrank_client.shapes import Role, User, UserSeen
 def users(
     *, name: str | None = None, role: Role | None = None, limit: int | None = None
 ) -> Call[list[User]]:
-    """Operators: who there is, by name; `name`: how usernames begin, or an id."""
+    """Operators: who there is, by name; `name`: how usernames, first or
+    last names begin, or an id.
+    """
     query = query_of(name=name, role=role, limit=limit)
     return Call("GET", "/api/users", query=query, repeats=True)
 

@@ -46,7 +46,8 @@ async def users(
     name: Annotated[
         str,
         QueryParameter(
-            max_length=CHARS_MAX, description="how their usernames begin, or an id"
+            max_length=CHARS_MAX,
+            description="how their usernames, first or last names begin, or an id",
         ),
     ] = "",
     role: Annotated[Role | None, QueryParameter(description="only of this one")] = None,
@@ -54,8 +55,9 @@ async def users(
         int, QueryParameter(ge=1, le=PAGE_MAX, description="users at most")
     ] = PAGE_DEFAULT,
 ) -> Response[list[User]]:
-    """Who there is; operators only. In what names are compared by, capitals don't
-    count.
+    """Who there is; operators only. Those whose usernames begin so, then those whose
+    first or last names do, or both, either way round. Capitals don't count, nor, of
+    first and last names, accents.
     """
     found = data_of(await asker.ask(_USERS, ListUsers(name, role, limit)))
     return passed_on(found, headers=NO_STORE)

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from persistence.identity import person_names
 from persistence.identity.users import add_user
-from persistence.models import RefreshTokenRow
+from persistence.models import RefreshTokenRow, UserRow
 from schemas.accounts import SESSIONS_TOLD_MAX, UserTold
 from schemas.codec import decode
 from schemas.refusals import Code
@@ -71,6 +72,83 @@ async def test_users_are_found_by_role_in_the_order_of_their_names_and_by_id(
     olga = crowd["olga"]
     assert await names(client, name=olga.id) == ["olga"]
     assert await names(client, name=olga.id, role="rider") == []
+
+
+@pytest.fixture
+async def called(engine: AsyncEngine) -> list[str]:
+    people = [
+        ("u1", Role.RIDER, "Théodore", "Strøm"),
+        ("u2", Role.DRIVER, "Anna Maria", "van der Berg"),
+        ("u3", Role.RIDER, "ANNA", "Öz"),
+        ("u4", Role.OPERATOR, "Ánna", ""),
+        ("anna5", Role.RIDER, "Bo", "Annan"),
+        ("u6", Role.RIDER, "", "Straße"),
+        ("u7", Role.DRIVER, "李", "小龍"),
+        ("u8", Role.DRIVER, "100%", "_"),
+    ]
+    for name, role, first, last in people:
+        await add_user(engine, name, None, role, "south", first, last)
+    return [name for name, *_ in people]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        # By username first, then by first name, then by last.
+        ("anna", ["anna5", "u4", "u2", "u3"]),
+        (" ÁNNA ", ["u4", "u2", "u3", "anna5"]),
+        ("théo", ["u1"]),
+        ("THEO", ["u1"]),
+        ("van der", ["u2"]),
+        ("Anna  Maria VAN", ["u2"]),
+        ("van der berg anna", ["u2"]),
+        ("berg", []),
+        ("strasse", ["u6"]),
+        ("oz anna", ["u3"]),
+        ("李", ["u7"]),
+        ("小龍", ["u7"]),
+        ("100%", ["u8"]),
+        ("%", []),
+        ("_", ["u8"]),
+    ],
+)
+async def test_users_are_found_by_their_first_and_last_names(
+    client: Client, called: list[str], typed: str, found: list[str]
+) -> None:
+    assert await names(client, name=typed) == found
+
+
+async def test_those_found_by_name_are_of_the_role_and_no_more_than_asked_for(
+    client: Client, called: list[str]
+) -> None:
+    assert await names(client, name="anna", role="rider") == ["anna5", "u3"]
+    assert await names(client, name="anna", role="operator") == ["u4"]
+    assert await names(client, name="anna", limit=2) == ["anna5", "u4"]
+
+
+async def test_those_of_before_are_found_once_they_have_keys(
+    client: Client, engine: AsyncEngine, called: list[str]
+) -> None:
+    """As the version without them leaves a row, and does again beside this one."""
+    keyless = update(UserRow).values(name_key=None, surname_key=None)
+    async with engine.begin() as connection:
+        await connection.execute(keyless)
+    assert await names(client, name="theo") == []
+    await person_names.give_all(engine)
+    assert await names(client, name="theo") == ["u1"]
+    async with engine.connect() as connection:
+        longest = (await connection.execute(select(UserRow.name_key))).scalars().all()
+    assert all(key is not None for key in longest)
+
+
+async def test_the_longest_names_are_found_by_their_beginnings(
+    client: Client, engine: AsyncEngine
+) -> None:
+    for number, char in enumerate(("\ufdfa", "x", "\U0001f695")):
+        await add_user(
+            engine, f"w{number}", None, Role.RIDER, "south", char * 150, char * 150
+        )
+        assert await names(client, name=char * 150) == [f"w{number}"]
 
 
 @pytest.mark.parametrize(

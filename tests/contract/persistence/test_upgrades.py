@@ -38,7 +38,8 @@ COUNTS_SINCE = {
     "0007": IDENTITY | {"devices": 2} | DROPPED,
     "0008": IDENTITY | {"devices": 2, "matches": 1} | DROPPED | {"dropped_history": 3},
 }
-COUNTS_SINCE["0010"] = COUNTS_SINCE["0011"] = COUNTS_SINCE["0008"]
+for later in ("0010", "0011", "0012"):
+    COUNTS_SINCE[later] = COUNTS_SINCE["0008"]
 REVISION = {path: path.stem.partition("-")[2] for path in KEPT}
 
 

@@ -46,6 +46,10 @@ WHOLE = {
     ("trips", "ORDER BY trips.id"): "verify and rebuild, in pieces, by the key",
     ("audit_log", "ORDER BY audit_log.at_ms DESC"): "`cabrank audit`, by the index",
     ("users", "username_key IS NULL"): "once after the upgrade that brought the keys",
+    (
+        "users",
+        "users.name_key IS NULL",
+    ): "the same of first and last names, by the index that has these users alone",
     ("webhook_deliveries", "GROUP BY webhook_deliveries.webhook_id"): (
         "how much waits for each webhook: what waits, by the index of what does"
     ),

@@ -31,6 +31,7 @@ from persistence.identity import (
     audit_log_reader,
     cleanup,
     keyfiles,
+    person_names,
     service_keys,
     usernames,
     users,
@@ -230,6 +231,7 @@ async def the_people(bus: Bus, settings: Settings) -> None:
         for asked in ({}, {"role": "operator"}, {"name": "driver-1"}, {"name": user}):
             await does("users", **asked)
         await does("users", name="rider-1", role="rider")
+        await does("users", name="Löwe", limit=100)
         await does("user", user=user)
         await does("denied", user=user, route="GET /x")
         outside = User(
@@ -268,8 +270,9 @@ async def the_commands(url: str, signer: Signer) -> None:
         await audit_log_reader.read(engine, wanted)
     keyless = update(UserRow).where(UserRow.id.in_(("rider-2", "rider-3")))
     async with engine.begin() as connection:
-        await connection.execute(keyless.values(username_key=None))
+        await connection.execute(keyless.values(username_key=None, name_key=None))
     await usernames.give_all(engine)
+    await person_names.give_all(engine)
     await cleanup.sweep(engine, time.time_ns() // 1_000_000, 1.0)
     await retention.drop(engine, filling.T0_MS + 600 * filling.EVERY_MS, 0)
     await retention.drop_matches(engine, filling.T0_MS + 600 * filling.EVERY_MS)
