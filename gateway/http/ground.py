@@ -16,7 +16,9 @@ MAGIC = b"PMTiles\x03"
 PART_BYTES_MAX = 1024 * 1024
 """Of an answer. Tiles and directories are smaller: half as much is what their makers
 (tippecanoe, planetiler) take for the most."""
-_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
+_RANGE = re.compile(
+    r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII | re.IGNORECASE
+)
 
 
 class GroundError(Exception):

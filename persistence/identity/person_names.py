@@ -41,7 +41,7 @@ async def give_keys(engine: AsyncEngine) -> bool:
         found = (await connection.execute(keyless)).all()
     if not found:
         return True
-    given = update(UserRow.__table__).where(
+    given = update(UserRow).where(
         _users.id == bindparam("who"), _users.name_key.is_(None)
     )
     rows = [

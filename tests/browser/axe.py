@@ -38,3 +38,13 @@ async def finds_nothing_serious(page: Page) -> None:
     found = await page.evaluate(LOOK)
     serious = [each for each in found if each[1] in SERIOUS]
     assert not serious, serious
+
+
+async def finds_nothing_serious_in_either_light(page: Page) -> None:
+    """Light and dark have colours of their own."""
+    scheme = "(prefers-color-scheme: dark)"
+    is_dark = await page.evaluate(f"matchMedia('{scheme}').matches")
+    await finds_nothing_serious(page)
+    await page.emulate_media(color_scheme="light" if is_dark else "dark")
+    await finds_nothing_serious(page)
+    await page.emulate_media(color_scheme="dark" if is_dark else "light")

@@ -17,6 +17,7 @@ from tests.browser.street import (
     click_map,
     come,
     go_online,
+    heading,
     hears,
     named,
     press,
@@ -87,6 +88,7 @@ async def test_two_browsers_ride_and_drive_one_trip(
     await named(driver, "Accept").press("Enter")
     await shows(rider, "Bob is on the way")
     await shows(driver, "Drive to Ann")
+    await expect(heading(driver).filter(visible=True)).to_be_focused()
     await click_map(driver, 0.4, 0.6)
     await expect(rider.page.locator("#trip-figures")).to_contain_text("min")
 
@@ -107,8 +109,9 @@ async def test_two_browsers_ride_and_drive_one_trip(
     await expect(rider.page.get_by_text("Reconnecting")).to_be_visible()
     await site.cable.lay()
     await expect(driver.page.get_by_text("Reconnecting")).to_be_hidden()
-    await press(driver, "I am at the pick-up")
+    await named(driver, "I am at the pick-up").press("Enter")
     await shows(rider, "Bob is here")
+    await expect(named(driver, "The rider is in")).to_be_focused()
     await shows(second, "Bob is here")
     await press(driver, "The rider is in")
     await shows(rider, "On your way with Bob")
@@ -137,15 +140,33 @@ async def test_a_ride_is_declined_given_back_and_cancelled(
 ) -> None:
     await site.sign_up("back-ann", first_name="Ann")
     await site.sign_up("back-bob", "driver", "Bob")
-    rider, driver = await new_tab(), await new_tab()
+    still = {"reduced_motion": "reduce"}
+    rider, driver = await new_tab(**still), await new_tab(**still)
     await go_online(driver, "back-bob")
     await come(rider, "/rider", "back-ann")
     await ask(rider)
     await shows(driver, "A trip for you")
-    await press(driver, "Decline")
+    # Who wants nothing to move sees nothing that does; the seconds count all the same.
+    for tab in (rider, driver):
+        assert await tab.page.evaluate("document.getAnimations().length") == 0
+    shrunk = driver.page.locator("#ring circle.rest[stroke-dashoffset]")
+    await expect(shrunk).to_have_count(1)
+    # A desk at 200 %, or a phone on its side: the map is there beside the sheet.
+    for tab in (rider, driver):
+        await tab.page.set_viewport_size({"width": 640, "height": 400})
+        box = await tab.page.locator("#map").bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) > 200
+        await tab.fits(640, 400)
+        await tab.fits(320, 640)
+    await named(driver, "Decline").press("Enter")
     await expect(driver.page.locator("#news")).to_have_text("Declined.")
-    await press(rider, "Cancel the ride", "Yes, cancel")
+    await named(rider, "Cancel the ride").press("Enter")
+    await expect(named(rider, "Yes, cancel")).to_be_focused()
+    await rider.page.keyboard.press("Enter")
     await shows(rider, "The ride was cancelled")
+    # Who has no mouse goes on where it is told.
+    await expect(heading(rider).filter(visible=True)).to_be_focused()
     await press(rider, "Ask again")
     await expect(rider.page.get_by_label("Pick-up")).to_have_value("Rue Grimaldi")
     # The map by keys: Enter is its middle, for the field that somebody was in last.
@@ -216,6 +237,10 @@ async def test_the_page_opens_without_a_network_and_shows_the_trip(
     await ask(rider)
     await shows(rider, "Asking drivers near you…")
     await rider.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    # Chromium would install it, were this no window that forgets everything.
+    session = await rider.page.context.new_cdp_session(rider.page)
+    told = (await session.send("Page.getInstallabilityErrors"))["installabilityErrors"]
+    assert {each["errorId"] for each in told} <= {"in-incognito"}
     # The files that came before the worker was there are its own from the next load on.
     await rider.page.reload()
     await shows(rider, "Asking drivers near you…")

@@ -33,7 +33,7 @@ test("what the pages ask for is said", () => {
 test("nothing is said that no page asks for", () => {
   const all = files.map(([, text]) => text).join("\n");
   // Made of two parts: closed_4501, status_STARTED.
-  const made = /^(closed|status|state|ended|trip_over|trip|step|need|figure|tab|event|why|end|verdict|delivery|ops_no)_/;
+  const made = /^(closed|status|state|ended|trip_over|trip|step|need|figure|tab|event|why|end|verdict|delivery|search|ops_no)_/;
   const refusals = new Set(["rider", "driver", "operator", "rider_title", "driver_title", "operator_title"]);
   const codes = readFileSync(new URL("../client/cabrank.d.ts", PAGES), "utf8");
   const unused = Object.keys(en).filter(

@@ -8,6 +8,7 @@ import { Account, Client, isRoomName } from "../client/cabrank.js";
 import { find } from "./dom.js";
 import { askForRoom, showRoomError } from "./entrance.js";
 import { askForLogIn, explainLogIn } from "./login.js";
+import { busy } from "./ride/sure.js";
 import { RoomView } from "./view.js";
 import { nameOf, say, sayClosed, sayError, translate } from "./words.js";
 
@@ -32,7 +33,7 @@ find("connect").addEventListener("click", () => visit?.client.connect());
 WIDE.addEventListener("change", unfoldMembers);
 unfoldMembers();
 prepareComposer();
-find("earlier").addEventListener("click", () => visit && showEarlier(visit));
+find("earlier").addEventListener("click", ({ target }) => visit && busy([target], () => showEarlier(visit)));
 begin();
 
 /** The room an address names, good or not; null: none. */
@@ -176,18 +177,14 @@ function fit() {
 // ---- reading -------------------------------------------------------------------
 
 async function showEarlier({ room }) {
-  const button = find("earlier");
   const error = find("earlier-error");
   const before = room.messages[0]?.seq;
-  button.disabled = true;
   error.textContent = "";
   try {
     const query = `limit=${EARLIER_LIMIT}&before=${before}`;
     room.addEarlier(await account.get(`/api/rooms/${room.name}/messages?${query}`));
   } catch (failure) {
     error.textContent = failure.message;
-  } finally {
-    button.disabled = false;
   }
 }
 

@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> str:
     ("asked", "first", "last"),
     [
         ("bytes=0-7", 0, 7),
-        ("bytes=8-8", 8, 8),
+        ("Bytes=8-8", 8, 8),
         ("bytes=100-", 100, SIZE - 1),
         ("bytes=-10", SIZE - 10, SIZE - 1),
         (f"bytes={SIZE - 1}-{SIZE + 50}", SIZE - 1, SIZE - 1),

@@ -3,6 +3,8 @@
 import { CabrankError } from "../../client/cabrank.js";
 
 const PATIENCE_MS = 15_000;
+/** How ids look. */
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export class Api {
   #account;

@@ -48,7 +48,7 @@ async function told(api) {
   }
 }
 
-function region({ region: name, leader, epoch, silent_s: silent, standbys, standbys_ready: able, standby_behind: standbyBehind, unwritten, unsent }) {
+function region({ region: name, leader, epoch, silent_s: silent, standbys, standbys_ready: able, standby_behind: standbyBehind = null, unwritten, unsent }) {
   const isSilent = silent > SILENT_S;
   const leads = isSilent ? say("region_silent", { age: seconds(silent) }) : say("region_leads", { leader: leader.slice(0, 8), epoch: whole(epoch) });
   const behind = (count, none) => {

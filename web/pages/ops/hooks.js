@@ -6,7 +6,8 @@ import { mark } from "./trip.js";
 
 const SHOWN = 25;
 
-export async function showHooks(api) {
+/** The one that is unfolded stands in the address. */
+export async function showHooks(api, route) {
   const root = find("hooks");
   let hooks;
   try {
@@ -15,12 +16,12 @@ export async function showHooks(api) {
     put(find("error"), sayError(error));
     return;
   }
-  const parts = hooks.map((hook) => part(api, hook));
+  const parts = hooks.map((hook) => part(api, route, hook));
   if (!parts.length) parts.push(element("p", "hint", say("ops_no_hooks")));
   root.replaceChildren(...parts);
 }
 
-function part(api, { id, url, events, active, ended }) {
+function part(api, route, { id, url, events, active, ended }) {
   const details = element("details");
   const state = active ? "free" : "offline";
   const word = say(active ? "ops_hook_on" : "ops_hook_off");
@@ -36,7 +37,12 @@ function part(api, { id, url, events, active, ended }) {
       put(find("error"), sayError(error));
     }
   };
-  details.addEventListener("toggle", () => details.open && load());
+  details.open = route.now.hook === id;
+  details.addEventListener("toggle", () => {
+    if (details.open) load();
+    if (details.open) route.become({ hook: id });
+    else if (route.now.hook === id) route.become({ hook: "" });
+  });
   details.append(button("quiet", say("ops_again"), load), list);
   return details;
 }

@@ -3,12 +3,18 @@
 
 import { element, find, put } from "../dom.js";
 import { age, compare, nameOf, say, sayError, moment, whole } from "../words.js";
+import { UUID } from "./api.js";
 import { ROWS_MAX, Rows } from "./rows.js";
 
 const LIVE = ["REQUESTED", "STARTED", "ARRIVED", "IN_PROGRESS", "SCHEDULED"];
 const ENDED = ["COMPLETED", "CANCELLED", "EXPIRED"];
+const ALL = [...LIVE, ...ENDED];
 const STATES = ["free", "offered", "busy", "stale", "offline"];
 const PAGE = 50;
+/** Of silence before what is typed is asked for. */
+const PAUSE_MS = 250;
+/** By these the server says that there is none. */
+const NONE = new Set(["trip_not_found", "invalid_data"]);
 
 export class Lists {
   #api;
@@ -19,6 +25,9 @@ export class Lists {
   #shown = "";
   #past = [];
   #pastOf = "";
+  /** Of what is typed: trips that aren't watched. */
+  #elsewhere = { text: "", trips: [] };
+  #timer = 0;
 
   constructor(api, route, names) {
     this.#api = api;
@@ -45,17 +54,19 @@ export class Lists {
   #choices({ tab }) {
     this.#shown = tab;
     this.#pastOf = "";
-    const names = tab === "trips" ? [...LIVE, ...ENDED] : STATES;
+    const names = tab === "trips" ? ALL : STATES;
     const kind = tab === "trips" ? "status" : "state";
     const options = names.map((name) => new Option(say(`${kind}_${name}`), name));
     find("which").replaceChildren(new Option(say(tab === "trips" ? "ops_all_live" : "ops_all"), ""), ...options);
     put(find("list-title"), say(`tab_${tab}`));
+    find("search").placeholder = say(`search_${tab}`);
     if (tab === "drivers") this.#names.learn();
   }
 
   refresh(now) {
     if (!this.#watch) return;
     const all = now.tab === "trips" ? this.#trips(now) : this.#drivers(now);
+    if (now.tab === "trips") this.#look(now.q.trim());
     const text = now.q.trim().toLowerCase();
     const found = text ? all.filter(({ words }) => words().toLowerCase().includes(text)) : all;
     // Of thousands only those are put in words that are shown.
@@ -67,9 +78,11 @@ export class Lists {
 
   #trips({ which, trip: chosen }) {
     const isPast = ENDED.includes(which);
-    const trips = isPast ? this.#past : [...this.#watch.trips.values()];
-    if (!isPast) trips.sort((one, other) => LIVE.indexOf(one.status) - LIVE.indexOf(other.status) || one.updated.localeCompare(other.updated));
-    return trips
+    const trips = isPast ? [...this.#past] : [...this.#watch.trips.values()];
+    const order = ({ status }) => ALL.indexOf(status);
+    if (!isPast) trips.sort((one, other) => order(one) - order(other) || one.updated.localeCompare(other.updated));
+    const there = new Set(trips.map(({ id }) => id));
+    return [...trips, ...this.#elsewhere.trips.filter(({ id }) => !there.has(id))]
       .filter(({ status }) => !which || status === which)
       .map((trip) => ({
         words: () => [trip.id, trip.pick_up_address, trip.drop_off_address, trip.reference, nameOf(trip.rider), trip.rider.username, trip.driver?.username].join(" "),
@@ -110,6 +123,30 @@ export class Lists {
   }
 
   // ---- what has ended -----------------------------------------------------------
+
+  /** By an id, or by a reference as it was given: what the watch doesn't have. */
+  #look(text) {
+    if (text === this.#elsewhere.text) return;
+    this.#elsewhere = { text, trips: [] };
+    clearTimeout(this.#timer);
+    if (!text) return;
+    this.#timer = setTimeout(async () => {
+      const found = await this.#ask(text);
+      if (text !== this.#elsewhere.text) return;
+      this.#elsewhere.trips = found;
+      this.refresh(this.#route.now);
+    }, PAUSE_MS);
+  }
+
+  async #ask(text) {
+    try {
+      if (!UUID.test(text)) return await this.#api.get("/api/trips", { reference: text, limit: PAGE });
+      return [await this.#api.get(`/api/trips/${text}`)];
+    } catch (error) {
+      if (!NONE.has(error.code)) put(find("error"), sayError(error));
+      return [];
+    }
+  }
 
   #begin(status) {
     this.#pastOf = status;

@@ -111,8 +111,9 @@ function show() {
   const about = `${now.tab} ${now.trip}${now.person}`;
   if (about !== shown) {
     put(find("error"), "");
+    find("panel").scrollTop = 0;
     if (shown) find(wanted).querySelector("h2")?.focus();
-    if (wanted === "hooks-view" && watch) showHooks(api);
+    if (wanted === "hooks-view" && watch) showHooks(api, route);
     if (wanted === "health-view" && watch) showHealth(api, watch, changedAt);
     users.forget();
   }

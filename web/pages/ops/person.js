@@ -8,6 +8,8 @@ import { facts } from "./lists.js";
 import { mark } from "./trip.js";
 import { sessionsOf } from "./users.js";
 
+const NEWEST = 10;
+
 export class PersonView {
   #api;
   #route;
@@ -32,7 +34,7 @@ export class PersonView {
     if (isOther) {
       this.#told = null;
       put(find("person-title"), this.#names.of(id));
-      for (const part of ["person-facts", "person-acts", "person-sessions"]) find(part).replaceChildren();
+      for (const part of ["person-facts", "person-acts", "person-trips", "person-sessions"]) find(part).replaceChildren();
       await this.#get(id);
     } else if (live && live !== this.live) {
       await this.#now(id);
@@ -49,6 +51,7 @@ export class PersonView {
       put(find("person-title"), nameOf(told.user));
       find("person-sessions").replaceChildren(...sessionsOf(told, moment));
     });
+    if (this.#told?.user.id === id) this.#trips(this.#told.user);
     if (this.#told?.user.id === id) await this.#now(id);
   }
 
@@ -101,6 +104,22 @@ export class PersonView {
       [say("ops_trip"), link],
       [say("ops_tags"), tags.join(", ")],
     ];
+  }
+
+  /** The newest, of whoever has any. */
+  async #trips({ id, role }) {
+    if (role === "operator") return;
+    await this.#try(id, async () => {
+      const trips = await this.#api.get("/api/trips", { [role]: id, limit: NEWEST });
+      if (id !== this.#id) return;
+      const rows = trips.map((trip) => {
+        const link = element("a", "", say("from_to", { from: trip.pick_up_address, to: trip.drop_off_address }));
+        link.href = this.#route.to({ trip: trip.id, person: "" });
+        return element("li", "", element("time", "", moment(trip.created)), link, mark(say(`status_${trip.status}`), trip.status));
+      });
+      const list = rows.length ? element("ol", "timeline", ...rows) : element("p", "hint", say("person_no_trips"));
+      find("person-trips").replaceChildren(element("h3", "", say("person_trips")), list);
+    });
   }
 
   /** `tags`: null of who is no driver. */

@@ -1,7 +1,9 @@
 // What is looked at, as the address says it after “#”: a link to it, a reload and the
 // browser's way back show the same.
 
-const DEFAULTS = { tab: "trips", trip: "", person: "", cell: "", q: "", which: "" };
+const DEFAULTS = { tab: "trips", trip: "", person: "", cell: "", q: "", which: "", why: "", hook: "" };
+/** What is said of one trip or view isn't of the next. */
+const ABOUT = { tab: { why: "", hook: "" }, trip: { why: "" } };
 
 export class Route {
   #changed;
@@ -18,7 +20,8 @@ export class Route {
 
   /** The address with these changes. */
   to(changes) {
-    const all = { ...this.now, ...changes };
+    const others = Object.keys(changes).map((name) => ABOUT[name] ?? {});
+    const all = Object.assign(this.now, ...others, changes);
     const kept = Object.entries(all).filter(([name, value]) => value !== (DEFAULTS[name] ?? ""));
     return `#${new URLSearchParams(kept)}`;
   }

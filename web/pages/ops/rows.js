@@ -18,12 +18,15 @@ export class Rows {
     const rows = new Map();
     for (const item of items.slice(0, ROWS_MAX)) rows.set(item.id, this.#row(item));
     for (const [id, { row }] of this.#rows) if (!rows.has(id)) row.remove();
+    const held = this.#root.contains(document.activeElement) ? document.activeElement : null;
     let place = this.#root.firstChild;
     for (const { row } of rows.values()) {
       if (row === place) place = place.nextSibling;
       else this.#root.insertBefore(row, place);
     }
     this.#rows = rows;
+    // A row that was put elsewhere has lost it.
+    if (held && held !== document.activeElement) held.focus({ preventScroll: true });
   }
 
   #row(item) {

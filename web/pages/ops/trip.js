@@ -4,6 +4,7 @@ import { button, element, find, put } from "../dom.js";
 import { sure } from "../ride/sure.js";
 import { Talk } from "../ride/talk.js";
 import { age, distance, nameOf, say, sayError, seconds, moment, when, whole } from "../words.js";
+import { UUID } from "./api.js";
 import { facts } from "./lists.js";
 
 const ENDED = new Set(["COMPLETED", "CANCELLED", "EXPIRED"]);
@@ -43,7 +44,7 @@ export class TripView {
     if (id !== this.#id) {
       this.#id = id;
       this.#trip = null;
-      this.#asked = "";
+      this.#asked = this.#route.now.why;
       for (const part of ["trip-facts", "trip-acts", "timeline", "why"]) find(part).replaceChildren();
       put(find("trip-title"), say("ops_trip"));
       if (!live) this.#get(id);
@@ -96,7 +97,10 @@ export class TripView {
 
   #acts({ id, status, pick_up: place }) {
     const root = find("trip-acts");
+    const hadFocus = root.contains(document.activeElement);
     root.replaceChildren();
+    // What was pressed is gone: who has no mouse goes on from the top.
+    if (hadFocus) find("trip-title").focus();
     const act = async (call) => {
       put(find("error"), "");
       try {
@@ -181,7 +185,18 @@ export class TripView {
     parts.push(this.#asking(id, told.driver));
     const open = document.activeElement?.closest?.("#why form");
     if (open) return; // Somebody is choosing a driver.
-    find("why").replaceChildren(...parts);
+    replaced(find("why"), parts);
+  }
+
+  /** Whom somebody means by a name or an id; null: nobody, or more than one, and that is told. */
+  async #driver(text) {
+    if (!text || UUID.test(text)) return text;
+    if (this.#asked && text === this.#names.of(this.#asked)) return this.#asked;
+    const found = await this.#api.get("/api/users", { name: text, role: "driver", limit: 2 });
+    for (const user of found) this.#names.know(user);
+    if (found.length === 1 || found[0]?.username === text) return found[0].id;
+    put(find("error"), say(found.length ? "ops_several" : "ops_no_users"));
+    return null;
   }
 
   /** Any driver: what each round said of them. */
@@ -191,22 +206,41 @@ export class TripView {
     const input = element("input");
     input.setAttribute("aria-label", say("ops_which_driver"));
     input.placeholder = say("ops_which_driver");
-    input.value = this.#asked;
+    input.value = this.#asked && this.#names.of(this.#asked);
     const go = element("button", "quiet", say("ops_ask_why"));
     go.type = "submit";
     form.append(input, go);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#asked = input.value.trim();
-      input.blur();
-      go.blur();
-      this.#why(id);
+      put(find("error"), "");
+      this.#driver(input.value.trim()).then(
+        (driver) => {
+          if (driver === null || id !== this.#id) return;
+          this.#asked = driver;
+          this.#route.become({ why: driver });
+          document.activeElement.blur();
+          this.#why(id).then(() => find("why").querySelector(".timeline").focus());
+        },
+        (error) => put(find("error"), sayError(error)),
+      );
     });
     const rows = (driver?.rounds ?? []).map(({ round, verdict, at }) =>
       element("li", "", `${say("ops_round", { round })} · ${moment(at)}: ${say(`verdict_${verdict}`)}`),
     );
-    return element("div", "", form, element("ol", "timeline", ...rows));
+    const list = element("ol", "timeline", ...rows);
+    list.tabIndex = -1;
+    return element("div", "", form, list);
   }
+}
+
+/** Made anew, with what is unfolded, and where the focus is, as they were. */
+function replaced(root, parts) {
+  const reachable = () => [...root.querySelectorAll("summary, input, button, [tabindex]")];
+  const at = reachable().indexOf(document.activeElement);
+  const folds = new Map([...root.querySelectorAll("details")].map(({ dataset, open }) => [dataset.round, open]));
+  root.replaceChildren(...parts);
+  for (const each of root.querySelectorAll("details")) each.open = folds.get(each.dataset.round) ?? each.open;
+  if (at >= 0) reachable()[at]?.focus({ preventScroll: true });
 }
 
 export function mark(text, state) {
@@ -233,6 +267,7 @@ function offersOf(offers, names) {
 function roundOf({ round, at, considered, excluded, ranked }, isOpen, names) {
   const details = element("details");
   details.open = isOpen;
+  details.dataset.round = round;
   details.append(element("summary", "", `${say("ops_round", { round })} · ${moment(at)} · ${say("ops_considered", { count: considered })}`));
   const rows = ranked.map((one) => {
     names.know(one.driver);

@@ -12,7 +12,7 @@ import { remember } from "./kept.js";
 import { OpenTrips } from "./open.js";
 import { Ring } from "./ring.js";
 import { Shift } from "./shift.js";
-import { announce, showOne, sure } from "./sure.js";
+import { announce, busy, showOne, sure } from "./sure.js";
 import { Talk } from "./talk.js";
 import { OwnTrips } from "./trips.js";
 import { visit } from "./visit.js";
@@ -109,22 +109,18 @@ async function attempt(doing) {
 async function act(doing) {
   const trip = here?.trips.active;
   if (!trip) return;
-  find("step").disabled = true;
-  const after = await attempt(() => doing(trip));
-  find("step").disabled = false;
+  const after = await busy([find("step")], () => attempt(() => doing(trip)));
   if (after) here.trips.take(after);
 }
 
 async function answer(what) {
   const [offer] = here.client.offers.live;
   if (!offer) return;
-  find("accept").disabled = find("decline").disabled = true;
   const { id } = offer.trip;
   const { trips } = here.client;
-  const after = await attempt(() =>
-    what === "accept" ? trips.accept(id, offer.offer) : trips.decline(id, { offer: offer.offer }),
-  );
-  find("accept").disabled = find("decline").disabled = false;
+  const answered = () =>
+    what === "accept" ? trips.accept(id, offer.offer) : trips.decline(id, { offer: offer.offer });
+  const after = await busy([find("accept"), find("decline")], () => attempt(answered));
   if (after) here.trips.take(after);
 }
 

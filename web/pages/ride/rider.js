@@ -12,7 +12,7 @@ import { whereAmI } from "./here.js";
 import { History } from "./history.js";
 import { remember } from "./kept.js";
 import { Places } from "./places.js";
-import { announce, showOne, sure } from "./sure.js";
+import { announce, busy, showOne, sure } from "./sure.js";
 import { Talk } from "./talk.js";
 import { OwnTrips } from "./trips.js";
 import { visit } from "./visit.js";
@@ -46,7 +46,7 @@ map.chose = (place) => {
 };
 find("request").addEventListener("submit", (event) => {
   event.preventDefault();
-  request();
+  busy([find("go")], request);
 });
 find("here").addEventListener("click", locate);
 find("over-new").addEventListener("click", () => over(false));
@@ -87,16 +87,12 @@ function end() {
 // ---- what is done ---------------------------------------------------------------
 
 async function request() {
-  if (find("go").disabled) return;
-  find("go").disabled = true;
   try {
     const where = await places.wanted();
     const besides = where && booking.wanted;
     if (besides) await send({ ...where, ...besides });
   } catch (error) {
     put(find("request-error"), sayError(error));
-  } finally {
-    find("go").disabled = false;
   }
 }
 

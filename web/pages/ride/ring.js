@@ -7,12 +7,15 @@ const SVG = "http://www.w3.org/2000/svg";
 const RADIUS = 20;
 const ROUND = 2 * Math.PI * RADIUS;
 const BEAT_MS = 250;
+/** Who wants nothing to move sees it shorter each second. */
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Ring {
   #root;
   #circle;
   #text = document.createElement("span");
   #endsAt = 0;
+  #wholeMs = 1;
   #timer = null;
   #run = null;
 
@@ -36,9 +39,9 @@ export class Ring {
   start(leftMs, wholeMs) {
     this.stop();
     this.#endsAt = performance.now() + leftMs;
-    const gone = ROUND * (1 - Math.min(1, leftMs / wholeMs));
-    const frames = [{ strokeDashoffset: gone }, { strokeDashoffset: ROUND }];
-    this.#run = this.#circle.animate(frames, { duration: leftMs, fill: "forwards" });
+    this.#wholeMs = wholeMs;
+    const frames = [{ strokeDashoffset: this.#gone(leftMs) }, { strokeDashoffset: ROUND }];
+    if (!STILL.matches) this.#run = this.#circle.animate(frames, { duration: leftMs, fill: "forwards" });
     this.#timer = setInterval(() => this.#tick(), BEAT_MS);
     this.#tick();
   }
@@ -49,9 +52,14 @@ export class Ring {
     this.#run = null;
   }
 
+  #gone(leftMs) {
+    return ROUND * (1 - Math.min(1, leftMs / this.#wholeMs));
+  }
+
   #tick() {
     const seconds = Math.max(0, Math.ceil((this.#endsAt - performance.now()) / 1000));
     put(this.#text, String(seconds));
+    if (!this.#run) this.#circle.setAttribute("stroke-dashoffset", this.#gone(seconds * 1000));
     this.#root.setAttribute("aria-label", say("offer_seconds", { seconds }));
     this.#root.classList.toggle("late", seconds <= 5);
   }

@@ -10,10 +10,8 @@ export function sure(root, { ask, question, yes, no = "cancel_no", act }) {
     confirm.focus();
   });
   const confirm = button("bad", say(yes), async () => {
-    confirm.disabled = true;
-    await act();
-    confirm.disabled = false;
-    root.replaceChildren(first);
+    await busy([confirm], act);
+    reset();
   });
   const back = button("quiet", say(no), () => {
     root.replaceChildren(first);
@@ -21,7 +19,23 @@ export function sure(root, { ask, question, yes, no = "cancel_no", act }) {
   });
   const asked = element("div", "sure", element("p", "", say(question)), element("div", "row", confirm, back));
   root.replaceChildren(first);
-  return () => root.replaceChildren(first);
+  const reset = () => {
+    const hadFocus = root.contains(document.activeElement);
+    root.replaceChildren(first);
+    if (hadFocus) first.focus({ preventScroll: true });
+  };
+  return reset;
+}
+
+/** Once at a time: `buttons` do nothing meanwhile, and keep the focus that `disabled` would take. */
+export async function busy(buttons, doing) {
+  if (buttons.some((each) => each.ariaDisabled === "true")) return null;
+  for (const each of buttons) each.ariaDisabled = "true";
+  try {
+    return await doing();
+  } finally {
+    for (const each of buttons) each.ariaDisabled = null;
+  }
 }
 
 /** Show which of `ids` is up, and nothing else; the focus goes along where it was inside. */
