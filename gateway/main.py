@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import socket
 from collections.abc import Sequence
 
@@ -105,11 +104,7 @@ def run(settings: Settings) -> int:
             connections_per_address_max=settings.connections_per_address_max,
             users=settings.user_limits(),
         )
-        running = await start(service, settings, identity, listeners, limits)
-        # What start-up made stays: no later collection need look at it again.
-        gc.collect()
-        gc.freeze()
-        return running
+        return await start(service, settings, identity, listeners, limits)
 
     try:
         return lifecycle.run("gateway", begin)

@@ -113,7 +113,7 @@ async def start(
     service.watch("bulk connection", bulk.broken)
     pulse = Pulse(engine)
     service.spawn("pulse", pulse.watch())
-    writer = Writer(bulk, Store(database.plain_engine(settings.database_url)))
+    writer = Writer(bulk, Store(database.roomy_engine(settings.database_url)))
     observer = Observer(
         bulk,
         database.plain_engine(settings.database_url),
@@ -123,7 +123,7 @@ async def start(
     readers += [writer, observer]
     writer.start(service)
     observer.start(service)
-    history = History(past(settings.database_url), control)
+    history = History(past(settings.database_url), control, writer.hurry)
     history.start()
     accounts = Accounts(engine, control, settings)
     await accounts.start(service)

@@ -5,6 +5,7 @@ renews its lead is worse than none.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -98,6 +99,9 @@ async def _serve(name: str, start: Start) -> int:
     await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
         drain = starting.result()
+        # What start-up made stays: no later collection need look at it again.
+        gc.collect()
+        gc.freeze()
         log.info("started", service=name, pid=os.getpid())
         await stop
         log.info("draining", service=name)

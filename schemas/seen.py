@@ -23,7 +23,10 @@ of a text quotes have a backslash before them."""
 
 
 def trip_as(role: Role, trip: Trip) -> Trip:
-    gone = {name: None for name in HIDDEN[role] if getattr(trip, name) is not None}
+    hidden = HIDDEN[role]
+    if not hidden:
+        return trip
+    gone = {name: None for name in hidden if getattr(trip, name) is not None}
     return replace(trip, **gone) if gone else trip
 
 
@@ -48,6 +51,16 @@ def event_json_as(role: Role, encoded: bytes) -> bytes:
     return event_as(role, decode(encoded, TripEvent), encoded)
 
 
+_WRITTEN = {
+    role: [b'"%b":"' % name.encode() for name in hidden]
+    for role, hidden in HIDDEN.items()
+}
+"""How they look in our JSON where they are not null."""
+
+
 def _is_hiding(role: Role, data: bytes) -> bool:
     """Whether anything in this JSON of ours is hidden from them."""
-    return any(b'"%b":"' % name.encode() in data for name in HIDDEN[role])
+    for one in _WRITTEN[role]:  # noqa: SIM110 - `any` takes five times as long
+        if one in data:
+            return True
+    return False

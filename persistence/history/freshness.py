@@ -17,7 +17,7 @@ from runtime.bus import Bus
 from schemas import codec, streams
 
 STEP_S = 0.025
-"""Between looks at a writer that is behind; it gathers for twice as long."""
+"""Between looks at a writer that is behind; it gathers for twice as long at least."""
 
 _NO_ANSWER = (TimeoutError, nats.errors.Error, ValueError, codec.CodecError)
 """Of JetStream about a region's ledger; ValueError: no region is called that;
@@ -79,7 +79,7 @@ class Shared(Generic[T]):
 
 class Freshness:
     """Of all regions' ledgers; or, by `stream_of`, of what else the same durable
-    consumer takes to the database.
+    consumer takes to the database. `hurry` is called while somebody waits.
     """
 
     def __init__(
@@ -87,10 +87,12 @@ class Freshness:
         bus: Bus,
         wait_max_s: float,
         stream_of: Callable[[str], str] = lambda region: streams.ledger(region).name,
+        hurry: Callable[[], None] = lambda: None,
     ) -> None:
         self._bus = bus
         self._wait_max_s = wait_max_s
         self._stream_of = stream_of
+        self._hurry = hurry
         self._head = Shared(self._ask_head)
         self._floor = Shared(self._ask_floor)
 
@@ -102,6 +104,7 @@ class Freshness:
         while (floor := await self._floor.of(region)) is None or floor < record:
             if time.monotonic() > ends_at:
                 return False
+            self._hurry()
             await asyncio.sleep(STEP_S)
         return True
 

@@ -6,18 +6,19 @@ may look.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Connection, Row, false, select, true, tuple_
+from sqlalchemy import Connection, Row, select
 
-from persistence.history import matches
+from persistence.history import asking, matches
 from persistence.history.explaining import within
 from persistence.history.freshness import Freshness
 from persistence.history.lags import Lags
 from persistence.history.past import Past
-from persistence.models import MessageRow, RoomRow, TripEventRow, TripRow
+from persistence.models import MessageRow, RoomRow, TripEventRow
 from persistence.projected import messages
 from persistence.projected.messages import PAGE_BYTES_MAX
 from persistence.responder import Responder, answered, refused
@@ -64,11 +65,15 @@ Found = Row[str, str | None, str, str, str]
 
 
 class History:
-    """The NATS services `history.*`. Closes `past` when it stops."""
+    """The NATS services `history.*`. Closes `past` when it stops. `hurry` is called
+    while somebody waits for rows.
+    """
 
-    def __init__(self, past: Past, bus: Bus) -> None:
+    def __init__(
+        self, past: Past, bus: Bus, hurry: Callable[[], None] = lambda: None
+    ) -> None:
         self._past = past
-        self._fresh = Freshness(bus, CATCH_UP_S)
+        self._fresh = Freshness(bus, CATCH_UP_S, hurry=hurry)
         self._seen = Freshness(bus, CATCH_UP_S, lambda _: streams.MATCHES)
         self._responder = Responder(bus, QUEUE, CONCURRENCY_MAX)
         self._responder.add(subjects.history("trips"), ListTrips, self.trips)
@@ -207,16 +212,18 @@ class History:
 
 
 def _trips(question: ListTrips, connection: Connection) -> Result:
-    page = select(TripRow.data).where(*_wanted(question))
-    place = tuple_(TripRow.created_at_ms, TripRow.id)
+    given: dict[str, Any] = {"user": question.user, "limit": question.limit}
+    for name in asking.FILTERS:
+        if (value := getattr(question, name)) is not None:
+            given[name] = str(value)  # of a status: not as an enum
     if question.before is not None:
         before = _place(question, connection)
         if before is None:
             message = f"before: you have no trip {question.before[:64]!r}"
             return refused(Code.INVALID_DATA, message)
-        page = page.where(place < tuple_(*before))
-    page = page.order_by(TripRow.created_at_ms.desc(), TripRow.id.desc())
-    rows = connection.execute(page.limit(question.limit)).scalars().all()
+        given |= before._asdict()
+    page = asking.page(question.role, frozenset(given))
+    rows = connection.execute(page, given).scalars().all()
     made = [trip_json_as(question.role, row.encode()) for row in rows]
     return _list(messages.within(made, PAGE_BYTES_MAX))
 
@@ -225,30 +232,21 @@ def _place(question: ListTrips, connection: Connection) -> Row[int, str] | None:
     """Where in the order `before` stands; None: no such trip, or not theirs."""
     if question.before is None or "\0" in question.before:
         return None
-    asked = select(TripRow.created_at_ms, TripRow.id).where(
-        TripRow.id == question.before, _own(question)
-    )
-    return connection.execute(asked).one_or_none()
+    about = {"trip": question.before, "user": question.user}
+    return connection.execute(asking.place(question.role), about).one_or_none()
 
 
 def _trip_events(question: ListTripEvents, connection: Connection) -> Result:
-    event = TripEventRow
-    asked = (
-        select(event.seq, event.type, event.version, event.at_ms, event.data)
-        .where(event.trip_id == question.trip)
-        # Two of one version: what a lost ledger had come after all.
-        .order_by(event.version, event.seq)
-        .where(
-            event.version >= question.after_version,  # how the index is entered
-            tuple_(event.version, event.seq)
-            > tuple_(question.after_version, question.after_seq),
-        )
-        .limit(EVENTS_MAX + 1)
-    )
     found = _row(connection, question.trip)
     if isinstance(missing := _may_see(found, question), Result):
         return missing
-    rows = connection.execute(asked).all()
+    about = {
+        "trip": question.trip,
+        "version": question.after_version,
+        "seq": question.after_seq,
+        "limit": EVENTS_MAX + 1,
+    }
+    rows = connection.execute(asking.EVENTS, about).all()
     role = question.role
     made = [codec.encode(_audit_row(role, row)) for row in rows[:EVENTS_MAX]]
     page = messages.within(made, PAGE_BYTES_MAX)
@@ -302,14 +300,7 @@ def _said(question: FindMade, connection: Connection) -> Result:
 def _row(connection: Connection, trip: str) -> Found | None:
     if "\0" in trip:  # which PostgreSQL's text can't even be asked about
         return None
-    asked = select(
-        TripRow.rider_id,
-        TripRow.driver_id,
-        TripRow.status,
-        TripRow.region,
-        TripRow.data,
-    ).where(TripRow.id == trip)
-    return connection.execute(asked).one_or_none()
+    return connection.execute(asking.TRIP, {"trip": trip}).one_or_none()
 
 
 def _page(
@@ -338,31 +329,6 @@ def _page(
         if len(page) == limit:
             break
     return page
-
-
-def _own(question: ListTrips) -> ColumnElement[bool]:
-    if question.role is Role.OPERATOR:
-        return true()
-    if question.role is Role.DRIVER:
-        return TripRow.driver_id == question.user
-    return TripRow.rider_id == question.user
-
-
-def _wanted(question: ListTrips) -> list[ColumnElement[bool]]:
-    """Whose, and which of them."""
-    wanted = [_own(question)]
-    if question.reference is not None and question.role is Role.DRIVER:
-        wanted.append(false())
-    if question.status is not None:
-        wanted.append(TripRow.status == question.status.value)
-    for column, value in (
-        (TripRow.rider_id, question.rider),
-        (TripRow.driver_id, question.driver),
-        (TripRow.reference, question.reference),
-    ):
-        if value is not None:
-            wanted.append(column == value)
-    return wanted
 
 
 def _audit_row(role: Role, row: Row[int, str, int, int, str]) -> AuditRow:

@@ -34,9 +34,10 @@ from schemas.streams import ACK_WAIT_S, region_of_ledger
 
 log = structlog.get_logger()
 
-GATHER_S = 0.05
-"""So long a batch waits for company: twenty transactions a second at most, and history
-is that much behind."""
+GATHER_S = (0.05, 0.15)
+"""So long a batch waits for company while somebody asks for what it brings, and else:
+twenty transactions a second at most, and seven. Each writes a page of every index that
+its users' rows are in, so that fewer cost less (docs/BENCHMARKS.md)."""
 SWEEP_MAX_S = 0.25
 """A sweep not over by then goes on beside the writing."""
 BATCH_BYTES_MAX = 2 * 1024 * 1024
@@ -69,6 +70,7 @@ class Writer:
         self._bytes = 0
         self._some = asyncio.Event()
         self._all_swept = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
         self._backoff_s = 0.0
         self._paused = False
@@ -85,9 +87,14 @@ class Writer:
         for pull in self._pulls.values():
             pull.ask_if_overdue(at_once=True)
 
+    def hurry(self) -> None:
+        """Somebody waits for what the database doesn't have yet."""
+        self._wanted.set()
+
     async def stop(self) -> None:
         """Take no more, write what is in hand, acknowledge it."""
         self._stopping.set()
+        self._wanted.set()
         for pull in self._pulls.values():
             pull.close()
         self._some.set()
@@ -188,7 +195,7 @@ class Writer:
                 await self._some.wait()
             pulls = self._pulls.values()
             if not any(pull.full or pull.sweeping for pull in pulls):
-                await self._pause(GATHER_S)
+                await self._gather()
             await self._sweep()
             batch = self._take()
             for pull in self._pulls.values():
@@ -200,6 +207,13 @@ class Writer:
                 self._paused = True
                 await self._pause(self._backoff_s)
                 self._paused = False
+
+    async def _gather(self) -> None:
+        least_s, most_s = GATHER_S
+        await self._pause(least_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), most_s - least_s)
+        self._wanted.clear()
 
     async def _sweep(self) -> None:
         """Have what gathered at the server since the first record came."""

@@ -5,12 +5,16 @@ import pytest
 from sqlalchemy import event as events_of
 
 from persistence import database
+from persistence.history.history import History
+from persistence.history.past import past
 from persistence.models import DeadLetterRow, TripEventRow, TripRow
 from persistence.projected import pull
 from persistence.projected import writer as writers
 from persistence.projected.store import Store
 from runtime.bus import Bus
-from schemas import codec, streams
+from schemas import codec, streams, subjects
+from schemas.accounts import FindTrip, Result
+from schemas.events import seq_of
 from schemas.ledger import RECORD_VERSION
 from tests.contract.persistence.conftest import ROUND_S, Working
 from tests.support import postgres
@@ -73,6 +77,29 @@ async def test_two_workers_write_each_event_once(
         await settled(ledger)
     assert await counting.rows(TripEventRow) == 200
     assert await counting.column(TripRow.version) == [4] * 50
+
+
+async def test_who_waits_for_a_trip_has_it_written_before_the_writer_has_company(
+    database_url: str,
+    ledger: Ledger,
+    bus: Bus,
+    working: Working,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writers, "GATHER_S", (0.05, 60.0))
+    async with working(database_url) as writer:
+        history = History(past(database_url), bus, writer.hurry)
+        history.start()
+        await append_trips(ledger, 0, 1)
+        asked = FindTrip("main", trip(0).id, seq_of(ledger.n, 0))
+
+        async def found() -> bool:
+            subject = subjects.history("find")
+            answer = await bus.request(subject, codec.encode(asked), 10)
+            return codec.decode(answer.data, Result).refused is None
+
+        await until_true(found, "the trip", 30)
+        await history.stop()
 
 
 async def test_a_new_region_is_picked_up(

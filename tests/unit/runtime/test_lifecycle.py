@@ -140,6 +140,21 @@ async def start(service):
     assert printed == ["1"]
 
 
+def test_no_collection_walks_what_the_start_made() -> None:
+    process = Process(
+        """
+import gc
+
+async def start(service):
+    async def drain():
+        print(gc.get_freeze_count() > 1_000, flush=True)
+    service.stop()
+    return drain
+"""
+    )
+    assert process.end()[0] == ["True", "0"]
+
+
 def test_a_start_that_fails_ends_with_1() -> None:
     printed, logged = Process("""
 async def start(service):
