@@ -30,6 +30,8 @@ class WebhookRow(Base):
     secret: Mapped[str] = mapped_column(Text)
     """As it is: an HMAC can't be made from a hash."""
     old_secret: Mapped[str | None] = mapped_column(Text)
+    """Signs until `old_until_ms`; after spaces those before it, each with `@` and until
+    when in ms."""
     old_until_ms: Mapped[int | None] = mapped_column(BigInteger)
     since: Mapped[str] = mapped_column(Text)
     """JSON: ledger's id → the last event from before it was made, or made active."""

@@ -27,10 +27,13 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _6TO4 = ipaddress.IPv6Network("2002::/16")
 _NEVER = tuple(
     ipaddress.IPv6Network(net)
-    for net in ("::/96", "64:ff9b:1::/48", "2001::/23", "100::/64", "fec0::/10")
+    for net in (
+        *("::/96", "64:ff9b:1::/48", "2001::/23", "100::/64", "fec0::/10"),
+        *("3fff::/20", "5f00::/16"),
+    )
 )
 """IPv4-compatible, local NAT64, what is for protocols (Teredo among them), discarding,
-site-local: none is an endpoint's."""
+site-local, for documents (RFC 9637), segments (RFC 9602): none is an endpoint's."""
 _NEVER_V4 = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 """For protocols, and 6to4's old relays: older Pythons take some for the Internet's."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -42,6 +42,8 @@ be replayed."""
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 """The same in bytes of bodies: all endpoints of a system, 4 GiB."""
 ERROR_CHARS_MAX = 200
+SEQ_MAX = 2**63 - 1
+"""A database's integer holds no greater one."""
 HOLD_MS = 5 * 60_000
 """So long a delivery that fails holds back later ones of its trip."""
 OLD_SECRET_MS = 86_400_000
@@ -73,7 +75,8 @@ def place_of(message: str) -> tuple[str, int] | None:
     head, _, seq = message.rpartition("_")
     if not head.startswith("msg_") or not (seq.isascii() and seq.isdecimal()):
         return None
-    return head.removeprefix("msg_"), int(seq[:19])
+    number = int(seq[:20])
+    return (head.removeprefix("msg_"), number) if number <= SEQ_MAX else None
 
 
 # ---- what operators say ------------------------------------------------------
@@ -126,7 +129,7 @@ class ReplayBody(Struct):
         int,
         Meta(
             ge=0,
-            le=2**63 - 1,
+            le=SEQ_MAX,
             description="a `seq`: what happened after it is delivered again",
         ),
     ]
@@ -218,7 +221,7 @@ class Replay(Struct):
 
     webhook: str
     by: str
-    since: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    since: Annotated[int, Meta(ge=0, le=SEQ_MAX)]
     region: str | None = None
     address: str = ""
 

@@ -94,6 +94,17 @@ _RULES: tuple[tuple[re.Pattern[str], Say], ...] = (
     ),
 )
 _AT = re.compile(r"(.*) - at `(?:key in )?\$\.?([^`]*)`", re.DOTALL)
+_UNNAMED = re.compile(r"(\[\.\.\.\])+")
+"""How msgspec calls the way to what it reads into no shape."""
+
+
+def of_field(message: str) -> str:
+    """As `plain`, to stand beside others: `pick_up.lat: must be a number, not text`."""
+    found = _AT.fullmatch(message)
+    said = plain(found[1]) if found is not None else ""
+    if found is None or said.endswith(MISSING):
+        return plain(message)
+    return f"{found[2]}: {said.removeprefix(ALL).lstrip()}"
 
 
 def plain(message: str, field: str = "") -> str:
@@ -106,7 +117,7 @@ def plain(message: str, field: str = "") -> str:
     """
     found = _AT.fullmatch(message)
     if found is not None:
-        message, field = found[1], found[2]
+        message, field = found[1], "" if _UNNAMED.fullmatch(found[2]) else found[2]
     missing = _MISSING.fullmatch(message)
     if missing is not None:
         return (

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import certifi
 import httpx
 
-from schemas.outside import UrlError, target
+from schemas.outside import Target, UrlError, target
 from webhooks import metrics
 from webhooks.errors import Forbidden
 from webhooks.resolving import Resolver
@@ -23,6 +23,8 @@ from webhooks.verdict import Answer
 
 ANSWER_S = 15.0
 """PROTOCOL.md section 8; from the name's look-up to the status."""
+CONNECT_S = 3.0
+"""For an address that isn't the name's last; TCP asks again after 1 s."""
 BODY_BYTES_MAX = 16 * 1024
 BODY_S = 1.0
 """What is longer, or slower, costs its endpoint the connection."""
@@ -86,8 +88,7 @@ class Endpoint:
         begun = time.perf_counter()
         try:
             async with asyncio.timeout(ANSWER_S):
-                request = await self._request(body, headers)
-                response = await way.handle_async_request(request)
+                response = await self._answer(way, body, headers)
         except TimeoutError:
             return Answer(None, f"it did not answer within {ANSWER_S:.0f} s")
         except (Forbidden, UrlError) as error:
@@ -99,18 +100,36 @@ class Endpoint:
         await _finish(response)
         return Answer(response.status_code)
 
-    async def _request(self, body: bytes, headers: Mapping[str, str]) -> httpx.Request:
+    async def _answer(
+        self, way: httpx.AsyncHTTPTransport, body: bytes, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """Of the first of its addresses that takes a connection: until then nothing is
+        sent, and many a name has one that can't be reached from here (IPv6's).
+        """
         to = target(self.url)
-        address = await self._resolver.address(to)
-        where = f"[{address}]" if ":" in address else address
-        return httpx.Request(
-            "POST",
-            f"{to.scheme}://{where}:{to.port}{to.path}",
-            headers={**_HEADERS, **headers, "host": to.host},
-            content=body,
-            # Of the certificate the name is asked, not the address.
-            extensions={"sni_hostname": to.name.strip("[]").removesuffix(".")},
-        )
+        *others, last = await self._resolver.addresses(to)
+        for address in others:
+            request = _request(to, address, body, headers)
+            request.extensions["timeout"] = {"connect": CONNECT_S}
+            try:
+                return await way.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return await way.handle_async_request(_request(to, last, body, headers))
+
+
+def _request(
+    to: Target, address: str, body: bytes, headers: Mapping[str, str]
+) -> httpx.Request:
+    where = f"[{address}]" if ":" in address else address
+    return httpx.Request(
+        "POST",
+        f"{to.scheme}://{where}:{to.port}{to.path}",
+        headers={**_HEADERS, **headers, "host": to.host},
+        content=body,
+        # Of the certificate the name is asked, not the address.
+        extensions={"sni_hostname": to.name.strip("[]").removesuffix(".")},
+    )
 
 
 async def _finish(response: httpx.Response) -> None:

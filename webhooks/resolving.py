@@ -8,20 +8,38 @@ was checked is the one that is connected to (post.py).
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from schemas.outside import Target, fault
+from schemas.webhooks import WEBHOOKS_MAX
 from webhooks.errors import Forbidden
 
 
+def look_up(name: str, port: int) -> list[str]:
+    """Blocks: some name servers take half a minute to say nothing.
+
+    Raises:
+        OSError, UnicodeError: the name has no address.
+    """
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
 class Resolver:
-    """`private`: anywhere may be sent to."""
+    """`private`: anywhere may be sent to; `look`: as `look_up`, in a thread."""
 
-    def __init__(self, *, private: bool) -> None:
+    def __init__(
+        self, *, private: bool, look: Callable[[str, int], list[str]] = look_up
+    ) -> None:
         self._private = private
-        self._asking: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
+        self._look = look
+        self._asking: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+        # One each: names that nobody answers for keep no other from being asked.
+        self._threads = ThreadPoolExecutor(WEBHOOKS_MAX, thread_name_prefix="names")
 
-    async def address(self, target: Target) -> str:
-        """To be connected to.
+    async def addresses(self, target: Target) -> list[str]:
+        """To be connected to, one after another until one takes the connection.
 
         Raises:
             Forbidden: one of its addresses is none of the Internet's.
@@ -37,23 +55,15 @@ class Resolver:
                 if why is not None:
                     name = "" if target.address else f"{target.name} is at "
                     raise Forbidden(f"nothing is sent there: {name}{why}")
-        return found[0]
+        return found
 
     async def _resolved(self, name: str, port: int) -> list[str]:
         """Who asks while an answer is under way waits for that one."""
         key = (name, port)
         asking = self._asking.get(key)
         if asking is None:
-            asking = asyncio.ensure_future(_ask(name, port))
+            loop = asyncio.get_running_loop()
+            asking = loop.run_in_executor(self._threads, self._look, name, port)
             self._asking[key] = asking
             asking.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(asking)
-
-
-async def _ask(name: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    addresses = [str(one[4][0]) for one in found]
-    if not addresses:
-        raise OSError("the name has no address")
-    return addresses

@@ -19,7 +19,7 @@ from gateway.errors import InvalidToken, UnknownKey
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused
 from runtime.questions import Questions
-from schemas import subjects, wording
+from schemas import codec, subjects, wording
 from schemas.accounts import Denied
 from schemas.allowances import Budget, share_of
 from schemas.claims import Claims
@@ -35,6 +35,9 @@ DENIED_S = 1.0
 DEPTH_MAX = 128
 """Of a body: what was read may have to be written again, where the stack is deeper
 (Python's limit is 1,000 frames, C's among them)."""
+_KINDS = {list: "a JSON list", str: "JSON text", bool: "JSON true or false"} | {
+    type(None): "JSON null"
+}
 _DENIED = subjects.accounts("denied")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _BEARER = re.compile(r"bearer +([^ ]+) *", re.ASCII | re.IGNORECASE)
@@ -61,21 +64,38 @@ class ApiRequest(Request[None, Any, State]):
         return body if body or not may_be_empty(self.route_handler) else b"{}"
 
     async def json(self) -> Any:
-        """The body, read but not yet held against the route's shape.
+        """The body, which has the route's shape as a frame's `data` must have its own:
+        the framework would take text for a number, and a number for an instant.
 
         Raises:
-            Refused: no JSON (`bad_frame`), no object, or U+0000 in it (`invalid_data`).
+            Refused: no JSON (`bad_frame`), no object, U+0000 in it, or not of the shape
+                (`invalid_data`).
         """
-        return parse_object(await self.body())
+        body = await self.body()
+        data = parse_object(body)
+        shape = _shape(self.route_handler)
+        if shape is not None:
+            try:
+                codec.decoder(shape).decode(body)
+            except msgspec.ValidationError as error:
+                why = wording.of_field(str(error))
+                raise Refused(Code.INVALID_DATA, why) from error
+        return data
+
+
+@cache
+def _shape(handler: HTTPRouteHandler) -> Any:
+    """What a route's body must be; None: the route takes none."""
+    taken = handler.parsed_fn_signature.parameters.get("data")
+    shape: Any = None if taken is None else taken.annotation
+    return shape if hasattr(shape, "__struct_fields__") else None
 
 
 @cache
 def may_be_empty(handler: HTTPRouteHandler) -> bool:
     """Whether the body that a route takes is an object without a required field."""
-    taken = handler.parsed_fn_signature.parameters.get("data")
-    shape: Any = None if taken is None else taken.annotation
-    fields = getattr(shape, "__struct_fields__", ())
-    return hasattr(shape, "__struct_fields__") and len(fields) == len(
+    shape = _shape(handler)
+    return shape is not None and len(shape.__struct_fields__) == len(
         shape.__struct_defaults__
     )
 
@@ -89,11 +109,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = wording.plain(str(error)) if body else "it is empty"
+        reason = _unreadable(error) if body else "it is empty"
         raise Refused(Code.BAD_FRAME, f"the body is not JSON: {reason}") from error
     if not isinstance(data, dict):
-        kind = type(data).__name__
-        raise Refused(Code.INVALID_DATA, f"the body is a JSON {kind}, not an object")
+        kind = _KINDS.get(type(data), "a number")
+        raise Refused(Code.INVALID_DATA, f"the body is {kind}, not an object")
     # Only then can it be deep, or hold U+0000; a raw one is no JSON.
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(data) > DEPTH_MAX:
         text = f"the body is nested more than {DEPTH_MAX} deep"
@@ -101,6 +121,12 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if b"\\u0000" in body and (where := _nul(data)):
         raise Refused(Code.INVALID_DATA, f"{where}: U+0000 is not allowed")
     return data
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no UTF-8"
+    return wording.plain(str(error)).removeprefix("not JSON: ")
 
 
 def _depth(data: Any) -> int:

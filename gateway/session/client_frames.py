@@ -165,7 +165,8 @@ def _decline(data: frames.DeclineTripData, ask: Asking) -> Request:
 
 
 def _assign(data: frames.AssignTripData, ask: Asking) -> Request:
-    return _about_trip(commands.AssignTrip, driver=data.driver)(data, ask)
+    # As ids are stored; what is none names nobody.
+    return _about_trip(commands.AssignTrip, driver=data.driver.lower())(data, ask)
 
 
 def _cancel(data: frames.CancelTripData, ask: Asking) -> Request:

@@ -57,6 +57,8 @@ _cursors: Any = WebhookCursorRow.__table__
 _sent: Any = WebhookDeliveryRow.__table__
 
 ENDED_BY_410 = "its endpoint answered 410 Gone"
+OLD_SECRETS_MAX = 7
+"""That sign beside the newest: a header of 0.4 KB."""
 SECRET_BYTES = 32
 """Standard Webhooks: 24 to 64."""
 
@@ -174,9 +176,11 @@ def renew_secret(connection: Connection, webhook: str, now_ms: int) -> NewSecret
     was = _find(connection, webhook)
     until_ms = now_ms + OLD_SECRET_MS
     secret = new_secret()
+    # Who asks again, because no answer came, was never told the one in between.
+    before = _old_secrets(was, now_ms)[: OLD_SECRETS_MAX - 1]
     new = {
         "secret": secret,
-        "old_secret": was["secret"],
+        "old_secret": " ".join([was["secret"], *(f"{s}@{t}" for s, t in before)]),
         "old_until_ms": until_ms,
         "updated_at_ms": now_ms,
     }
@@ -202,9 +206,18 @@ def active(connection: Connection) -> list[RowMapping]:
 
 
 def hook_of(row: RowMapping, now_ms: int) -> Hook:
-    is_old_good = row["old_secret"] and now_ms < row["old_until_ms"]
-    old = [row["old_secret"]] if is_old_good else []
+    old = [secret for secret, _ in _old_secrets(row, now_ms)]
     return Hook(row["id"], row["url"], [row["secret"], *old])
+
+
+def _old_secrets(row: RowMapping, now_ms: int) -> list[tuple[str, int]]:
+    """Those that sign beside it, the newest first, each with until when."""
+    newest, *others = (row["old_secret"] or "").split(" ")
+    found = [(newest, row["old_until_ms"] or 0)]
+    for one in others:
+        secret, _, until_ms = one.partition("@")
+        found.append((secret, int(until_ms)))
+    return [(secret, until_ms) for secret, until_ms in found if now_ms < until_ms]
 
 
 def wants(row: RowMapping, type_: str, ledger: str, seq: int) -> bool:

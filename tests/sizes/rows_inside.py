@@ -311,6 +311,8 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "gateway.leader.lookups:LOOKUPS_MAX": "at once; each waits with its command",
     "gateway.http.requests:DEPTH_MAX": "how deep JSON may be; the body is bounded",
     "gateway.http.routes.rooms:SEQ_MAX": "a number's range",
+    "schemas.webhooks:SEQ_MAX": "a number's range",
+    "persistence.deliveries.endpoints:OLD_SECRETS_MAX": "secrets of 50 bytes",
     "gateway.http.routes.rooms:USER_CHARS_MAX": "a name in a path; the head is bounded",
     "gateway.sockets.incoming:_LINES_MAX": "lines of a head, in bytes bounded with it",
     "gateway.limits:Limits.bad_frames_max": "a count",

@@ -6,7 +6,7 @@ from litestar import Router, get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Response
-from msgspec import Meta, Struct, ValidationError, convert
+from msgspec import Meta, Struct
 
 from gateway.http.requests import (
     BEARER,
@@ -27,12 +27,12 @@ from schemas.accounts import (
     FindUser,
     Whereabouts,
 )
-from schemas.codec import decode
+from schemas.codec import CodecError, decode
 from schemas.commands import Answer, DriverNow, FindDrivers, TagDriver, TagsData
 from schemas.explanations import Driver
 from schemas.forms import TAG
 from schemas.refusals import Code
-from schemas.trips import Position, Role
+from schemas.trips import Latitude, Longitude, Position, Role
 
 TAGS_MAX = 16
 """Twice what a trip may need."""
@@ -138,11 +138,12 @@ async def driver(
 def _place(text: str) -> Position:
     """Raises Refused: it is none."""
     try:
-        lat, lon = (float(part) for part in text.split(","))
-        return convert({"lat": lat, "lon": lon}, Position)
-    except (ValueError, ValidationError):
+        # Numbers as bodies have them: Python's would be 1_0, ٣ and nan as well.
+        lat, lon = decode(f"[{text}]".encode(), tuple[Latitude, Longitude])
+    except (CodecError, UnicodeEncodeError):
         message = "near: give degrees as lat,lon"
         raise Refused(Code.INVALID_DATA, message) from None
+    return Position(lat, lon)
 
 
 async def _told(asker: Questions, answer: Answer) -> list[DriverTold]:

@@ -14,8 +14,8 @@ from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg, HeaderParameter, JSONBody, PathParameter
 from litestar.response import Response
-from msgspec import Meta, Raw, Struct, ValidationError, convert, defstruct
-from msgspec.structs import fields
+from msgspec import Meta, Struct, ValidationError, convert, defstruct
+from msgspec.structs import asdict, fields
 
 from gateway.http.answers import passed_on
 from gateway.http.requests import REFUSED, SignedIn, uuid_or_none
@@ -27,7 +27,7 @@ from runtime.questions import Questions
 from schemas import frame_types, subjects
 from schemas.accounts import FindUser, Whereabouts
 from schemas.claims import Claims
-from schemas.codec import decode, encode
+from schemas.codec import decode
 from schemas.commands import AnyCommand
 from schemas.frames import Key, RequestTripData
 from schemas.refusals import Code, Refusal
@@ -87,16 +87,15 @@ async def request_trip(
     503 `unavailable`: the outcome is unknown; asking again with the same key is safe.
     The key and the limits are those of who asks.
     """
-    data = await _strictly(request, RequestTripBody)
     who = request.auth
+    sent = request.headers.getall(KEY.lower(), [])
+    data.idempotency_key = _one_key(sent, data.idempotency_key)
     if who.role is Role.DRIVER or _is_anothers(who, data.rider):
         unfit = client_frames.unfit(data, time.time_ns() // 1_000_000)
         why = client_frames.wrong_role(who.role, REQUEST)
         if who.role is Role.RIDER:
             why = Refusal(Code.WRONG_ROLE, "rider: only operators ask for others")
         raise Refused.of(unfit or why)
-    sent = request.headers.getall(KEY.lower(), [])
-    data.idempotency_key = _one_key(sent, data.idempotency_key)
     rider = await _rider(asker, who, data.rider)
 
     def command(ask: Asking) -> client_frames.Request:
@@ -105,19 +104,6 @@ async def request_trip(
     body = await _decide(desk, who, command)
     headers = {"Location": f"/api/trips/{decode(body, _Made).id}"}
     return passed_on(body, 201, headers)
-
-
-async def _strictly(request: SignedIn, shape: Any, **more: Any) -> Any:
-    """The body as a frame's `data` would be read: the framework takes a number for an
-    instant, and text for a number.
-
-    Raises:
-        Refused: it isn't so.
-    """
-    read = client_frames.shape(Raw(encode(await request.json() | more)), shape)
-    if isinstance(read, Refusal):
-        raise Refused.of(read)
-    return read
 
 
 class _Made(Struct):
@@ -244,10 +230,10 @@ def _route(move: Move) -> HTTPRouteHandler:
     async def handler(
         request: SignedIn,
         trip_id: TripId,
-        data: Any,  # noqa: ARG001 - for the document; read as frames are
+        data: Any,
         desk: NamedDependency[Desk],
     ) -> Any:
-        whole = await _strictly(request, shape, id=trip_id)
+        whole = shape(id=trip_id, **asdict(data))
 
         def command(ask: Asking) -> client_frames.Request:
             return client_frames.request_of(move.frame, whole, ask)

@@ -189,6 +189,11 @@ async def test_riders_ask_for_themselves_alone_and_drivers_not_at_all(
     driver = bearer(site.tokens.issue(DRIVER, Role.DRIVER))
     response = await site.client.post("/api/trips", json=ADDRESSES, headers=driver)
     problem(response, 403, "wrong_role")
+    # What is wrong with the request is said before whose it isn't.
+    for who, body in ((site.rider, others), (driver, ADDRESSES)):
+        wrong = who | {"Idempotency-Key": "x" * 65}
+        response = await site.client.post("/api/trips", json=body, headers=wrong)
+        problem(response, 422, "invalid_data")
     assert len(site.desk.commands) == 1
 
 

@@ -265,12 +265,26 @@ async def test_a_new_secret_signs_beside_the_old_one(
         await sent(1)
         assert signed_by(new.secret)
         assert signed_by(hook.secret)
-        office.clock.ahead_ms += 25 * 3600 * 1000
+        office.clock.ahead_ms += 12 * 3600 * 1000
+        newest = await office.told("secret", asked, NewSecret)
         number = 2
-        while signed_by(hook.secret):  # until the worker's next plan
+        while not signed_by(newest.secret):  # until the worker's next plan
+            await sent(number)
+            number += 1
+        # Made anew again, and each that was signs its own 24 h.
+        assert signed_by(new.secret)
+        assert signed_by(hook.secret)
+        office.clock.ahead_ms += 13 * 3600 * 1000
+        while signed_by(hook.secret):
             await sent(number)
             number += 1
         assert signed_by(new.secret)
+        assert signed_by(newest.secret)
+        office.clock.ahead_ms += 12 * 3600 * 1000
+        while signed_by(new.secret):
+            await sent(number)
+            number += 1
+        assert signed_by(newest.secret)
 
 
 async def test_a_webhook_is_changed_stopped_begun_again_and_removed(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from runtime.settings import Settings
 from schemas.outside import target
 from schemas.refusals import Code
-from schemas.webhooks import AddWebhook
+from schemas.webhooks import WEBHOOKS_MAX, AddWebhook, ListDeliveries
 from tests.contract.webhooks.conftest import OPERATOR, Office
 from tests.support.certificates import Authority
 from tests.support.endpoint import Answer, Delivery, Writer, listening
@@ -57,6 +58,27 @@ async def test_an_unknown_type_and_one_webhook_too_many_are_refused(
     assert result.status == 409
 
 
+async def test_a_page_of_deliveries_after_what_was_none_is_refused(
+    office: Office,
+) -> None:
+    hook = await office.add("https://a.example/")
+    for before in (
+        "msg_a_1",
+        "msg__1",
+        "x",
+        "msg_a_",
+        f"msg_a_{2**63}",
+        "msg_a_" + "9" * 99,
+    ):
+        asked = ListDeliveries(hook.id, before=before)
+        refused = (await office.ask("deliveries", asked)).refused
+        assert refused is not None
+        assert (refused.code, refused.message) == (
+            Code.INVALID_DATA,
+            "before: it has no delivery of that id",
+        )
+
+
 async def test_a_name_is_resolved_at_each_try_and_its_address_checked() -> None:
     resolver = Resolver(private=False)
     async with listening() as there:
@@ -73,9 +95,9 @@ async def test_a_name_is_resolved_at_each_try_and_its_address_checked() -> None:
         await allowed.close()
         await endpoint.close()
     with pytest.raises(Forbidden, match="private"):
-        await resolver.address(target("http://10.0.0.1/"))
+        await resolver.addresses(target("http://10.0.0.1/"))
     with pytest.raises(OSError, match=""):
-        await resolver.address(target("http://nobody.invalid/"))
+        await resolver.addresses(target("http://nobody.invalid/"))
 
 
 @pytest.mark.parametrize(
@@ -123,10 +145,10 @@ async def test_a_name_that_leads_elsewhere_the_next_time_gains_nothing() -> None
     good, bad = "93.184.215.14", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1"]
     there = target("https://ops.example/hook")
     names = Names([good], *([one] for one in bad), *([good, one] for one in bad))
-    assert await names.address(there) == good
+    assert await names.addresses(there) == [good]
     for _ in range(2 * len(bad)):
         with pytest.raises(Forbidden, match=r"there: ops\.example is at "):
-            await names.address(there)
+            await names.addresses(there)
     async with listening() as found:
         port = target(found.url).port
         once = Names(["127.0.0.1"], private=True)
@@ -134,6 +156,44 @@ async def test_a_name_that_leads_elsewhere_the_next_time_gains_nothing() -> None
         assert (await endpoint.post(b"{}", {})).status == 200
         assert found.got[0].headers["host"] == f"ops.example:{port}"
         await endpoint.close()
+
+
+async def test_an_address_that_takes_no_connection_is_passed_over() -> None:
+    async with listening() as found:
+        port = target(found.url).port
+        names = Names(["127.0.0.2", "127.0.0.1"], ["127.0.0.2"], private=True)
+        endpoint = Endpoint(f"http://ops.example:{port}/", names, tls())
+        assert (await endpoint.post(b"{}", {})).status == 200
+        assert len(found.got) == 1
+        assert "can't be connected to" in (await endpoint.post(b"{}", {})).error
+        await endpoint.close()
+
+
+async def test_names_that_nobody_answers_for_keep_no_other_from_being_asked() -> None:
+    """As many as there may be webhooks."""
+    silent = threading.Event()
+
+    def look(name: str, _: int) -> list[str]:
+        if name != "ops.example":
+            silent.wait()
+        return ["127.0.0.1"]
+
+    resolver = Resolver(private=True, look=look)
+
+    async def ask(name: str) -> list[str]:
+        return await resolver.addresses(target(f"http://{name}/"))
+
+    try:
+        stuck = [
+            asyncio.create_task(ask(f"n{number}.example"))
+            for number in range(WEBHOOKS_MAX - 1)
+        ]
+        async with asyncio.timeout(20):
+            assert await ask("ops.example") == ["127.0.0.1"]
+        assert not any(one.done() for one in stuck)
+    finally:
+        silent.set()
+    await asyncio.gather(*stuck)
 
 
 async def creep(_: Delivery, writer: Writer) -> None:
