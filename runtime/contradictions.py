@@ -169,12 +169,16 @@ def _matching(settings: Settings) -> Complaint | None:
 
 def _window(settings: Settings) -> Complaint | None:
     for field, what in (
-        ("offer_ttl_s", "an offer lives"),
-        ("request_ttl_s", "a trip waits"),
+        ("offer_ttl_s", "which an offer lives"),
+        ("request_ttl_s", "which a trip waits"),
+        ("broadcast_after_s", "after which all are told"),
     ):
-        if settings.match_window_s > getattr(settings, field):
+        most_s = getattr(settings, field)
+        if field == "broadcast_after_s" and not most_s:
+            continue  # never
+        if settings.match_window_s > most_s:
             name = f"CABRANK_{field.upper()}"
-            return "match_window_s", f"is longer than {name}, which {what}"
+            return "match_window_s", f"is longer than {name}, {what}"
     return None
 
 

@@ -7,6 +7,8 @@ from msgspec import Struct
 from schemas.allowances import UserLimits
 
 Policy = Literal["nearest", "broadcast"]
+RELAXED_MS = 45_000
+"""PROTOCOL.md section 7: who has waited so long is served from twice as far."""
 
 
 class Matching(Struct, frozen=True):
@@ -24,10 +26,11 @@ class Matching(Struct, frozen=True):
     window_ms: int = 0
     detour: float = 1.3
     speed_kmh: float = 25
+    relaxed_ms: int = RELAXED_MS
 
 
 LATE_MS = 2_000
-"""PROTOCOL.md section 7: an accept may be so late. A new leader gives live offers as
+"""The same: an accept may be so late. A new leader gives live offers as
 long at least."""
 WAIT_MS = 5_000
 """The same: how long a new leader waits for positions."""

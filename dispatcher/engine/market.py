@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dispatcher.engine.free import Free
 from dispatcher.engine.limits import WAIT_MS, Matching
 from dispatcher.engine.matching import (
-    RELAXED_MS,
     Proposal,
     Rules,
     Unmatched,
@@ -39,7 +38,10 @@ class Market:
     def __init__(self, matching: Matching) -> None:
         self._matching = matching
         self._rules = Rules(
-            matching.idle_credit, matching.pick_up_max_s, matching.window_ms
+            matching.idle_credit,
+            matching.pick_up_max_s,
+            matching.window_ms,
+            matching.relaxed_ms,
         )
         self.travel = GreatCircle(matching.detour, matching.speed_kmh)
         self.positions = Positions(matching.position_max_age_ms)
@@ -108,7 +110,7 @@ class Market:
         )
         if self.leads:
             self._fresh[trip] = None
-            relaxes_ms = course.opened_ms + RELAXED_MS
+            relaxes_ms = course.opened_ms + self._rules.relaxed_ms
             if relaxes_ms > state.stamp_ms:
                 heapq.heappush(self._relaxing, (relaxes_ms, trip))
 

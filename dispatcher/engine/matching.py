@@ -13,20 +13,19 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from dispatcher.engine.free import Cell, Disk, Free, Spot, is_in
+from dispatcher.engine.limits import RELAXED_MS
 from dispatcher.engine.standing import idles_s
 from dispatcher.engine.travel import ALL, Point, Ring, Travel, chord, metres
 from schemas.matching import Evidence, rounded
 
-RELAXED_MS = 45_000
-"""The same: who has waited so long is served from twice as far."""
-
 
 class Rules(Struct, frozen=True):
-    """CABRANK_IDLE_CREDIT, _PICK_UP_MAX_S, _MATCH_WINDOW_S."""
+    """CABRANK_IDLE_CREDIT, _PICK_UP_MAX_S, _MATCH_WINDOW_S; limits.py."""
 
     idle_credit: float = 0.2
     pick_up_max_s: float = 480
     window_ms: int = 0
+    relaxed_ms: int = RELAXED_MS
 
 
 class Unmatched(Struct, frozen=True):
@@ -97,7 +96,7 @@ def asked(trip: Unmatched, spots: Iterable[Spot]) -> Iterable[Spot]:
 def cap_s(trip: Unmatched, rules: Rules, stamp_ms: int) -> float:
     """The longest ETA for this trip now."""
     waited_ms = stamp_ms - trip.opened_ms
-    return rules.pick_up_max_s * (2 if waited_ms >= RELAXED_MS else 1)
+    return rules.pick_up_max_s * (2 if waited_ms >= rules.relaxed_ms else 1)
 
 
 def due_ms(asked_ms: int, rules: Rules) -> int:
@@ -168,7 +167,7 @@ class Pair(NamedTuple):
     """Of the fix that this rests on."""
 
 
-LOOKED_AT = 2
+LOOKED_AT = 3
 """Times as many as are wanted: some far away are cheaper by their idle credit."""
 _pair = partial(tuple.__new__, Pair)
 

@@ -167,12 +167,6 @@ class Positions:
                 break
             self._drop(driver)
 
-    def forget(self, driver: str) -> None:
-        """An erased user: nothing of them stays."""
-        self.stand(driver, None)
-        if self.spot(driver) is not None:
-            self._drop(driver)
-
     def _drop(self, driver: str) -> None:
         spot = self._fresh.pop(driver, None)
         if spot is None:

@@ -108,10 +108,12 @@ class GreatCircle:
     def within(self, pick_up: Point, drivers: Iterable[P], most_s: float) -> list[P]:
         unit, dist = pick_up.unit, math.dist
         sure, most = map(chord, self.span_m(most_s))
-        found = [one for one in drivers if dist(one.unit, unit) <= most]
-        doubtful = [one for one in found if dist(one.unit, unit) > sure]
-        out = {id(one) for one in doubtful if self.eta_s(one, pick_up) > most_s}
-        return [one for one in found if id(one) not in out] if out else found
+        return [
+            one
+            for one in drivers
+            if (far := dist(one.unit, unit)) <= sure
+            or (far <= most and self.eta_s(one, pick_up) <= most_s)
+        ]
 
     def span_m(self, most_s: float) -> tuple[float, float]:
         # Whose ETA rounds to either side of `most_s` is in between.

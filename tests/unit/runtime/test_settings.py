@@ -101,6 +101,10 @@ def test_any_text_is_read_or_refused(field: str, text: str) -> None:
             },
             "is longer than CABRANK_REQUEST_TTL_S, which a trip waits.",
         ),
+        (
+            {"CABRANK_MATCH_WINDOW_S": "2", "CABRANK_BROADCAST_AFTER_S": "1.5"},
+            "is longer than CABRANK_BROADCAST_AFTER_S, after which all are told.",
+        ),
     ],
 )
 def test_a_window_that_outlasts_what_it_is_for_is_refused(
@@ -111,8 +115,11 @@ def test_a_window_that_outlasts_what_it_is_for_is_refused(
     assert str(raised.value) == f"CABRANK_MATCH_WINDOW_S {told}"
 
 
-def test_a_window_may_be_as_long_as_an_offer() -> None:
-    assert load({"CABRANK_MATCH_WINDOW_S": "15"}).match_window_s == 15
+@pytest.mark.parametrize("broadcast_after_s", ["0", "15", "120"])
+def test_a_window_may_be_as_long_as_what_it_is_for(broadcast_after_s: str) -> None:
+    """All are never told by 0."""
+    environ = {"CABRANK_BROADCAST_AFTER_S": broadcast_after_s}
+    assert load({"CABRANK_MATCH_WINDOW_S": "15", **environ}).match_window_s == 15
 
 
 def test_lists_are_split_and_trimmed() -> None:

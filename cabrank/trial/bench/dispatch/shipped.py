@@ -5,6 +5,8 @@ what leads a region, in the evening's time. Pure.
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from cabrank.trial.bench.dispatch.evening import (
     BEGIN_MS,
     FIX_EVERY_S,
@@ -32,25 +34,23 @@ from schemas.trips import Position, Role, Status, User
 
 TICK_S = 1.0
 """How often a leader looks at what relaxes by itself."""
+NEVER_MS = 2**53
 PAUSE_S = 120.0
 """After which a driver who was taken offline for not answering comes back."""
 
 
-def limits_of(settings: Settings) -> Limits:
-    return Limits(
-        request_ttl_ms=_ms(settings.request_ttl_s),
-        matching=Matching(
-            offer_ttl_ms=_ms(settings.offer_ttl_s),
-            offers_max=settings.offers_max,
-            broadcast_after_ms=_ms(settings.broadcast_after_s),
-            missed_offers_max=settings.missed_offers_max,
-            position_max_age_ms=_ms(settings.position_max_age_s),
-            idle_credit=settings.idle_credit,
-            pick_up_max_s=settings.pick_up_max_s,
-            window_ms=_ms(settings.match_window_s),
-            detour=settings.detour,
-            speed_kmh=settings.speed_kmh,
-        ),
+def matching_of(settings: Settings) -> Matching:
+    return Matching(
+        offer_ttl_ms=_ms(settings.offer_ttl_s),
+        offers_max=settings.offers_max,
+        broadcast_after_ms=_ms(settings.broadcast_after_s),
+        missed_offers_max=settings.missed_offers_max,
+        position_max_age_ms=_ms(settings.position_max_age_s),
+        idle_credit=settings.idle_credit,
+        pick_up_max_s=settings.pick_up_max_s,
+        window_ms=_ms(settings.match_window_s),
+        detour=settings.detour,
+        speed_kmh=settings.speed_kmh,
     )
 
 
@@ -61,7 +61,11 @@ def _ms(seconds: float) -> int:
 class Shipped:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine = Engine("bench", limits_of(settings))
+        limits = Limits(
+            request_ttl_ms=_ms(settings.request_ttl_s),
+            matching=self._matching(settings),
+        )
+        self._engine = Engine("bench", limits)
         self._ids: dict[int, str] = {}
         """Trip → the engine's id."""
         self._trips: dict[str, Trip] = {}
@@ -72,6 +76,9 @@ class Shipped:
         """Open trips that all were told of."""
         self._commands = 0
         self._wakes_s = -1.0
+
+    def _matching(self, settings: Settings) -> Matching:
+        return matching_of(settings)
 
     # ---- what the evening tells ----------------------------------------------
 
@@ -230,6 +237,15 @@ class Shipped:
             self._hear(driver)
         every_s = min(FIX_EVERY_S, self._settings.position_max_age_s / 2)
         self._evening.at(self._evening.now_s + every_s, lambda: self._locate(driver))
+
+
+class Capped(Shipped):
+    """The same, but that nobody is ever served from farther away than the cap: what its
+    relaxing comes to.
+    """
+
+    def _matching(self, settings: Settings) -> Matching:
+        return replace(super()._matching(settings), relaxed_ms=NEVER_MS)
 
 
 def _is(event: Event, status: Status) -> bool:

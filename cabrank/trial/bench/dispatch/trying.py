@@ -9,13 +9,14 @@ from cabrank.trial.bench.dispatch.city import City
 from cabrank.trial.bench.dispatch.evening import Evening, Figures, Policy, dice
 from cabrank.trial.bench.dispatch.people import People
 from cabrank.trial.bench.dispatch.policies import Broadcast, Nearest
-from cabrank.trial.bench.dispatch.shipped import Shipped
+from cabrank.trial.bench.dispatch.shipped import Capped, Shipped
 from runtime.settings import Settings
 
 POLICIES: dict[str, Callable[[Settings], Policy]] = {
     "broadcast": Broadcast,
     "nearest": Nearest,
     "pairs": Shipped,
+    "capped": Capped,
 }
 AFTERWARDS_S = 1_800.0
 """Until the last one's rider is picked up."""

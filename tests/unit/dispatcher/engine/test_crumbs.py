@@ -20,11 +20,18 @@ class Drive:
         self.positions = Positions(60_000)
 
     def drop(
-        self, second: float, metre: float, driver: Person | None = None, number: int = 1
+        self,
+        second: float,
+        metre: float,
+        driver: Person | None = None,
+        number: int = 1,
+        off_s: float = 0,
     ) -> Crumb | None:
+        """`off_s`: of the phone's clock."""
         who = driver or DORA.person()
         now_ms = NOON_MS + round(second * 1000)
-        fix = Fix(who.id, metre * M, 10.1234567, None, None, rfc3339(now_ms))
+        at = rfc3339(now_ms + round(off_s * 1000))
+        fix = Fix(who.id, metre * M, 10.1234567, None, None, at)
         self.positions.hear(fix, now_ms)
         spot = self.positions.spot(who.id)
         assert spot is not None
@@ -60,6 +67,22 @@ def test_both_are_counted_from_the_last_one_kept() -> None:
 def test_a_hundred_fixes_a_second_leave_one() -> None:
     fixes = [(second / 100, 60.0 * second) for second in range(250)]
     assert Drive().kept(*fixes) == [0, 100, 200]
+
+
+def test_a_clock_that_is_set_back_does_not_end_the_track() -> None:
+    """An hour; the place is where they are, and the next ones come as ever."""
+    drive = Drive()
+    assert drive.drop(0, 0) is not None
+    late_s = [drive.drop(20 + n, 20.0 * n, off_s=-3_600) for n in range(8)]
+    assert [n for n, crumb in enumerate(late_s) if crumb] == [0, 3, 6]
+
+
+def test_nothing_is_left_of_who_was_last_heard_of_long_ago() -> None:
+    drive = Drive()
+    drive.drop(0, 0, number=1)
+    drive.drop(800, 0, number=2)
+    drive.drop(901, 0, number=3)
+    assert [trip for trip, _ in drive.crumbs._last] == ["trip-2", "trip-3"]
 
 
 def test_each_trip_and_each_driver_is_counted_by_itself() -> None:

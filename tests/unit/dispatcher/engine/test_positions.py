@@ -309,7 +309,7 @@ def test_counts_are_those_of_counting_after_any_changes() -> None:
             now.stand(driver, standings[driver])
         elif does < 0.9:
             standings.pop(driver, None)
-            (now.forget if does < 0.85 else lambda one: now.stand(one, None))(driver)
+            now.stand(driver, None)
         else:
             now.expire(at_ms)
         known = [one for one in (f"d{k}" for k in range(60)) if now.is_known(one)]
@@ -370,13 +370,3 @@ def test_a_place_is_forgotten_when_it_is_long_stale() -> None:
     assert now.spot("d") is None
     assert now.bytes == 0
     assert now.counts() == {}
-
-
-def test_an_erased_driver_leaves_nothing() -> None:
-    now = positions()
-    now.stand("d", FREE)
-    now.hear(fix(1, 1), NOW_MS)
-    now.forget("d")
-    assert not now.is_known("d")
-    assert len(now.free) == now.bytes == 0
-    now.forget("d")
