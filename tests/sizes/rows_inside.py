@@ -289,6 +289,7 @@ PERSISTENCE = (
 )
 
 NO_SIZE = rows_webhooks.NO_SIZE | {
+    "persistence.identity.person_names:KEY_CHARS_MAX": "a column",
     "gateway.leader.leaders:REGIONS_MAX": "an announcement each, only dispatchers'",
     "schemas.accounts:SESSIONS_TOLD_MAX": "sessions of one answer, 170 bytes each",
     "gateway.http.routes.drivers:TAGS_MAX": "an operator's to give; of 32 characters",

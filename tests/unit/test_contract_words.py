@@ -88,8 +88,11 @@ def test_its_frames_have_the_fields_that_there_are() -> None:
             continue
         each = data if len(data) == len(names) else data[:1] * len(names)
         for name, text in zip(names, each, strict=True):
-            said = re.findall(r"(\w+)(\??)", text)
+            said = re.findall(r"(\w+)(\??)", re.sub(r": \[.*?\]", "", text))
             wanted = {field: bool(optional) for field, optional in said}
+            # `driver.online {offers: true}`: what else it may say.
+            shown = [one for one in quoted(row[2]) if one.startswith(f"{name} {{")]
+            wanted |= dict.fromkeys(re.findall(r"(\w+):", "".join(shown)), True)
             assert wanted == fields(shapes[name]), name
 
 
@@ -105,10 +108,12 @@ def test_its_trip_and_welcome_have_the_fields_that_there_are() -> None:
     table = section(1).partition("| status |")[2].partition("\n\n")[0]
     told = set(re.findall(r"\b(?!CABRANK_)[A-Z][A-Z_]{4,}\b", table))
     assert told == {one.value for one in trips.Status}
-    welcome = (
-        section(2).partition('{"type": "welcome", "data": {')[2].partition("}}")[0]
-    )
-    assert re.findall(r'"(\w+)"', welcome) == list(fields(WelcomeShape))
+    _, _, rest = section(2).partition('{"type": "welcome", "data": {')
+    welcome, _, words = rest.partition("}}")
+    # What v1.1 adds is told in a sentence.
+    added = words.partition("◆ `trips`")[2].partition(".")[0]
+    told = {*re.findall(r'"(\w+)"', welcome), *re.findall(r"`(\w+)`[,:]", added)}
+    assert told == fields(WelcomeShape).keys()
 
 
 # ---- web/client/cabrank.d.ts -------------------------------------------------
