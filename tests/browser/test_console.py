@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from tests.browser import axe
 from tests.browser.conftest import NewTab
@@ -78,6 +78,33 @@ async def works(tab: Tab) -> None:
     await axe.finds_nothing_serious_in_either_light(tab.page)
     for size in ((640, 400), (320, 640)):
         await tab.fits(*size)
+
+
+async def has_standbys(route: Route) -> None:
+    """As a gateway tells of a region with two, of which the nearer one lags."""
+    told = (await (await route.fetch()).json())[0]
+    told |= {"standbys": 2, "standbys_ready": 1, "standby_behind": 1_700}
+    await route.fulfill(json=[told])
+
+
+HOLD = """async () => {
+  const { Rows } = await import("/static/pages/ops/rows.js");
+  const root = document.createElement("ol");
+  document.body.append(root);
+  const rows = new Rows(root);
+  const item = (id) => ({ id, href: "#", title: id, more: "", mark: "", state: "" });
+  const show = (...ids) => {
+    rows.show(ids.map(item));
+    return document.activeElement.querySelector("strong")?.textContent ?? null;
+  };
+  show("a", "b", "c", "d");
+  root.children[1].firstChild.focus();
+  const held = [show("b", "a", "c", "d"), show("a", "c", "d", "b"), show("d", "b")];
+  held.push(show("d", "c"), show("d"), show("x", "d"));
+  root.remove();
+  return held;
+}"""
+"""Lists that are sorted anew, and lose who has the focus: whose it is then."""
 
 
 def row(tab: Tab, text: str) -> Locator:
@@ -319,9 +346,16 @@ async def test_it_comes_back_after_a_loss_speaks_german_and_is_for_operators(
     trip = await rita.do("trip.request", asked)
     await row(tab, "Hafen → Berg").click()
     await expect(page.locator("#why")).to_contain_text("keine Koordinaten")
+    held = ["b", "b", "b", "c", "d", "d"]
+    assert await page.evaluate(HOLD) == held
     await press(tab, "Fahrt absagen", "Ja, absagen")
     assert (await rita.expect("trip.cancelled"))["data"]["id"] == trip["id"]
     await rita.close()
+    await page.route("**/api/regions", has_standbys)
+    await page.get_by_role("link", name="Zustand").click()
+    standby = page.get_by_text("1 von 2 können übernehmen, 1.700 Einträge zurück")
+    await expect(standby).to_be_visible()
+    await works(tab)
     await named(tab, "Abmelden").click()
     await tab.page.locator("#username").fill("ops-rob")
     await tab.page.locator("#password").fill(PASSWORD)

@@ -81,6 +81,9 @@ async def test_earlier_messages_are_fetched_page_by_page(
         seen = await bob.messages.count()
         await earlier.click()
         await expect(bob.messages).not_to_have_count(seen)
+        if await first.inner_text() != "message 1":
+            # Who has no mouse presses it again.
+            await expect(earlier).to_be_focused()
     await bob.shows(*texts)
     await expect(earlier).to_be_hidden()
 

@@ -17,16 +17,19 @@ export class Rows {
   show(items) {
     const rows = new Map();
     for (const item of items.slice(0, ROWS_MAX)) rows.set(item.id, this.#row(item));
-    for (const [id, { row }] of this.#rows) if (!rows.has(id)) row.remove();
     const held = this.#root.contains(document.activeElement) ? document.activeElement : null;
+    const at = [...this.#root.children].findIndex((row) => row.contains(held));
+    for (const [id, { row }] of this.#rows) if (!rows.has(id)) row.remove();
     let place = this.#root.firstChild;
     for (const { row } of rows.values()) {
       if (row === place) place = place.nextSibling;
       else this.#root.insertBefore(row, place);
     }
     this.#rows = rows;
-    // A row that was put elsewhere has lost it.
-    if (held && held !== document.activeElement) held.focus({ preventScroll: true });
+    // A row that was put elsewhere has lost the focus; of one that went, the next takes it.
+    if (!held || held === document.activeElement) return;
+    const next = [...rows.values()].at(Math.min(at, rows.size - 1));
+    (held.isConnected ? held : next?.link)?.focus({ preventScroll: true });
   }
 
   #row(item) {
