@@ -244,6 +244,8 @@ class Router:
     def _on_push(self, listener: Listener, payload: bytes) -> None:
         push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
         if isinstance(push, Moved):
+            if listener.stream.sync is not IN_STEP:
+                return  # of a trip that may not be as they know it; the next one comes
             moved = frames.MovedData(
                 push.trip,
                 push.lat,

@@ -201,3 +201,21 @@ def test_a_deposed_leader_tells_nobody_where_a_driver_is() -> None:
         offering=Offering(),
     )
     unbroken(plan)
+
+
+def test_where_a_driver_is_waits_for_what_a_gateway_missed() -> None:
+    plan = replace(
+        QUIET,
+        seed=500561,
+        operators=0,
+        gateways=1,
+        dispatchers=1,
+        calls=6,
+        faults=(
+            Fault(0.2202, "lose acks", 3, 0.5085),
+            Fault(0.6638, "deafen gateway", 3, 4.1877),
+        ),
+        snapshots=False,
+        offering=Offering(),
+    )
+    unbroken(plan)
