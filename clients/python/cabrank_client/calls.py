@@ -374,11 +374,14 @@ def deliveries(
     return Call("GET", path, query=query_of(limit=limit, before=before), repeats=True)
 
 
-def replay_webhook(webhook: str, since: int) -> Call[Any]:
-    """Deliver again what happened after that `seq`."""
-    return Call("POST", f"/api/webhooks/{part(webhook)}/replay", {"since": since})
+def replay_webhook(webhook: str, since: int, *, region: str | None = None) -> Call[Any]:
+    """Deliver again what happened after that `seq`; with several regions say whose."""
+    said: dict[str, Any] = {"since": since}
+    if region is not None:
+        said["region"] = region
+    return Call("POST", f"/api/webhooks/{part(webhook)}/replay", said)
 
 
 def new_webhook_secret(webhook: str) -> Call[WebhookSecret]:
-    """For 24 h the one before signs, too."""
+    """For 24 h the one before signs, too, and those that were replaced since."""
     return Call("POST", f"/api/webhooks/{part(webhook)}/secret")

@@ -90,7 +90,7 @@ async def test_of_two_who_take_a_ledger_for_theirs_one_is_told(
     await office.add("http://127.0.0.1:9/", "trip.*")
 
     async def ask(operation: str, asked: object) -> Result:
-        reply = await office.bus.request(deliveries(operation), encode(asked))
+        reply = await office.bus.request(deliveries(operation), encode(asked), 30)
         return decode(reply.data, Result)
 
     at = [LedgerAt("main", LEDGER, 1)]
@@ -118,7 +118,7 @@ async def test_what_comes_for_an_endpoint_with_too_much_is_dead_and_told(
     hook = await office.add("http://127.0.0.1:9/", "trip.*")
 
     async def ask(operation: str, asked: object) -> Result:
-        reply = await office.bus.request(deliveries(operation), encode(asked))
+        reply = await office.bus.request(deliveries(operation), encode(asked), 30)
         return decode(reply.data, Result)
 
     plan = Plan("a", [LedgerAt("main", LEDGER, 1)])

@@ -39,6 +39,15 @@ def test_any_other_is_an_error_of_its_kind(
         assert refused.value.retry_after_s == 7
 
 
+def test_a_replay_says_whose_seq_it_is() -> None:
+    asked = calls.replay_webhook("w", 5, region="oslo")
+    assert (asked.path, asked.json) == (
+        "/api/webhooks/w/replay",
+        {"since": 5, "region": "oslo"},
+    )
+    assert calls.replay_webhook("w", 5).json == {"since": 5}
+
+
 def test_an_id_can_t_lead_to_another_path() -> None:
     assert calls.webhook("a/../b?c#d").path == "/api/webhooks/a%2F..%2Fb%3Fc%23d"
     for odd in ("", ".", ".."):
