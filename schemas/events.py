@@ -185,6 +185,8 @@ class Moved(Struct, frozen=True, tag_field="kind", tag="moved"):
     distance_m: int | None = None
     """Great circle to the pick-up, then to the drop-off; None: it has no position."""
     eta_s: int | None = None
+    version: int = 0
+    """The trip's; 0: its leader doesn't say."""
 
 
 class TripPush(Struct, frozen=True, tag_field="kind", tag="trip"):

@@ -156,7 +156,8 @@ class Engine:
             return None
         to = trip.drop_off if trip.status is Status.IN_PROGRESS else trip.pick_up
         left = (None, None) if to is None else self._market.left(fix, to)
-        moved = Moved(trip.id, fix.lat, fix.lon, fix.heading, fix.at, *left)
+        place = (fix.lat, fix.lon, fix.heading, fix.at)
+        moved = Moved(trip.id, *place, *left, trip.version)
         return trip.rider.id, moved
 
     # ---- who may ask: the leader's own memory ----------------------------------

@@ -244,8 +244,8 @@ class Router:
     def _on_push(self, listener: Listener, payload: bytes) -> None:
         push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
         if isinstance(push, Moved):
-            if listener.stream.sync is not IN_STEP:
-                return  # of a trip that may not be as they know it; the next one comes
+            if not listener.stream.is_current(push):
+                return  # of a trip that isn't as they know it; the next one comes
             moved = frames.MovedData(
                 push.trip,
                 push.lat,

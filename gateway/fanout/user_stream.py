@@ -16,6 +16,7 @@ from schemas import codec
 from schemas.commands import LiveOffer, SyncData
 from schemas.events import (
     DriverPush,
+    Moved,
     OfferEndedPush,
     OfferPush,
     TripHead,
@@ -110,6 +111,15 @@ class UserStream:
         if push.seq <= self.seq:
             return None
         return _RECEIVES[type(push)](self, push)
+
+    def is_current(self, moved: Moved) -> bool:
+        """Whether it is of a trip as it was passed on, or newer: NATS may give a
+        message twice, the second time after the trip's end.
+        """
+        known = self.trips.get(moved.trip)
+        if self.sync is not IN_STEP or known is None:
+            return False
+        return not moved.version or moved.version >= known
 
     def _driver(self, push: DriverPush) -> bytes | None:
         self.seq = push.seq

@@ -75,6 +75,8 @@ class Writer:
         """Queue whole frames; written when the tick ends, or once they are many."""
         if self._ws.state is not OPEN or self._is_spent:
             return
+        if self._latest is not None:
+            self._line_up()
         self._out.append(data)
         self._out_bytes += len(data)
         if self._paused:
@@ -142,6 +144,14 @@ class Writer:
         if not self._is_dirty:
             self._mark()
 
+    def _line_up(self) -> None:
+        """What replaces one another goes before what comes next: nobody hears of a
+        trip's driver after its end.
+        """
+        latest, self._latest = self._latest or {}, None
+        self._out.extend(latest.values())
+        self._out_bytes += sum(map(len, latest.values()))
+
     def _mark(self) -> None:
         self._is_dirty = True
         if self.steady is not None:
@@ -161,9 +171,8 @@ class Writer:
             return
         if self._paused:
             return
-        if self._latest:
-            self._out.extend(self._latest.values())
-            self._latest = None
+        if self._latest is not None:
+            self._line_up()
         if self._out:
             self._hand_over()
 

@@ -219,3 +219,36 @@ def test_where_a_driver_is_waits_for_what_a_gateway_missed() -> None:
         offering=Offering(),
     )
     unbroken(plan)
+
+
+def test_a_doubled_message_tells_nobody_where_the_driver_of_an_ended_trip_is() -> None:
+    plan = replace(
+        QUIET,
+        seed=513621,
+        riders=3,
+        drivers=3,
+        gateways=1,
+        dispatchers=1,
+        calls=25,
+        faults=(Fault(0.2407, "repeat messages", 4, 0.5815),),
+        snapshots=False,
+        offering=Offering(steps_max=1),
+    )
+    unbroken(plan)
+
+
+def test_a_gateway_that_hung_tells_of_a_driver_before_the_trip_s_end() -> None:
+    plan = replace(
+        QUIET,
+        seed=505554,
+        riders=3,
+        drivers=1,
+        operators=0,
+        dispatchers=1,
+        calls=29,
+        faults=(Fault(0.2276, "hang gateway", 0, 0.5693),),
+        snapshots=False,
+        talks=0.4,
+        offering=Offering(),
+    )
+    unbroken(plan)

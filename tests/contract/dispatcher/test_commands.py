@@ -209,7 +209,8 @@ async def test_a_driver_s_position_goes_to_the_rider_of_the_active_trip_only(
     await until(lambda: gateway.log)
     await gateway.ask(command(SyncUser, RITA))
     moved = [(to, said) for to, said in gateway.log if isinstance(said, Moved)]
-    assert moved == [("user.main.rita", Moved(trip.id, 1.5, 2.5, None, at))]
+    where = Moved(trip.id, 1.5, 2.5, None, at, version=2)
+    assert moved == [("user.main.rita", where)]
 
 
 async def test_who_comes_back_is_told_what_was_missed(

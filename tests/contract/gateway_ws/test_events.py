@@ -297,11 +297,15 @@ async def test_the_latest_position_reaches_the_rider_without_a_seq(
     client = await world.rider()
     at = "2026-11-21T10:00:00.000Z"
     moved = Moved(trip(1)["id"], 40.5, -74.0, 90.0, at)
+    world.leader.send_push(RIDER, moved)  # of a trip that isn't theirs: not told
+    world.leader.push(RIDER, 200, "trip.requested", trip(1))
     world.leader.send_push(RIDER, moved)
+    await client.expect("trip.requested")
     frame = await client.expect("driver.moved")
     data = {"trip": trip(1)["id"], "lat": 40.5, "lon": -74.0, "heading": 90.0, "at": at}
     unknown = {"distance_m": None, "eta_s": None}  # A leader of 0.1 doesn't say.
     assert frame == {"type": "driver.moved", "data": data | unknown}
+    assert len(client.seen("driver.moved")) == 1
 
 
 async def test_unreadable_messages_are_let_pass(world: World) -> None:

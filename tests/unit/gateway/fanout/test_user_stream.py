@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.fanout.sync import Sync
 from gateway.fanout.user_stream import UserStream, missed
 from schemas import codec
-from schemas.events import TripPush
+from schemas.events import Moved, TripPush
 from schemas.trips import Role
 from tests.contract.gateway_ws.leader import encoded_event, raw, trip
 from tests.unit.gateway.fanout.pushes import STATUS, push, state
@@ -55,6 +55,24 @@ def test_how_a_trip_may_begin_for_each_role(
     frame = stream.receive(push(200, version))
     assert (frame is None) is gap
     assert (stream.sync is not Sync.IN_STEP) is gap
+
+
+def test_where_a_driver_is_is_told_of_a_trip_as_it_is() -> None:
+    stream = synced(Role.RIDER)
+    trip_id = trip(1)["id"]
+
+    def tells(version: int) -> bool:
+        at = "2026-11-21T10:00:00.000Z"
+        return stream.is_current(Moved(trip_id, 1.0, 2.0, None, at, version=version))
+
+    assert not tells(1)
+    stream.receive(push(200, 1))
+    stream.receive(push(201, 2))
+    # A leader of before doesn't say; an earlier version is a message of before.
+    assert [tells(version) for version in (0, 1, 2, 3)] == [True, False, True, True]
+    for version in (3, 4, 5):
+        stream.receive(push(199 + version, version))
+    assert not any(tells(version) for version in (0, 2, 5))
 
 
 def test_an_ended_trip_is_forgotten() -> None:

@@ -81,3 +81,32 @@ async def test_what_a_slow_client_missed_comes_in_order_when_it_reads_again(
     echo.writer.deliver(b"three")
     echo._sockets.flush()
     assert line.sent == sent + b"one two three"
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_what_replaces_one_another_keeps_its_place_before_what_follows(
+    echo: Echo, *, is_slow: bool
+) -> None:
+    echo._sockets.flush()
+    line = cast("Line", echo._transport)
+    sent = line.sent
+    if is_slow:
+        echo.pause_writing()
+    for text in (b"here ", b"there "):
+        echo.writer.write_latest("trip", text)
+    echo.writer.write(b"ended")
+    if is_slow:
+        echo.resume_writing()
+    echo._sockets.flush()
+    assert line.sent == sent + b"there ended"
+
+
+async def test_what_replaces_one_another_counts_in_the_budget(echo: Echo) -> None:
+    echo._sockets.flush()
+    echo.pause_writing()
+    for _ in range(BUDGET_BYTES // 10):
+        echo.writer.write_latest("trip", b"0123456789")
+        echo.writer.write(b"!")
+    echo._sockets.flush()
+    assert echo._ws.close_sent is not None
+    assert echo._ws.close_sent.code == 4001
