@@ -157,7 +157,7 @@ class Engine:
         to = trip.drop_off if trip.status is Status.IN_PROGRESS else trip.pick_up
         left = (None, None) if to is None else self._market.left(fix, to)
         place = (fix.lat, fix.lon, fix.heading, fix.at)
-        moved = Moved(trip.id, *place, *left, trip.version)
+        moved = Moved(trip.id, *place, *left, version=trip.version)
         return trip.rider.id, moved
 
     # ---- who may ask: the leader's own memory ----------------------------------
