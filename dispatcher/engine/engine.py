@@ -155,9 +155,9 @@ class Engine:
         if trip is None:
             return None
         to = trip.drop_off if trip.status is Status.IN_PROGRESS else trip.pick_up
-        left = (None, None) if to is None else self._market.left(fix, to)
+        metres, eta_s = (None, None) if to is None else self._market.left(fix, to)
         place = (fix.lat, fix.lon, fix.heading, fix.at)
-        moved = Moved(trip.id, *place, *left, version=trip.version)
+        moved = Moved(trip.id, *place, metres, eta_s, trip.version)
         return trip.rider.id, moved
 
     # ---- who may ask: the leader's own memory ----------------------------------
