@@ -300,16 +300,18 @@ async def test_a_leader_goes_on_after_the_nats_server_was_away(
     for end in (nats_server.stop, nats_server.kill):
         for _ in range(5):  # the leader may be back before this gateway is
             gateway.log.clear()
-            gateway.announced.clear()
+            before = gateway.bus.stats["reconnects"]
             end()
             nats_server.start()
+            await until(lambda: gateway.bus.stats["reconnects"] > before)  # noqa: B023
+            gateway.announced.clear()
             await until(lambda: gateway.announced, "the leader's announcement")
-            answer = await gateway.ask(command(SyncUser, RITA))
-            assert answer.data is not None
-            assert trip.id.encode() in bytes(answer.data)
             if gateway.log:
                 break
         assert gateway.log[0][1].trip == codec.Raw(codec.encode(trip))
+        answer = await gateway.ask(command(SyncUser, RITA))
+        assert answer.data is not None
+        assert trip.id.encode() in bytes(answer.data)
     assert dispatcher.service.failure is None
 
 

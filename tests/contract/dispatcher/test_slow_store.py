@@ -1,6 +1,7 @@
 """An object store that is slow, silent or away: nothing in it is torn by that."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from dispatcher.region import snapshots
 from dispatcher.region.snapshots import Head, SnapshotStore
 from runtime import bus as buses
 from runtime.bus import Bus
+from runtime.errors import LedgerGapError
 from runtime.settings import Settings
 from schemas import codec, streams
 from schemas.commands import AcceptTrip
@@ -169,7 +171,14 @@ async def test_a_dispatcher_says_what_it_waits_for_and_starts_once_it_is_back(
     payload = await shelf.payload()
     await shelf.book.js.delete_object_store(streams.SNAPSHOTS)
     region = await shelf.region()
-    starting = asyncio.create_task(region._rebuild())
+
+    async def start() -> None:
+        while True:
+            with contextlib.suppress(LedgerGapError):  # a store, and nothing in it yet
+                await region._rebuild()
+                return
+
+    starting = asyncio.create_task(start())
     await until(lambda: "stream not found" in str(region.missing))
     await save(shelf.store, payload)
     await starting
