@@ -4,15 +4,51 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Union
 
-from dispatcher.engine.limits import ANSWERS_MAX
+from dispatcher.engine.limits import ANSWERS_KEPT_BYTES_MAX, ANSWERS_MAX
 from dispatcher.engine.ring import Ring
 from schemas.codec import Raw, decoder, encode
-from schemas.commands import Answer, DutyData, TagsData
+from schemas.commands import (
+    AcceptTrip,
+    Answer,
+    AnyCommand,
+    ArriveTrip,
+    AssignTrip,
+    BeginTrip,
+    CancelTrip,
+    CompleteTrip,
+    DeclineTrip,
+    DutyData,
+    GoOffline,
+    GoOnline,
+    ReleaseTrip,
+    RescheduleTrip,
+    TagDriver,
+    TagsData,
+)
 from schemas.events import DriverPush, OfferEndedPush, TripPush
 from schemas.kinds import ByKind, by_push, pushes
 from schemas.rooms import MemberPush, MessagePush
 from schemas.seen import trip_json_as
 from schemas.trips import Role
+
+MOVES: frozenset[type[AnyCommand]] = frozenset(
+    {
+        AcceptTrip,
+        ArriveTrip,
+        AssignTrip,
+        BeginTrip,
+        CancelTrip,
+        CompleteTrip,
+        DeclineTrip,
+        GoOffline,
+        GoOnline,
+        ReleaseTrip,
+        RescheduleTrip,
+        TagDriver,
+    }
+)
+"""What changed nothing may change something later: a message that comes twice must not
+be done the second time. Others have a key, or only ask."""
 
 _push = decoder(Union[tuple(pushes())])  # noqa: UP007 - of as many as there are
 
@@ -20,19 +56,28 @@ _push = decoder(Union[tuple(pushes())])  # noqa: UP007 - of as many as there are
 class Given:
     """Answers by command: `ring` has the events of those that made one."""
 
-    __slots__ = ("_kept", "_ring")
+    __slots__ = ("_bytes", "_kept", "_ring")
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
         self._kept: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
         """Command → (stamp, answer), of commands that made no event."""
+        self._bytes = 0
+        """Of what these answers say."""
 
     def keep(self, answer: Answer, stamp_ms: int) -> None:
-        if answer.lookup is None and self._ring.made(answer.id) is None:
-            self._kept[answer.id] = (stamp_ms, answer)
-            self._kept.move_to_end(answer.id)
-            if len(self._kept) > ANSWERS_MAX:
-                self._kept.popitem(last=False)
+        if answer.lookup is not None or self._ring.made(answer.id) is not None:
+            return
+        if answer.id in self._kept:
+            self._drop(answer.id)
+        self._kept[answer.id] = (stamp_ms, answer)
+        self._bytes += _size(answer)
+        while len(self._kept) > ANSWERS_MAX or self._bytes > ANSWERS_KEPT_BYTES_MAX:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, command_id: str) -> None:
+        _, answer = self._kept.pop(command_id)
+        self._bytes -= _size(answer)
 
     def of(self, command_id: str, role: Role) -> Answer | None:
         encoded = self._ring.made(command_id)
@@ -43,8 +88,15 @@ class Given:
         return None if data is None else Answer(command_id, 1, data=data)
 
     def forget(self, until_ms: int) -> None:
-        while self._kept and next(iter(self._kept.values()))[0] <= until_ms:
-            self._kept.popitem(last=False)
+        while self._kept:
+            command_id, (stamp_ms, _) = next(iter(self._kept.items()))
+            if stamp_ms > until_ms:
+                break
+            self._drop(command_id)
+
+
+def _size(answer: Answer) -> int:
+    return 0 if answer.data is None else memoryview(answer.data).nbytes
 
 
 def of_made(encoded: bytes, role: Role) -> Raw | None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from dispatcher.engine.answers import MOVES
 from dispatcher.engine.engine import Decided, Engine
 from dispatcher.engine.overtaking import Overtaking
 from schemas.codec import encode
@@ -339,6 +340,8 @@ class Batcher:
                     self._append(batch, event, payload)
                 engine.remember(answer)
                 self._follow(batch)
+            elif type(command) in MOVES:
+                engine.remember(answer)
             if type(command) is JoinRoom:
                 answer = msgspec.structs.replace(answer, seq=engine.head_seq)
             if outcome.attends:

@@ -84,7 +84,9 @@ COUNTED_MAX = 100_000
 """Commands known as counted, of two generations 0.15 KB each: of 10 s, their deadline,
 at 10,000 a second; retries of more would count again."""
 ANSWERS_MAX = 50_000
-"""Answers kept that no event can give again (refusals), some 0.3 KB each."""
+"""Answers kept that no event can give again, some 0.3 KB each beside what they say."""
+ANSWERS_KEPT_BYTES_MAX = 16 * 1024**2
+"""Of what they say: the trips of moves that changed nothing."""
 DUE_MAX = 1_000
 """Expiries in one call: a record holds at most 4,096 events."""
 MISSED_BYTES_MAX = 384 * 1024

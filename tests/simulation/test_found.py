@@ -252,3 +252,19 @@ def test_a_gateway_that_hung_tells_of_a_driver_before_the_trip_s_end() -> None:
         offering=Offering(),
     )
     unbroken(plan)
+
+
+def test_a_move_that_changed_nothing_is_not_done_when_its_message_comes_twice() -> None:
+    plan = replace(
+        QUIET,
+        seed=531582,
+        gateways=1,
+        dispatchers=1,
+        calls=29,
+        faults=(
+            Fault(0.4242, "kill dispatcher", 5, 0.1028),
+            Fault(0.4979, "repeat messages", 5, 0.3224),
+        ),
+        snapshots=False,
+    )
+    unbroken(plan)

@@ -87,9 +87,9 @@ DISPATCHER = (
         "the newest",
     ),
     Row(
-        "answers that no event can give again, of 60 s",
-        (f"{_ENGINE}ANSWERS_MAX",),
-        held(f"{_ENGINE}ANSWERS_MAX", 300),
+        "answers that no event can give again, of 60 s: 50,000, and 16 MiB of trips",
+        (f"{_ENGINE}ANSWERS_MAX", f"{_ENGINE}ANSWERS_KEPT_BYTES_MAX"),
+        held(f"{_ENGINE}ANSWERS_MAX", 300) + at(f"{_ENGINE}ANSWERS_KEPT_BYTES_MAX"),
         "region",
         "decided anew",
     ),

@@ -1,5 +1,7 @@
 """The open batch: what is decided into one record, and what waits for the next."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,8 +11,12 @@ from dispatcher.engine.engine import Engine
 from schemas.codec import decode
 from schemas.commands import (
     AcceptTrip,
+    Answer,
     AnyCommand,
     GetTrip,
+    GoOffline,
+    GoOnline,
+    ReleaseTrip,
     RequestTrip,
     SyncData,
     SyncUser,
@@ -19,7 +25,7 @@ from schemas.events import EVENTS_PER_RECORD_MAX, TripEvent, seq_of
 from schemas.ledger import RECORD_BYTES_MAX, Record, Writer
 from schemas.refusals import Code
 from schemas.trips import Role, Trip, User
-from tests.unit.dispatcher.engine.world import LIMITS, NOON_MS, RITA, TTL_MS
+from tests.unit.dispatcher.engine.world import DORA, LIMITS, NOON_MS, RITA, TTL_MS
 
 REPLY = "reply.g.main"
 LEDGER = "0" * 32
@@ -131,6 +137,30 @@ def test_a_refusal_is_repeated_even_when_the_state_has_moved_on(clerk: Clerk) ->
     refused = clerk.deliver().entries[0].answer.refused
     assert refused is not None
     assert refused.code is Code.RIDER_BUSY
+
+
+def test_a_move_that_changed_nothing_does_nothing_when_it_comes_twice(
+    clerk: Clerk,
+) -> None:
+    asked = clerk.request()
+    clerk.take(asked)
+    trip = decode(clerk.deliver().entries[0].answer.data or b"", Trip).id
+
+    def head(number: int) -> dict[str, Any]:
+        return {"id": f"{number:032x}", "deadline_ms": 0, "by": DORA}
+
+    def do(command: AnyCommand) -> tuple[int, Answer]:
+        clerk.take(command)
+        batch = clerk.deliver()
+        return len(batch.events), batch.entries[0].answer
+
+    assert do(AcceptTrip(**head(101), trip=trip))[0] == 1
+    again, on = AcceptTrip(**head(102), trip=trip), GoOnline(**head(103))
+    answered = [do(command) for command in (again, on)]
+    assert [count for count, _ in answered] == [0, 0]
+    assert do(ReleaseTrip(**head(104), trip=trip))[0] == 1
+    assert do(GoOffline(**head(105)))[0] == 1
+    assert [do(command) for command in (again, on)] == answered
 
 
 def test_due_trips_expire_before_the_commands_of_their_batch(clerk: Clerk) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from dispatcher.engine.engine import Engine, Limits, Lookup, SnapshotError
-from dispatcher.engine.limits import ANSWERS_MAX
-from schemas.codec import decode, encode
+from dispatcher.engine.limits import ANSWERS_KEPT_BYTES_MAX, ANSWERS_MAX
+from schemas.codec import Raw, decode, encode
 from schemas.commands import AcceptTrip, Answer, GoOffline, GoOnline, RequestTrip
 from schemas.events import seq_of
 from schemas.refusals import Code, Refusal
@@ -102,6 +102,21 @@ def test_answers_without_events_are_bounded() -> None:
         engine.remember(Answer(str(n), 1, refused=refusal))
     assert engine.remembered("0") is None
     assert engine.remembered("1") is not None
+
+
+def test_what_they_say_is_bounded_by_bytes() -> None:
+    engine, mib = Engine("main", LIMITS), 1024**2
+    count = ANSWERS_KEPT_BYTES_MAX // mib
+    for n in [0, *range(count)]:  # the same one twice counts once
+        engine.remember(Answer(str(n), 1, data=Raw(b"x" * mib)))
+    assert engine.remembered("0") is not None
+    engine.remember(Answer("one more", 1, data=Raw(b"x")))
+    assert engine.remembered("0") is None
+    assert engine.remembered("1") is not None
+    engine.advance(NOON_MS)
+    engine.remember(Answer("later", 1))
+    engine.advance(NOON_MS + REMEMBER_MS)
+    assert engine.remembered("1") is None
 
 
 # ---- replay --------------------------------------------------------------------
