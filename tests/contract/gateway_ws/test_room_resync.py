@@ -1,5 +1,7 @@
 """Rooms when messages, leaders, NATS or readers fail: nothing lost, nothing twice."""
 
+from collections.abc import Callable
+
 from schemas import commands, subjects
 from schemas.accounts import FindBacklog, Result
 from schemas.codec import decode, encode
@@ -10,6 +12,30 @@ from tests.contract.gateway_ws.conftest import OTHER, RIDER, World, member, text
 from tests.contract.gateway_ws.leader import raw, trip, with_state
 from tests.contract.gateway_ws.roomleader import RoomLeader
 from tests.support.waiting import until
+
+
+def forgetful(rooms: RoomLeader) -> Callable[[commands.AnyCommand], Answer | None]:
+    """A leader that asks for history before it answers a join."""
+
+    def decide(command: commands.AnyCommand) -> Answer | None:
+        if isinstance(command, commands.JoinRoom) and command.backlog is None:
+            lookup = Lookup("", 4096, "lobby")
+            return Answer(command.id, command.attempt, lookup=lookup)
+        return rooms.decide(command)
+
+    return decide
+
+
+async def asked_of_history(world: World) -> list[str]:
+    """Where it is to answer what it is asked of rooms, from now on."""
+    asked: list[str] = []
+
+    def hear(_: bytes, reply: bytes, _p: bytes, _h: bytes) -> None:
+        asked.append(reply.decode())
+
+    world.bus.subscribe_raw(subjects.history("backlog"), hear, "history")
+    await world.bus.flush()
+    return asked
 
 
 async def test_a_lost_message_is_fetched_again_in_its_place(
@@ -114,13 +140,7 @@ async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(
     world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
     await world.bus.flush()
 
-    def forgetful(command: commands.AnyCommand) -> Answer | None:
-        if isinstance(command, commands.JoinRoom) and command.backlog is None:
-            lookup = Lookup("", 4096, "lobby")
-            return Answer(command.id, command.attempt, lookup=lookup)
-        return rooms.decide(command)
-
-    world.leader.decide = forgetful
+    world.leader.decide = forgetful(rooms)
     client, _ = await world.user(world.tokens.issue())
     await client.do("chat.join", {"room": "lobby"})
     assert asked == [FindBacklog("main", "lobby", 4096)] * 2
@@ -131,23 +151,10 @@ async def test_who_leaves_while_what_was_lost_is_looked_up_stays_out(
     world: World, rooms: RoomLeader
 ) -> None:
     """It asks for what the room lost, which all others hear by its question."""
-    asked: list[str] = []
-
-    def respond(_: bytes, reply: bytes, _p: bytes, _h: bytes) -> None:
-        asked.append(reply.decode())
-
-    world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
-    await world.bus.flush()
-
-    def forgetful(command: commands.AnyCommand) -> Answer | None:
-        if isinstance(command, commands.JoinRoom) and command.backlog is None:
-            lookup = Lookup("", 4096, "lobby")
-            return Answer(command.id, command.attempt, lookup=lookup)
-        return rooms.decide(command)
-
+    asked = await asked_of_history(world)
     client, other = await member(world), await member(world, user=OTHER)
     both = rooms.sessions()
-    world.leader.decide = forgetful
+    world.leader.decide = forgetful(rooms)
     rooms.lost = 1
     rooms.say("lobby", "1")
     rooms.say("lobby", "2")
@@ -292,21 +299,8 @@ async def test_what_is_behind_a_join_waits_for_it(
     """The leader asks for history first: what was sent in the same breath is not yet a
     member's.
     """
-    asked: list[str] = []
-
-    def respond(_: bytes, reply: bytes, _payload: bytes, _h: bytes) -> None:
-        asked.append(reply.decode())
-
-    world.bus.subscribe_raw(subjects.history("backlog"), respond, "history")
-    await world.bus.flush()
-
-    def forgetful(command: commands.AnyCommand) -> Answer | None:
-        if isinstance(command, commands.JoinRoom) and command.backlog is None:
-            lookup = Lookup("", 4096, "lobby")
-            return Answer(command.id, command.attempt, lookup=lookup)
-        return rooms.decide(command)
-
-    world.leader.decide = forgetful
+    asked = await asked_of_history(world)
+    world.leader.decide = forgetful(rooms)
     client, _ = await world.user(world.tokens.issue())
     frames = [
         {"type": "chat.join", "ref": "join", "data": {"room": "lobby"}},

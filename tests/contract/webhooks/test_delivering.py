@@ -1,5 +1,8 @@
 """From a record in the ledger to somebody's endpoint."""
 
+import itertools
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import asdict
 from standardwebhooks import Webhook
@@ -258,32 +261,31 @@ async def test_a_new_secret_signs_beside_the_old_one(
                 return False
             return True
 
-        async def sent(number: int) -> None:
-            await ledger.append(event(trip(number)))
+        numbers = itertools.count(1)
+
+        async def sent() -> None:
+            await ledger.append(event(trip(next(numbers))))
             await there.has(len(there.got) + 1)
 
-        await sent(1)
+        async def sent_while(is_so: Callable[[], bool]) -> None:
+            while is_so():  # until the worker's next plan
+                await sent()
+
+        await sent()
         assert signed_by(new.secret)
         assert signed_by(hook.secret)
         office.clock.ahead_ms += 12 * 3600 * 1000
         newest = await office.told("secret", asked, NewSecret)
-        number = 2
-        while not signed_by(newest.secret):  # until the worker's next plan
-            await sent(number)
-            number += 1
+        await sent_while(lambda: not signed_by(newest.secret))
         # Made anew again, and each that was signs its own 24 h.
         assert signed_by(new.secret)
         assert signed_by(hook.secret)
         office.clock.ahead_ms += 13 * 3600 * 1000
-        while signed_by(hook.secret):
-            await sent(number)
-            number += 1
+        await sent_while(lambda: signed_by(hook.secret))
         assert signed_by(new.secret)
         assert signed_by(newest.secret)
         office.clock.ahead_ms += 12 * 3600 * 1000
-        while signed_by(new.secret):
-            await sent(number)
-            number += 1
+        await sent_while(lambda: signed_by(new.secret))
         assert signed_by(newest.secret)
 
 
