@@ -6,21 +6,15 @@ from typing import Any, Union
 
 from dispatcher.engine.limits import ANSWERS_KEPT_BYTES_MAX, ANSWERS_MAX
 from dispatcher.engine.ring import Ring
+from dispatcher.engine.transitions import MOVES
 from schemas.codec import Raw, decoder, encode
 from schemas.commands import (
-    AcceptTrip,
     Answer,
-    AnyCommand,
-    ArriveTrip,
-    AssignTrip,
-    BeginTrip,
-    CancelTrip,
-    CompleteTrip,
+    Command,
     DeclineTrip,
     DutyData,
     GoOffline,
     GoOnline,
-    ReleaseTrip,
     RescheduleTrip,
     TagDriver,
     TagsData,
@@ -31,21 +25,8 @@ from schemas.rooms import MemberPush, MessagePush
 from schemas.seen import trip_json_as
 from schemas.trips import Role
 
-MOVES: frozenset[type[AnyCommand]] = frozenset(
-    {
-        AcceptTrip,
-        ArriveTrip,
-        AssignTrip,
-        BeginTrip,
-        CancelTrip,
-        CompleteTrip,
-        DeclineTrip,
-        GoOffline,
-        GoOnline,
-        ReleaseTrip,
-        RescheduleTrip,
-        TagDriver,
-    }
+CHANGES = frozenset[type[Command]](
+    (DeclineTrip, RescheduleTrip, GoOnline, GoOffline, TagDriver, *MOVES)
 )
 """What changed nothing may change something later: a message that comes twice must not
 be done the second time. Others have a key, or only ask."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from dispatcher.engine.answers import MOVES
+from dispatcher.engine.answers import CHANGES
 from dispatcher.engine.engine import Decided, Engine
 from dispatcher.engine.overtaking import Overtaking
 from schemas.codec import encode
@@ -340,7 +340,7 @@ class Batcher:
                     self._append(batch, event, payload)
                 engine.remember(answer)
                 self._follow(batch)
-            elif type(command) in MOVES:
+            elif type(command) in CHANGES:
                 engine.remember(answer)
             if type(command) is JoinRoom:
                 answer = msgspec.structs.replace(answer, seq=engine.head_seq)

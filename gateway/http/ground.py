@@ -44,10 +44,7 @@ class Ground:
         """
         try:
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise GroundError(error.strerror or str(error)) from None
-        finalize(self, os.close, self._file)
-        try:
+            finalize(self, os.close, self._file)
             head = os.pread(self._file, len(MAGIC), 0)
         except OSError as error:
             raise GroundError(error.strerror or str(error)) from None

@@ -50,28 +50,26 @@ class People:
         wanted = _users.role.in_([role.value for role in roles])
         everybody = select(UserRow.__table__)
         found: dict[str, User] = {}
+
+        def add(users: list[User]) -> None:
+            for one in users:
+                found.setdefault(one.id, one)
+
         async with reading(self._engine) as connection:
-
-            async def take(asked: Any) -> None:
-                for one in await _rows(connection, asked):
-                    found.setdefault(one.id, one)
-
             begun = usernames.begun(name)
             if name:
-                await take(everybody.where(_users.id == name, wanted))
+                by_id = everybody.where(_users.id == name, wanted)
+                add(await _rows(connection, by_id))
             elif question.role is None:
                 wanted = _users.username_key.is_not(None)
+            if begun:
+                wanted = and_(wanted, _begins(connection, begun))
             if begun or not name:
-                if begun:
-                    wanted = and_(wanted, _begins(connection, begun))
                 asked = everybody.where(wanted).order_by(_users.username_key)
-                await take(asked.limit(question.limit))
+                add(await _rows(connection, asked.limit(question.limit)))
             for key in _NAME_KEYS:
-                if name and len(found) < question.limit:
-                    for one in await _called(
-                        connection, key, name, roles, question.limit
-                    ):
-                        found.setdefault(one.id, one)
+                if len(found) < question.limit:
+                    add(await _called(connection, key, name, roles, question.limit))
         return answered(list(found.values())[: question.limit])
 
     async def user(self, question: SeeUser) -> Result:

@@ -59,12 +59,14 @@ def _ms(seconds: float) -> int:
 
 
 class Shipped:
-    def __init__(self, settings: Settings) -> None:
+    """`relaxed_ms`: after which the cap relaxes; None: as it is shipped."""
+
+    def __init__(self, settings: Settings, relaxed_ms: int | None = None) -> None:
         self._settings = settings
-        limits = Limits(
-            request_ttl_ms=_ms(settings.request_ttl_s),
-            matching=self._matching(settings),
-        )
+        matching = matching_of(settings)
+        if relaxed_ms is not None:
+            matching = replace(matching, relaxed_ms=relaxed_ms)
+        limits = Limits(_ms(settings.request_ttl_s), matching=matching)
         self._engine = Engine("bench", limits)
         self._ids: dict[int, str] = {}
         """Trip → the engine's id."""
@@ -76,9 +78,6 @@ class Shipped:
         """Open trips that all were told of."""
         self._commands = 0
         self._wakes_s = -1.0
-
-    def _matching(self, settings: Settings) -> Matching:
-        return matching_of(settings)
 
     # ---- what the evening tells ----------------------------------------------
 
@@ -237,15 +236,6 @@ class Shipped:
             self._hear(driver)
         every_s = min(FIX_EVERY_S, self._settings.position_max_age_s / 2)
         self._evening.at(self._evening.now_s + every_s, lambda: self._locate(driver))
-
-
-class Capped(Shipped):
-    """The same, but that nobody is ever served from farther away than the cap: what its
-    relaxing comes to.
-    """
-
-    def _matching(self, settings: Settings) -> Matching:
-        return replace(super()._matching(settings), relaxed_ms=NEVER_MS)
 
 
 def _is(event: Event, status: Status) -> bool:

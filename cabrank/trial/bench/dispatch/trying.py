@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from msgspec import Struct
 
@@ -9,15 +10,17 @@ from cabrank.trial.bench.dispatch.city import City
 from cabrank.trial.bench.dispatch.evening import Evening, Figures, Policy, dice
 from cabrank.trial.bench.dispatch.people import People
 from cabrank.trial.bench.dispatch.policies import Broadcast, Nearest
-from cabrank.trial.bench.dispatch.shipped import Capped, Shipped
+from cabrank.trial.bench.dispatch.shipped import NEVER_MS, Shipped
 from runtime.settings import Settings
 
 POLICIES: dict[str, Callable[[Settings], Policy]] = {
     "broadcast": Broadcast,
     "nearest": Nearest,
     "pairs": Shipped,
-    "capped": Capped,
+    "capped": partial(Shipped, relaxed_ms=NEVER_MS),
 }
+"""`capped`: nobody is ever served from farther away than the cap, to see what its
+relaxing comes to."""
 AFTERWARDS_S = 1_800.0
 """Until the last one's rider is picked up."""
 
