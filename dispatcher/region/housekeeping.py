@@ -42,8 +42,7 @@ class Housekeeping:
         surveyed_s = 0.0
         while True:
             await asyncio.sleep(INTERVAL_S)
-            is_due = time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S
-            if is_due or lead.doubt.look():
+            if time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S:
                 surveyed_s = time.monotonic()
                 await self._survey(lead)
             if await self._snapshotter.is_due(lead.last, leads=True):
@@ -54,7 +53,6 @@ class Housekeeping:
 
     async def _survey(self, lead: Lead) -> None:
         """Tell the gauges where the ledger ends, and the lead, which may not know."""
-        asked_s = asyncio.get_running_loop().time()
         try:
             last = await ledger_metrics.look(self._js, self._ledger, self._follower)
         except UNREACHABLE as error:
@@ -62,7 +60,7 @@ class Housekeeping:
                 "ledger not surveyed", region=self._ledger.region, error=repr(error)
             )
             return
-        lead.written(last, asked_s)
+        lead.written(last)
 
     async def purge(self, kept_s: float, *, ring: bool = True) -> bool:
         """Whether anything went (dispatcher/region/retention.py)."""

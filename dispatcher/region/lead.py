@@ -19,7 +19,6 @@ from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox, lead_metrics
-from dispatcher.region.doubt import Doubt
 from dispatcher.region.ledger_full import FULL, Denied, refused
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
@@ -101,7 +100,6 @@ class Lead:
         self._announced_s = 0.0
         self._swept_s = 0.0
         self._said = (engine.head_seq, engine.feed)
-        self.doubt = Doubt(self._loop.time, lambda: bus.stats["reconnects"])
         self._resigning = False
         self._heir: str | None = None
         self._denied = denied
@@ -173,13 +171,11 @@ class Lead:
             subscription.cancel()
         self._pump()
 
-    def written(self, last: int, asked_s: float) -> None:
+    def written(self, last: int) -> None:
         """The ledger's last record, as NATS tells it. One behind ours is of who deposed
         us while we heard nothing: they may be gone, and pings keep others from leading.
         """
-        if last <= self.last:
-            self.doubt.end(asked_s)
-        elif not self._fence.busy:
+        if last > self.last and not self._fence.busy:
             self._end(Ended.DEPOSED)
 
     def _end(self, why: Ended) -> None:
@@ -262,10 +258,8 @@ class Lead:
         self._pump_later()
 
     def _stored_before_ms(self) -> int:
-        """What was decided before is stored, and nobody has led since; 0: who knows?"""
+        """What was decided before is stored."""
         batch = self._in_flight or self._batcher.batch
-        if self.doubt.look():
-            return 0
         return self._engine.stamp_ms + 1 if batch is None else batch.stamp_ms
 
     def _on_presence(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
@@ -330,7 +324,6 @@ class Lead:
             self._end(Ended(fate.value))
             return
         self.last = batch.n
-        self.doubt.end(self._sent_s)
         self._said = (batch.head_seq, batch.feed)
         sent = self._publisher.events(batch.events, batch.encoded)
         self._publisher.answers(self.epoch, batch.entries)

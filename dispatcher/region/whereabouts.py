@@ -1,7 +1,8 @@
 """What a lead makes of drivers' fixes: who is where, and who hears of it.
 
 None of it is of the ledger, so the fence keeps nobody from telling it. What is told is
-stored all the same, and by who still leads: until that is known, the latest fix waits.
+of a trip as it is stored: until its record is, the latest fix waits. Gateways drop what
+a deposed leader tells of a trip that moved on since: each says of which version it is.
 """
 
 from dispatcher.commit.observing import Observing
@@ -17,7 +18,7 @@ from schemas.trips import Trip
 
 class Whereabouts:
     """Of one lead. `stored_before_ms`: trips that are as they were before that may be
-    told of; 0: none.
+    told of.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Whereabouts:
 
     def tick(self, stored_before_ms: int) -> None:
         """Tell what waits."""
-        if not (self._untold and stored_before_ms):
+        if not self._untold:
             return
         before = rfc3339(stored_before_ms)
         untold, self._untold = self._untold, {}

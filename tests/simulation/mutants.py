@@ -339,7 +339,7 @@ DRAWN: dict[str, Callable[[int], Plan]] = {
         plans.offered, kinds=("kill dispatcher",) * 3
     ),
     "a proposal taken unchecked": plans.rushed,
-    "a deposed leader tells where drivers are": functools.partial(
+    "where a driver is of a trip that moved on is passed on": functools.partial(
         plans.offered,
         kinds=(*CUT_OFF, "lose client", "cut gateway", *CUT_OFF),
         dispatchers=2,

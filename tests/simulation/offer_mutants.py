@@ -13,11 +13,11 @@ from dispatcher.engine.matching import Proposal
 from dispatcher.engine.offers import Course, Duty, Offers
 from dispatcher.engine.standing import Standing
 from dispatcher.engine.state import State
-from dispatcher.region.doubt import Doubt
 from dispatcher.region.lead import Lead
+from gateway.fanout.sync import IN_STEP
 from gateway.fanout.user_stream import UserStream
 from schemas.commands import Fix, SyncData
-from schemas.events import OfferEvent, TripEvent
+from schemas.events import Moved, OfferEvent, TripEvent
 from schemas.ids import made_id
 from schemas.trips import TERMINAL, OpenTrip, Person, Trip
 
@@ -105,12 +105,12 @@ def _amiss(market: Market, fix: Fix, now_ms: int) -> bool:
     return _hear(market, replace(fix, lat=fix.lat - 0.001), now_ms)
 
 
-def _never_doubts(_: Doubt) -> bool:
-    return False
-
-
 def _tells_at_once(lead: Lead) -> int:
-    return 0 if lead.doubt.look() else lead._engine.stamp_ms + 1
+    return lead._engine.stamp_ms + 1
+
+
+def _always_current(stream: UserStream, _: Moved) -> bool:
+    return stream.sync is IN_STEP
 
 
 def _says_nothing(_: UserStream, __: SyncData) -> list[Any]:
@@ -135,7 +135,9 @@ OFFER_MUTANTS: dict[str, list[Patch]] = {
         (dispatcher.engine.decide_offers, {"_offer": _unchecked})
     ],
     "a fix is heard amiss": [(Market, {"hear": _amiss})],
-    "a deposed leader tells where drivers are": [(Doubt, {"look": _never_doubts})],
+    "where a driver is of a trip that moved on is passed on": [
+        (UserStream, {"is_current": _always_current})
+    ],
     "a driver is told of ahead of the record": [
         (Lead, {"_stored_before_ms": _tells_at_once})
     ],

@@ -1,4 +1,4 @@
-"""Riders hear where their driver is only of what is stored, and of who leads."""
+"""Riders hear where their driver is only of what is stored."""
 
 from dispatcher.commit.observing import Observing
 from dispatcher.region.whereabouts import Whereabouts
@@ -9,7 +9,7 @@ from schemas.trips import Trip
 from tests.unit.dispatcher.engine.town import Town
 from tests.unit.dispatcher.engine.world import DORA, RITA
 
-DOUBT = 0
+NOTHING_STORED = 0
 
 
 class Told:
@@ -50,11 +50,11 @@ def test_what_is_stored_is_told_at_once() -> None:
     assert told.places == [(RIDERS, 0.1)]
 
 
-def test_in_doubt_the_latest_place_waits() -> None:
+def test_the_latest_place_waits_for_the_record() -> None:
     told = Told()
-    told.hear(0.1, DOUBT)
-    told.hear(0.2, DOUBT)
-    told.whereabouts.tick(DOUBT)
+    told.hear(0.1, NOTHING_STORED)
+    told.hear(0.2, NOTHING_STORED)
+    told.whereabouts.tick(NOTHING_STORED)
     assert not told.places
     told.whereabouts.tick(told.stamp_ms + 1)
     told.whereabouts.tick(told.stamp_ms + 1)
@@ -73,7 +73,7 @@ def test_a_trip_that_moved_in_a_record_under_way_is_told_of_when_it_is_stored() 
 
 def test_what_waited_is_not_told_behind_what_came_after_it() -> None:
     told = Told()
-    told.hear(0.1, DOUBT)
+    told.hear(0.1, NOTHING_STORED)
     told.hear(0.2, told.stamp_ms + 1)
     told.whereabouts.tick(told.stamp_ms + 1)
     assert told.places == [(RIDERS, 0.2)]
@@ -81,7 +81,7 @@ def test_what_waited_is_not_told_behind_what_came_after_it() -> None:
 
 def test_of_a_trip_that_ended_meanwhile_nothing_is_told() -> None:
     told = Told()
-    told.hear(0.1, DOUBT)
+    told.hear(0.1, NOTHING_STORED)
     for kind in ("arrive", "begin", "complete"):
         told.move(kind)
     told.whereabouts.tick(told.stamp_ms + 1)
