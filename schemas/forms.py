@@ -17,7 +17,13 @@ USERNAME = rf"^[^\x00-*,/:-?\[-^`{{-\x9f]+{_END}"
 
 TAG = rf"^[a-z0-9_-]{{1,32}}{_END}"
 
+UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}" + _END
+MESSAGE = rf"^msg_[0-9A-Za-z-]{{1,64}}_[0-9]{{1,19}}{_END}"
+"""A delivery's `webhook-id` (schemas/webhooks.py)."""
+
 WORDS = {
+    UUID: "must be an id, a UUID",
+    MESSAGE: "must be a delivery's webhook_id",
     NO_NUL: "can't hold the character U+0000",
     ROOM_NAME: "must be 1 to 64 letters (A to Z), digits, “-” or “_”",
     TAG: "must be 1 to 32 small letters (a to z), digits, “-” or “_”",

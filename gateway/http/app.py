@@ -19,7 +19,7 @@ from gateway.http.docs import routes as docs
 from gateway.http.ground import PATH as GROUND
 from gateway.http.ground import Ground, is_file
 from gateway.http.outer import Outer
-from gateway.http.requests import ApiRequest, ClientGone, read_body
+from gateway.http.requests import ApiRequest, ClientGone, read
 from gateway.http.routes import (
     accounts,
     drivers,
@@ -89,7 +89,7 @@ def create_app(
         dependencies=dependencies,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
-        before_request=read_body,
+        before_request=read,
         exception_handlers={
             Refused: _refused,
             ClientGone: _gone,

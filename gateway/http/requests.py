@@ -3,7 +3,7 @@
 import re
 import time
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Request
@@ -16,8 +16,10 @@ from litestar.handlers.base import BaseRouteHandler
 from gateway import address as peer
 from gateway import scopes
 from gateway.errors import InvalidToken, UnknownKey
+from gateway.http import queries
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused
+from gateway.session import client_frames
 from runtime.questions import Questions
 from schemas import codec, subjects, wording
 from schemas.accounts import Denied
@@ -73,14 +75,23 @@ class ApiRequest(Request[None, Any, State]):
         """
         body = await self.body()
         data = parse_object(body)
-        shape = _shape(self.route_handler)
-        if shape is not None:
-            try:
-                codec.decoder(shape).decode(body)
-            except msgspec.ValidationError as error:
-                why = wording.of_field(str(error))
-                raise Refused(Code.INVALID_DATA, why) from error
+        self.shaped(body)
         return data
+
+    def shaped(self, body: bytes) -> Any:
+        """A body that is an object in the route's shape; None: the route has none.
+
+        Raises:
+            Refused: it isn't of it.
+        """
+        shape = _shape(self.route_handler)
+        if shape is None:
+            return None
+        try:
+            return codec.decoder(shape).decode(body)
+        except msgspec.ValidationError as error:
+            why = wording.of_field(str(error))
+            raise Refused(Code.INVALID_DATA, why) from error
 
 
 @cache
@@ -160,6 +171,31 @@ def _nul(data: Any) -> str | None:
         elif isinstance(value, list):
             left.extend((value[n], f"{path}[{n}]") for n in reversed(range(len(value))))
     return None
+
+
+async def read(request: Request[Any, Any, Any]) -> None:
+    """Read the query and the body before the route does anything.
+
+    Raises:
+        as `queries.check` and `read_body`.
+    """
+    request.scope["query_string"] = queries.as_uri(request.scope["query_string"])
+    queries.check(request.scope["query_string"], request.route_handler)
+    await read_body(request)
+
+
+async def _fits(request: ApiRequest) -> None:
+    """What is wrong with what was sent is said before who may not send it (PROTOCOL.md
+    section 3). Raises Refused.
+    """
+    await read(request)
+    if "data" not in request.route_handler.parsed_fn_signature.parameters:
+        return
+    await request.json()
+    data = request.shaped(await request.body())
+    refusal = client_frames.unfit(data, time.time_ns() // 1_000_000)
+    if refusal is not None:
+        raise Refused.of(refusal)
 
 
 async def read_body(request: Request[Any, Any, Any]) -> None:
@@ -257,7 +293,12 @@ def _route(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
 async def _denied(
     connection: ASGIConnection[Any, Any, Any, Any], claims: Claims
 ) -> None:
-    """Have it written down, as far as that can be done at once."""
+    """Have it written down, as far as that can be done at once.
+
+    Raises:
+        Refused: what they sent doesn't fit.
+    """
+    await _fits(cast("ApiRequest", connection))
     asker: Questions = connection.app.state.asker
     subject = uuid_or_none(str(connection.path_params.get("user_id", ""))) or ""
     about = Denied(claims.sub, _route(connection), subject, address(connection))

@@ -329,9 +329,13 @@ def read(kind: str, data: Raw, ask: Asking) -> Request:
 def request_of(kind: str, data: Any, ask: Asking) -> Request:
     """The same, of `data` that has its shape: by this door, or over HTTP."""
     rule = KINDS[kind]
-    if ask.by.role not in rule.roles:
-        return unfit(data, ask.now_ms) or wrong_role(ask.by.role, kind)
-    return ask.lacking(kind) or rule.build(data, ask)
+    if ask.by.role in rule.roles:
+        may_not = ask.lacking(kind)
+    else:
+        may_not = wrong_role(ask.by.role, kind)
+    if may_not is not None:
+        return unfit(data, ask.now_ms) or may_not
+    return rule.build(data, ask)
 
 
 def shape(data: Raw, struct: Any) -> Any:

@@ -8,6 +8,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Response
 from msgspec import Meta, Struct
 
+from gateway.http.queries import Check
 from gateway.http.requests import (
     BEARER,
     REFUSED,
@@ -60,6 +61,17 @@ class TagsBody(Struct):
     tags: Annotated[list[Annotated[str, Meta(pattern=TAG)]], Meta(max_length=TAGS_MAX)]
 
 
+def _place(text: str) -> Position:
+    """Raises Refused: it is none."""
+    try:
+        # Numbers as bodies have them: Python's would be 1_0, ٣ and nan as well.
+        lat, lon = decode(f"[{text}]".encode(), tuple[Latitude, Longitude])
+    except (CodecError, UnicodeEncodeError):
+        message = "near: give degrees as lat,lon"
+        raise Refused(Code.INVALID_DATA, message) from None
+    return Position(lat, lon)
+
+
 @put(
     "/api/drivers/{user_id:str}/tags",
     response_description="what the driver has now",
@@ -101,7 +113,9 @@ async def drivers(
     asker: NamedDependency[Questions],
     desk: NamedDependency[Desk],
     near: Annotated[
-        str | None, QueryParameter(description="`lat,lon`: the nearest to it first")
+        str | None,
+        QueryParameter(description="`lat,lon`: the nearest to it first"),
+        Check(_place),
     ] = None,
     limit: Annotated[
         int, QueryParameter(ge=1, le=PAGE_MAX, description="drivers at most")
@@ -133,17 +147,6 @@ async def driver(
     answer = await desk.decide(request.auth, found.region, FindDrivers, driver=found.id)
     (one,) = await _told(asker, answer)
     return Response(one)
-
-
-def _place(text: str) -> Position:
-    """Raises Refused: it is none."""
-    try:
-        # Numbers as bodies have them: Python's would be 1_0, ٣ and nan as well.
-        lat, lon = decode(f"[{text}]".encode(), tuple[Latitude, Longitude])
-    except (CodecError, UnicodeEncodeError):
-        message = "near: give degrees as lat,lon"
-        raise Refused(Code.INVALID_DATA, message) from None
-    return Position(lat, lon)
 
 
 async def _told(asker: Questions, answer: Answer) -> list[DriverTold]:

@@ -23,6 +23,7 @@ from gateway.problems import Refused, data_of, specs
 from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import PAGE_DEFAULT, PAGE_MAX
+from schemas.forms import MESSAGE
 from schemas.refusals import Code
 from schemas.webhooks import (
     AddWebhook,
@@ -131,7 +132,10 @@ async def deliveries(
     ] = PAGE_DEFAULT,
     before: Annotated[
         str | None,
-        QueryParameter(description="a `webhook_id`: only those older than it"),
+        QueryParameter(
+            pattern=MESSAGE,
+            description="a `webhook_id`: only those older than it",
+        ),
     ] = None,
 ) -> Response[list[DeliveryTold]]:
     """What was, or is to be, sent there, and what came of it."""
