@@ -20,6 +20,7 @@ from gateway.sockets.upgrade import Door
 
 BACKLOG = 2048
 SETTLE_POLL_S = 0.02
+DATE_S = 1.0
 GRACE_S = 8
 """For the last answers and closing handshakes; runtime.lifecycle cuts off at 20 s."""
 
@@ -62,8 +63,12 @@ class WebServer:
         await self._server.startup(sockets=self._listeners)
 
     async def run(self) -> None:
-        """Its own heartbeat (the Date header); ends after `stop`."""
-        await self._server.main_loop()
+        """Keep the Date header, until cancelled. Its own loop looks ten times a second
+        for an end that is none of its business here.
+        """
+        while True:
+            await self._server.on_tick(0)
+            await asyncio.sleep(DATE_S)
 
     def refuse_new(self) -> None:
         """Accept no more connections; who asks on one that is there is answered, and

@@ -8,13 +8,11 @@ something is in loop.py, net.py, stream.py and database.py.
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 from unittest import mock
 
-import structlog
 from msgspec.structs import replace
 
 import dispatcher.engine.batch
@@ -44,6 +42,7 @@ from tests.simulation import faults
 from tests.simulation.clients import Client
 from tests.simulation.database import Database
 from tests.simulation.floods import Flooder
+from tests.simulation.host import silent, swept
 from tests.simulation.jet import Jet
 from tests.simulation.loop import Clock, Loop, Process
 from tests.simulation.net import Link, Server
@@ -334,23 +333,6 @@ def _settings(plan: Plan) -> Settings:
     )
 
 
-def _silence(*_: Any) -> Any:
-    raise structlog.DropEvent
-
-
-@contextlib.contextmanager
-def _swept() -> Iterator[None]:
-    """A killed process's coroutines must not end wherever Python collects garbage: what
-    they do in `finally` takes locks that the code collected in may hold.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.collect(1)
-
-
 def run(plan: Plan) -> Verdict:
     """One schedule, from start to verdict."""
     world = World(plan)
@@ -374,12 +356,7 @@ def _both(first: Verdict, then: Verdict) -> Verdict:
 
 def play(world: World) -> Verdict:
     """Its one run."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(50),
-        processors=[_silence],
-        cache_logger_on_first_use=False,
-    )
-    with _swept():
+    with silent(), swept():
         return _play(world)
 
 

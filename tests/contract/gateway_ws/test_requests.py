@@ -3,6 +3,8 @@ and upgrades (issues 11 and 14).
 """
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 
 import httpx
@@ -19,7 +21,7 @@ from tests.contract.gateway_ws.rawhttp import (
     told,
 )
 from tests.support.rawsocket import upgrade
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 # ---- one at a time -----------------------------------------------------------
 
@@ -249,6 +251,19 @@ async def test_garbage_is_logged_once_in_a_row(
         await told(world, b"garbage\r\n\r\n")
     text = capsys.readouterr()
     assert (text.out + text.err).count("unreadable request") == 1
+
+
+async def test_answers_tell_the_time_as_it_goes_on(world: World) -> None:
+    await world.start()
+    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as web:
+
+        async def told_at() -> datetime:
+            date = (await web.get("/healthz")).headers["date"]
+            return parsedate_to_datetime(date)
+
+        first = await told_at()
+        assert abs(datetime.now(UTC) - first) < timedelta(minutes=1)
+        await until_is(told_at, lambda at: at > first, 30)
 
 
 async def test_who_is_refused_in_its_body_gets_the_answer(world: World) -> None:
