@@ -39,6 +39,7 @@ from schemas.webhooks import (
     ListDeliveries,
     ListWebhooks,
     Plan,
+    Planned,
     RemoveWebhook,
     Replay,
     Settle,
@@ -211,7 +212,7 @@ class Deliveries:
         # While there are none, which is most of the time in most places, nothing waits
         # for the lock of whoever writes.
         if not asked.leaving and not await self._read(endpoints.active):
-            return answered(await self._read(self._planned(asked)))
+            return answered(Planned([], [], [], []))
         return answered(await self._write(self._planned(asked)))
 
     def _planned(self, asked: Plan) -> Callable[[Connection], Any]:

@@ -3,7 +3,10 @@ what it takes while nobody asks it anything.
 """
 
 import contextlib
+import os
+import signal
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +24,8 @@ SETTLE_S = 5.0
 """From ready to at rest: consumers and snapshots are looked at once."""
 APART = "webhooks"
 """Told apart, and in no sum."""
+PAUSED_S = 1.0
+"""By then what it asked is answered."""
 MIB = 1024 * 1024
 
 
@@ -28,22 +33,40 @@ def _processes(data_dir: Path) -> dict[str, int]:
     return {"up": DataDir(data_dir).owner(), **cpu.processes(data_dir)}
 
 
-def _used_s(data_dir: Path) -> dict[str, float]:
-    """Without steps of 10 ms, of which at rest there are few."""
-    return {name: cpu.ran_s(pid) for name, pid in _processes(data_dir).items()}
-
-
 def at_rest(
     data_dir: Path, rest_s: float, settle_s: float = SETTLE_S
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Shares of a core, in %, and MiB PSS, by process; `up` is one of them."""
+    """Shares of a core, in %, and MiB PSS, by process; `up` is one of them. What is
+    told apart is looked at first, then paused, with what it asks of the others.
+    """
     time.sleep(settle_s)
-    began_s, before = time.monotonic(), _used_s(data_dir)
+    pids = _processes(data_dir)
+    apart = {name: pid for name, pid in pids.items() if APART in name}
+    share = _share(apart, rest_s) if apart else {}
+    memory = {name: cpu.pss_bytes(pid) / MIB for name, pid in pids.items()}
+    with _paused(apart.values()):
+        others = {name: pid for name, pid in pids.items() if name not in apart}
+        return _share(others, rest_s) | share, memory
+
+
+def _share(pids: dict[str, int], rest_s: float) -> dict[str, float]:
+    """Without steps of 10 ms, of which at rest there are few."""
+    began_s, before = time.monotonic(), {n: cpu.ran_s(p) for n, p in pids.items()}
     time.sleep(rest_s)
-    took_s, after = time.monotonic() - began_s, _used_s(data_dir)
-    share = {name: (after[name] - before[name]) / took_s * 100 for name in before}
-    pids = _processes(data_dir).items()
-    return share, {name: cpu.pss_bytes(pid) / MIB for name, pid in pids}
+    took_s = time.monotonic() - began_s
+    return {n: (cpu.ran_s(p) - before[n]) / took_s * 100 for n, p in pids.items()}
+
+
+@contextlib.contextmanager
+def _paused(pids: Collection[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(PAUSED_S if pids else 0)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def _rows(sheet: Sheet, share: dict[str, float], memory: dict[str, float]) -> None:
@@ -79,7 +102,10 @@ def command(
     *,
     runs: Annotated[int, typer.Option(min=1, max=RUNS_MAX, help="Starts.")] = 3,
     rest: Annotated[
-        float, typer.Option(min=0.1, max=SECONDS_MAX, help="Seconds at rest, each.")
+        float,
+        typer.Option(
+            min=0.1, max=SECONDS_MAX, help="Seconds at rest, each; webhooks' first."
+        ),
     ] = 20,
     program: Annotated[
         Path | None,
