@@ -70,3 +70,27 @@ async def test_a_question_that_fails_is_asked_anew_by_the_next() -> None:
     (failed,) = await asyncio.gather(shared.of("a"), return_exceptions=True)
     assert isinstance(failed, ValueError)
     assert await shared.of("a") == "back"
+
+
+async def test_who_comes_after_a_question_that_was_shared_waits_for_company() -> None:
+    counter, company = Counter(), asyncio.Event()
+    counter.gate.set()
+    shared = Shared(counter.ask, company.wait)
+    both = await asyncio.gather(shared.of("a"), shared.of("a"))
+    assert both == ["a1", "a1"]
+    later = []
+    for _ in range(3):
+        later.append(asyncio.create_task(shared.of("a")))
+        await settled()
+    assert counter.asked == 1
+    assert await shared.of("b") == "b2"
+    company.set()
+    assert set(await asyncio.gather(*later)) == {"a3"}
+
+
+async def test_who_comes_after_a_question_that_one_asked_waits_for_nobody() -> None:
+    counter, company = Counter(), asyncio.Event()
+    counter.gate.set()
+    shared = Shared(counter.ask, company.wait)
+    assert await shared.of("a") == "a1"
+    assert await shared.of("a") == "a2"
