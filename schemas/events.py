@@ -81,6 +81,9 @@ class TripEvent(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="
     """Of an event that opens the trip: how a driver is found for it."""
     offer: str = ""
     """trip.started: the offer that was accepted; empty: there was none."""
+    quiet: bool = False
+    """trip.started: nobody has written in the trip's room yet, nor joined it. Where it
+    isn't said, that is not known: it spares gateways a question, and nothing else."""
     restored: bool = False
     """Not a move: the trip as the database had it when its ledger was lost. Nobody is
     told, and it makes no row."""
@@ -197,6 +200,8 @@ class TripPush(Struct, frozen=True, tag_field="kind", tag="trip"):
     trip: Raw
     at_ms: int = 0
     traceparent: str = ""
+    command: str = ""
+    quiet: bool = False
 
 
 class DriverPush(Struct, frozen=True, tag_field="kind", tag="driver"):

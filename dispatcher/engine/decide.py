@@ -252,6 +252,7 @@ def _moves(
         reason=command.reason if isinstance(command, CancelTrip) else None,
         matching=how,
         offer=offer,
+        quiet=move.driver == "comes" and state.rooms.is_quiet(after),
     )
     return Decided((event,), after)
 

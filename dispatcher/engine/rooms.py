@@ -14,8 +14,9 @@ from msgspec import Struct
 from dispatcher.engine.idempotency import Forgotten, Keys
 from dispatcher.engine.limits import BACKLOGS_BYTES_MAX, Limits
 from schemas.codec import Raw, encode, exact
-from schemas.rooms import HISTORY_MAX, MemberEvent, MessageEvent, trip_of
-from schemas.trips import Person
+from schemas.rooms import HISTORY_MAX, MemberEvent, MessageEvent, of_trip, trip_of
+from schemas.times import from_rfc3339
+from schemas.trips import Person, Trip
 
 
 class TripHead(Struct, frozen=True, array_like=True):
@@ -146,6 +147,14 @@ class Rooms:
             is_lost = since_ms is None and self.heads_lost
             return None if self.began_seq or is_lost else 0
         return known
+
+    def is_quiet(self, trip: Trip) -> bool:
+        """Whether surely nobody has written in the room of a trip, nor is a member."""
+        room = of_trip(trip.id)
+        if room in self._trip_heads or room in self.members or self.began_seq:
+            return False
+        lost = self._lost
+        return not lost.n or from_rfc3339(trip.created) > lost.at_ms
 
     def said(self, room: str, n: int) -> bytes | None:
         """Message `n` of a room, encoded; None: it isn't held."""

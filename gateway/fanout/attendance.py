@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from gateway.fanout.region import Listener, Seat
 from gateway.fanout.room import Room
+from gateway.ports import Cancellable
 
 
 class Visitor:
@@ -33,12 +34,28 @@ class TripRoom:
         """Sessions that asked to leave its room: their trip doesn't bring them back."""
 
 
+class Hearing:
+    """A room's subscription; `count`: the room, and accepts that may lead there."""
+
+    __slots__ = ("count", "subscription")
+
+    def __init__(self, subscription: Cancellable) -> None:
+        self.count = 0
+        self.subscription = subscription
+
+
 class Attendance:
     """Of one region."""
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
         """Those that sessions of this gateway are in."""
+        self.hearings: dict[str, Hearing] = {}
+        """By room: those, and rooms of trips that a driver's accept is on its way for.
+        """
+        self.accepts: dict[str, str] = {}
+        """Such a command → that room, whose subscription has stood without a break
+        since before it was sent."""
         self.visitors: defaultdict[Seat, Visitor] = defaultdict(Visitor)
         self.trips: defaultdict[Listener, dict[str, TripRoom]] = defaultdict(dict)
         """Of the trips they drive or ride in, or did a moment ago; oldest first."""

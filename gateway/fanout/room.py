@@ -16,7 +16,6 @@ from gateway import framing, metrics
 from gateway.fanout.membership import Covered, Occupant, Turn
 from gateway.fanout.region import Region, Seat
 from gateway.fanout.sync import HOLED, IN_STEP, OPEN, UNKNOWN, Seen, after
-from gateway.ports import Cancellable
 from schemas import codec
 from schemas.closes import Close
 from schemas.rooms import MemberPush, MessageHead, MessagePush
@@ -72,7 +71,6 @@ class Room:
         "name",
         "ready",
         "seq",
-        "subscription",
         "sync",
         "tail",
     )
@@ -93,7 +91,6 @@ class Room:
         """This tick's, for the live."""
         self.tail: list[Item] = []
         """All that was passed on since the first of `joining` asked."""
-        self.subscription: Cancellable | None = None
         self._held_max = held_max
 
     @property

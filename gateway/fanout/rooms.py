@@ -12,7 +12,7 @@ import structlog
 
 from gateway import metrics
 from gateway.clock import Clock
-from gateway.fanout.attendance import Attendance, TripRoom, Visitor
+from gateway.fanout.attendance import Attendance, Hearing, TripRoom, Visitor
 from gateway.fanout.membership import Occupant, Turn
 from gateway.fanout.presence import Presences
 from gateway.fanout.questions import NOT_HERS, OfRoom
@@ -23,9 +23,16 @@ from gateway.leader.link import Link
 from gateway.limits import Limits
 from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
-from schemas.commands import Announcement, Answer, EndSession, JoinRoom, LeaveRoom
+from schemas.commands import (
+    AcceptTrip,
+    Announcement,
+    Answer,
+    EndSession,
+    JoinRoom,
+    LeaveRoom,
+)
 from schemas.refusals import Refusal
-from schemas.rooms import MemberPush, RoomPush, trip_of
+from schemas.rooms import MemberPush, RoomPush, of_trip, trip_of
 
 log = structlog.get_logger()
 
@@ -218,9 +225,11 @@ class Rooms:
         listener = seat.listener
         return self.attendances[listener.region].trips[listener].get(trip)
 
-    def admit(self, seat: Seat, name: str, n: int | None) -> None:
+    def admit(
+        self, seat: Seat, name: str, n: int | None, *, is_whole: bool = False
+    ) -> None:
         """Let a session hear its trip's room from the message after `n` on; None: from
-        now on.
+        now on. `is_whole`: all that may have been said after `n` is heard, or will be.
         """
         region = seat.listener.region
         is_new = name not in self.attendances[region].rooms
@@ -230,7 +239,8 @@ class Rooms:
         if occupant is not None:
             return
         self.visitor(seat).rooms.add(room)
-        if is_new:  # NATS may not have heard of the subscription when somebody wrote
+        # NATS may not have heard of the subscription when somebody wrote.
+        if is_new and not is_whole:
             room.hold()
             self.check(region, room, anew=True)
 
@@ -242,15 +252,59 @@ class Rooms:
         room = rooms.get(name)
         if room is not None:
             return room
-        room = rooms[name] = Room(name, n, self._limits.held_max, region)
-
-        def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-            self._on_push(region, room, payload)
-
-        subject = subjects.room(region.name, name)
-        room.subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
+        room = Room(name, n, self._limits.held_max, region)
+        self._hear(region, name)
+        rooms[name] = room
         metrics.ROOMS.inc()
         return room
+
+    def before_accept(self, region: Region, command: AcceptTrip, done: Done) -> Done:
+        """A driver's accept is about to be sent. Its trip's room is subscribed first,
+        so that it stands before the leader decides: who takes the trip needn't ask what
+        was said since. Returns what is to be called, once, with its answer.
+        """
+        name = of_trip(command.trip)
+        if not subjects.is_token(name):
+            return done
+        attendance = self.attendances[region]
+        self._hear(region, name)
+        attendance.accepts[command.id] = name
+
+        def answered(answer: Answer) -> None:
+            done(answer)
+            attendance.accepts.pop(command.id, None)
+            self._hear_no_more(region, name)
+
+        return answered
+
+    def was_heard_before(self, region: Region, name: str, accept: str) -> bool:
+        """Whether a room was heard before that command, which is on its way, was sent,
+        and without a break since.
+        """
+        return self.attendances[region].accepts.get(accept) == name
+
+    def _hear(self, region: Region, name: str) -> None:
+        attendance = self.attendances[region]
+        hearing = attendance.hearings.get(name)
+        if hearing is None:
+
+            def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+                room = attendance.rooms.get(name)
+                if room is not None:
+                    self._on_push(region, room, payload)
+
+            subject = subjects.room(region.name, name)
+            subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
+            hearing = attendance.hearings[name] = Hearing(subscription)
+        hearing.count += 1
+
+    def _hear_no_more(self, region: Region, name: str) -> None:
+        hearings = self.attendances[region].hearings
+        hearing = hearings[name]
+        hearing.count -= 1
+        if not hearing.count:
+            del hearings[name]
+            hearing.subscription.cancel()
 
     def remove(self, seat: Seat, room: Room) -> None:
         """The session hears the room no longer."""
@@ -270,8 +324,7 @@ class Rooms:
         del attendance.rooms[room.name]
         metrics.ROOMS.dec()
         self.awake.pop(room, None)
-        if room.subscription is not None:
-            room.subscription.cancel()
+        self._hear_no_more(region, room.name)
 
     # ---- what comes, what goes out -------------------------------------------
 
@@ -319,6 +372,7 @@ class Rooms:
 
     def hold(self, region: Region) -> None:
         """Every room may have a gap: keep what comes for `resync`."""
+        self.attendances[region].accepts.clear()
         for room in self.attendances[region].rooms.values():
             if room.n is not None:
                 room.hold()

@@ -38,17 +38,31 @@ class TripRooms:
 
     def moved(self, listener: Listener, push: TripPush) -> None:
         """A trip of that user moved; repeats and old news change nothing."""
-        if push.type in _TELLING:
-            self._move(listener, push, codec.decode(push.trip, TripHead))
+        self._read(listener, push, is_live=True)
 
-    def _move(self, listener: Listener, push: TripPush, head: TripHead) -> None:
+    def _read(self, listener: Listener, push: TripPush, *, is_live: bool) -> None:
+        if push.type in _TELLING:
+            head = codec.decode(push.trip, TripHead)
+            self._move(listener, push, head, is_live=is_live)
+
+    def _move(
+        self, listener: Listener, push: TripPush, head: TripHead, *, is_live: bool
+    ) -> None:
         known = self._of(listener).get(head.id)
         if known is not None:
             if head.version <= known.version:
                 return
             known.version = head.version
         if push.type == "trip.started":
-            self._open(listener, head, push.seq, 0)
+            # What is told afterwards may have been said before the room was heard.
+            is_whole = (
+                is_live
+                and push.quiet
+                and self._rooms.was_heard_before(
+                    listener.region, rooms.of_trip(head.id), push.command
+                )
+            )
+            self._open(listener, head, push.seq, 0, is_whole=is_whole)
         elif known is None:
             return
         elif push.type == "trip.released":
@@ -60,7 +74,7 @@ class TripRooms:
     def synced(self, listener: Listener, data: SyncData) -> None:
         """The user's state as the leader has it; also a new session's."""
         for raw in data.events:
-            self.moved(listener, codec.decode(raw, TripPush))
+            self._read(listener, codec.decode(raw, TripPush), is_live=False)
         heads = {}
         if bytes(data.trips) != _NONE:
             heads = {h.id: h for h in codec.decode(data.trips, list[TripHead])}
@@ -78,11 +92,13 @@ class TripRooms:
         for trip in self._of(listener):
             self._admit(listener, trip, None)
 
-    def _admit(self, listener: Listener, trip: str, n: int | None) -> None:
+    def _admit(
+        self, listener: Listener, trip: str, n: int | None, *, is_whole: bool = False
+    ) -> None:
         left = self._of(listener)[trip].left
         for seat in listener.seats:
             if seat not in left:
-                self._rooms.admit(seat, rooms.of_trip(trip), n)
+                self._rooms.admit(seat, rooms.of_trip(trip), n, is_whole=is_whole)
 
     def tick(self, now_s: float) -> None:
         if now_s < self._swept_s + SWEEP_S:
@@ -102,15 +118,22 @@ class TripRooms:
                 self._ending.discard(listener)
 
     def _open(
-        self, listener: Listener, head: TripHead, seq: int, n: int | None
+        self,
+        listener: Listener,
+        head: TripHead,
+        seq: int,
+        n: int | None,
+        *,
+        is_whole: bool = False,
     ) -> None:
         """All their sessions hear the room. `n`: of its last message, as far as this
-        gateway can know; the rider may have written there before.
+        gateway can know; the rider may have written there before. `is_whole`: nobody
+        has, and who does from now on is heard.
         """
         if head.id not in self._of(listener):
             self._of(listener)[head.id] = TripRoom(head.version, seq)
             self._bound(listener)
-        self._admit(listener, head.id, n)
+        self._admit(listener, head.id, n, is_whole=is_whole)
 
     def _bound(self, listener: Listener) -> None:
         known = self._of(listener)

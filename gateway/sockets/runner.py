@@ -31,7 +31,7 @@ from gateway.sockets.writer import Writer
 from schemas.accounts import LogIn, Result
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import Answer, SendMessage
+from schemas.commands import AcceptTrip, Answer, SendMessage
 from schemas.refusals import Refusal
 
 log = structlog.get_logger()
@@ -243,6 +243,9 @@ class Runner:
             return
         command = action.command
         trace, done = traced(command, action.traceparent, self._answers(action.ref))
+        if type(command) is AcceptTrip and self._seat is not None:
+            region = self._seat.listener.region
+            done = self._services.router.rooms.before_accept(region, command, done)
         refusal = self._services.link.submit(
             claims.region,
             command,

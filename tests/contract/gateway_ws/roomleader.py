@@ -146,9 +146,9 @@ class RoomLeader:
         assert answer.data is not None, answer
         return decode(answer.data, MessageData)
 
-    def enter(self, room: str, person: Person) -> None:
+    def enter(self, room: str, person: Person, role: Role = Role.RIDER) -> None:
         """Somebody joins by another gateway, with a session of their id."""
-        by = user(person.id, Role.RIDER)
+        by = user(person.id, role)
         self._do(JoinRoom, by, room=room, session=person.id, gateway="elsewhere")
 
     def leave(self, room: str, session: str, person: str) -> None:

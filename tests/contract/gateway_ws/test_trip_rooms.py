@@ -1,5 +1,9 @@
 """A trip's room: who hears it, from when on and until when."""
 
+from typing import Any
+
+import pytest
+
 from schemas.commands import (
     AcceptTrip,
     Answer,
@@ -9,8 +13,9 @@ from schemas.commands import (
     CompleteTrip,
     JoinRoom,
 )
+from schemas.trips import Role
 from tests.contract.gateway_ws.conftest import World
-from tests.contract.gateway_ws.roomleader import RoomLeader
+from tests.contract.gateway_ws.roomleader import RoomLeader, user
 
 
 async def test_both_hear_their_trips_room_from_the_accept_on(
@@ -122,3 +127,55 @@ async def test_a_session_that_left_its_trips_room_is_not_brought_back_by_another
     rooms.say(room, "to all")
     for client in (first, second, third):
         await client.expect("chat.message", lambda f: f["data"]["text"] == "to all")
+
+
+def said_at_once(rooms: RoomLeader, room: str) -> Any:
+    """Decides as the leader; an accept is followed by a message in the same breath."""
+
+    def decide(command: AnyCommand) -> Answer:
+        answer = rooms.decide(command)
+        if isinstance(command, AcceptTrip):
+            rooms.say(room, "at once")
+        return answer
+
+    return decide
+
+
+async def test_who_takes_a_trip_here_misses_nothing_and_need_not_ask(
+    world: World, rooms: RoomLeader
+) -> None:
+    rider, driver = await world.rider(), await world.driver()
+    room = rooms.request()
+    world.leader.decide = said_at_once(rooms, room)
+    await driver.do("trip.accept", {"id": room.removeprefix("trip_")})
+    for client in (rider, driver):
+        await client.expect("chat.message", lambda f: f["data"]["seq"] == 1)
+        await client.quiet()
+        assert len(client.seen("chat.message")) == 1
+    assert not world.leader.asked(JoinRoom)
+
+
+@pytest.mark.parametrize("why", ["written in", "joined", "of a leader of before"])
+async def test_a_room_that_was_perhaps_not_quiet_is_asked_about(
+    world: World, rooms: RoomLeader, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    driver = await world.driver()
+    room = rooms.request()
+    sent = rooms.leader.bus.send
+    if why == "written in":
+        rooms.say(room, "second door")
+    elif why == "joined":
+        rooms.enter(room, user("olga", Role.OPERATOR).person(), Role.OPERATOR)
+    else:
+        unsaid = b',"quiet":true'
+        monkeypatch.setattr(
+            rooms.leader.bus, "send", lambda s, p: sent(s, p.replace(unsaid, b""))
+        )
+    world.leader.decide = said_at_once(rooms, room)
+    await driver.do("trip.accept", {"id": room.removeprefix("trip_")})
+    last = 2 if why == "written in" else 1
+    await driver.expect("chat.message", lambda f: f["data"]["seq"] == last)
+    await driver.quiet()
+    seen = [f["data"]["seq"] for f in driver.seen("chat.message")]
+    assert seen == list(range(1, last + 1))
+    assert len(world.leader.asked(JoinRoom)) == 1

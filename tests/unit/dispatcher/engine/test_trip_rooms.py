@@ -200,3 +200,35 @@ def test_only_participants_learn_that_a_trip_has_a_room() -> None:
     trip = world.driving("accept", "begin", "complete")
     command = JoinRoom(room=of_trip(trip.id), session="s", **world.envelope(RON))
     assert code_of(world.do(command)) is Code.ROOM_FORBIDDEN
+
+
+def test_a_trip_starts_quiet_where_nobody_was_in_its_room_before() -> None:
+    world = World()
+    trip = world.request()
+    world.moves("accept", DORA, trip)
+    assert world.last.quiet
+
+
+def test_a_trip_does_not_start_quiet_where_somebody_wrote_before() -> None:
+    world = World()
+    trip = world.request()
+    assert isinstance(world.send(RITA, of_trip(trip.id), "second door"), Decided)
+    world.moves("accept", DORA, trip)
+    assert not world.last.quiet
+
+
+def test_a_trip_does_not_start_quiet_where_somebody_is_in_its_room() -> None:
+    world = World()
+    trip = world.request()
+    assert isinstance(world.join(OLGA, of_trip(trip.id)), Decided)
+    world.moves("accept", DORA, trip)
+    assert not world.last.quiet
+
+
+def test_a_trip_does_not_start_quiet_where_what_was_written_may_be_forgotten() -> None:
+    world = World(msgspec.structs.replace(LIMITS, trip_heads_max=1))
+    trip = world.request()
+    assert isinstance(world.send(RITA, of_trip(trip.id)), Decided)
+    assert isinstance(world.send(RON, of_trip(world.request(RON).id)), Decided)
+    world.moves("accept", DORA, trip)
+    assert not world.last.quiet

@@ -1,6 +1,7 @@
 """Which trips' rooms a user is in, by the trips alone; clock in hand."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Raw
@@ -13,7 +14,7 @@ from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
 from gateway.leader.link import Link
 from gateway.limits import Limits
 from schemas.codec import encode
-from schemas.commands import SyncData
+from schemas.commands import AcceptTrip, Answer, SyncData
 from schemas.events import TripPush
 from schemas.trips import Role
 from tests.unit.gateway.fanout.seats import Socket
@@ -56,7 +57,8 @@ class User:
         bus: Any = self.line
         ids = (str(number) for number in itertools.count())
         resync = Resync(link, ids, bounds, now, lambda _: None)
-        rooms = Rooms(
+        self.resync = resync
+        self.hearing = rooms = Rooms(
             gateway="g",
             bus=bus,
             link=link,
@@ -80,12 +82,34 @@ class User:
         self.listener.seats.append(Seat(socket, self.listener))
 
     def moves(self, number: int, version: int, kind: str, status: str) -> None:
+        self._push(number, version, kind, status)
+
+    def _push(
+        self, number: int, version: int, kind: str, status: str, **by: Any
+    ) -> None:
         self._seq += 1
-        push = TripPush(self._seq, f"trip.{kind}", trip(number, version, status))
+        moved = trip(number, version, status)
+        push = TripPush(self._seq, f"trip.{kind}", moved, **by)
         self.rooms.moved(self.listener, push)
 
     def drives(self, number: int) -> None:
         self.moves(number, 2, "started", "STARTED")
+
+    def accepts(self, number: int) -> Callable[[Answer], None]:
+        """The command t<number>'s answer is to be given to what is returned."""
+        by, trip = self.listener.claims.user(), f"t{number}"
+        made = AcceptTrip(id=f"c{number}", deadline_ms=0, by=by, trip=trip)
+        region = self.listener.region
+        return self.hearing.before_accept(region, made, lambda _: None)
+
+    def gets(self, number: int, *, quiet: bool = True) -> None:
+        """A trip by that command."""
+        by = f"c{number}"
+        self._push(number, 2, "started", "STARTED", command=by, quiet=quiet)
+
+    def asks(self, number: int) -> bool:
+        """Whether it is asked what was said in the trip's room."""
+        return self.resync.is_asked(self.attendance.rooms[f"trip_t{number}"])
 
     def ends(self, number: int) -> None:
         self.moves(number, 5, "completed", "COMPLETED")
@@ -164,3 +188,55 @@ def test_what_a_sync_no_longer_knows_is_left_but_not_what_is_newer() -> None:
     driver.drives(2)
     driver.syncs(1)
     assert driver.heard() == ["t2"]
+
+
+def test_who_takes_a_quiet_trip_here_hears_its_room_and_asks_nothing() -> None:
+    driver = User(Role.DRIVER)
+    done = driver.accepts(1)
+    assert driver.heard() == ["t1"]
+    driver.gets(1)
+    assert driver.heard() == ["t1"]
+    assert not driver.asks(1)
+    done(Answer("c1", 1))
+    assert driver.heard() == ["t1"]
+    driver.ends(1)
+    driver.now_s += 1_000
+    driver.rooms.tick(driver.now_s)
+    assert driver.heard() == []
+
+
+def test_a_room_that_may_not_have_been_quiet_or_heard_in_time_is_asked_about() -> None:
+    driver = User(Role.DRIVER)
+    driver.accepts(1)
+    driver.gets(1, quiet=False)
+    driver.gets(2)
+    assert driver.asks(1)
+    assert driver.asks(2)
+
+
+def test_a_room_is_asked_about_if_the_line_broke_after_the_accept_was_sent() -> None:
+    driver = User(Role.DRIVER)
+    driver.accepts(1)
+    driver.hearing.hold(driver.listener.region)
+    driver.gets(1)
+    assert driver.asks(1)
+
+
+def test_a_room_is_asked_about_if_only_a_sync_tells_that_the_trip_started() -> None:
+    driver = User(Role.DRIVER)
+    driver.accepts(1)
+    moved = TripPush(3, "trip.started", trip(1, 2, "STARTED"), command="c1", quiet=True)
+    trips = raw([trip(1, 2, "STARTED")])
+    state = SyncData(3, 0, trips, raw([]), True, [raw(moved)], False)
+    driver.rooms.synced(driver.listener, state)
+    assert driver.asks(1)
+
+
+def test_nothing_is_heard_any_more_of_a_trip_that_others_took() -> None:
+    driver = User(Role.DRIVER)
+    first, second = driver.accepts(1), driver.accepts(1)
+    first(Answer("c1", 1))
+    assert driver.heard() == ["t1"]
+    second(Answer("c1", 1))
+    assert driver.heard() == []
+    assert not driver.attendance.accepts
