@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def nats_server(tmp_path: Path) -> Iterator[nats.NatsServer]:
     with nats.running(tmp_path) as server:
         yield server
 
+
+# Else each process of a test, and there are thousands, compiles all that it imports.
+# Before xdist starts its workers, which inherit it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 OTHERS = ("CABRANK_", "OTEL_", "PG")
 """What begins so means something to what is tested: ours, OpenTelemetry's, libpq's."""

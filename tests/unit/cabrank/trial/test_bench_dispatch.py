@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,17 +13,22 @@ from cabrank.trial.bench.dispatch.command import settings_of
 from cabrank.trial.bench.dispatch.evening import Figures, dice, gini
 from cabrank.trial.bench.dispatch.people import Answer, People, accepted_share
 from cabrank.trial.bench.dispatch.trying import POLICIES
-from runtime.settings import Settings, SettingsError
+from runtime.settings import SettingsError
+from tests.contract.cabrank.commands import Shell, assert_refused
 
 CITY = Manhattan()
-SHORT = trying.Load(CITY, 600.0, 600.0, 1_800.0)
+SATURATED = trying.Load(CITY, 600.0, 600.0, 1_800.0)
+SHORT = trying.Load(CITY, 600.0, 200.0, 600.0)
 
 
 def run(
-    policy: str, drivers: int = 150, seed: int = 0, settings: Settings | None = None
+    policy: str,
+    drivers: int = 60,
+    seed: int = 0,
+    *settings: str,
+    load: trying.Load = SHORT,
 ) -> trying.Outcome:
-    case = trying.Case(policy, drivers, seed)
-    return case.run(SHORT, settings or Settings())
+    return trying.Case(policy, drivers, seed).run(load, settings_of([*settings]))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -36,7 +39,7 @@ def test_a_seed_gives_the_same_figures(policy: str) -> None:
 
 def test_pairs_serve_more_and_sooner_than_what_they_are_held_against() -> None:
     """At saturation, where policies differ."""
-    figures = {policy: run(policy, drivers=100).figures for policy in POLICIES}
+    figures = {policy: run(policy, 100, load=SATURATED).figures for policy in POLICIES}
     pairs = figures.pop("pairs")
     capped = figures.pop("capped")
     assert capped.empty_km < pairs.empty_km  # what the cap's relaxing comes to
@@ -56,25 +59,25 @@ def test_settings_change_the_figures() -> None:
         "OFFERS_MAX=1",
         "BROADCAST_AFTER_S=1",
     ):
-        assert run("pairs", settings=settings_of([changed])).figures != usual, changed
-    assert run("pairs", settings=settings_of(["IDLE_CREDIT=0.2"])).figures == usual
+        assert run("pairs", 60, 0, changed).figures != usual, changed
+    assert run("pairs", 60, 0, "IDLE_CREDIT=0.2").figures == usual
 
 
-SILENT = trying.Load(CITY, 600.0, 600.0, 1_800.0, silent=0.3)
+SILENT = trying.Load(CITY, 600.0, 200.0, 600.0, silent=0.3)
 
 
 def test_phones_that_say_nothing_make_the_settings_of_them_matter() -> None:
     """And where none is silent, all is as it was."""
 
     def figures(load: trying.Load, *settings: str) -> Figures:
-        case = trying.Case("pairs", 120, 0)
-        return case.run(load, settings_of(list(settings))).figures
+        return run("pairs", 80, 0, *settings, load=load).figures
 
     usual = figures(SILENT)
     assert usual.served < figures(SHORT).served
     # Who is asked in vain holds the rider up.
-    assert figures(SILENT, "POSITION_MAX_AGE_S=1000").served < usual.served
-    assert figures(SILENT, "POSITION_MAX_AGE_S=1000").offers > usual.offers
+    in_vain = figures(SILENT, "POSITION_MAX_AGE_S=1000")
+    assert in_vain.served < usual.served
+    assert in_vain.offers > usual.offers
     often = figures(SILENT, "MISSED_OFFERS_MAX=1000", "POSITION_MAX_AGE_S=1000")
     seldom = figures(SILENT, "MISSED_OFFERS_MAX=1", "POSITION_MAX_AGE_S=1000")
     assert often.offers > seldom.offers
@@ -91,8 +94,9 @@ def test_so_many_phones_are_silent_for_minutes_at_a_time() -> None:
 
 
 def test_idle_credit_spreads_the_work() -> None:
-    without = run("pairs", 250, settings=settings_of(["IDLE_CREDIT=0"]))
-    assert run("pairs", 250).figures.gini < without.figures.gini
+    load = trying.Load(CITY, 600.0, 300.0, 900.0)
+    without = run("pairs", 150, 0, "IDLE_CREDIT=0", load=load)
+    assert run("pairs", 150, load=load).figures.gini < without.figures.gini
 
 
 @pytest.mark.parametrize(
@@ -248,21 +252,17 @@ def test_a_value_that_doesnt_fit_is_told() -> None:
 # ---- the command ---------------------------------------------------------------
 
 
-def cabrank(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cabrank", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(monkeypatch, capsys)
 
 
 TINY = ("bench", "dispatch", "--drivers", "20", "--seeds", "1", "--hours", "0.2")
 
 
-def test_the_command_prints_a_table_and_draws(tmp_path: Path) -> None:
+def test_the_command_prints_a_table_and_draws(shell: Shell, tmp_path: Path) -> None:
     plot = tmp_path / "plot.png"
-    done = cabrank(*TINY, "--warm-up", "0", "--rate", "60", "--plot", str(plot))
+    done = shell.run(*TINY, "--warm-up", "0", "--rate", "60", "--plot", str(plot))
     assert done.returncode == 0, done.stderr
     assert "Manhattan" in done.stdout
     for policy in POLICIES:
@@ -270,26 +270,26 @@ def test_the_command_prints_a_table_and_draws(tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_varies_a_setting(tmp_path: Path) -> None:
+def test_the_command_varies_a_setting(shell: Shell, tmp_path: Path) -> None:
     plot = tmp_path / "plot.png"
     tiny = (*TINY, "--warm-up", "0", "--rate", "600")
     vary = ("--vary", "CABRANK_pick_up_max_s=30, 480")
-    done = cabrank(*tiny, *vary, "--json", "--plot", str(plot))
+    done = shell.run(*tiny, *vary, "--json", "--plot", str(plot))
     assert done.returncode == 0, done.stderr
     few, all_ = json.loads(done.stdout)
     assert (few["value"], all_["value"]) == ("30", "480")
     assert few["policy"] == all_["policy"] == "pairs"
     assert few["figures"]["served"] < all_["figures"]["served"]
     assert plot.read_bytes().startswith(b"\x89PNG")
-    table = cabrank(*tiny, *vary).stdout
+    table = shell.run(*tiny, *vary).stdout
     assert "PICK_UP" in table
     assert "480" in table
 
 
-def test_the_command_tries_a_file_of_requests(tmp_path: Path) -> None:
+def test_the_command_tries_a_file_of_requests(shell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "demand.csv"
     path.write_text(ROWS)
-    done = cabrank(*TINY[:6], "--demand", str(path), "--policy", "pairs", "--json")
+    done = shell.run(*TINY[:6], "--demand", str(path), "--policy", "pairs", "--json")
     assert done.returncode == 0, done.stderr
     [outcome] = json.loads(done.stdout)
     assert outcome["figures"]["requests"] == 3
@@ -312,9 +312,6 @@ def test_the_command_tries_a_file_of_requests(tmp_path: Path) -> None:
     ],
 )
 def test_bad_options_are_one_sentence_and_status_2(
-    options: tuple[str, ...], told: str
+    shell: Shell, options: tuple[str, ...], told: str
 ) -> None:
-    done = cabrank(*TINY, *options)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert_refused(shell.run(*TINY, *options), saying=told)

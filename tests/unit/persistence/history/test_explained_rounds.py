@@ -134,13 +134,9 @@ class Life(Struct):
             return
 
 
-def explained(
-    town: Watched, facts: Sequence[DispatchRow], trip: str, driver: str
-) -> list[str]:
+def about(town: Watched, facts: Sequence[DispatchRow], trip: str) -> About:
     rounds = [("ledger", one) for one in town.rounds if one.trip == trip]
-    about = About(trip, [row for row in facts if row.trip_id == trip], rounds, {})
-    theirs = [row for row in facts if row.driver_id == driver]
-    return [one.verdict for one in explain_driver(about, driver, theirs).rounds]
+    return About(trip, [row for row in facts if row.trip_id == trip], rounds, {})
 
 
 @pytest.mark.parametrize(("others_max", "marks_max"), [(128, 0), (1, 12), (1, 3)])
@@ -164,10 +160,13 @@ def test_every_driver_of_every_round_is_explained_as_it_was(
     facts = town.facts()
     assert town.rounds
     untold = 0
+    theirs = {d: [row for row in facts if row.driver_id == d] for d in DRIVERS}
     for trip in {one.trip for one in town.rounds}:
         truths = [TRUTH[o.seq, o.trip] for o in town.rounds if o.trip == trip]
+        asked = about(town, facts, trip)
         for driver in DRIVERS:
-            told = explained(town, facts, trip, driver)
+            rounds = explain_driver(asked, driver, theirs[driver]).rounds
+            told = [one.verdict for one in rounds]
             assert len(told) == len(truths)
             for said, truth in zip(told, truths, strict=True):
                 untold += said == NOT_RECORDED
