@@ -265,7 +265,8 @@ class Settings(MatchSettings, frozen=True, kw_only=True):
         Seconds,
         Meta(
             description="seconds a record stays in the ledger for `cabrank rebuild`; "
-            "longer while persistence, or a leader that starts, needs it"
+            "longer while persistence, a leader that starts, or (7 days at most) "
+            "webhooks need it"
         ),
     ] = 7 * 86400
     matches_kept_s: Annotated[

@@ -1,5 +1,7 @@
 """The JetStream streams as data; who needs one makes sure of it as described here."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from schemas import claims, observations, subjects
@@ -14,6 +16,9 @@ SNAPSHOTS_STREAM = "OBJ_SNAPSHOTS"
 """The stream it is kept in (ADR-20)."""
 WRITER_DURABLE = "persistence"
 """The durable pull consumer that all persistence workers share, on each ledger."""
+WEBHOOKS_READ = "cabrank.webhooks_read"
+"""In that consumer's metadata: the last record that webhooks have read, where there
+are any. Persistence says it each minute."""
 ACK_WAIT_S = 5
 
 
@@ -38,6 +43,18 @@ def ledger(region: str, max_bytes: int = -1) -> StreamSpec:
 
 
 LEDGER_ID = "cabrank.ledger"
+
+
+def kept_of(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """What of a consumer's metadata is ours."""
+    said = (metadata or {}).get(WEBHOOKS_READ)
+    return {} if said is None else {WEBHOOKS_READ: said}
+
+
+def webhooks_read(metadata: Mapping[str, str] | None) -> int | None:
+    """The last record that webhooks have read; None: nobody reads."""
+    said = kept_of(metadata).get(WEBHOOKS_READ)
+    return int(said) if said is not None and said.isdecimal() else None
 
 
 def region_of_ledger(name: str) -> str | None:

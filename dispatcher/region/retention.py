@@ -14,11 +14,14 @@ from dispatcher.region.lead import REPUBLISHED_RECORDS
 from dispatcher.region.snapshots import SnapshotStore
 from runtime.follower import Follower
 from runtime.ledger import Ledger, extent
-from schemas.streams import WRITER_DURABLE
+from schemas.streams import WRITER_DURABLE, webhooks_read
 
 log = structlog.get_logger()
 
 INTERVAL_S = 60.0
+HELD_S = 7 * 86_400.0
+"""So long a record waits at most for webhooks to read it, as by default for `rebuild`:
+endpoints must not cost a region its trips."""
 SNAPSHOTS = 2
 """As many as are kept (snapshots.py)."""
 
@@ -40,6 +43,8 @@ async def purge(
     the snapshot then covers no `since` before what is left, and knows the retries of
     the last `kept_s`: the engine's `remember_ms`, or more.
 
+    What webhooks have yet to read stays too, for `HELD_S`, as long as the ring does.
+
     Returns: whether anything went.
 
     Raises: one of `ledger.UNREACHABLE`: not purged, try again later.
@@ -52,8 +57,7 @@ async def purge(
     if consumer.ack_floor is None or len(heads) < SNAPSHOTS:
         return False
     held = await extent(js, ledger)
-    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=kept_s)
-    young = await follower.first_since(since)
+    young = await _first_younger(follower, kept_s)
     keep_from = min(
         consumer.ack_floor.stream_seq + 1,
         *(
@@ -63,9 +67,21 @@ async def purge(
         held.last if young is None else young,
         held.last,
     )
+    read = webhooks_read(consumer.config.metadata)
+    if ring and read is not None and read + 1 < keep_from:
+        oldest = await _first_younger(follower, max(kept_s, HELD_S))
+        keep_from = min(
+            keep_from, max(read + 1, keep_from if oldest is None else oldest)
+        )
     if keep_from <= held.first:
         return False
     await js.purge_stream(ledger.stream, seq=keep_from)
     metrics.purged_record.labels(ledger.region).set(keep_from)
     log.info("ledger purged", region=ledger.region, kept_from=keep_from)
     return True
+
+
+async def _first_younger(follower: Follower, age_s: float) -> int | None:
+    """The first record that is not so old; None: there is none."""
+    since = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=age_s)
+    return await follower.first_since(since)

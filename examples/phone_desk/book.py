@@ -18,7 +18,6 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from cabrank_client import (
@@ -32,6 +31,7 @@ from cabrank_client import (
 
 NEEDED = ("reference", "rider", "pick_up_address", "drop_off_address")
 MORE = ("pick_up_at", "note")
+MANY = "more"
 
 
 class WrongFileError(Exception):
@@ -42,20 +42,31 @@ class WrongRowError(Exception):
     """It can't be booked as it is."""
 
 
-def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row, and its line's number."""
+def rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each row, and its line's number: all are read before any is booked. Cells that
+    no column names are told by the name `MANY`.
+    """
+    found = []
     try:
         # Spreadsheets begin a file with a byte order mark.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            named = set(reader.fieldnames or ())
+            reader = csv.DictReader(file, restkey=MANY, restval="", strict=True)
+            while reader.fieldnames == []:  # empty lines before the first
+                reader.fieldnames = None
+            named = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = named
             if missing := [name for name in NEEDED if name not in named]:
-                raise WrongFileError(f"{path} has no column {', '.join(missing)}")
+                has = f"; its first line is {','.join(named)[:80]!r}" if named else ""
+                raise WrongFileError(f"{path} has no column {', '.join(missing)}{has}")
+            if twice := {name for name in named if named.count(name) > 1}:
+                raise WrongFileError(f"{path} has twice {', '.join(sorted(twice))}")
             for row in reader:
-                cells = {k: (v or "").strip() for k, v in row.items() if k is not None}
-                yield reader.line_num, cells
+                cells = {name: str(cell).strip() for name, cell in row.items()}
+                if any(cells.values()):  # spreadsheets leave lines of commas
+                    found.append((reader.line_num, cells))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WrongFileError(f"{path} can't be read: {error}") from error
+    return found
 
 
 def book(desk: HttpClient, row: dict[str, str], is_second: bool) -> Trip:
@@ -63,6 +74,9 @@ def book(desk: HttpClient, row: dict[str, str], is_second: bool) -> Trip:
     if is_second:
         # It would be answered with the first one's trip.
         raise WrongRowError("another row before has the same reference")
+    if MANY in row:
+        # An address with a comma and no quotes would be booked in part.
+        raise WrongRowError("it has more cells than there are columns")
     if empty := [name for name in NEEDED if not row[name]]:
         raise WrongRowError(f"{', '.join(empty)}: nothing is there")
     reference = row["reference"]

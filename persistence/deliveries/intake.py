@@ -24,7 +24,7 @@ from persistence.delivery_models import (
     WebhookReplayRow,
 )
 from persistence.erased import among, keep_out
-from schemas.events import EVENTS_PER_RECORD_MAX
+from schemas.events import EVENTS_PER_RECORD_MAX, record_of
 from schemas.webhooks import (
     READER_LEASE_MS,
     WAITING_BYTES_MAX,
@@ -130,6 +130,14 @@ def _pending(connection: Connection, ledgers: Collection[str]) -> list[Replaying
         )
         for row in rows
     ]
+
+
+def places(connection: Connection) -> dict[str, int]:
+    """Region → the last record that was read whole; empty while there is no webhook."""
+    if not endpoints.active(connection):
+        return {}
+    rows = connection.execute(select(_cursors.c.region, _cursors.c.seq)).all()
+    return {region: record_of(seq + 1)[0] - 1 for region, seq in rows}
 
 
 # ---- events in ---------------------------------------------------------------

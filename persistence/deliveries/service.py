@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from persistence import audit_log, database
 from persistence.audit_log import Entry
-from persistence.deliveries import endpoints, intake, sweep, turns
+from persistence.deliveries import endpoints, intake, places, sweep, turns
 from persistence.deliveries.endpoints import End, TooMany, UnknownWebhook, WebhookError
 from persistence.deliveries.intake import Crowd, Moved
 from persistence.models import AuditRow
@@ -308,6 +308,18 @@ class Deliveries:
                 await loop.run_in_executor(self._thread, sweep.sweep, engine, now_ms)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("deliveries can't be swept yet", error=repr(error)[:300])
+            await self.tell_places()
+
+    async def tell_places(self) -> None:
+        """Have ledgers keep what webhooks have yet to read (places.py)."""
+        try:
+            read = await self._read(intake.places)
+            names = await runtime_streams.names(self._bus)
+            regions = {name: streams.region_of_ledger(name) for name in names}
+            told = {n: read.get(region) for n, region in regions.items() if region}
+            await places.tell(self._bus.jetstream(), told)
+        except (nats.errors.Error, APIError, TimeoutError, SQLAlchemyError) as error:
+            log.warning("places can't be told yet", error=repr(error)[:300])
 
 
 async def ends(bus: Bus) -> list[End]:

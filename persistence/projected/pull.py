@@ -21,7 +21,7 @@ from nats.js.errors import NotFoundError
 
 from persistence import metrics
 from runtime.bus import Bus, RawSubscription
-from schemas.streams import ACK_WAIT_S, WRITER_DURABLE, region_of_ledger
+from schemas.streams import ACK_WAIT_S, WRITER_DURABLE, kept_of, region_of_ledger
 
 SWEEP_RECORDS_MAX = 256
 """Of one sweep: at 1,000 records/s and 7 sweeps/s, nearly twice what there is."""
@@ -103,6 +103,10 @@ class Pull:
         Raises:
             nats.errors.Error: the server refused or did not answer.
         """
+        try:
+            said = (await js.consumer_info(self.stream, WRITER_DURABLE)).config.metadata
+        except NotFoundError:
+            said = None
         await js.add_consumer(
             self.stream,
             ConsumerConfig(
@@ -111,6 +115,7 @@ class Pull:
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=ACK_WAIT_S,
                 max_ack_pending=ACK_PENDING_MAX,
+                metadata=kept_of(said),
             ),
         )
         if self._subscription is None:

@@ -14,6 +14,7 @@ import pytest
 from cabrank.trial.load.lifted import LIFTED
 from tests.support.applications import Site
 from tests.support.client import Client, connect, welcomed
+from tests.support.documented import Frames
 from tests.support.stack import Person, Stack, running
 
 POOL = 250
@@ -21,6 +22,9 @@ POOL = 250
 of `cabrank tokens` starts a process.
 """
 ADDRESSES = {"pick_up_address": "14 Main Street", "drop_off_address": "2 Station Road"}
+
+
+DOCUMENTED = Frames()
 
 
 class Town:
@@ -115,6 +119,7 @@ class Sockets:
 
     def __init__(self, base: str, stack: AsyncExitStack) -> None:
         self.base = base
+        self.opened: list[Client] = []
         self._stack = stack
 
     async def open(self, person: Person, **options: Any) -> Client:
@@ -126,6 +131,7 @@ class Sockets:
         self, person: Person, **options: Any
     ) -> tuple[Client, dict[str, Any]]:
         client, data = await welcomed(self.base, person.access, **options)
+        self.opened.append(client)
         await self._stack.enter_async_context(client)
         return client, data
 
@@ -143,7 +149,11 @@ class Sockets:
 @pytest.fixture
 async def sockets(town: Town) -> AsyncIterator[Sockets]:
     async with AsyncExitStack() as stack:
-        yield Sockets(town.url, stack)
+        made = Sockets(town.url, stack)
+        yield made
+    # Whatever came was as /asyncapi.json tells of it, and no more.
+    came = [one for client in made.opened for one in client.came()]
+    assert [fault for one in came for fault in DOCUMENTED.faults(*one)] == []
 
 
 @pytest.fixture

@@ -73,6 +73,38 @@ async def test_the_desk_books_a_file_once_however_often_it_is_run(
     assert trips[0]["pick_up_address"] == "Ørsted Plads 1"
 
 
+async def test_a_row_is_booked_as_it_is_written_or_not_at_all(
+    town: Town, tmp_path: Path
+) -> None:
+    """What spreadsheets and people do to a file: an address with a comma and no quotes
+    would have been booked in part.
+    """
+    ann, bob = town.rider().id, town.rider().id
+    path = tmp_path / "odd.csv"
+    lines = (
+        *("", " reference,rider , pick_up_address,drop_off_address", "", ",,,"),
+        f"Ø 1,{ann},Quay,Zoo",
+        f"D2,{bob},12 Main Street, Oslo,Zoo",
+        f"D3,{bob},Quay",
+        f'D4,"{bob}","Quay, 3","Zoo"',
+    )
+    path.write_bytes("\r\n".join((*lines, ",,,", "")).encode())
+    done = await asyncio.to_thread(booked, town, town.operator.access, path)
+    assert done.returncode == 1
+    told = [line.removeprefix(f"{path}:") for line in done.stderr.splitlines()]
+    assert told == [
+        "6: D2: it has more cells than there are columns",
+        "7: D3: drop_off_address: nothing is there",
+    ]
+    first, last = done.stdout.splitlines()
+    assert (first.startswith("Ø 1 "), last.startswith("D4 ")) == (True, True)
+    with HttpClient(town.url, token=town.operator.access) as desk:
+        trip = desk.get_trip(last.split()[1])
+        assert trip["pick_up_address"] == "Quay, 3"
+        again = desk.request_trip("Quay", "Zoo", rider=ann, idempotency_key="Ø 1")
+        assert again["id"] == first.split()[2]
+
+
 async def test_the_desk_books_ahead_and_finds_what_was_booked_by_its_reference(
     town: Town, tmp_path: Path
 ) -> None:
@@ -114,10 +146,20 @@ def test_the_desk_says_what_is_wrong_before_it_books_anything(
     operator = town.operator
     good = written(tmp_path / "good.csv", ("B1", operator.id, "Quay", "Zoo"))
     assert booked(town, "", good).returncode == 2
+    late = written(tmp_path / "late.csv", *[(f"B{n}", operator.id) for n in range(999)])
+    late.write_bytes(late.read_bytes() + b"\xff\n")
+    semicolons = tmp_path / "semicolons.csv"
+    semicolons.write_bytes(good.read_bytes().replace(b",", b";"))
+    twice = written(tmp_path / "twice.csv", names=(*NAMES, "rider"))
+    huge = written(tmp_path / "huge.csv", ("B1", operator.id, "x" * 140_000, "Zoo"))
     halves = written(tmp_path / "halves.csv", ("B1",), names=("reference",))
     (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00")
     for path, said in (
         (halves, "no column rider"),
+        (semicolons, "'reference;rider"),
+        (twice, "has twice rider"),
+        (late, "can't be read"),
+        (huge, "can't be read"),
         (tmp_path / "odd.csv", "can't be read"),
         (tmp_path / "none.csv", "can't be read"),
     ):

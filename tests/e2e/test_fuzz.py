@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import just
 
 from tests.e2e.conftest import Town, bearer
+from tests.support.documented import Routes
 
 EXAMPLES = 40
 """A route; some 40 routes, some milliseconds each."""
@@ -28,6 +29,7 @@ def ask_all(
     """Asks each route `EXAMPLES` times, the same each run; `headers` once a route."""
     seen: Answers = Counter()
     schema = schemathesis.openapi.from_dict(document)
+    told = Routes(document)
     for operation in schema.get_all_operations():
 
         @settings(
@@ -42,6 +44,7 @@ def ask_all(
         def ask(case: Any, sent: dict[str, str]) -> None:
             answer = case.call(base_url=base, headers=sent, timeout=30)
             seen[f"{case.method} {case.path}", answer.status_code] += 1
+            told.check(case.method, case.path, answer)
 
         ask()
     return seen

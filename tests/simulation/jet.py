@@ -5,6 +5,7 @@ the stream, its last record, the consumer, the object store.
 from types import SimpleNamespace
 from typing import Any
 
+from nats.js.api import ConsumerConfig
 from nats.js.errors import NotFoundError
 
 from schemas import streams
@@ -80,6 +81,7 @@ class Jet:
             lambda: SimpleNamespace(
                 num_pending=consumer.pending,
                 num_ack_pending=0,
+                config=ConsumerConfig(),
                 ack_floor=SimpleNamespace(stream_seq=consumer.floor),
             )
         )

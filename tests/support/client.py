@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -25,6 +25,7 @@ class Client:
         self._unused: list[Frame] = []
         self._news = asyncio.Event()
         self._refs = itertools.count(1)
+        self._asked: dict[str, str] = {}
         self._reader = asyncio.create_task(self._read())
 
     async def __aenter__(self) -> Self:
@@ -102,6 +103,17 @@ class Client:
         """
         await self.ask("trip.get", {"id": "00000000-0000-7000-8000-000000000000"})
 
+    def came(self) -> Iterator[tuple[str, Frame]]:
+        """Each frame with what documents call it: `trip.get.reply`. Answers to what was
+        sent by `send` are left out.
+        """
+        for frame in self.frames:
+            kind = frame["type"]
+            if kind != "reply":
+                yield kind, frame
+            elif frame["ref"] in self._asked:
+                yield f"{self._asked[frame['ref']]}.reply", frame
+
     @property
     def cursor(self) -> int:
         """What to come back with (PROTOCOL.md section 2)."""
@@ -123,6 +135,7 @@ class Client:
         """Send a command and return its answer: reply or refused."""
         ref = f"t{next(self._refs)}"
         frame: Frame = {"type": kind, "ref": ref}
+        self._asked[ref] = kind
         if data is not None:
             frame["data"] = data
         await self.send(frame)

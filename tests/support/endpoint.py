@@ -111,7 +111,7 @@ class Endpoint:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         return Delivery(first.split(" ")[1], headers, body)
 
-    async def has(self, count: int, limit_s: float = 20) -> list[Delivery]:
+    async def has(self, count: int, limit_s: float = 60) -> list[Delivery]:
         """So many, or more."""
         await until(lambda: len(self.got) >= count, f"{count} deliveries", limit_s)
         return self.got

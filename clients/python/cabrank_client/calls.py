@@ -204,9 +204,8 @@ def of_command(command: Command[T]) -> Call[T]:
     said = dict(command.data)
     kind, _, verb = command.type.partition(".")
     if command.type == "trip.request":
-        key = said.pop("idempotency_key", None)
-        sent = {} if key is None else {"Idempotency-Key": _header(key)}
-        return Call("POST", "/api/trips", said, headers=sent, repeats=command.repeats)
+        # The key is in the body, where it may have any letters; not so in a header.
+        return Call("POST", "/api/trips", said, repeats=command.repeats)
     if command.type == "chat.send":
         path = f"/api/rooms/{part(said.pop('room'))}/messages"
         return Call("POST", path, said, repeats=command.repeats)
@@ -218,12 +217,6 @@ def of_command(command: Command[T]) -> Call[T]:
     if verb == "reschedule":
         return Call("PATCH", path, said)
     return Call("POST", f"{path}/{verb}", said)
-
-
-def _header(key: str) -> str:
-    if not key.isascii() or not key.isprintable():
-        raise InvalidData("an idempotency key has printable ASCII over HTTP")
-    return key
 
 
 def over(make: Callable[P, Command[T]]) -> Callable[P, Call[T]]:

@@ -9,6 +9,7 @@ from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import region, retention
 from dispatcher.region.snapshots import SnapshotStore
 from dispatcher.region.standby import Standby
+from persistence.deliveries import places
 from runtime.bus import Bus
 from runtime.follower import Follower
 from runtime.ledger import open_ledger
@@ -100,6 +101,31 @@ async def test_what_retries_are_known_by_is_kept_without_the_ring(
     await keeper.snapshot(8, 9, ring_from=3)
     await keeper.book.acknowledge(RECORDS)
     assert await keeper.first_after_purge(60, ring=False) == 1
+
+
+async def test_what_webhooks_have_yet_to_read_is_kept_but_for_its_hold(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keeper.snapshot(8, 9)
+    await keeper.book.acknowledge(RECORDS)
+    ledger = {keeper.ledger.stream: 4}
+    assert await places.tell(keeper.book.js, ledger) == ledger
+    assert await places.tell(keeper.book.js, ledger) == {}
+    assert await keeper.first_after_purge() == 5
+    # Trips are worth more, where there is no room.
+    assert await keeper.first_after_purge(ring=False) == 7
+    # And nobody waits for ever, nor for whom there isn't any more.
+    monkeypatch.setattr(retention, "HELD_S", 0.0)
+    assert await keeper.first_after_purge() == 9
+    assert await places.tell(keeper.book.js, {keeper.ledger.stream: None})
+
+
+async def test_webhooks_that_are_no_more_hold_nothing(keeper: Keeper) -> None:
+    await keeper.snapshot(8, 9)
+    await keeper.book.acknowledge(RECORDS)
+    for read in (3, None):
+        await places.tell(keeper.book.js, {keeper.ledger.stream: read, "LEDGER_x": 1})
+    assert await keeper.first_after_purge() == 9
 
 
 async def test_the_last_record_is_kept_always(keeper: Keeper) -> None:

@@ -44,8 +44,9 @@ class Clock:
 class Office:
     """What an operator asks."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, deliveries: Deliveries) -> None:
         self.bus = bus
+        self.persistence = deliveries
         self.clock = clock
 
     async def ask(self, operation: str, asked: Struct) -> Result:
@@ -104,7 +105,7 @@ async def office(bus: Bus, settings: Settings, clock: Clock) -> AsyncIterator[Of
         deliveries.start(running)
         history.start()
         await bus.flush()
-        yield Office(bus, clock)
+        yield Office(bus, clock, deliveries)
         running.stop()
         await deliveries.stop()
         await history.stop()

@@ -3,10 +3,12 @@
 import asyncio
 
 from persistence.deliveries.intake import FULL
+from persistence.projected.pull import Pull
 from runtime.lifecycle import cancel
 from schemas import webhooks
 from schemas.accounts import Result
 from schemas.codec import decode, encode
+from schemas.streams import WRITER_DURABLE, webhooks_read
 from schemas.subjects import deliveries
 from schemas.webhooks import (
     LINE_LEASE_MS,
@@ -15,9 +17,10 @@ from schemas.webhooks import (
     LedgerAt,
     Plan,
     Planned,
+    RemoveWebhook,
     Store,
 )
-from tests.contract.webhooks.conftest import Office, Working
+from tests.contract.webhooks.conftest import OPERATOR, Office, Working
 from tests.support.endpoint import Delivery, Writer, answer, hang, listening
 from tests.support.records import LEDGER, Ledger, event, trip
 from tests.support.waiting import until, until_is
@@ -82,6 +85,34 @@ async def test_what_a_dead_worker_had_claimed_is_sent_by_another(
             )
         again = {one.id for one in there.got[:8]}
         assert again == {one.id for one in there.got[8:] if one.type == WAY[0]}
+
+
+async def test_a_ledger_is_told_how_far_it_is_read_and_a_new_worker_leaves_it_so(
+    office: Office, working: Working, ledger: Ledger
+) -> None:
+    """Its leader lets go of nothing that is unread (dispatcher/region/retention.py)."""
+    pull = Pull(office.bus, ledger.stream.name, list, lambda: False, list)
+    await pull.prepare(ledger.js)
+
+    async def told() -> int | None:
+        await office.persistence.tell_places()
+        info = await ledger.js.consumer_info(ledger.stream.name, WRITER_DURABLE)
+        return webhooks_read(info.config.metadata)
+
+    await ledger.append(event(trip(1, 0)))
+    assert await told() is None
+    async with listening() as there:
+        hook = await office.add(there.url, "trip.*")
+        async with working():
+            await ledger.append(event(trip(1, 1)))
+            await there.has(1)
+            assert await until_is(told, lambda read: read == ledger.n)
+        await ledger.append(event(trip(1, 2)))
+        await pull.prepare(ledger.js)
+        assert await told() == ledger.n - 1
+        await office.told("remove", RemoveWebhook(hook.id, OPERATOR), None)
+    assert await told() is None
+    pull.close()
 
 
 async def test_of_two_who_take_a_ledger_for_theirs_one_is_told(
