@@ -19,6 +19,9 @@ A_TICK_MAX = 2
 answer come in and go out between two ticks: who floods costs them 2 ms."""
 REST_TIMES = 2
 """So many times as long as a tick took: requests are a third of the loop's work."""
+LATER_TIMES = 2
+"""What waits for somebody's answer takes about as long again once it has come; and
+finding it is work on the same machine, or a shared one."""
 REST_MIN_S = 0.001
 """libuv's timers know no less. Without a rest who floods has the loop's whole time.
 """
@@ -49,6 +52,8 @@ class Admission:
         self._is_called = False
         self._began_s = 0.0
         """The last tick."""
+        self._begun: list[str] = []
+        """The keys of what it began, and is rested after."""
         self._unreadable_s = float(-QUIET_S)
         self._unreadable = 0
 
@@ -75,15 +80,16 @@ class Admission:
     def _tick(self) -> None:
         self._is_called = True
         self._began_s = self._now_s()
-        rests = False
+        self._begun.clear()
         for _ in range(A_TICK_MAX):
             turn = self._lines.next()
             if turn is None:
                 break
             key, go = turn
-            rests = rests or not key.startswith(OPENS)
+            if not key.startswith(OPENS):
+                self._begun.append(key)
             go()
-        if rests and self._has_sessions():
+        if self._begun and self._has_sessions():
             # Called after the first steps of what was begun, most of its work.
             self._loop.call_soon(self._rest)
         else:
@@ -92,6 +98,8 @@ class Admission:
     def _rest(self) -> None:
         """The loop is the sessions' for longer than the tick took."""
         took_s = self._now_s() - self._began_s
+        if any(map(self._lines.is_under_way, self._begun)):
+            took_s *= LATER_TIMES
         self._loop.call_later(max(REST_TIMES * took_s, REST_MIN_S), self._go_on)
 
     def _go_on(self) -> None:

@@ -38,6 +38,11 @@ class Lines(Generic[Item]):
     def is_anyone_ready(self) -> bool:
         return bool(self._ready)
 
+    def is_under_way(self, key: str) -> bool:
+        """Whether something of `key` goes on."""
+        line = self._lines.get(key)
+        return line is not None and line.under_way > 0
+
     def ask(self, key: str, item: Item, most: int) -> None:
         """`item` waits for its turn among those of `key`."""
         line = self._lines.get(key)

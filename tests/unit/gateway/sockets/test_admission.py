@@ -9,6 +9,7 @@ import pytest
 
 from gateway.sockets.admission import (
     A_TICK_MAX,
+    LATER_TIMES,
     OPENS,
     REST_MIN_S,
     REST_TIMES,
@@ -42,6 +43,7 @@ class Desk:
         self.loop = Loop()
         self.begun: list[str] = []
         self.has_sessions = True
+        self.answers_at_once = True
         self.admission = Admission(
             cast("asyncio.AbstractEventLoop", self.loop),
             lambda: self.loop.now_s,
@@ -56,6 +58,8 @@ class Desk:
     def _begin(self, key: str, took_s: float) -> None:
         self.begun.append(key)
         self.loop.now_s += took_s
+        if self.answers_at_once:
+            self.admission.done(key)
 
     def turns(self, count: int) -> int:
         """How many more have begun after so many turns of the loop."""
@@ -77,6 +81,19 @@ def test_after_a_tick_the_loop_is_the_sessions_for_twice_as_long_as_it_took(
     assert desk.turns(1) == A_TICK_MAX
     assert desk.turns(10) == 0
     desk.loop.now_s += REST_TIMES * A_TICK_MAX * 0.010 - 0.001
+    assert desk.turns(10) == 0
+    desk.loop.now_s += 0.002
+    assert desk.turns(2) == A_TICK_MAX
+
+
+def test_after_what_waits_for_others_it_rests_for_twice_as_long_as_that(
+    desk: Desk,
+) -> None:
+    desk.answers_at_once = False
+    desk.ask("a", 100, took_s=0.010)
+    assert desk.turns(1) == A_TICK_MAX
+    assert desk.turns(10) == 0
+    desk.loop.now_s += LATER_TIMES * REST_TIMES * A_TICK_MAX * 0.010 - 0.001
     assert desk.turns(10) == 0
     desk.loop.now_s += 0.002
     assert desk.turns(2) == A_TICK_MAX

@@ -47,3 +47,16 @@ def test_who_leaves_while_its_key_is_at_its_most_does_not_free_a_place() -> None
     assert lines.next() is None
     lines.done("a")
     assert in_order(lines, 1) == ["a2"]
+
+
+def test_a_key_is_under_way_until_the_last_of_it_is_done() -> None:
+    lines: Lines[str] = Lines()
+    assert not lines.is_under_way("a")
+    for item in ("a0", "a1"):
+        lines.ask("a", item, 2)
+    assert not lines.is_under_way("a")
+    in_order(lines, 2)
+    lines.done("a")
+    assert lines.is_under_way("a")
+    lines.done("a")
+    assert not lines.is_under_way("a")
