@@ -12,8 +12,8 @@ from gateway.limits import Limits
 from runtime import bus
 from runtime.settings import Settings
 from schemas.trips import Role
-from tests.contract.gateway_ws.leader import FakeLeader, trip
-from tests.contract.gateway_ws.roomleader import DRIVER, RoomLeader
+from tests.contract.gateway_ws.engine_leader import DRIVER, EngineLeader
+from tests.contract.gateway_ws.scripted_leader import ScriptedLeader, trip
 from tests.support import nats, tokens
 from tests.support.client import Client, connect, welcomed
 from tests.support.running import Gateway, beside
@@ -31,7 +31,7 @@ class World(Gateway):
         super().__init__(settings, Limits())
         self.nats = server
         self.bus = connection
-        self.leader = FakeLeader(connection)
+        self.leader = ScriptedLeader(connection)
 
     async def start(self, **limits: float) -> None:
         """Start the gateway, with some limits changed."""
@@ -69,8 +69,8 @@ async def world(nats_server: nats.NatsServer) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def rooms(world: World) -> RoomLeader:
-    made = RoomLeader(world.leader)
+async def rooms(world: World) -> EngineLeader:
+    made = EngineLeader(world.leader)
     await made.listen()
     await world.start(presence_s=0.05)
     return made

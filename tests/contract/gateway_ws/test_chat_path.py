@@ -10,11 +10,11 @@ from tests.contract.gateway_ws.conftest import (
     World,
     member,
 )
-from tests.contract.gateway_ws.leader import refuse
-from tests.contract.gateway_ws.roomleader import RoomLeader
+from tests.contract.gateway_ws.engine_leader import EngineLeader
+from tests.contract.gateway_ws.scripted_leader import refuse
 
 
-async def test_a_bad_room_in_the_path_is_404(world: World, rooms: RoomLeader) -> None:
+async def test_a_bad_room_in_the_path_is_404(world: World, rooms: EngineLeader) -> None:
     for room in ["*", ">", "a.b", "", "x" * 65, "a%20b", "a%01b"]:
         with pytest.raises(InvalidStatus) as refused:
             await world.anyone(world.tokens.issue(), path=f"/ws/chat/{room}/")
@@ -22,7 +22,7 @@ async def test_a_bad_room_in_the_path_is_404(world: World, rooms: RoomLeader) ->
 
 
 async def test_the_chat_path_joins_and_takes_the_bare_shape(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     rooms.say("lobby", "before")
     client, _ = await world.user(world.tokens.issue(), path="/ws/chat/lobby")
@@ -41,7 +41,7 @@ async def test_the_chat_path_joins_and_takes_the_bare_shape(
 
 
 async def test_the_bare_shape_is_not_taken_elsewhere(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     await client.send({"message": "hi"})
@@ -49,7 +49,7 @@ async def test_the_bare_shape_is_not_taken_elsewhere(
 
 
 async def test_both_shapes_in_one_room_get_their_own_frame(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     old, _ = await world.user(world.tokens.issue(OTHER), path="/ws/chat/lobby/")
     await old.answer(None)
@@ -60,7 +60,7 @@ async def test_both_shapes_in_one_room_get_their_own_frame(
 
 
 async def test_a_trips_room_in_the_path_is_judged_before_the_upgrade(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     for code, status in [
         (Code.ROOM_FORBIDDEN, 403),
@@ -74,7 +74,7 @@ async def test_a_trips_room_in_the_path_is_judged_before_the_upgrade(
 
 
 async def test_a_trips_room_of_ones_own_in_the_path_is_entered(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     room = rooms.request()
     path = f"/ws/chat/{room.upper().replace('TRIP', 'trip')}/"
@@ -83,7 +83,7 @@ async def test_a_trips_room_of_ones_own_in_the_path_is_entered(
 
 
 async def test_a_log_in_by_frame_is_told_of_a_forbidden_room_after_welcome(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     world.leader.decide = refuse(Code.ROOM_FORBIDDEN)
     client = await world.anyone(None, path=f"/ws/chat/{TRIP_ROOM}/")

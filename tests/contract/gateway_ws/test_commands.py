@@ -10,7 +10,7 @@ from schemas.codec import decode, encode
 from schemas.commands import Answer, AnyCommand, Lookup
 from schemas.refusals import Code, Refusal
 from tests.contract.gateway_ws.conftest import World
-from tests.contract.gateway_ws.leader import EPOCH, raw, refuse, trip
+from tests.contract.gateway_ws.scripted_leader import EPOCH, raw, refuse, trip
 from tests.support.client import Client
 from tests.support.waiting import until
 

@@ -7,7 +7,7 @@ from schemas import commands
 from schemas.commands import Answer, FeedData
 from schemas.events import DriverPush, Moved
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
-from tests.contract.gateway_ws.leader import (
+from tests.contract.gateway_ws.scripted_leader import (
     encoded_event,
     entry,
     raw,

@@ -13,7 +13,7 @@ from schemas.codec import decode, encode
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
-from tests.contract.gateway_ws.leader import raw
+from tests.contract.gateway_ws.scripted_leader import raw
 from tests.support.tokens import Tokens
 
 

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from schemas.frames import FRAME_BYTES_MAX
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
-from tests.contract.gateway_ws.leader import trip
+from tests.contract.gateway_ws.scripted_leader import trip
 from tests.support.rawsocket import CONT, PING, PONG, TEXT, RawSocket, frame, upgrade
 from tests.support.waiting import until
 

@@ -12,7 +12,7 @@ from schemas.events import Moved
 from schemas.frames import FRAME_BYTES_MAX
 from schemas.trips import Role
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
-from tests.contract.gateway_ws.leader import trip
+from tests.contract.gateway_ws.scripted_leader import trip
 from tests.support.waiting import until
 
 TRIP = trip(1)["id"]

@@ -15,7 +15,7 @@ from schemas.accounts import Result, Whereabouts
 from schemas.codec import encode
 from schemas.trips import Role
 from tests.contract.gateway_ws.conftest import OTHER, RIDER, World
-from tests.contract.gateway_ws.leader import raw
+from tests.contract.gateway_ws.scripted_leader import raw
 from tests.support.waiting import until
 
 NOTICE = {"data": {"text": "the depot is closed"}}

@@ -7,9 +7,9 @@ import msgspec
 
 from schemas import commands
 from tests.contract.gateway_ws.conftest import DRIVER, World
-from tests.contract.gateway_ws.leader import (
+from tests.contract.gateway_ws.scripted_leader import (
     EPOCH,
-    FakeLeader,
+    ScriptedLeader,
     entry,
     raw,
     trip,
@@ -32,7 +32,7 @@ def told(n: int, *trips: Any, whole: bool = True) -> commands.FeedData:
     return commands.FeedData(n, [], False, raw(list(trips)), whole)
 
 
-def untold(leader: FakeLeader, **changes: Any) -> Callable[[Any], Any]:
+def untold(leader: ScriptedLeader, **changes: Any) -> Callable[[Any], Any]:
     """A leader that leaves the open trips to the gateway."""
     state = msgspec.structs.replace(leader.state, **changes)
     unasked = msgspec.structs.replace(state, open_trips=raw(None))

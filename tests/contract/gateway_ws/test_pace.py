@@ -10,7 +10,7 @@ from gateway.sockets.websocket import Connection
 from schemas import commands
 from schemas.commands import Answer
 from tests.contract.gateway_ws.conftest import OTHER, World
-from tests.contract.gateway_ws.leader import raw
+from tests.contract.gateway_ws.scripted_leader import raw
 from tests.support.client import Client
 from tests.support.rawsocket import PING, PONG, TEXT, RawSocket, frame
 from tests.support.waiting import until

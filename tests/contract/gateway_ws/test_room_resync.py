@@ -9,12 +9,12 @@ from schemas.commands import Answer, Lookup
 from schemas.refusals import Code, Refusal
 from schemas.trips import Person, Role
 from tests.contract.gateway_ws.conftest import OTHER, RIDER, World, member, texts
-from tests.contract.gateway_ws.leader import raw, trip, with_state
-from tests.contract.gateway_ws.roomleader import RoomLeader
+from tests.contract.gateway_ws.engine_leader import EngineLeader
+from tests.contract.gateway_ws.scripted_leader import raw, trip, with_state
 from tests.support.waiting import until
 
 
-def forgetful(rooms: RoomLeader) -> Callable[[commands.AnyCommand], Answer | None]:
+def forgetful(rooms: EngineLeader) -> Callable[[commands.AnyCommand], Answer | None]:
     """A leader that asks for history before it answers a join."""
 
     def decide(command: commands.AnyCommand) -> Answer | None:
@@ -39,7 +39,7 @@ async def asked_of_history(world: World) -> list[str]:
 
 
 async def test_a_lost_message_is_fetched_again_in_its_place(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     rooms.say("lobby", "1")
@@ -52,7 +52,7 @@ async def test_a_lost_message_is_fetched_again_in_its_place(
 
 
 async def test_a_gap_that_reaches_back_too_far_makes_the_client_come_back(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     rooms.lost = 101
@@ -62,7 +62,7 @@ async def test_a_gap_that_reaches_back_too_far_makes_the_client_come_back(
 
 
 async def test_an_event_published_twice_arrives_once(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     rooms.say("lobby", "1")
@@ -74,7 +74,7 @@ async def test_an_event_published_twice_arrives_once(
 
 
 async def test_the_gateway_tells_a_new_leader_who_is_where(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     await until(lambda: any(not p.full for p in rooms.presence), "a heartbeat")
@@ -91,7 +91,7 @@ async def test_the_gateway_tells_a_new_leader_who_is_where(
 
 
 async def test_more_sessions_than_one_message_holds_join_again(world: World) -> None:
-    rooms = RoomLeader(world.leader)
+    rooms = EngineLeader(world.leader)
     await rooms.listen()
     await world.start(presence_bytes_max=1)
     for user in (RIDER, OTHER):
@@ -104,7 +104,7 @@ async def test_more_sessions_than_one_message_holds_join_again(world: World) -> 
 
 
 async def test_a_leader_that_takes_parts_is_told_in_parts(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     await client.do("chat.join", {"room": "attic"})
@@ -124,7 +124,7 @@ async def test_a_leader_that_takes_parts_is_told_in_parts(
 
 
 async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     message = rooms.say("lobby", "long ago")
     answers = [
@@ -148,7 +148,7 @@ async def test_what_the_leader_forgot_of_a_room_is_fetched_from_history(
 
 
 async def test_who_leaves_while_what_was_lost_is_looked_up_stays_out(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     """It asks for what the room lost, which all others hear by its question."""
     asked = await asked_of_history(world)
@@ -168,7 +168,7 @@ async def test_who_leaves_while_what_was_lost_is_looked_up_stays_out(
 
 
 async def test_a_leader_that_thought_a_session_gone_is_put_right(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     (session,) = rooms.sessions()
@@ -179,7 +179,7 @@ async def test_a_leader_that_thought_a_session_gone_is_put_right(
 
 
 async def test_after_nats_was_away_nothing_is_missing(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     rooms.say("lobby", "1")
@@ -197,7 +197,7 @@ async def test_after_nats_was_away_nothing_is_missing(
 
 
 async def test_room_frames_wait_for_a_sync_so_that_the_cursor_stays_safe(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     world.leader.on_sync = lambda _: None
@@ -216,7 +216,7 @@ async def test_room_frames_wait_for_a_sync_so_that_the_cursor_stays_safe(
 
 
 async def test_a_slow_member_is_closed_and_complete_after_coming_back(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     slow, swift = await member(world), await member(world, user=OTHER)
     slow.socket.transport.pause_reading()
@@ -249,7 +249,7 @@ async def test_a_slow_member_is_closed_and_complete_after_coming_back(
 
 
 async def test_who_came_and_left_while_nats_was_away_is_told(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     rooms.enter("lobby", Person("old", "old", "", ""))
@@ -268,7 +268,7 @@ async def test_who_came_and_left_while_nats_was_away_is_told(
 
 
 async def test_where_it_is_not_known_who_came_and_left_the_client_comes_back(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     client = await member(world)
     rooms.say("lobby", "1")
@@ -280,7 +280,7 @@ async def test_where_it_is_not_known_who_came_and_left_the_client_comes_back(
 
 
 async def test_a_room_is_asked_about_once_however_many_are_in_it(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     clients = [await member(world, user=f"u{number}") for number in range(5)]
     before = len(world.leader.asked(commands.JoinRoom))
@@ -294,7 +294,7 @@ async def test_a_room_is_asked_about_once_however_many_are_in_it(
 
 
 async def test_what_is_behind_a_join_waits_for_it(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     """The leader asks for history first: what was sent in the same breath is not yet a
     member's.

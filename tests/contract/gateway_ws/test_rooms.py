@@ -14,15 +14,15 @@ from tests.contract.gateway_ws.conftest import (
     member,
     texts,
 )
-from tests.contract.gateway_ws.leader import raw
-from tests.contract.gateway_ws.roomleader import RoomLeader
+from tests.contract.gateway_ws.engine_leader import EngineLeader
+from tests.contract.gateway_ws.scripted_leader import raw
 from tests.support.waiting import until
 
 HOSTILE = ["*", ">", "a.b", "", "x" * 65, "a b", "a\tb", "a\x01b", "ä", "a/b"]
 
 
 async def test_members_hear_each_other_and_others_do_not(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     ada, bob = await member(world), await member(world, user=OTHER)
     stranger = await member(world, "elsewhere", DRIVER)
@@ -40,7 +40,7 @@ async def test_members_hear_each_other_and_others_do_not(
 
 
 async def test_a_join_answers_with_history_and_what_follows_comes_once(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     for number in range(3):
         rooms.say("lobby", str(number))
@@ -55,7 +55,7 @@ async def test_a_join_answers_with_history_and_what_follows_comes_once(
 
 
 async def test_since_is_answered_with_what_was_missed_alone(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     for number in range(5):
         rooms.say("lobby", str(number))
@@ -71,7 +71,7 @@ async def test_since_is_answered_with_what_was_missed_alone(
     assert (frame["data"]["seq"], frame["seq"]) == (6, rooms.seq)
 
 
-async def test_who_leaves_hears_no_more(world: World, rooms: RoomLeader) -> None:
+async def test_who_leaves_hears_no_more(world: World, rooms: EngineLeader) -> None:
     ada, bob = await member(world), await member(world, user=OTHER)
     assert await bob.do("chat.leave", {"room": "lobby"}) == {"room": "lobby"}
     left = await ada.expect("chat.left")
@@ -83,7 +83,7 @@ async def test_who_leaves_hears_no_more(world: World, rooms: RoomLeader) -> None
 
 
 async def test_two_tabs_both_hear_and_only_the_last_one_leaves(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     ada = await member(world)
     tabs = [await member(world, user=OTHER) for _ in range(2)]
@@ -103,7 +103,7 @@ async def test_two_tabs_both_hear_and_only_the_last_one_leaves(
 
 
 async def test_another_tab_may_send_but_hears_nothing_until_it_joins(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     joined = await member(world)
     tab, _ = await world.user(world.tokens.issue())
@@ -114,7 +114,7 @@ async def test_another_tab_may_send_but_hears_nothing_until_it_joins(
 
 
 async def test_hostile_room_names_are_refused_and_never_reach_nats(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     seen: list[bytes] = []
     spy = await bus.connect(world.nats.url, "spy")
@@ -135,7 +135,7 @@ async def test_hostile_room_names_are_refused_and_never_reach_nats(
     assert not any(rooms.seated().values())
 
 
-async def test_text_has_1_to_4000_characters(world: World, rooms: RoomLeader) -> None:
+async def test_text_has_1_to_4000_characters(world: World, rooms: EngineLeader) -> None:
     client = await member(world)
     for text in ("", "x" * 4001, "a\0b", 5):
         data = {"room": "lobby", "text": text}
@@ -146,7 +146,7 @@ async def test_text_has_1_to_4000_characters(world: World, rooms: RoomLeader) ->
 
 
 async def test_a_notice_reaches_all_sessions_of_its_user_alone(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     mine = [await world.rider() for _ in range(2)]
     driver = await world.driver()

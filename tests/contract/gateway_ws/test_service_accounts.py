@@ -14,7 +14,7 @@ from schemas.refusals import Code, Refusal
 from schemas.service_accounts import PREFIX, CheckKey, KeyHolder, Scope, hash_of, id_of
 from schemas.trips import Role, User
 from tests.contract.gateway_ws.conftest import World
-from tests.contract.gateway_ws.leader import raw, trip
+from tests.contract.gateway_ws.scripted_leader import raw, trip
 from tests.support.waiting import until
 
 KEY = PREFIX + "k" * 43

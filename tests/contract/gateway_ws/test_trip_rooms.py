@@ -15,11 +15,11 @@ from schemas.commands import (
 )
 from schemas.trips import Role
 from tests.contract.gateway_ws.conftest import World
-from tests.contract.gateway_ws.roomleader import RoomLeader, user
+from tests.contract.gateway_ws.engine_leader import EngineLeader, user
 
 
 async def test_both_hear_their_trips_room_from_the_accept_on(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     rider, driver = await world.rider(), await world.driver()
     room = rooms.request()
@@ -39,7 +39,7 @@ async def test_both_hear_their_trips_room_from_the_accept_on(
 
 
 async def test_a_released_driver_who_had_joined_hears_no_more(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     driver = await world.driver()
     room = rooms.request()
@@ -53,7 +53,7 @@ async def test_a_released_driver_who_had_joined_hears_no_more(
 
 
 async def test_who_comes_back_to_an_active_trip_hears_its_room(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     room = rooms.request()
     rooms.drive(AcceptTrip, ArriveTrip)
@@ -69,7 +69,7 @@ async def test_who_comes_back_to_an_active_trip_hears_its_room(
 
 
 async def test_what_the_rider_wrote_before_reaches_the_driver_too(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     driver = await world.driver()
     room = rooms.request()
@@ -82,7 +82,7 @@ async def test_what_the_rider_wrote_before_reaches_the_driver_too(
 
 
 async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     driver = await world.driver()
     room = rooms.request()
@@ -108,7 +108,7 @@ async def test_what_a_join_was_answered_is_not_told_again_to_who_hears_already(
 
 
 async def test_a_session_that_left_its_trips_room_is_not_brought_back_by_another(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     room = rooms.request()
     rooms.drive(AcceptTrip, ArriveTrip)
@@ -129,7 +129,7 @@ async def test_a_session_that_left_its_trips_room_is_not_brought_back_by_another
         await client.expect("chat.message", lambda f: f["data"]["text"] == "to all")
 
 
-def said_at_once(rooms: RoomLeader, room: str) -> Any:
+def said_at_once(rooms: EngineLeader, room: str) -> Any:
     """Decides as the leader; an accept is followed by a message in the same breath."""
 
     def decide(command: AnyCommand) -> Answer:
@@ -142,7 +142,7 @@ def said_at_once(rooms: RoomLeader, room: str) -> Any:
 
 
 async def test_who_takes_a_trip_here_misses_nothing_and_need_not_ask(
-    world: World, rooms: RoomLeader
+    world: World, rooms: EngineLeader
 ) -> None:
     rider, driver = await world.rider(), await world.driver()
     room = rooms.request()
@@ -157,7 +157,7 @@ async def test_who_takes_a_trip_here_misses_nothing_and_need_not_ask(
 
 @pytest.mark.parametrize("why", ["written in", "joined", "of a leader of before"])
 async def test_a_room_that_was_perhaps_not_quiet_is_asked_about(
-    world: World, rooms: RoomLeader, monkeypatch: pytest.MonkeyPatch, why: str
+    world: World, rooms: EngineLeader, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     driver = await world.driver()
     room = rooms.request()

@@ -12,7 +12,7 @@ from schemas.rooms import Presence
 from schemas.trips import Role
 from schemas.watching import PIECE_BYTES_MAX, DriverRow, Glimpse
 from tests.contract.gateway_ws.conftest import World
-from tests.contract.gateway_ws.leader import REGION
+from tests.contract.gateway_ws.scripted_leader import REGION
 from tests.support.client import Client
 from tests.support.waiting import until
 

@@ -2,7 +2,13 @@
 
 from schemas import commands
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
-from tests.contract.gateway_ws.leader import encoded_event, entry, raw, trip, with_state
+from tests.contract.gateway_ws.scripted_leader import (
+    encoded_event,
+    entry,
+    raw,
+    trip,
+    with_state,
+)
 from tests.support.waiting import until
 
 

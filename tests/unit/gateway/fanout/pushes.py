@@ -5,7 +5,7 @@ from typing import Any
 from schemas.commands import LiveOffer, SyncData
 from schemas.events import OfferEndedEvent, OfferPush, TripPush
 from schemas.matching import Evidence
-from tests.contract.gateway_ws.leader import raw, trip
+from tests.contract.gateway_ws.scripted_leader import raw, trip
 
 STATUS = {1: "REQUESTED", 2: "STARTED", 3: "ARRIVED", 4: "IN_PROGRESS", 5: "COMPLETED"}
 

@@ -4,7 +4,7 @@ from gateway.fanout.channel import Feed
 from gateway.fanout.sync import Sync
 from schemas.commands import FeedData
 from schemas.events import FeedEntry
-from tests.contract.gateway_ws.leader import entry
+from tests.contract.gateway_ws.scripted_leader import entry
 
 
 def numbers(entries: list[FeedEntry]) -> list[int]:

@@ -13,7 +13,7 @@ from schemas import commands
 from schemas.commands import Answer, Answers
 from schemas.events import DriverPush
 from schemas.trips import Role, User
-from tests.contract.gateway_ws.leader import entry, raw, trip
+from tests.contract.gateway_ws.scripted_leader import entry, raw, trip
 from tests.unit.gateway.fanout.test_region import Socket, seat, seqs
 
 

@@ -10,7 +10,7 @@ from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.events import DriverPush
 from schemas.trips import Role
-from tests.contract.gateway_ws.leader import entry, trip
+from tests.contract.gateway_ws.scripted_leader import entry, trip
 from tests.unit.gateway.fanout.pushes import state
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.fanout.user_stream import UserStream
 from schemas.commands import SyncData
 from schemas.trips import Role
-from tests.contract.gateway_ws.leader import encoded_event, raw, trip
+from tests.contract.gateway_ws.scripted_leader import encoded_event, raw, trip
 from tests.unit.gateway.fanout.pushes import ended, live, offered, state
 
 

@@ -11,7 +11,7 @@ from gateway.fanout.user_stream import UserStream, missed
 from schemas import codec
 from schemas.events import Moved, TripPush
 from schemas.trips import Role
-from tests.contract.gateway_ws.leader import encoded_event, raw, trip
+from tests.contract.gateway_ws.scripted_leader import encoded_event, raw, trip
 from tests.unit.gateway.fanout.pushes import STATUS, push, state
 
 

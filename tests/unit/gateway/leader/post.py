@@ -10,7 +10,7 @@ from schemas.budget import MESSAGE_BYTES_MAX
 from schemas.commands import Answer, Answers, AnyCommand, Lookup
 from schemas.refusals import Refusal
 from schemas.trips import Role, User
-from tests.contract.gateway_ws.leader import raw
+from tests.contract.gateway_ws.scripted_leader import raw
 
 USER = User("u1", "ada", "Ada", "L", Role.RIDER)
 

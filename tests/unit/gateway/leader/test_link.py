@@ -6,7 +6,7 @@ import pytest
 
 from schemas.commands import Answer, Answers
 from schemas.refusals import Code
-from tests.contract.gateway_ws.leader import raw
+from tests.contract.gateway_ws.scripted_leader import raw
 from tests.unit.gateway.leader.post import Post
 
 

@@ -9,7 +9,7 @@ from schemas.commands import Answer, Answers, Lookup
 from schemas.refusals import Code, Refusal
 from schemas.rooms import MessageData
 from schemas.trips import Role, User
-from tests.contract.gateway_ws.leader import raw
+from tests.contract.gateway_ws.scripted_leader import raw
 from tests.unit.gateway.leader.post import USER, Post
 
 TRIP = {

@@ -1,5 +1,5 @@
 """A leader's own deciding and publishing, Engine, Batcher and Publisher, with no ledger
-between them, and a line that loses what a test says. Its commands come by FakeLeader.
+between them, and a line that loses what a test says. Commands come by ScriptedLeader.
 """
 
 import asyncio
@@ -26,9 +26,15 @@ from schemas.commands import (
     SendMessage,
     SyncData,
 )
+from schemas.refusals import Code
 from schemas.rooms import MessageData, Presence, of_trip
 from schemas.trips import Person, Role, Trip, User
-from tests.contract.gateway_ws.leader import EPOCH, REGION, FakeLeader, agree
+from tests.contract.gateway_ws.scripted_leader import (
+    EPOCH,
+    REGION,
+    ScriptedLeader,
+    refuse,
+)
 from tests.support.tokens import RIDER
 
 T = TypeVar("T")
@@ -40,10 +46,10 @@ def user(user_id: str, role: Role) -> User:
     return User(user_id, user_id, "", "", role)
 
 
-class RoomLeader:
+class EngineLeader:
     """What is `lost` is decided and stored, but never published to its room."""
 
-    def __init__(self, leader: FakeLeader) -> None:
+    def __init__(self, leader: ScriptedLeader) -> None:
         self.leader = leader
         self.lost = 0
         self.presence: list[Presence] = []
@@ -78,8 +84,8 @@ class RoomLeader:
     # ---- records -------------------------------------------------------------
 
     def decide(self, command: AnyCommand) -> Answer:
-        if isinstance(command, GetTrip):
-            return agree(command)  # `Client.quiet` asks for a trip that never was
+        if isinstance(command, GetTrip):  # of a trip that never was: `Client.quiet`
+            return refuse(Code.TRIP_NOT_FOUND)(command)  # as the history would have it
         assert self._batcher.take("reply", command, int(time.time() * 1000))
         (entry,) = self._store()
         return entry.answer

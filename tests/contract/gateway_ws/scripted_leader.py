@@ -1,5 +1,5 @@
 """A leader's place on NATS. It has no rules: what is answered and pushed a test says,
-also what no leader of ours could be made to; or RoomLeader does.
+also what no leader of ours could be made to; or EngineLeader does.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,10 @@ def trip(number: int, version: int = 1, status: str = "REQUESTED") -> dict[str, 
     return {"id": trip_id, "version": version, "status": status, "note": "as sent"}
 
 
-class FakeLeader:
-    """Answers syncs with `state`, other commands by `decide`; records them all."""
+class ScriptedLeader:
+    """Answers syncs with `state`, other commands by `decide`; records them all. Decides
+    nothing: whatever depends on what was before is EngineLeader's, or a whole system's.
+    """
 
     def __init__(self, connection: bus.Bus) -> None:
         self.bus = connection
@@ -169,6 +171,6 @@ def encoded_event(seq: int, kind: str, data: dict[str, Any]) -> Raw:
     return raw({**event, "audience": ["x"]})
 
 
-def with_state(leader: FakeLeader, **changes: Any) -> SyncData:
+def with_state(leader: ScriptedLeader, **changes: Any) -> SyncData:
     leader.state = msgspec.structs.replace(leader.state, **changes)
     return leader.state
