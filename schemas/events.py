@@ -258,7 +258,9 @@ class Heard(Struct, frozen=True):
     """Live sessions of the user that this gateway gave it to."""
 
 
-UserPush = TripPush | DriverPush | OfferPush | OfferEndedPush | Moved | Notice
+FactPush = TripPush | DriverPush | OfferPush | OfferEndedPush
+"""Of what is in the ledger, by `seq`."""
+UserPush = FactPush | Moved | Notice
 """What a gateway reads from `user.<region>.<id>` (one message, one push)."""
 
 

@@ -15,14 +15,13 @@ from gateway.fanout.user_stream import (
     PASSES,
     WAITS,
     WAITS_WITH_OWN,
-    FactPush,
     Stamped,
     UserStream,
 )
 from gateway.ports import Cancellable, Connection, Direct
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.events import FeedEntry
+from schemas.events import FactPush, FeedEntry
 from schemas.trips import Role
 
 

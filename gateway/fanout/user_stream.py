@@ -16,6 +16,7 @@ from schemas import codec
 from schemas.commands import LiveOffer, SyncData
 from schemas.events import (
     DriverPush,
+    FactPush,
     Moved,
     OfferEndedPush,
     OfferPush,
@@ -29,9 +30,6 @@ from schemas.trips import TERMINAL, Role, Status
 
 Stamped = tuple[int, bytes]
 """(seq, frame); seq 0: a frame without one, delivered whatever a session has seen."""
-
-FactPush = TripPush | DriverPush | OfferPush | OfferEndedPush
-"""What becomes of a fact on a user's subject."""
 _ENDED = frozenset(status.value for status in TERMINAL)
 
 

@@ -17,6 +17,7 @@ from cabrank.trial.bench.dispatch.evening import (
 from cabrank.trial.bench.dispatch.people import Answer
 from dispatcher.engine.engine import Decided, Engine, Limits
 from dispatcher.engine.limits import Matching
+from dispatcher.region.match_limits import matching_of, ms
 from runtime.settings import Settings
 from schemas import commands
 from schemas.codec import encode
@@ -32,6 +33,7 @@ from schemas.events import (
 from schemas.times import rfc3339
 from schemas.trips import Position, Role, Status, User
 
+REGION = "bench"
 TICK_S = 1.0
 """How often a leader looks at what relaxes by itself."""
 NEVER_MS = 2**53
@@ -39,35 +41,17 @@ PAUSE_S = 120.0
 """After which a driver who was taken offline for not answering comes back."""
 
 
-def matching_of(settings: Settings) -> Matching:
-    return Matching(
-        offer_ttl_ms=_ms(settings.offer_ttl_s),
-        offers_max=settings.offers_max,
-        broadcast_after_ms=_ms(settings.broadcast_after_s),
-        missed_offers_max=settings.missed_offers_max,
-        position_max_age_ms=_ms(settings.position_max_age_s),
-        idle_credit=settings.idle_credit,
-        pick_up_max_s=settings.pick_up_max_s,
-        window_ms=_ms(settings.match_window_s),
-        detour=settings.detour,
-        speed_kmh=settings.speed_kmh,
-    )
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
 class Shipped:
     """`relaxed_ms`: after which the cap relaxes; None: as it is shipped."""
 
     def __init__(self, settings: Settings, relaxed_ms: int | None = None) -> None:
         self._settings = settings
-        matching = matching_of(settings)
+        # What is tried is matching, whatever CABRANK_MATCHING says of regions.
+        matching = replace(matching_of(settings, REGION), policy=Matching().policy)
         if relaxed_ms is not None:
             matching = replace(matching, relaxed_ms=relaxed_ms)
-        limits = Limits(_ms(settings.request_ttl_s), matching=matching)
-        self._engine = Engine("bench", limits)
+        limits = Limits(ms(settings.request_ttl_s), matching=matching)
+        self._engine = Engine(REGION, limits)
         self._ids: dict[int, str] = {}
         """Trip → the engine's id."""
         self._trips: dict[str, Trip] = {}
