@@ -23,11 +23,10 @@ of a text quotes have a backslash before them."""
 
 
 def trip_as(role: Role, trip: Trip) -> Trip:
-    hidden = HIDDEN[role]
-    if not hidden:
-        return trip
-    gone = {name: None for name in hidden if getattr(trip, name) is not None}
-    return replace(trip, **gone) if gone else trip
+    for name in HIDDEN[role]:
+        if getattr(trip, name) is not None:
+            return replace(trip, **dict.fromkeys(HIDDEN[role]))
+    return trip
 
 
 def trip_json_as(role: Role, data: bytes | Raw) -> bytes:

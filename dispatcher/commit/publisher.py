@@ -124,12 +124,14 @@ Told = list[tuple[str, bytes]]
 
 
 def _trip(region: str, event: TripEvent, payload: bytes) -> Told:
-    rider, to_drivers = event.trip.rider.id, event_as(Role.DRIVER, event, payload)
-    told = [
-        (subjects.user(region, user), payload if user == rider else to_drivers)
-        for user in event.audience
-    ]
-    return [*told, (subjects.trip(region, event.trip.id), payload)]
+    trip = event.trip
+    told = []
+    for user in event.audience:
+        is_rider = user == trip.rider.id
+        to_them = payload if is_rider else event_as(Role.DRIVER, event, payload)
+        told.append((subjects.user(region, user), to_them))
+    told.append((subjects.trip(region, trip.id), payload))
+    return told
 
 
 def _driver(

@@ -235,6 +235,8 @@ class Batcher:
         was found by it.
         """
         engine, stamp_ms = self.engine, batch.stamp_ms
+        if engine.is_calm():
+            return
         for _ in range(FOLLOWS_MAX):
             due_ms = engine.next_due_ms()
             if due_ms is not None and due_ms <= stamp_ms:
@@ -309,10 +311,11 @@ class Batcher:
             return Answer(command.id, command.attempt, refused=UNAVAILABLE)
         if isinstance(outcome, Lookup):
             self._overtaking.asks(command, outcome)
-        elif self._overtaking.holds(command):
-            outcome = Lookup("", 0)
-        else:
-            self._overtaking.decided(command)
+        elif self._overtaking.lines:
+            if self._overtaking.holds(command):
+                outcome = Lookup("", 0)
+            else:
+                self._overtaking.decided(command)
         if isinstance(outcome, Decided):
             if not data:
                 return self._refused(command, TOO_LARGE)

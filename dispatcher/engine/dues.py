@@ -60,6 +60,10 @@ class Dues:
             heapq.heapify(self._heap)
             self._compact_at = 2 * len(self._heap) + SPARE
 
+    def begin_after(self, at_ms: int) -> bool:
+        """Whether surely nothing is due by then."""
+        return not self._heap or self._heap[0].at_ms > at_ms
+
     def next_ms(self, holds: Holds) -> int | None:
         """When the next is due; None: nothing is."""
         while self._heap:

@@ -31,13 +31,7 @@ from dispatcher.engine.snapshot import Snapshot, Thaw
 from dispatcher.engine.state import State
 from dispatcher.errors import SnapshotError
 from schemas.codec import CodecError, encode
-from schemas.commands import (
-    Answer,
-    AnyCommand,
-    Fix,
-    Lookup,
-    SendMessage,
-)
+from schemas.commands import Answer, AnyCommand, Fix, Lookup, SendMessage
 from schemas.events import Event, Moved, OfferEvent, seq_of
 from schemas.ledger import Record
 from schemas.observations import Round
@@ -209,6 +203,11 @@ class Engine:
     def next_due_ms(self) -> int | None:
         """The stamp from which `due` has something to give; None: nothing is."""
         return self._state.due_ms()
+
+    def is_calm(self) -> bool:
+        """Whether surely nothing is due at the stamp, and nobody is to be matched."""
+        state = self._state
+        return state.dues.begin_after(state.stamp_ms) and self._market.is_at_rest()
 
     # ---- matching: what a leader knows of positions ------------------------------
 

@@ -91,6 +91,17 @@ class Market:
         """
         return not (state.offers.courses or state.offers.duties or self.open)
 
+    def is_at_rest(self) -> bool:
+        """Whether `seek` would find nothing to do."""
+        return not (
+            self.open
+            or self.found
+            or self._fresh
+            or self._freed
+            or self._relaxing
+            or self._round is not None
+        )
+
     def look_at_trip(self, state: State, trip: str) -> None:
         """What an event may have changed of a trip."""
         course, held = state.offers.courses.get(trip), state.trips.get(trip)

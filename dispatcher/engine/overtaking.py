@@ -47,7 +47,8 @@ class _Line(Struct):
 
 class Overtaking:
     def __init__(self) -> None:
-        self._lines: OrderedDict[Place, _Line] = OrderedDict()
+        self.lines: OrderedDict[Place, _Line] = OrderedDict()
+        """Where somebody waits; with none, `holds` and `decided` have nothing to do."""
 
     def holds(self, command: AnyCommand) -> bool:
         """Whether it is to come again, behind one that waits."""
@@ -74,12 +75,12 @@ class Overtaking:
         is_message = type(command) is SendMessage
         if place is None or not (is_message or lookup.key or lookup.user):
             return
-        line = self._lines.setdefault(place, _Line())
+        line = self.lines.setdefault(place, _Line())
         if command.id in line.asking:
             line.held.clear()
         line.asking[command.id] = command.deadline_ms
-        if len(self._lines) > LINES_MAX:
-            self._lines.popitem(last=False)
+        if len(self.lines) > LINES_MAX:
+            self.lines.popitem(last=False)
 
     def decided(self, command: AnyCommand) -> None:
         waiting = self._waiting(command)
@@ -88,14 +89,14 @@ class Overtaking:
 
     def _waiting(self, command: AnyCommand) -> tuple[Place, _Line] | None:
         """Its line; None: nobody waits there."""
-        place = _place(command) if self._lines else None
-        line = None if place is None else self._lines.get(place)
+        place = _place(command) if self.lines else None
+        line = None if place is None else self.lines.get(place)
         return None if place is None or line is None else (place, line)
 
     def _over(self, place: Place, line: _Line, one: str) -> None:
         del line.asking[one]
         if not line.asking:
-            del self._lines[place]
+            del self.lines[place]
 
 
 def _place(command: AnyCommand) -> Place | None:
