@@ -3,7 +3,7 @@
 Tests share it, so each takes people of its own and looks at its own trips only.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from cabrank.trial.load.lifted import LIFTED
 from tests.support.applications import Site
 from tests.support.client import Client, connect, welcomed
-from tests.support.documented import Frames
+from tests.support.documented import Frames, holding
 from tests.support.stack import Person, Stack, running
 
 POOL = 250
@@ -156,9 +156,20 @@ async def sockets(town: Town) -> AsyncIterator[Sockets]:
     assert [fault for one in came for fault in DOCUMENTED.faults(*one)] == []
 
 
+@pytest.fixture(scope="session")
+def documented(stack: Stack) -> Callable[[httpx.Response], Awaitable[None]]:
+    return holding(stack.url)
+
+
 @pytest.fixture
-async def web(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=stack.url, trust_env=False) as client:
+async def web(
+    stack: Stack, documented: Callable[[httpx.Response], Awaitable[None]]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """What it is answered is held to /openapi.json."""
+    hooks = {"response": [documented]}
+    async with httpx.AsyncClient(
+        base_url=stack.url, trust_env=False, event_hooks=hooks
+    ) as client:
         yield client
 
 

@@ -3,7 +3,8 @@ strictly: no field that isn't told of, no status, no content type.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -66,6 +67,14 @@ class Routes:
             for method in methods
         }
 
+    def template_of(self, method: str, path: str) -> str | None:
+        """Of the route that serves it; None: none that is documented."""
+        for template, methods in self._paths.items():
+            pattern = re.sub(r"{\w+}", "[^/]+", template)
+            if method.lower() in methods and re.fullmatch(pattern, path):
+                return str(template)
+        return None
+
     @cache  # noqa: B019 - one for the whole run
     def _validator(self, method: str, path: str, status: str, kind: str) -> Any:
         """None: it has no body."""
@@ -99,5 +108,15 @@ class Routes:
         assert faults == [], f"{where}: {faults}\n{body[:500]!r}"
 
 
-async def routes_of(web: httpx.AsyncClient) -> Routes:
-    return Routes((await web.get("/openapi.json")).json())
+def holding(base: str) -> Callable[[httpx.Response], Awaitable[None]]:
+    """A hook of an httpx client: whatever it was given is as it is documented."""
+    told = Routes(httpx.get(f"{base}/openapi.json", trust_env=False).json())
+
+    async def check(answer: httpx.Response) -> None:
+        method = answer.request.method
+        path = told.template_of(method, answer.request.url.path)
+        if path is not None and answer.is_success:
+            await answer.aread()
+            told.check(method, path, answer)
+
+    return check
