@@ -248,7 +248,8 @@ class Batcher:
                 batch.seen += [one for one in seen if one.seq <= engine.head_seq]
                 if not is_whole:
                     kept = {event.seq for event in batch.events[-len(offers) :]}
-                    engine.again(o.trip.id for o in offers if o.seq not in kept)
+                    left = (one for one in offers if one.seq not in kept)
+                    engine.again((one.trip.id, one.driver) for one in left)
                     return
                 continue
             else:

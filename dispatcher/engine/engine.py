@@ -246,14 +246,15 @@ class Engine:
         found, self._market.found = self._market.found, []
         made = _offers.offered(self._regional, found, seq)
         self.seen += rounds(self._market, self._state, made)
-        offered = {event.trip.id for event in made}
-        self.again(one.trip for one in found if one.trip not in offered)
+        offered = {(event.trip.id, event.driver) for event in made}
+        self.again({(one.trip, one.driver) for one in found} - offered)
         return made
 
-    def again(self, trips: Iterable[str]) -> None:
-        """No offer came of whom `seek` found for these: look for others."""
-        for trip in trips:
+    def again(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """No offer came of a trip and a driver whom `seek` found: look for others."""
+        for trip, driver in sorted(pairs):
             self._market.look_at_trip(self._state, trip)
+            self._market.look_at_driver(self._state, driver)
 
     # ---- who is present: the leader's own memory -------------------------------
 

@@ -12,6 +12,7 @@ from schemas.codec import decode
 from schemas.events import (
     MatchingEvent,
     OfferEndedEvent,
+    OfferEvent,
     TripEvent,
 )
 from schemas.refusals import Code
@@ -59,6 +60,21 @@ def test_after_so_long_all_are_told_but_a_live_offer_runs_out_first() -> None:
     assert told(town.events)[-1] == "offered to dan"
     assert town.wait(14.9) == []
     assert told(town.wait(0.1)) == ["expired of dan", "matching too_long"]
+
+
+def test_who_was_found_for_a_trip_as_all_are_told_of_it_is_offered_another() -> None:
+    """At once, not when they next say where they are."""
+    town = Town(broadcast_after_ms=20_000)
+    town.driver("dora", 5_000)
+    town.request(user(Role.RIDER, "first"), 0)
+    town.wait(10)
+    second = town.request(user(Role.RIDER, "second"), -100)
+    town.wait(9.9)
+    town.now_ms += 100
+    town.at(DORA, 1_000)
+    town.wait(0.1)
+    (offer,) = [one for one in town.events if isinstance(one, OfferEvent)]
+    assert (offer.driver, offer.trip.id) == (DORA.id, second.id)
 
 
 def test_it_is_told_to_all_when_nobody_is_asked() -> None:
