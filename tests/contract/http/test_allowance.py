@@ -31,10 +31,11 @@ async def test_requests_over_a_user_s_limit_are_429_with_retry_after(
         ("DELETE", "/api/tokens"),
         ("POST", "/api/rooms/r/messages"),
     ):
-        response = await site.client.request(method, path, headers=site.rider)
-        if response.status_code != 429:  # a moment later one more is allowed
-            assert await used_up(site, site.rider, 20 * BURST) < 20 * BURST
+        for _ in range(20):  # a moment later one more is allowed
             response = await site.client.request(method, path, headers=site.rider)
+            if response.status_code == 429:
+                break
+            assert await used_up(site, site.rider, 20 * BURST) < 20 * BURST
         problem(response, 429, "rate_limited")
 
 
