@@ -368,3 +368,20 @@ def test_a_join_and_its_end_both_unanswered_leave_nobody_behind(*, ends: bool) -
         taken.sweep(second * 1_000)
         desk.expire(world.now_ms)
     assert taken.rooms[:2] == (0, 0)
+
+
+def test_nothing_is_kept_of_who_is_in_no_room_any_more() -> None:
+    world = Leading()
+    world.join(RITA, "lobby", "s1")
+    world.join(RITA, "lobby", "s2")
+    presence = world.engine._presence
+    assert presence.seats_of(RITA.id) == 2
+    world.leave(RITA, "lobby", "s1")
+    world.end(RITA, "s2")
+    world.announce("g1", (RON, "lobby"))
+    world.seconds(GRACE_S, "g1")
+    world.announce("g1")
+    world.settle()
+    assert presence.seats_of(RITA.id) == presence.seats_of(RON.id) == 0
+    assert presence._seats == presence._taken == {}
+    assert all(not one.sessions for one in presence._gateways.values())

@@ -1,9 +1,13 @@
 """Who a session is: log-in, refresh, and the time for both."""
 
+import json
+from typing import Any
+
+import pytest
 from msgspec import Raw
 
 from gateway.clock import Now
-from gateway.session.effects import AskLogIn, Identified, Renewed, Shut, Submit
+from gateway.session.effects import AskLogIn, Identified, Renewed, Shut, Submit, Visit
 from gateway.session.machine import Session, State
 from schemas import codec
 from schemas.accounts import Result, Tokens
@@ -156,3 +160,25 @@ def test_another_user_s_token_refreshes_nothing() -> None:
         "r",
     )
     assert made.claims is KNOWN["rider"]
+
+
+def test_more_control_frames_than_its_rate_end_it() -> None:
+    """Nobody can be refused one."""
+    made = session(frames_burst=50)
+    done = [made.stir(NOW, is_control=True) for _ in range(52)]
+    assert done == [[]] * 50 + [[Shut(Close.PROTOCOL_ABUSE)], []]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("trip.get", {"id": TRIP}), ("chat.join", {"room": "lobby"})]
+)
+def test_what_a_frame_asks_for_carries_its_traceparent(
+    kind: str, data: dict[str, Any]
+) -> None:
+    told = f"00-{'a' * 32}-{'b' * 16}-01"
+    made = session()
+    for context, carried in ((told, told), ("nonsense", ""), (None, "")):
+        asked = {"type": kind, "ref": "r", "data": data, "traceparent": context}
+        (action,) = made.receive(json.dumps(asked).encode(), NOW)
+        assert isinstance(action, Submit | Visit)
+        assert action.traceparent == carried
