@@ -9,8 +9,10 @@ from functools import partial
 
 import httpx
 import pytest
+from structlog.testing import CapturingLogger
 
 from gateway.metrics import REQUESTS
+from gateway.sockets import admission
 from tests.contract.gateway_ws.conftest import TRIP_ROOM, World
 from tests.contract.gateway_ws.rawhttp import (
     HEALTHZ,
@@ -244,13 +246,14 @@ async def test_too_long_a_target_is_414_too_large_a_head_431_and_counted(
 
 
 async def test_garbage_is_logged_once_in_a_row(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr(admission, "log", log)
     await world.start()
     for _ in range(50):
         await told(world, b"garbage\r\n\r\n")
-    text = capsys.readouterr()
-    assert (text.out + text.err).count("unreadable request") == 1
+    assert [call.args for call in log.calls] == [("unreadable request",)]
 
 
 async def test_answers_tell_the_time_as_it_goes_on(world: World) -> None:
