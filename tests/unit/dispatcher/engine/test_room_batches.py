@@ -9,7 +9,7 @@ from dispatcher.engine.batch import ANSWER_BYTES_MAX, Batch, Batcher
 from dispatcher.engine.engine import Engine
 from dispatcher.engine.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
 from schemas.budget import MESSAGE_BYTES_MAX
-from schemas.codec import decode
+from schemas.codec import decode, encode
 from schemas.commands import (
     EndSession,
     JoinRoom,
@@ -22,6 +22,7 @@ from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.ledger import Record, Writer
 from schemas.refusals import Code
 from schemas.rooms import (
+    MEMBERS_SHOWN_BYTES_MAX,
     MEMBERS_SHOWN_MAX,
     Attendance,
     JoinedData,
@@ -126,6 +127,8 @@ def test_a_room_of_the_longest_names_is_joined_and_told_in_part() -> None:
     assert data.members_total == MEMBERS_MAX
     assert data.members[0].id == "u0"
     assert 300 < len(data.members) <= MEMBERS_SHOWN_MAX
+    sizes = [len(encode(member)) + 1 for member in data.members]
+    assert sum(sizes) <= MEMBERS_SHOWN_BYTES_MAX < sum(sizes) + max(sizes)
     assert len(answer.data) < ANSWER_BYTES_MAX
 
 
