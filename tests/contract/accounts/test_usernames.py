@@ -33,13 +33,22 @@ async def log_in(client: Client, username: str) -> str | None:
     return (await client.tokens("log_in", **asked)).user.id
 
 
-async def old_user(engine: AsyncEngine, user_id: str, username: str) -> None:
-    """As the version before the keys left one, whatever was a name then."""
+async def old_user(
+    engine: AsyncEngine, user_id: str, username: str, *, visits: bool = False
+) -> None:
+    """As the version before the keys left one, whatever was a name then; `visits`: an
+    issuer's. At once: the service gives keys to who has none.
+    """
     user = User(user_id, username, "A\x01", "\u202eB", Role.RIDER)
     row = row_of(user, "north", passwords.hash_now(PASSWORD), START_MS)
     row["username_key"] = None
     async with engine.begin() as connection:
         await connection.execute(insert(UserRow), row)
+        if visits:
+            seen = {"issuer": "i", "subject": "s", "first_seen_ms": 1}
+            await connection.execute(
+                insert(OutsideUserRow), {"user_id": user_id} | seen
+            )
 
 
 async def keys_of(engine: AsyncEngine) -> dict[str, str | None]:
@@ -175,11 +184,7 @@ async def test_workers_that_give_keys_at_once_give_each_one(
 async def test_an_issuers_users_take_no_key_and_nobody_takes_their_prefix(
     client: Client, engine: AsyncEngine
 ) -> None:
-    await old_user(engine, "visitor", "sso.Ann")
-    async with engine.begin() as connection:
-        seen = {"issuer": "i", "subject": "s", "first_seen_ms": 1}
-        row = {"user_id": "visitor"} | seen
-        await connection.execute(insert(OutsideUserRow), row)
+    await old_user(engine, "visitor", "sso.Ann", visits=True)
     await usernames.give_all(engine)
     assert await keys_of(engine) == {"visitor": "!visitor"}
     settings: Any = client.accounts._settings
