@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from persistence import database
-from persistence.deliveries import condition, sweep
+from persistence.deliveries import condition, intake, sweep
 from persistence.deliveries.service import Deliveries
 from persistence.delivery_models import (
     NEVER,
@@ -126,6 +126,7 @@ async def the_webhooks(bus: Bus, settings: Settings) -> None:
         sweep.sweep(hasty, time.time_ns() // 1_000_000)
         with engine.connect() as connection:
             condition.look(connection)
+            assert intake.places(connection)
         running.stop()
         await deliveries.stop()
 
