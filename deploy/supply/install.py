@@ -89,7 +89,9 @@ def by_uv(lock: str) -> bool:
         [*PIP, "config", "list"], capture_output=True, text=True, check=False
     ).stdout
     environ, arguments = told(config)
-    command = [str(UV), "pip", "install", "--python", sys.executable, *arguments]
+    # Compiled now, on all processors, as by pip; else by whatever imports it first.
+    command = [str(UV), "pip", "install", "--compile-bytecode"]
+    command += ["--python", sys.executable, *arguments]
     done = subprocess.run(
         [*command, *LOCKED, lock],
         env={**environ, **os.environ},
