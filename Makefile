@@ -95,7 +95,7 @@ bench-smoke: $(VENV)/.dev
 BASE ?=
 .PHONY: bench-compare
 bench-compare: $(VENV)/.run
-	@exec $(BIN)/python -m benchmarks.compare $(if $(BASE),"$(BASE)") $(ARGS)
+	@exec $(BIN)/python -m tests.bench.compare $(if $(BASE),"$(BASE)") $(ARGS)
 
 # This gateway beside its peers; writes docs/BENCHMARKS.md, in parts (ARGS=--help). Wants
 # Debian's redis-server, postgresql, nginx-light, libnginx-mod-nchan, mosquitto and npm, and

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare import jobs
-from benchmarks.compare.revisions import ROOT, here
-from benchmarks.compare.sides import Side
+from tests.bench.compare import jobs
+from tests.bench.compare.revisions import ROOT, here
+from tests.bench.compare.sides import Side
 from tests.support.stack import Stack
 
 pytestmark = [
@@ -24,7 +24,7 @@ ALONE = {"start", "lifecycle", "path"}
 
 def compare(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.compare", *words],
+        [sys.executable, "-m", "tests.bench.compare", *words],
         check=False,
         cwd=ROOT,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""benchmarks/compare: another revision's files, and what ratios say."""
+"""tests/bench/compare: another revision's files, and what ratios say."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare import revisions
-from benchmarks.compare.__main__ import EXAMPLE, options, wanted
-from benchmarks.compare.jobs import JOBS
-from benchmarks.compare.ratios import Compared, Comparison, of_sheet
 from cabrank.errors import UsageError
 from cabrank.trial.bench import cpu
 from cabrank.trial.bench.rows import Row, Sheet
+from tests.bench.compare import revisions
+from tests.bench.compare.__main__ import EXAMPLE, options, wanted
+from tests.bench.compare.jobs import JOBS
+from tests.bench.compare.ratios import Compared, Comparison, of_sheet
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from pathlib import Path
 from msgspec import to_builtins
 from rich.console import Console
 
-from benchmarks.compare import revisions
-from benchmarks.compare.jobs import JOBS, SMOKE, Job, Size
-from benchmarks.compare.ratios import Comparison
-from benchmarks.compare.sides import Side
 from cabrank.errors import CabrankError, UsageError
 from cabrank.trial.load import LoadError, report
+from tests.bench.compare import revisions
+from tests.bench.compare.jobs import JOBS, SMOKE, Job, Size
+from tests.bench.compare.ratios import Comparison
+from tests.bench.compare.sides import Side
 
 ROUNDS = 5
 ROUNDS_MAX = 100

@@ -57,7 +57,7 @@ def _short(values: list[float]) -> str:
     if not values:
         return "-"
     value = statistics.median(values)
-    digits = 0 if value >= 1000 else 2 if value >= 1 else 4  # noqa: PLR2004
+    digits = 0 if value >= 1000 else 2 if value >= 1 else 4
     return f"{value:,.{digits}f}"
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from cabrank.errors import CabrankError, UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".venv" / "compare"
 LOCK = "requirements.lock"
 WHOLE = ".unpacked"
@@ -77,8 +77,8 @@ def base(
 def _git(root: Path, *words: str) -> bytes | None:
     """What it prints; None where it fails."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own words
-            ["git", *words],  # noqa: S607
+        done = subprocess.run(
+            ["git", *words],
             cwd=root,
             capture_output=True,
             check=False,
@@ -112,7 +112,7 @@ def _environment(tree: Path) -> Path:
     # MAKEFLAGS would hand this make's variables on.
     told = {name: text for name, text in os.environ.items() if "MAKE" not in name}
     command = ["make", "--silent", ".venv/.run", f"PYTHON={sys.executable}"]
-    done = subprocess.run(command, cwd=tree, env=told, stdout=sys.stderr, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=tree, env=told, stdout=sys.stderr, check=False)
     if done.returncode:
         raise BuildError(f"{tree} has no environment: make ended with an error.")
     return tree / ".venv" / "bin" / "python"

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks.compare.ratios import of_sheet
-from benchmarks.compare.sides import Side
 from cabrank.stack.datadir import DataDir
 from cabrank.trial.bench import (
     chat,
@@ -35,6 +33,8 @@ from cabrank.trial.load.figures import percentile
 from cabrank.trial.load.web import Web
 from schemas.codec import decode
 from schemas.trips import Role
+from tests.bench.compare.ratios import of_sheet
+from tests.bench.compare.sides import Side
 
 Figures = dict[str, float]
 SETTLE_S = 3.0
@@ -167,7 +167,7 @@ async def _read(base: str, tokens: list[str], count: int) -> list[float]:
             began_s = time.monotonic()
             answer = await web.ask("GET", path.format(trip), token=token)
             took_s.append(time.monotonic() - began_s)
-            if answer.status != 200:  # noqa: PLR2004 (HTTP OK)
+            if answer.status != 200:
                 raise LoadError(f"{path} answers {answer.status}: {answer.body!r}.")
             if not trip:
                 trip = json.loads(answer.body)[0]["id"]
@@ -221,7 +221,7 @@ def rest(data_dir: Path, idle_s: float) -> Figures:
 
 
 def _said(command: tuple[str, ...]) -> bytes:
-    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise LoadError(f"{' '.join(command[2:])} failed: {''.join(last)}")
@@ -239,7 +239,7 @@ def _matching(side: Side, size: Size) -> Figures:
     }
 
 
-def _path(side: Side, size: Size) -> Figures:  # noqa: ARG001
+def _path(side: Side, size: Size) -> Figures:
     program = str(side.revision.tree / "tests" / "bench" / "hot_path.py")
     said = _said((*side.revision.program(program), "--here"))
     return {"CPU-µs a command": float(said)}

@@ -5,12 +5,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.compare.revisions import Revision
 from cabrank.trial.bench import system
 from cabrank.trial.bench.orders import Member
 from cabrank.trial.bench.subject import Subject
 from cabrank.trial.load.users import Account, from_data_dir
 from schemas.trips import Role
+from tests.bench.compare.revisions import Revision
 
 
 class Side:
