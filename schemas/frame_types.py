@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from schemas import scopes
 from schemas.commands import DutyData
 from schemas.frames import (
     AcceptTripData,
@@ -94,6 +95,8 @@ class ClientFrameType(Struct, frozen=True):
     data: Any
     """Shape of the frame's `data`."""
     roles: tuple[Role, ...]
+    needs: scopes.Needs
+    """What a service account's key must be allowed for it."""
     answer: Any
     """Shape of the reply's `data`; None: there is no reply. A refusal is always
     possible. `session.login` is answered by `welcome`."""
@@ -120,16 +123,22 @@ CLIENT = (
         "session.login",
         Login,
         ALL,
+        scopes.ANY,
         None,
         "First frame of a session without a token at the handshake: a token, or a "
         "username and password. Answered by `welcome`.",
     ),
-    ClientFrameType("session.refresh", Refresh, ALL, Renewed, "A newer access token."),
-    ClientFrameType("trip.request", RequestTripData, RIDER, Trip, "Ask for a driver."),
+    ClientFrameType(
+        "session.refresh", Refresh, ALL, scopes.ANY, Renewed, "A newer access token."
+    ),
+    ClientFrameType(
+        "trip.request", RequestTripData, RIDER, scopes.TRIPS, Trip, "Ask for a driver."
+    ),
     ClientFrameType(
         "trip.accept",
         AcceptTripData,
         DRIVER,
+        scopes.TRIPS,
         Trip,
         "Take a trip: by the offer, where it was offered.",
     ),
@@ -137,6 +146,7 @@ CLIENT = (
         "trip.decline",
         DeclineTripData,
         DRIVER,
+        scopes.TRIPS,
         OpenTrip,
         "Leave a trip to others; its offer to this driver ends.",
     ),
@@ -144,6 +154,7 @@ CLIENT = (
         "trip.assign",
         AssignTripData,
         (Role.OPERATOR,),
+        scopes.TRIPS,
         Trip,
         "Give an open trip to a driver, whether they are online or not.",
     ),
@@ -151,20 +162,32 @@ CLIENT = (
         "trip.reschedule",
         RescheduleTripData,
         (Role.RIDER, Role.OPERATOR),
+        scopes.TRIPS,
         Trip,
         "Another time or place for a SCHEDULED trip; its rider or an operator. What is "
         "left out stays.",
     ),
     ClientFrameType(
-        "trip.arrive", TripId, DRIVER, Trip, f"At the pick-up; {_ITS_DRIVER}."
+        "trip.arrive",
+        TripId,
+        DRIVER,
+        scopes.TRIPS,
+        Trip,
+        f"At the pick-up; {_ITS_DRIVER}.",
     ),
     ClientFrameType(
-        "trip.begin", TripId, DRIVER, Trip, f"The rider is in; {_ITS_DRIVER}."
+        "trip.begin",
+        TripId,
+        DRIVER,
+        scopes.TRIPS,
+        Trip,
+        f"The rider is in; {_ITS_DRIVER}.",
     ),
     ClientFrameType(
         "trip.complete",
         TripId,
         (Role.DRIVER, Role.OPERATOR),
+        scopes.TRIPS,
         Trip,
         "At the drop-off; the trip's own driver, or an operator.",
     ),
@@ -172,6 +195,7 @@ CLIENT = (
         "trip.release",
         TripId,
         DRIVER,
+        scopes.TRIPS,
         Trip,
         f"Give the trip back before the pick-up; {_ITS_DRIVER}.",
     ),
@@ -179,26 +203,39 @@ CLIENT = (
         "trip.cancel",
         CancelTripData,
         ALL,
+        scopes.TRIPS,
         Trip,
         "Its rider before IN_PROGRESS, its driver before the pick-up, or an operator.",
     ),
     ClientFrameType(
-        "trip.get", TripId, ALL, Trip, "Its rider or driver, or an operator."
+        "trip.get",
+        TripId,
+        ALL,
+        scopes.SEE_TRIPS,
+        Trip,
+        "Its rider or driver, or an operator.",
     ),
     ClientFrameType(
         "driver.online",
         OnlineData,
         DRIVER,
+        scopes.DRIVERS,
         DutyData,
         "Show this user open trips; with `offers`, offer them trips or no longer.",
     ),
     ClientFrameType(
-        "driver.offline", Empty, DRIVER, DutyData, "Show this user no open trips."
+        "driver.offline",
+        Empty,
+        DRIVER,
+        scopes.DRIVERS,
+        DutyData,
+        "Show this user no open trips.",
     ),
     ClientFrameType(
         "driver.location",
         LocationData,
         DRIVER,
+        scopes.DRIVERS,
         None,
         "Where the driver is. Not answered, or refused.",
     ),
@@ -206,6 +243,7 @@ CLIENT = (
         "ops.watch",
         WatchData,
         (Role.OPERATOR,),
+        scopes.SEE,
         Update,
         "Show drivers and trips within `bounds` (south, west, north, east; without: "
         "all there are), and what changes of them by `ops.update`. The reply is all of "
@@ -216,6 +254,7 @@ CLIENT = (
         "ops.unwatch",
         Empty,
         (Role.OPERATOR,),
+        scopes.SEE,
         dict[str, Any],
         "Watch no more; answered `{}`.",
     ),
@@ -223,17 +262,24 @@ CLIENT = (
         "chat.join",
         JoinRoomData,
         ALL,
+        scopes.SEE_ROOMS,
         Joined,
         "Enter a room; a trip's own room (`trip_<id>`) is its rider's and driver's. "
         "`since`: the room's `seq` of the last message that is known.",
     ),
     ClientFrameType(
-        "chat.leave", LeaveRoomData, ALL, Left, "This session leaves a room."
+        "chat.leave",
+        LeaveRoomData,
+        ALL,
+        scopes.SEE_ROOMS,
+        Left,
+        "This session leaves a room.",
     ),
     ClientFrameType(
         "chat.send",
         SendMessageData,
         ALL,
+        scopes.ROOMS,
         MessageData,
         "Say something in a room that this user has joined. On `/ws/chat/<room>/` also "
         'as the bare `{"message": "…"}`.',
@@ -242,6 +288,7 @@ CLIENT = (
         "create.trip",
         RequestTripData,
         RIDER,
+        scopes.TRIPS,
         Trip,
         "Older shape of `trip.request`.",
         older=True,
@@ -250,6 +297,7 @@ CLIENT = (
         "update.trip",
         UpdateTripData,
         (Role.DRIVER, Role.OPERATOR),
+        scopes.TRIPS,
         Trip,
         "Older shape: STARTED accepts, ARRIVED arrives, IN_PROGRESS begins, COMPLETED "
         "completes.",
@@ -257,6 +305,7 @@ CLIENT = (
     ),
 )
 """In PROTOCOL.md's order."""
+BY_TYPE = {frame.type: frame for frame in CLIENT}
 
 _BOTH = "rider and driver of the trip"
 

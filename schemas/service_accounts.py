@@ -24,7 +24,7 @@ _KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{KEY_CHARS - len(PREFIX)}}}")
 
 
 class Scope(StrEnum):
-    """What a key may be confined to (gateway/scopes.py says what each allows)."""
+    """What a key may be confined to (schemas/scopes.py has the ways)."""
 
     TRIPS = "trips"
     DRIVERS = "drivers"

@@ -14,14 +14,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 
 from gateway import address as peer
-from gateway import scopes
 from gateway.errors import InvalidToken, UnknownKey
 from gateway.http import queries
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused
 from gateway.session import client_frames
 from runtime.questions import Questions
-from schemas import codec, subjects, wording
+from schemas import codec, scopes, subjects, wording
 from schemas.accounts import Denied
 from schemas.allowances import Budget, share_of
 from schemas.claims import Claims
@@ -218,11 +217,12 @@ async def read_body(request: Request[Any, Any, Any]) -> None:
 
 
 async def signed_in(
-    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
     """A guard: lets a request pass that bears a good access token (`Authorization`,
     RFC 6750), or a service account's key that may do this; its claims are the request's
-    `auth`.
+    `auth`. What a key's scopes must allow is the route's `needs`; where it says none,
+    no key with scopes may.
 
     Raises:
         Refused: `not_authenticated`, `wrong_role`, `rate_limited`.
@@ -254,7 +254,7 @@ async def signed_in(
     )
     if over is not None:
         raise Refused.of(over)
-    lacks = scopes.lacking(claims, _route(connection))
+    lacks = scopes.lacking(claims, handler.opt.get("needs", scopes.ALL))
     if lacks is not None:
         await _denied(connection, claims)
         raise Refused.of(lacks)

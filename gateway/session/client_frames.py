@@ -1,5 +1,4 @@
-"""What a client's frame asks for: its type, its `data`, who may send it. The HTTP
-routes of trips ask for the same.
+"""What a client's frame asks for. The HTTP routes of trips ask for the same.
 
 Pure: bytes in, a command, a position or a refusal out. Checks shape and role; whether
 the trip exists and the move is allowed is the leader's to say.
@@ -15,7 +14,9 @@ from msgspec import Raw, Struct
 from schemas import codec, commands, frames, rooms, times
 from schemas.allowances import USUAL, Budget
 from schemas.bookings import why_not
+from schemas.frame_types import BY_TYPE
 from schemas.refusals import Code, Refusal
+from schemas.scopes import Needs
 from schemas.trips import Role, User
 from schemas.watching import Bounds, WatchData
 
@@ -36,13 +37,6 @@ _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 
-ANYONE = frozenset(Role)
-RIDER = frozenset({Role.RIDER})
-DRIVER = frozenset({Role.DRIVER})
-OPERATOR = frozenset({Role.OPERATOR})
-RIDER_OR_OPERATOR = frozenset({Role.RIDER, Role.OPERATOR})
-DRIVER_OR_OPERATOR = frozenset({Role.DRIVER, Role.OPERATOR})
-
 
 class Asking(Struct, frozen=True):
     """Who asks and when: what every command carries."""
@@ -51,8 +45,8 @@ class Asking(Struct, frozen=True):
     by: User
     now_ms: int
     deadline_ms: int
-    lacking: Callable[[str], Refusal | None] = lambda _: None
-    """Why a frame of that type is not for the token that it comes with (its scopes);
+    lacking: Callable[[Needs], Refusal | None] = lambda _: None
+    """Why a frame that needs this is not for the token that it comes with (its scopes);
     None: it is. Over HTTP the route was asked about."""
 
 
@@ -73,14 +67,6 @@ class Watched(Struct, frozen=True):
 
 Request = commands.AnyCommand | Location | Watched | Refusal
 Build = Callable[[Any, Asking], Request]
-
-
-class Kind(Struct, frozen=True):
-    """One frame type: the shape of its `data`, who may send it, what it becomes."""
-
-    shape: Any
-    roles: frozenset[Role]
-    build: Build
 
 
 def _not_found(trip: str) -> Refusal:
@@ -264,34 +250,33 @@ def _unwatch(_: frames.Empty, __: Asking) -> Request:
     return Watched(is_on=False)
 
 
-KINDS: dict[str, Kind] = {
-    "trip.request": Kind(frames.RequestTripData, RIDER, request_trip),
-    "trip.accept": Kind(frames.AcceptTripData, DRIVER, _accept),
-    "trip.decline": Kind(frames.DeclineTripData, DRIVER, _decline),
-    "trip.assign": Kind(frames.AssignTripData, OPERATOR, _assign),
-    "trip.reschedule": Kind(frames.RescheduleTripData, RIDER_OR_OPERATOR, _reschedule),
-    "trip.arrive": Kind(frames.TripId, DRIVER, _about_trip(commands.ArriveTrip)),
-    "trip.begin": Kind(frames.TripId, DRIVER, _about_trip(commands.BeginTrip)),
-    "trip.complete": Kind(
-        frames.TripId, DRIVER_OR_OPERATOR, _about_trip(commands.CompleteTrip)
-    ),
-    "trip.release": Kind(frames.TripId, DRIVER, _about_trip(commands.ReleaseTrip)),
-    "trip.cancel": Kind(frames.CancelTripData, ANYONE, _cancel),
-    "trip.get": Kind(frames.TripId, ANYONE, _about_trip(commands.GetTrip)),
-    "driver.online": Kind(frames.OnlineData, DRIVER, _online),
-    "driver.offline": Kind(frames.Empty, DRIVER, _offline),
-    LOCATION: Kind(frames.LocationData, DRIVER, _locate),
-    "ops.watch": Kind(WatchData, OPERATOR, _watch),
-    "ops.unwatch": Kind(frames.Empty, OPERATOR, _unwatch),
-    JOIN: Kind(rooms.JoinRoomData, ANYONE, _join),
-    "chat.leave": Kind(rooms.LeaveRoomData, ANYONE, _leave),
-    SEND: Kind(rooms.SendMessageData, ANYONE, _send),
+BUILDS: dict[str, Build] = {
+    "trip.request": request_trip,
+    "trip.accept": _accept,
+    "trip.decline": _decline,
+    "trip.assign": _assign,
+    "trip.reschedule": _reschedule,
+    "trip.arrive": _about_trip(commands.ArriveTrip),
+    "trip.begin": _about_trip(commands.BeginTrip),
+    "trip.complete": _about_trip(commands.CompleteTrip),
+    "trip.release": _about_trip(commands.ReleaseTrip),
+    "trip.cancel": _cancel,
+    "trip.get": _about_trip(commands.GetTrip),
+    "driver.online": _online,
+    "driver.offline": _offline,
+    LOCATION: _locate,
+    "ops.watch": _watch,
+    "ops.unwatch": _unwatch,
+    JOIN: _join,
+    "chat.leave": _leave,
+    SEND: _send,
     # The shapes older clients send, PROTOCOL.md section 2.
-    "create.trip": Kind(frames.RequestTripData, RIDER, request_trip),
-    "update.trip": Kind(frames.UpdateTripData, DRIVER_OR_OPERATOR, _update),
+    "create.trip": request_trip,
+    "update.trip": _update,
 }
-"""`session.login` and `session.refresh` are the session's own:
-gateway/session/machine.py.
+"""What each becomes; its shape and who may send it are schemas/frame_types.py's. Of
+`session.login` and `session.refresh` the session makes something itself
+(gateway/session/machine.py).
 """
 
 
@@ -319,8 +304,8 @@ def wrong_role(role: Role, kind: str) -> Refusal:
 
 
 def read(kind: str, data: Raw, ask: Asking) -> Request:
-    """A frame of a known type (a key of `KINDS`) to what it asks for."""
-    shaped = shape(data, KINDS[kind].shape)
+    """A frame of a known type (a key of `BUILDS`) to what it asks for."""
+    shaped = shape(data, BY_TYPE[kind].data)
     if isinstance(shaped, Refusal):
         return shaped
     return request_of(kind, shaped, ask)
@@ -328,14 +313,14 @@ def read(kind: str, data: Raw, ask: Asking) -> Request:
 
 def request_of(kind: str, data: Any, ask: Asking) -> Request:
     """The same, of `data` that has its shape: by this door, or over HTTP."""
-    rule = KINDS[kind]
+    rule = BY_TYPE[kind]
     if ask.by.role in rule.roles:
-        may_not = ask.lacking(kind)
+        may_not = ask.lacking(rule.needs)
     else:
         may_not = wrong_role(ask.by.role, kind)
     if may_not is not None:
         return unfit(data, ask.now_ms) or may_not
-    return rule.build(data, ask)
+    return BUILDS[kind](data, ask)
 
 
 def shape(data: Raw, struct: Any) -> Any:

@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from gateway.clock import Now
 from gateway.errors import UncheckedKey
+from gateway.session.client_frames import Location, Watched
 from schemas import accounts
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import AnyCommand, Fix, JoinRoom, LeaveRoom
+from schemas.commands import AnyCommand, JoinRoom, LeaveRoom
 from schemas.refusals import Code, Refusal
-from schemas.watching import Bounds
 
 
 class Send(Struct, frozen=True):
@@ -52,19 +52,11 @@ class Visit(Struct, frozen=True):
     traceparent: str = ""
 
 
-class Locate(Struct, frozen=True):
-    fix: Fix
-
-
 class Watch(Struct, frozen=True):
-    """Show the region within these bounds (None: all of it) instead of what was."""
+    """From now on it is shown this of its region."""
 
     ref: str | None
-    bounds: Bounds | None
-
-
-class Unwatch(Struct, frozen=True):
-    ref: str | None
+    wanted: Watched
 
 
 class AskLogIn(Struct, frozen=True):
@@ -99,9 +91,8 @@ Action = (
     | Hold
     | Submit
     | Visit
-    | Locate
+    | Location
     | Watch
-    | Unwatch
     | AskLogIn
     | AskKey
     | Identified

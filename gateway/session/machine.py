@@ -18,7 +18,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway import framing, scopes
+from gateway import framing
 from gateway.clock import Now
 from gateway.errors import InvalidToken, UncheckedKey
 from gateway.limits import Limits
@@ -32,22 +32,21 @@ from gateway.session.effects import (
     AskLogIn,
     Hold,
     Identified,
-    Locate,
     Renewed,
     Send,
     Shut,
     Submit,
-    Unwatch,
     Visit,
     Watch,
 )
 from runtime.rate import TokenBucket
-from schemas import accounts, codec, frames, traceparent
+from schemas import accounts, codec, frames, scopes, traceparent
 from schemas.accounts import Result
 from schemas.allowances import Allowances, share_of
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.commands import JoinRoom, LeaveRoom
+from schemas.frame_types import BY_TYPE
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
 
@@ -139,7 +138,7 @@ class Session:
                 return self._bad_frame(envelope.ref_of(payload), str(error), now)
             frame = bare
         kind = frame.type
-        if kind not in client_frames.KINDS and kind not in _OWN:
+        if kind not in BY_TYPE:
             return [_refuse(frame.ref, Code.UNKNOWN_TYPE, f"no type {kind[:64]!r}")]
         if self.state is State.ANONYMOUS and kind != client_frames.LOGIN:
             text = "the first frame must be session.login"
@@ -194,10 +193,9 @@ class Session:
         if type(request) is Refusal:
             return [Send(framing.refused(frame.ref, request), request.code)]
         if type(request) is client_frames.Location:
-            return [Locate(request.fix)]
+            return [request]
         if type(request) is client_frames.Watched:
-            ref, bounds = frame.ref, request.bounds
-            return [Watch(ref, bounds) if request.is_on else Unwatch(ref)]
+            return [Watch(frame.ref, request)]
         said = frame.traceparent
         trace = "" if said is None else traceparent.read(codec.lenient(said))
         if type(request) in _VISITS:
@@ -215,16 +213,16 @@ class Session:
             next(self._shared.ids), user, now.wall_ms, deadline_ms, self._lacking
         )
 
-    def _lacking(self, kind: str) -> Refusal | None:
+    def _lacking(self, needs: scopes.Needs) -> Refusal | None:
         assert self.claims is not None
-        return scopes.lacking(self.claims, kind)
+        return scopes.lacking(self.claims, needs)
 
     def enter(self, now: Now) -> list[Action]:
         """Join the room whose path this is; due once the user is known."""
         if self.room is None or self.user is None:
             return []
         over = self._over_allowance(self.user, client_frames.JOIN, now)
-        over = over or self._lacking(client_frames.JOIN)
+        over = over or self._lacking(BY_TYPE[client_frames.JOIN].needs)
         if over is not None:
             return [Send(framing.refused(None, over), over.code)]
         return [
@@ -386,7 +384,6 @@ class Session:
 
 
 _VISITS = frozenset({JoinRoom, LeaveRoom})
-_OWN = frozenset({client_frames.LOGIN, client_frames.REFRESH})
 
 
 def _refuse(ref: str | None, code: Code, message: str) -> Send:

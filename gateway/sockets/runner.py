@@ -21,7 +21,7 @@ from gateway.fanout.watching import Watching
 from gateway.leader.commands import traced
 from gateway.leader.link import Link
 from gateway.leader.positions import Positions
-from gateway.session import effects
+from gateway.session import client_frames, effects
 from gateway.session.machine import Session, Shared
 from gateway.sockets import handshake, rfc6455, strain
 from gateway.sockets.shared import Sockets
@@ -212,14 +212,12 @@ class Runner:
             self._answer(action.frame)
         elif type(action) is effects.Visit:
             self._visit(action, now)
-        elif type(action) is effects.Locate:
+        elif type(action) is client_frames.Location:
             claims = self.current_claims()
             if claims is not None:
                 self._services.positions.add(claims.region, action.fix)
         elif type(action) is effects.Watch:
             self._watch(action)
-        elif type(action) is effects.Unwatch:
-            self._unwatch(action)
         elif type(action) is effects.Identified:
             self._attach(action, now)
         elif type(action) is effects.AskLogIn:
@@ -270,16 +268,16 @@ class Runner:
         self._pace(self._seat.listener.region.name, now)
 
     def _watch(self, action: effects.Watch) -> None:
-        if self._seat is not None:
-            watching = self._services.watching
-            refusal = watching.watch(self._seat, action.ref, action.bounds)
-            if refusal is not None:
-                self._refuse(action.ref, refusal)
-
-    def _unwatch(self, action: effects.Unwatch) -> None:
-        if self._seat is not None:
-            self._services.watching.end(self._seat)
-            self._answer(framing.reply(action.ref, b"{}"))
+        if self._seat is None:
+            return
+        watching, ref, wanted = self._services.watching, action.ref, action.wanted
+        if not wanted.is_on:
+            watching.end(self._seat)
+            self._answer(framing.reply(ref, b"{}"))
+            return
+        refusal = watching.watch(self._seat, ref, wanted.bounds)
+        if refusal is not None:
+            self._refuse(ref, refusal)
 
     def _pace(self, region: str, now: Now) -> None:
         """Who has several commands on their way to a leader that has many is read on

@@ -12,7 +12,7 @@ from msgspec import Struct
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING
 
-from gateway import address, metrics, scopes
+from gateway import address, metrics
 from gateway.clock import Clock
 from gateway.errors import UnknownKey
 from gateway.identity import device
@@ -21,8 +21,9 @@ from gateway.session import client_frames
 from gateway.sockets import handshake, rejection, rfc6455
 from gateway.sockets.quota import Quota
 from runtime.settings import Network
-from schemas import rooms
+from schemas import rooms, scopes
 from schemas.claims import Claims
+from schemas.frame_types import BY_TYPE
 from schemas.refusals import Code, Refusal
 
 _REVOKED = Refusal(Code.NOT_AUTHENTICATED, "the token has been revoked")
@@ -137,7 +138,7 @@ class Upgrade:
         claims, room = verdict.claims, verdict.room
         refusal = None if claims is None else self.enter_as(claims)
         if claims is not None and room is not None and refusal is None:
-            refusal = scopes.lacking(claims, client_frames.JOIN)
+            refusal = scopes.lacking(claims, BY_TYPE[client_frames.JOIN].needs)
         if refusal is not None:
             self._reject(rejection.of_refusal(refusal))
             return

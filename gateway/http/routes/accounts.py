@@ -27,7 +27,7 @@ from gateway.identity import device
 from gateway.identity.tokens import Identity
 from gateway.problems import Refused, data_of, specs
 from runtime.questions import Questions
-from schemas import subjects
+from schemas import scopes, subjects
 from schemas.accounts import (
     LogIn,
     LogInBody,
@@ -129,6 +129,7 @@ async def refresh(
 
 @delete(
     "/api/tokens",
+    needs=scopes.ANY,
     status_code=204,
     response_description="the session is over",
     responses=specs(*REFUSED, Code.WRONG_ROLE, *_ASKED),
@@ -145,6 +146,7 @@ async def log_out(request: SignedIn, asker: NamedDependency[Questions]) -> None:
 
 @get(
     "/api/me",
+    needs=scopes.ANY,
     response_description="the user, as the token has it",
     responses=specs(*REFUSED),
     guards=[signed_in],
@@ -157,6 +159,7 @@ async def me(request: SignedIn) -> Response[User]:
 
 @post(
     "/api/users/{user_id:str}/revoke",
+    needs=scopes.ALL,
     status_code=204,
     response_description="all sessions of the user are over",
     responses=specs(*REFUSED, Code.WRONG_ROLE, *_ASKED, invalid_data=404),

@@ -20,7 +20,7 @@ from gateway.http.requests import (
 from gateway.http.routes.rooms import Desk
 from gateway.problems import Refused, data_of, decided, specs
 from runtime.questions import Questions
-from schemas import subjects
+from schemas import scopes, subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -74,6 +74,7 @@ def _place(text: str) -> Position:
 
 @put(
     "/api/drivers/{user_id:str}/tags",
+    needs=scopes.DRIVERS,
     response_description="what the driver has now",
     responses=specs(
         Code.BAD_FRAME,
@@ -104,6 +105,7 @@ async def tag(
 
 @get(
     "/api/drivers",
+    needs=scopes.SEE_DRIVERS,
     response_description="drivers, nearest first",
     responses=specs(Code.INVALID_DATA, Code.WRONG_ROLE, *_ASKED),
     guards=[operators_only],
@@ -132,6 +134,7 @@ async def drivers(
 
 @get(
     "/api/drivers/{user_id:str}",
+    needs=scopes.SEE_DRIVERS,
     response_description="how the driver is",
     responses=specs(Code.WRONG_ROLE, *_ASKED, invalid_data=404),
     guards=[operators_only],

@@ -24,11 +24,12 @@ from gateway.problems import Refused, data_of, decided, specs
 from gateway.session import client_frames
 from gateway.session.client_frames import Asking
 from runtime.questions import Questions
-from schemas import frame_types, subjects
+from schemas import subjects
 from schemas.accounts import FindUser, Whereabouts
 from schemas.claims import Claims
 from schemas.codec import decode
 from schemas.commands import AnyCommand
+from schemas.frame_types import BY_TYPE
 from schemas.frames import Key, RequestTripData
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, Trip, User
@@ -37,7 +38,6 @@ REQUEST = "trip.request"
 KEY = "Idempotency-Key"
 
 _WHEREABOUTS = subjects.accounts("whereabouts")
-_FRAMES = {frame.type: frame for frame in frame_types.CLIENT}
 _BODY = (Code.BAD_FRAME, Code.INVALID_DATA)
 _ASKED = (*REFUSED, Code.OVERLOADED, Code.UNAVAILABLE)
 _ONE = (
@@ -60,6 +60,7 @@ class RequestTripBody(RequestTripData):
 
 @post(
     "/api/trips",
+    needs=BY_TYPE[REQUEST].needs,
     status_code=201,
     response_description="the trip; the same key again: the same trip, as it is now",
     responses=specs(*_BODY, Code.WRONG_ROLE, Code.RIDER_BUSY, *_ASKED, bad_frame=413),
@@ -203,7 +204,7 @@ MOVES = (
 
 def body_of(frame: str) -> Any:
     """The shape of a frame's `data` without the trip's id, which the path has."""
-    shape = client_frames.KINDS[frame].shape
+    shape = BY_TYPE[frame].data
     named = [
         (each.name, each.type)
         if each.required
@@ -222,8 +223,8 @@ _BODIES: dict[Any, Any] = {}
 
 
 def _route(move: Move) -> HTTPRouteHandler:
-    frame = _FRAMES[move.frame]
-    shape = client_frames.KINDS[move.frame].shape
+    frame = BY_TYPE[move.frame]
+    shape = frame.data
     if shape not in _BODIES:
         _BODIES[shape] = body_of(move.frame)
 
@@ -252,6 +253,7 @@ def _route(move: Move) -> HTTPRouteHandler:
         "/api/trips/{trip_id:str}" + move.path.format(verb=move.verb),
         status_code=200,
         response_description="the trip",
+        needs=frame.needs,
         responses=specs(*_ONE, *move.refusals, bad_frame=413),
     )
     return route(handler)  # type: ignore[no-any-return]

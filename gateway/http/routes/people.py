@@ -17,7 +17,7 @@ from gateway.http.requests import (
 )
 from gateway.problems import Refused, data_of, specs
 from runtime.questions import Questions
-from schemas import subjects
+from schemas import scopes, subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -36,6 +36,7 @@ _ASKED = (*REFUSED, Code.OVERLOADED, Code.UNAVAILABLE)
 
 @get(
     "/api/users",
+    needs=scopes.SEE,
     response_description="users, by name",
     responses=specs(Code.INVALID_DATA, Code.WRONG_ROLE, *_ASKED),
     guards=[signed_in, operators_only],
@@ -65,6 +66,7 @@ async def users(
 
 @get(
     "/api/users/{user_id:str}",
+    needs=scopes.SEE,
     response_description="the user, and where they are logged in",
     responses=specs(Code.WRONG_ROLE, *_ASKED, invalid_data=404),
     guards=[signed_in, operators_only],

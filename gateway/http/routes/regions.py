@@ -14,7 +14,7 @@ from gateway.http.requests import BEARER, REFUSED, operators_only, signed_in
 from gateway.leader.leaders import Leaders
 from gateway.problems import specs
 from runtime.questions import Questions
-from schemas import subjects
+from schemas import scopes, subjects
 from schemas.accounts import PAGE_MAX, FindLags, Lag
 from schemas.codec import decode
 from schemas.refusals import Code
@@ -46,6 +46,7 @@ class RegionTold(Struct):
 
 @get(
     "/api/regions",
+    needs=scopes.SEE,
     response_description="regions, by name",
     responses=specs(Code.WRONG_ROLE, *REFUSED),
     guards=[operators_only],

@@ -24,7 +24,7 @@ from gateway.http.requests import (
 )
 from gateway.problems import Refused, data_of, decided, specs
 from runtime.questions import Questions
-from schemas import rooms, subjects
+from schemas import rooms, scopes, subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -99,6 +99,7 @@ class Desk(Protocol):
 
 @get(
     "/api/rooms/{room:str}/messages",
+    needs=scopes.SEE_ROOMS,
     response_description="messages, newest first",
     responses=specs(Code.INVALID_DATA, *_ROOM),
 )
@@ -127,6 +128,7 @@ async def messages(
 
 @post(
     "/api/rooms/{room:str}/messages",
+    needs=scopes.ROOMS,
     status_code=201,
     response_description="the message as the room got it",
     responses=specs(*_BODY, *_ROOM, bad_frame=413),
@@ -150,6 +152,7 @@ async def say(
 
 @post(
     "/api/users/{user_id:str}/notices",
+    needs=scopes.ROOMS,
     status_code=202,
     response_description="on its way to the sessions that are live now; with `count`, "
     "how many got it, else no body",

@@ -25,7 +25,7 @@ from gateway.http.requests import (
 from gateway.http.routes import moves
 from gateway.problems import Refused, data_of, specs
 from runtime.questions import Questions
-from schemas import subjects
+from schemas import scopes, subjects
 from schemas.accounts import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -61,6 +61,7 @@ TripId = Annotated[str, PathParameter(description="the trip's id, a UUID")]
 
 @get(
     "/api/trips",
+    needs=scopes.SEE_TRIPS,
     response_description="trips, newest first",
     responses=specs(Code.INVALID_DATA, *_ASKED),
 )
@@ -113,6 +114,7 @@ async def trips(
 
 @get(
     "/api/trips/{trip_id:str}",
+    needs=scopes.SEE_TRIPS,
     response_description="the trip",
     responses=specs(*_ONE),
 )
@@ -127,6 +129,7 @@ async def trip(
 
 @get(
     "/api/trips/{trip_id:str}/events",
+    needs=scopes.SEE_TRIPS,
     response_description="events, oldest first; `data` is the trip as it was then",
     responses=specs(*_ONE),
 )
@@ -170,6 +173,7 @@ async def _pages(
 
 @get(
     "/api/trips/{trip_id:str}/matching",
+    needs=scopes.SEE_TRIPS,
     response_description="offers and rounds, oldest first",
     responses=specs(Code.INVALID_DATA, Code.WRONG_ROLE, Code.TRIP_NOT_FOUND, *_ASKED),
     guards=[operators_only],
@@ -192,6 +196,7 @@ async def matching(
 
 @get(
     "/api/trips/{trip_id:str}/track",
+    needs=scopes.SEE_TRIPS,
     response_description="places, oldest first",
     responses=specs(*_ONE),
 )

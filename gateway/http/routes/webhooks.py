@@ -21,7 +21,7 @@ from gateway.http.requests import (
 )
 from gateway.problems import Refused, data_of, specs
 from runtime.questions import Questions
-from schemas import subjects
+from schemas import scopes, subjects
 from schemas.accounts import PAGE_DEFAULT, PAGE_MAX
 from schemas.forms import MESSAGE
 from schemas.refusals import Code
@@ -51,6 +51,7 @@ WebhookId = Annotated[str, PathParameter(description="the webhook's id, a UUID")
 
 @get(
     "/api/webhooks",
+    needs=scopes.SEE_WEBHOOKS,
     response_description="webhooks, the oldest first",
     responses=specs(*_ASKED),
 )
@@ -61,6 +62,7 @@ async def webhooks(asker: NamedDependency[Questions]) -> Response[list[Webhook]]
 
 @post(
     "/api/webhooks",
+    needs=scopes.WEBHOOKS,
     response_description="the webhook, with its secret, which is told once",
     responses=specs(*_BODY, bad_frame=413) | specs(invalid_data=409),
 )
@@ -75,6 +77,7 @@ async def add(
 
 @get(
     "/api/webhooks/{webhook:str}",
+    needs=scopes.SEE_WEBHOOKS,
     response_description="the webhook",
     responses=specs(*_ASKED, invalid_data=404),
 )
@@ -87,6 +90,7 @@ async def webhook(
 
 @patch(
     "/api/webhooks/{webhook:str}",
+    needs=scopes.WEBHOOKS,
     response_description="the webhook as it is now",
     responses=specs(*_BODY, bad_frame=413) | specs(invalid_data=404),
 )
@@ -108,6 +112,7 @@ async def change(
 
 @delete(
     "/api/webhooks/{webhook:str}",
+    needs=scopes.WEBHOOKS,
     response_description="it is gone, and what waited for it",
     responses=specs(*_ASKED, invalid_data=404),
 )
@@ -121,6 +126,7 @@ async def remove(
 
 @get(
     "/api/webhooks/{webhook:str}/deliveries",
+    needs=scopes.SEE_WEBHOOKS,
     response_description="deliveries, newest first",
     responses=specs(*_SAID) | specs(invalid_data=404),
 )
@@ -145,6 +151,7 @@ async def deliveries(
 
 @post(
     "/api/webhooks/{webhook:str}/replay",
+    needs=scopes.WEBHOOKS,
     response_description="it is begun",
     status_code=202,
     responses=specs(*_BODY, bad_frame=413) | specs(invalid_data=404),
@@ -166,6 +173,7 @@ async def replay(
 
 @post(
     "/api/webhooks/{webhook:str}/secret",
+    needs=scopes.WEBHOOKS,
     response_description="the new secret, which is told once",
     status_code=201,
     responses=specs(*_ASKED, invalid_data=404),

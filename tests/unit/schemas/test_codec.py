@@ -77,7 +77,7 @@ def example(kind: Any) -> Any:
             return max(7, kind.ge or 0)
         case info.BoolType():
             return True
-        case info.ListType() | info.VarTupleType():
+        case info.ListType() | info.VarTupleType() | info.FrozenSetType():
             return [example(kind.item_type)]
         case info.TupleType():
             return [example(item) for item in kind.item_types]

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from gateway.http.docs import asyncapi
-from gateway.session import client_frames
 from schemas import frames
 from schemas.events import TripEventType
 from schemas.frame_types import CLIENT, SERVER, WelcomeShape
@@ -14,7 +13,6 @@ from schemas.refusals import Code
 
 DOCUMENT: Any = json.loads(json.dumps(asyncapi.document()))
 MESSAGES: Any = DOCUMENT["components"]["messages"]
-OWN = {"session.login", "session.refresh"}
 
 
 def validator(message: str) -> jsonschema.Draft202012Validator:
@@ -23,14 +21,6 @@ def validator(message: str) -> jsonschema.Draft202012Validator:
         "components": DOCUMENT["components"],
     }
     return jsonschema.Draft202012Validator(schema)
-
-
-def test_every_frame_the_gateway_takes_is_in_the_table_as_it_is_taken() -> None:
-    table = {f.type: (f.data, set(f.roles)) for f in CLIENT if f.type not in OWN}
-    taken = {
-        t: (kind.shape, set(kind.roles)) for t, kind in client_frames.KINDS.items()
-    }
-    assert table == taken
 
 
 def test_every_event_type_is_in_the_table() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.http.requests import DEPTH_MAX, parse_object
 from gateway.problems import Refused
-from gateway.session.client_frames import KINDS, has_nul
+from gateway.session.client_frames import BUILDS, has_nul
 from gateway.session.effects import Identified, Send, Submit, Visit
 from gateway.session.machine import Session
 from schemas import codec
@@ -56,7 +56,7 @@ def nested(depth: int, nest: tuple[bytes, bytes], leaf: bytes) -> bytes:
 
 
 values = st.builds(nested, st.sampled_from(DEEP), nests, st.sampled_from(LEAVES))
-kinds = st.sampled_from([*KINDS, "session.login", "session.refresh", "no.such"])
+kinds = st.sampled_from([*BUILDS, "session.login", "session.refresh", "no.such"])
 fields = st.sampled_from(
     ["data", "ref", "traceparent", "type", "message", "other", "since", "room", "id"]
 )

@@ -14,10 +14,8 @@ from gateway.session.effects import (
     AskLogIn,
     Hold,
     Identified,
-    Locate,
     Shut,
     Submit,
-    Unwatch,
     Visit,
     Watch,
 )
@@ -231,15 +229,16 @@ FULL = {
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("kind", list(client_frames.KINDS))
+@pytest.mark.parametrize("kind", list(client_frames.BUILDS))
 def test_each_type_is_for_its_roles(kind: str, role: Role) -> None:
     (action,) = session(role).receive(frame(kind, FULL), NOW)
     if role not in ALLOWED[kind]:
         assert refusal([action])[0] == "wrong_role"
     elif kind == "driver.location":
-        assert isinstance(action, Locate)
+        assert isinstance(action, client_frames.Location)
     elif kind.startswith("ops."):
-        assert isinstance(action, Watch if kind == "ops.watch" else Unwatch)
+        assert isinstance(action, Watch)
+        assert action.wanted.is_on == (kind == "ops.watch")
         assert action.ref == "r"
     else:
         assert isinstance(action, Submit | Visit)
@@ -286,7 +285,7 @@ def test_a_position_without_an_instant_gets_the_gateway_s() -> None:
     (locate,) = session(Role.DRIVER).receive(
         frame("driver.location", {"lat": 1, "lon": 2}), NOW
     )
-    assert locate == Locate(
+    assert locate == client_frames.Location(
         commands.Fix("u2", 1.0, 2.0, None, None, "2026-11-21T10:00:00.000Z")
     )
 
@@ -297,7 +296,7 @@ def test_a_position_without_an_instant_gets_the_gateway_s() -> None:
 def test_every_spelling_of_rfc_3339_is_taken(at: str) -> None:
     data = {"lat": 1, "lon": 2, "at": at}
     (locate,) = session(Role.DRIVER).receive(frame("driver.location", data), NOW)
-    assert isinstance(locate, Locate)
+    assert isinstance(locate, client_frames.Location)
     assert locate.fix.at == "2026-11-21T10:00:00.000Z"
 
 
@@ -351,7 +350,7 @@ def test_since_is_read_leniently(given_: object, read: int | None) -> None:
 
 # ---- anything at all ---------------------------------------------------------
 
-KIND = st.sampled_from([*client_frames.KINDS, "session.login", "session.refresh", "x"])
+KIND = st.sampled_from([*client_frames.BUILDS, "session.login", "session.refresh", "x"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
