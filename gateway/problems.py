@@ -16,34 +16,13 @@ from schemas import wording
 from schemas.accounts import Result
 from schemas.codec import encode
 from schemas.commands import Answer
-from schemas.refusals import HTTP_STATUS, Code, Refusal
+from schemas.refusals import Code, Refusal
 
 MEDIA_TYPE = "application/problem+json"
 BODY_BYTES_MAX = 64 * 1024
 """PROTOCOL.md section 5."""
 RETRY_AFTER_S = 1
 """How long a new leader, or a persistence worker that is restarted, takes at most."""
-
-TITLES: dict[Code, str] = {
-    Code.BAD_FRAME: "The request can't be read",
-    Code.UNKNOWN_TYPE: "There is no such thing here",
-    Code.INVALID_DATA: "The data doesn't fit",
-    Code.NOT_AUTHENTICATED: "An access token is needed",
-    Code.BAD_CREDENTIALS: "Wrong username or password",
-    Code.WRONG_ROLE: "Not for this role",
-    Code.NOT_A_PARTICIPANT: "Not your trip",
-    Code.TRIP_NOT_FOUND: "No such trip",
-    Code.TRIP_ALREADY_TAKEN: "The trip has a driver already",
-    Code.TRIP_NOT_OPEN: "The trip has ended",
-    Code.DRIVER_BUSY: "The driver has an active trip",
-    Code.RIDER_BUSY: "The rider has an active trip",
-    Code.OFFER_EXPIRED: "The offer has expired",
-    Code.WRONG_STATUS: "The trip's status doesn't allow it",
-    Code.ROOM_FORBIDDEN: "Not your room",
-    Code.RATE_LIMITED: "Too many requests",
-    Code.OVERLOADED: "Overloaded",
-    Code.UNAVAILABLE: "Unavailable",
-}
 
 _CODE_OF_STATUS: dict[int, Code] = {
     # What the framework itself refuses. The set has no code of its own for an unknown
@@ -92,7 +71,7 @@ class Refused(Exception):  # noqa: N818 - the contract's word
     ) -> None:
         super().__init__(message)
         self.refusal = Refusal(code, message)
-        self.status = HTTP_STATUS[code] if status is None else status
+        self.status = code.http_status if status is None else status
         self.headers = headers or {}
 
     @classmethod
@@ -134,7 +113,7 @@ def body_and_headers(
     """A problem's body, and the headers that belong to its status."""
     code = refusal.code
     problem = Problem(
-        f"/docs#{code.value}", TITLES[code], status, refusal.message, code
+        f"/docs#{code.value}", code.http_title, status, refusal.message, code
     )
     headers = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
@@ -197,15 +176,17 @@ def specs(*codes: Code, **more: int) -> dict[int, ResponseSpec]:
     """
     by_status: dict[int, list[Code]] = {}
     for code in codes:
-        by_status.setdefault(HTTP_STATUS[code], []).append(code)
+        by_status.setdefault(code.http_status, []).append(code)
     for name, status in more.items():
-        by_status.setdefault(status, []).append(Code(name))
+        by_status.setdefault(status, []).append(Code[name.upper()])
     return {
         status: ResponseSpec(
             Problem,
             generate_examples=False,
             media_type=MEDIA_TYPE,
-            description=", ".join(f"`{code.value}`: {TITLES[code]}" for code in codes_),
+            description=", ".join(
+                f"`{code.value}`: {code.http_title}" for code in codes_
+            ),
         )
         for status, codes_ in sorted(by_status.items())
     }

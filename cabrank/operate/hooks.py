@@ -17,7 +17,6 @@ from runtime.nats_trouble import ConnectError
 from runtime.questions import Questions
 from schemas import subjects
 from schemas.codec import decode, encode
-from schemas.refusals import RETRYABLE
 from schemas.webhooks import (
     AddWebhook,
     DeliveryTold,
@@ -113,7 +112,7 @@ async def _asking(to: target.Target, work: Callable[[Ask], Awaitable[T]]) -> T:
         if result.refused is None:
             data = b"null" if result.data is None else bytes(result.data)
             return decode(data, shape)
-        kind = UnreachableError if result.refused.code in RETRYABLE else UsageError
+        kind = UnreachableError if result.refused.retryable else UsageError
         raise kind(sentence(ValueError(result.refused.message)))
 
     try:

@@ -25,7 +25,7 @@ from gateway.sockets.shared import Sockets
 from gateway.sockets.turns import PIECE_COST, READ_BYTES_MIN, READ_COST
 from gateway.sockets.upgrade import Door
 from gateway.sockets.websocket import Connection
-from schemas.refusals import HTTP_STATUS, Code
+from schemas.refusals import Code
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -332,7 +332,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _too_many(self, detail: str) -> None:
         code = Code.RATE_LIMITED
-        self._refuse(Rejected(HTTP_STATUS[code], code, detail))
+        self._refuse(Rejected(code.http_status, code, detail))
 
     def _refuse(self, why: Rejected) -> None:
         """Its last answer, past the application."""

@@ -13,7 +13,7 @@ from websockets.http11 import Response
 
 from gateway import problems
 from gateway.sockets.handshake import Rejected
-from schemas.refusals import HTTP_STATUS, Code, Refusal
+from schemas.refusals import Code, Refusal
 
 _VERSION = "Sec-WebSocket-Version"
 
@@ -24,7 +24,7 @@ def rejection(rejected: Rejected) -> Response:
 
 def of_refusal(refusal: Refusal) -> Response:
     """What a leader, or a limit of ours, refused, by the code's usual status."""
-    return problem(HTTP_STATUS[refusal.code], refusal)
+    return problem(refusal.code.http_status, refusal)
 
 
 def as_problem(response: Response, why: Exception | None) -> Response:

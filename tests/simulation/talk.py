@@ -5,7 +5,6 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from cabrank.trial.load import frames
-from schemas.refusals import RETRYABLE
 from schemas.rooms import of_trip
 from schemas.trips import Trip
 
@@ -116,7 +115,7 @@ class Talk:
                     recovered=said.recovered,
                     asked_s=asked_s,
                 )
-            elif frames.read_refused(frame.data).code in RETRYABLE:
+            elif frames.read_refused(frame.data).code.is_retryable:
                 self._later(frame, lambda: room in self.rooms and self._join(room))
             else:
                 self._forget(room)
@@ -131,7 +130,7 @@ class Talk:
             if frame.type == "reply":
                 message = frames.read_message(frame.data)
                 self._checks.answered(message, self._world.loop.time())
-            elif frames.read_refused(frame.data).code in RETRYABLE:
+            elif frames.read_refused(frame.data).code.is_retryable:
                 self._later(frame, lambda: self._send(room, text))
                 return
             self._unheard.pop(text, None)
@@ -156,7 +155,7 @@ class Talk:
         def answered(frame: frames.Frame) -> None:
             if frame.type == "refused":
                 code = frames.read_refused(frame.data).code
-                if code in RETRYABLE:
+                if code.is_retryable:
                     self._later(frame, lambda: room in self.rooms or self._go(room))
 
         self._ask("chat.leave", {"room": room}, answered)

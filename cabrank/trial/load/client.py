@@ -21,7 +21,6 @@ from cabrank.trial.load.watch import Watch
 from cabrank.trial.oracle.history import Call
 from cabrank.trial.oracle.sequential import LOOKS, MOVES
 from schemas.closes import Close
-from schemas.refusals import RETRYABLE
 from schemas.rooms import of_trip
 from schemas.trips import TERMINAL, OpenTrip, Role, Trip
 
@@ -222,7 +221,7 @@ class Client:
                 refused = frames.read_refused(frame.data)
                 self._watch.history.refused(call, refused.code, time.monotonic())
                 self._watch.figures.refusals[refused.code.value] += 1
-                if refused.code in RETRYABLE:
+                if refused.code.is_retryable:
                     self._watch.figures.retries += 1
                     await asyncio.sleep(self._rng.uniform(*RETRY_S))
                     continue

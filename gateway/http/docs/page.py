@@ -9,10 +9,9 @@ from html import escape
 from typing import Any
 
 from gateway.http.docs.openapi import ecma
-from gateway.problems import TITLES
 from schemas import forms
 from schemas.closes import REASONS
-from schemas.refusals import HTTP_STATUS, RETRYABLE
+from schemas.refusals import Code
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -156,11 +155,11 @@ def _refusals() -> Iterator[str]:
     rows = (
         (
             f"<code id='{code.value}'>{code.value}</code>",
-            str(status),
-            "yes" if code in RETRYABLE else "",
-            escape(TITLES[code]),
+            str(code.http_status),
+            "yes" if code.is_retryable else "",
+            escape(code.http_title),
         )
-        for code, status in HTTP_STATUS.items()
+        for code in Code
     )
     yield from _table(("code", "HTTP, usually", "retryable", ""), rows)
 

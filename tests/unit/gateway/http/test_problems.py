@@ -3,7 +3,6 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from msgspec import Raw
 
 from gateway.problems import (
-    TITLES,
     Problem,
     Refused,
     body_and_headers,
@@ -13,16 +12,16 @@ from gateway.problems import (
 )
 from schemas.accounts import Result
 from schemas.codec import decode
-from schemas.refusals import HTTP_STATUS, RETRYABLE, Code, Refusal
+from schemas.refusals import Code, Refusal
 
 
 @pytest.mark.parametrize("code", list(Code))
 def test_every_code_has_a_problem(code: Code) -> None:
-    status = HTTP_STATUS[code]
+    status = code.http_status
     body, headers = body_and_headers(Refusal(code, "why"), status)
-    expected = Problem(f"/docs#{code.value}", TITLES[code], status, "why", code)
+    expected = Problem(f"/docs#{code.value}", code.http_title, status, "why", code)
     assert decode(body, Problem) == expected
-    assert ("Retry-After" in headers) == (code in RETRYABLE)
+    assert ("Retry-After" in headers) == code.is_retryable
     assert ("WWW-Authenticate" in headers) == (status == 401)
 
 
