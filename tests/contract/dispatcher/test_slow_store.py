@@ -155,13 +155,16 @@ async def test_a_purged_ledger_waits_for_a_store_that_is_not_there(
     payload = await shelf.payload()
     await js.delete_object_store(streams.SNAPSHOTS)
     loading = await reader.begin()
-    await until(lambda: reader.told, "word of what is missing")
-    assert "stream not found" in reader.told[-1]
+    # A busy machine may leave its first question without an answer.
+    await until(lambda: "stream not found" in "".join(reader.told[-1:]))
     assert not loading.done()
     bucket = await js.create_object_store("OTHER")  # nobody makes an empty one
     assert bucket is not None
     await save(shelf.store, payload)  # restored
-    await loading
+    try:
+        await loading
+    except LedgerGapError:  # it found the store before what went in
+        await (await reader.begin())
     assert reader.found is not None
 
 
