@@ -4,10 +4,11 @@ An event's `seq` is its record's ledger sequence x 4096 + its index in the recor
 unique in its region, growing, and directly found.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Raw, Struct
 
+from schemas.frames import MovedData
 from schemas.matching import Evidence
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.trips import OpenTrip, Trip
@@ -177,8 +178,20 @@ Event = (
 )
 
 
-class Moved(Struct, frozen=True, tag_field="kind", tag="moved"):
-    """Not a fact: the driver's latest position, to the rider of the active trip."""
+class Live(Struct, frozen=True, tag_field="kind"):
+    """No fact: told to the sessions that are there now, by a frame without a `seq`."""
+
+    FRAME: ClassVar[str]
+
+    def shown(self) -> Struct | Raw:
+        """The frame's `data`."""
+        raise NotImplementedError
+
+
+class Moved(Live, frozen=True, tag="moved"):
+    """The driver's latest position, to the rider of the active trip."""
+
+    FRAME: ClassVar[str] = "driver.moved"
 
     trip: str
     lat: float
@@ -190,6 +203,17 @@ class Moved(Struct, frozen=True, tag_field="kind", tag="moved"):
     eta_s: int | None = None
     version: int = 0
     """The trip's; 0: its leader doesn't say."""
+
+    def shown(self) -> MovedData:
+        return MovedData(
+            self.trip,
+            self.lat,
+            self.lon,
+            self.heading,
+            self.at,
+            self.distance_m,
+            self.eta_s,
+        )
 
 
 class TripPush(Struct, frozen=True, tag_field="kind", tag="trip"):
@@ -245,10 +269,15 @@ class MatchingPush(Struct, frozen=True, tag_field="kind", tag="matching"):
     seq: int
 
 
-class Notice(Struct, frozen=True, tag_field="kind", tag="notice"):
-    """Not a fact: what the server side sent to a user, any JSON object; live only."""
+class Notice(Live, frozen=True, tag="notice"):
+    """What the server side sent to a user, any JSON object."""
+
+    FRAME: ClassVar[str] = "notice"
 
     data: Raw
+
+    def shown(self) -> Raw:
+        return self.data
 
 
 class Heard(Struct, frozen=True):

@@ -34,12 +34,12 @@ from gateway.leader.link import Link
 from gateway.limits import Limits
 from gateway.ports import Connection
 from runtime.bus import Bus, RawCallback, is_no_responders
-from schemas import codec, frames, subjects
+from schemas import codec, subjects
 from schemas.accounts import Revocation
 from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.commands import Announcement, Answer, Answers
-from schemas.events import FeedEntry, Heard, Moved, Notice, TripPush, UserPush
+from schemas.events import FeedEntry, Heard, Live, Moved, TripPush, UserPush
 from schemas.trips import Role, User
 
 log = structlog.get_logger()
@@ -243,27 +243,8 @@ class Router:
 
     def _on_push(self, listener: Listener, payload: bytes) -> None:
         push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
-        if isinstance(push, Moved):
-            if not listener.stream.is_current(push):
-                return  # of a trip that isn't as they know it; the next one comes
-            moved = frames.MovedData(
-                push.trip,
-                push.lat,
-                push.lon,
-                push.heading,
-                push.at,
-                push.distance_m,
-                push.eta_s,
-            )
-            frame = framing.push("driver.moved", codec.encode(moved))
-            for seat in listener.seats:
-                if seat.held is None:
-                    seat.writer.write_latest(push.trip, frame)
-            metrics.MOVED_DELIVERIES.inc(len(listener.seats))
-            return
-        if isinstance(push, Notice):
-            frame = framing.push("notice", push.data)
-            listener.region.give(listener, [(0, frame)])
+        if isinstance(push, Live):
+            self._pass_on(listener, push)
             return
         if self.rooms.awake:
             self.rooms.flush()  # they were decided before: `seq` only grows
@@ -280,6 +261,18 @@ class Router:
             self.gathering.add(listener.region)
         elif stream.sync is not IN_STEP:
             self._check(listener)
+
+    def _pass_on(self, listener: Listener, push: Live) -> None:
+        if isinstance(push, Moved) and not listener.stream.is_current(push):
+            return  # of a trip that isn't as they know it; the next one comes
+        frame = framing.push(push.FRAME, codec.encode(push.shown()))
+        if not isinstance(push, Moved):
+            listener.region.give(listener, [(0, frame)])
+            return
+        for seat in listener.seats:
+            if seat.held is None:
+                seat.writer.write_latest(push.trip, frame)
+        metrics.MOVED_DELIVERIES.inc(len(listener.seats))
 
     def _on_feed(self, region: Region, payload: bytes) -> None:
         entries = codec.decode(payload, list[FeedEntry])

@@ -25,7 +25,7 @@ PLACES = {
     "format": kinds._FORMAT_OF,
     "projection": projection._HANDLERS,
 }
-NO_FACTS = {events.Moved, events.Notice}
+NO_FACTS = set(events.Live.__subclasses__())
 """What comes on a user's subject besides."""
 
 
