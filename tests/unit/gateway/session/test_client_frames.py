@@ -238,7 +238,7 @@ def test_each_type_is_for_its_roles(kind: str, role: Role) -> None:
         assert isinstance(action, client_frames.Location)
     elif kind.startswith("ops."):
         assert isinstance(action, Watch)
-        assert action.wanted.is_on == (kind == "ops.watch")
+        assert action.wanted.is_on == (kind != "ops.unwatch")
         assert action.ref == "r"
     else:
         assert isinstance(action, Submit | Visit)
