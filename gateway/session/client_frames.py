@@ -50,12 +50,6 @@ class Asking(Struct, frozen=True):
     None: it is. Over HTTP the route was asked about."""
 
 
-class Location(Struct, frozen=True):
-    """A driver's position, to be sent on with the rest of its tick."""
-
-    fix: commands.Fix
-
-
 class Watched(Struct, frozen=True):
     """What an operator watches from now on: this gateway's to know. `bounds` None: all
     of the region.
@@ -65,7 +59,8 @@ class Watched(Struct, frozen=True):
     bounds: Bounds | None = None
 
 
-Request = commands.AnyCommand | Location | Watched | Refusal
+Request = commands.AnyCommand | commands.Fix | Watched | Refusal
+"""A `Fix` is sent on with the rest of its tick."""
 Build = Callable[[Any, Asking], Request]
 
 
@@ -192,9 +187,7 @@ def _locate(data: frames.LocationData, ask: Asking) -> Request:
             at = times.rfc3339(times.from_rfc3339(data.at.upper()))
         except (ValueError, OverflowError):
             return invalid("at must be an RFC 3339 instant")
-    return Location(
-        commands.Fix(ask.by.id, data.lat, data.lon, data.heading, data.speed, at)
-    )
+    return commands.Fix(ask.by.id, data.lat, data.lon, data.heading, data.speed, at)
 
 
 def parse_since(value: object) -> int | None:

@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from gateway.clock import Now
 from gateway.errors import UncheckedKey
-from gateway.session.client_frames import Location, Watched
+from gateway.session.client_frames import Watched
 from schemas import accounts
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import AnyCommand, JoinRoom, LeaveRoom
+from schemas.commands import AnyCommand, Fix, JoinRoom, LeaveRoom
 from schemas.refusals import Code, Refusal
 
 
@@ -91,7 +91,7 @@ Action = (
     | Hold
     | Submit
     | Visit
-    | Location
+    | Fix
     | Watch
     | AskLogIn
     | AskKey

@@ -45,7 +45,7 @@ from schemas.accounts import Result
 from schemas.allowances import Allowances, share_of
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import JoinRoom, LeaveRoom
+from schemas.commands import Fix, JoinRoom, LeaveRoom
 from schemas.frame_types import BY_TYPE
 from schemas.refusals import Code, Refusal
 from schemas.trips import Role, User
@@ -189,11 +189,16 @@ class Session:
             return self._log_in(frame, now)
         if frame.type == client_frames.REFRESH:
             return [*self._refresh(frame, now)]
-        request = client_frames.read(frame.type, frame.data, self._asking(user, now))
+        if frame.type == client_frames.LOCATION:
+            # No command: nobody asks for its id, and it has no deadline.
+            ask = client_frames.Asking("", user, now.wall_ms, 0, self._lacking)
+        else:
+            ask = self._asking(user, now)
+        request = client_frames.read(frame.type, frame.data, ask)
+        if type(request) is Fix:
+            return [request]
         if type(request) is Refusal:
             return [Send(framing.refused(frame.ref, request), request.code)]
-        if type(request) is client_frames.Location:
-            return [request]
         if type(request) is client_frames.Watched:
             return [Watch(frame.ref, request)]
         said = frame.traceparent
@@ -204,6 +209,8 @@ class Session:
 
     def _over_allowance(self, user: User, kind: str, now: Now) -> Refusal | None:
         cost = client_frames.cost_of(kind)
+        if not cost:
+            return None
         allowances, now_ns = self._shared.allowances, int(now.mono_s * 1e9)
         return allowances.take(user.id, share_of(user), cost, now_ns)
 

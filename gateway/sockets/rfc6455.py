@@ -19,6 +19,8 @@ _quiet.setLevel(logging.CRITICAL)
 
 _FIN_TEXT = 0x81
 _MASKED = 0x80
+_BARE_PONG = b"\x8a\x80"
+"""The first two bytes of a masked one without a payload."""
 _SHORT = 126
 _LONG = 127
 _HEAD_BYTES_MIN = 6
@@ -126,6 +128,13 @@ class Protocol(ServerProtocol):
         if length != len(data) - at - 4 or (most is not None and length > most):
             return None
         return apply_mask(data[at + 4 :], data[at : at + 4])
+
+    def is_bare_pong(self, data: bytes) -> bool:
+        """Whether `data` is the whole answer to a ping of ours (gateway/framing.py) and
+        nothing else: what thousands of quiet clients send most.
+        """
+        is_whole = len(data) == _HEAD_BYTES_MIN and self.reader.is_between
+        return is_whole and data.startswith(_BARE_PONG)
 
     def recv_frame(self, frame: Frame) -> None:
         if frame.opcode is CLOSE:

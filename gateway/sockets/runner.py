@@ -21,7 +21,7 @@ from gateway.fanout.watching import Watching
 from gateway.leader.commands import traced
 from gateway.leader.link import Link
 from gateway.leader.positions import Positions
-from gateway.session import client_frames, effects
+from gateway.session import effects
 from gateway.session.machine import Session, Shared
 from gateway.sockets import handshake, rfc6455, strain
 from gateway.sockets.shared import Sockets
@@ -31,7 +31,7 @@ from gateway.sockets.writer import Writer
 from schemas.accounts import LogIn, Result
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.commands import AcceptTrip, Answer, SendMessage
+from schemas.commands import AcceptTrip, Answer, Fix, SendMessage
 from schemas.refusals import Refusal
 
 log = structlog.get_logger()
@@ -212,10 +212,10 @@ class Runner:
             self._answer(action.frame)
         elif type(action) is effects.Visit:
             self._visit(action, now)
-        elif type(action) is client_frames.Location:
+        elif type(action) is Fix:
             claims = self.current_claims()
             if claims is not None:
-                self._services.positions.add(claims.region, action.fix)
+                self._services.positions.add(claims.region, action)
         elif type(action) is effects.Watch:
             self._watch(action)
         elif type(action) is effects.Identified:

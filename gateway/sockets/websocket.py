@@ -130,6 +130,10 @@ class Connection(asyncio.BufferedProtocol):
                 turns.spend(FRAME_COST + nbytes)
                 self._text(text)
                 return
+            if self._ws.is_bare_pong(data):
+                turns.spend(FRAME_COST + nbytes)
+                self._pong(0)
+                return
         intake.read(data)
 
     def _take(self, piece: bytes, is_whole: bool) -> None:
@@ -203,7 +207,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _frame(self, frame: Frame) -> None:
         opcode = frame.opcode
-        if opcode is not Opcode.TEXT or not frame.fin:
+        if opcode is Opcode.PONG:
+            self._pong(len(frame.data))
+        elif opcode is not Opcode.TEXT or not frame.fin:
             self.runner.stir(len(frame.data), is_control=opcode in CTRL_OPCODES)
         if opcode is Opcode.TEXT:
             if frame.fin:
@@ -216,9 +222,6 @@ class Connection(asyncio.BufferedProtocol):
                 if frame.fin:
                     whole, self._fragments = bytes(self._fragments), None
                     self._text(whole)
-        elif opcode is Opcode.PONG:
-            if self._heartbeat is not None:
-                self._heartbeat.answered()
         elif opcode is Opcode.BINARY:
             self.close(Close.UNSUPPORTED_DATA)
         elif opcode is Opcode.CLOSE:
@@ -226,6 +229,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _text(self, payload: bytes) -> None:
         self.runner.text(payload)
+
+    def _pong(self, size: int) -> None:
+        self.runner.stir(size, is_control=True)
+        if self._heartbeat is not None:
+            self._heartbeat.answered()
 
     def _close_slow(self, waiting: int) -> None:
         claims = self.runner.current_claims()

@@ -153,3 +153,17 @@ def test_most_reads_are_one_text_and_need_no_general_parser() -> None:
         assert ws.whole_text(frame(1, b"x" * length) + b"x") is None
         ws.receive_data(frame(1, b"x" * length)[:3])
         assert ws.whole_text(frame(1, b"x" * length)) is None
+
+
+def test_a_read_that_is_one_bare_pong_needs_no_general_parser() -> None:
+    pong, ping, text = 10, 9, 1
+    ws = opened()
+    assert ws.is_bare_pong(frame(pong, b""))
+    assert not ws.is_bare_pong(frame(pong, b"", mask=None))
+    assert not ws.is_bare_pong(frame(pong, b"x"))
+    assert not ws.is_bare_pong(frame(ping, b""))
+    assert not ws.is_bare_pong(frame(pong, b"") + frame(pong, b""))
+    ws.receive_data(frame(text, b"a part", fin=False))
+    assert ws.is_bare_pong(frame(pong, b"")), "it may come amid a message"
+    ws.receive_data(frame(text, b"x")[:3])
+    assert not ws.is_bare_pong(frame(pong, b"")), "it is part of another frame"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.clock import Now
-from gateway.session.client_frames import Location
 from gateway.session.effects import Send, Submit, Visit
 from gateway.session.machine import Session
 from schemas.allowances import Rate, UserLimits
+from schemas.commands import Fix
 from tests.unit.gateway.session.sessions import KNOWN, NOW, TRIP, frame, refusal, shared
 
 FEW = UserLimits(commands=Rate(1, 3), requests=Rate(0.5, 1), messages=Rate(1, 2))
@@ -94,7 +94,7 @@ def test_a_new_token_costs_a_command() -> None:
 def test_positions_cost_nothing() -> None:
     (made,) = sessions(1, "driver")
     fix = frame("driver.location", {"lat": 1, "lon": 2})
-    assert [kinds(made, fix) for _ in range(20)] == [Location] * 20
+    assert [kinds(made, fix) for _ in range(20)] == [Fix] * 20
 
 
 def test_a_room_s_path_is_entered_by_a_command() -> None:

@@ -235,7 +235,7 @@ def test_each_type_is_for_its_roles(kind: str, role: Role) -> None:
     if role not in ALLOWED[kind]:
         assert refusal([action])[0] == "wrong_role"
     elif kind == "driver.location":
-        assert isinstance(action, client_frames.Location)
+        assert isinstance(action, commands.Fix)
     elif kind.startswith("ops."):
         assert isinstance(action, Watch)
         assert action.wanted.is_on == (kind != "ops.unwatch")
@@ -285,8 +285,8 @@ def test_a_position_without_an_instant_gets_the_gateway_s() -> None:
     (locate,) = session(Role.DRIVER).receive(
         frame("driver.location", {"lat": 1, "lon": 2}), NOW
     )
-    assert locate == client_frames.Location(
-        commands.Fix("u2", 1.0, 2.0, None, None, "2026-11-21T10:00:00.000Z")
+    assert locate == commands.Fix(
+        "u2", 1.0, 2.0, None, None, "2026-11-21T10:00:00.000Z"
     )
 
 
@@ -296,8 +296,8 @@ def test_a_position_without_an_instant_gets_the_gateway_s() -> None:
 def test_every_spelling_of_rfc_3339_is_taken(at: str) -> None:
     data = {"lat": 1, "lon": 2, "at": at}
     (locate,) = session(Role.DRIVER).receive(frame("driver.location", data), NOW)
-    assert isinstance(locate, client_frames.Location)
-    assert locate.fix.at == "2026-11-21T10:00:00.000Z"
+    assert isinstance(locate, commands.Fix)
+    assert locate.at == "2026-11-21T10:00:00.000Z"
 
 
 @pytest.mark.parametrize(
