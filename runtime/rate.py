@@ -18,7 +18,8 @@ class TokenBucket:
     def take(self, now_s: float) -> bool:
         """Whether one more is allowed now; if so it is counted."""
         tokens = self._tokens + (now_s - self._at_s) * self.per_s
-        tokens = min(tokens, self.burst)
+        if tokens > self.burst:  # noqa: PLR1730 - `min` takes as long as all the rest
+            tokens = self.burst
         self._at_s = now_s
         if tokens < 1:
             self._tokens = tokens
