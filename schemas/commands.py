@@ -271,7 +271,7 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     data: OptionalRaw = None
     """Trip commands: a `Trip` (`OpenTrip` for a decline). Online, offline:
     `DutyData`. Tag: `TagsData`. Sync: `SyncData`. Feed: `FeedData`. Join:
-    `JoinedData`. Leave: `{"room": …}`. Send: `MessageData`."""
+    `JoinedOut`. Leave: `{"room": …}`. Send: `MessageData`."""
     refused: Refusal | None = None
     lookup: Lookup | None = None
     seq: int = 0

@@ -60,7 +60,7 @@ class Renewed(Struct):
 
 
 class Joined(Struct):
-    """`rooms.JoinedData` with the shape of what it carries already encoded."""
+    """`rooms.JoinedOut` with the shape of what it carries already encoded."""
 
     room: str
     members: list[Person]

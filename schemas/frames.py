@@ -152,20 +152,10 @@ class LocationData(Struct):
 # ---- server → client ---------------------------------------------------------
 
 
-class Reply(Struct, tag_field="type", tag="reply"):
-    ref: str | None
-    data: Any
-
-
 class RefusedData(Struct):
     code: Code
     message: str
     retryable: bool
-
-
-class Refused(Struct, tag_field="type", tag="refused"):
-    ref: str | None
-    data: RefusedData
 
 
 class WelcomeData(Struct):
@@ -187,14 +177,6 @@ class WelcomeData(Struct):
 
 class Welcome(Struct, tag_field="type", tag="welcome"):
     data: WelcomeData
-
-
-class EventFrame(Struct, omit_defaults=True):
-    """Any other push; those without a `seq` of their own leave it out."""
-
-    type: str
-    data: Any
-    seq: int | UnsetType = UNSET
 
 
 class Offered(Struct):

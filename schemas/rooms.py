@@ -95,22 +95,12 @@ class MemberData(Struct, frozen=True):
     user: Person
 
 
-class JoinedData(Struct, frozen=True):
-    """What a join is answered with. `members`: `Person`s, the first to join first, as
-    many of the first `MEMBERS_SHOWN_MAX` as `MEMBERS_SHOWN_BYTES_MAX` hold;
-    `members_total`: how many there are. `history`: `MessageData`, oldest first; where
-    `recovered`, all after `since`, else the latest (≤ 100).
-    """
-
-    room: str
-    members: list[Person]
-    members_total: int
-    history: list[Raw]
-    recovered: bool
-
-
 class JoinedOut(Struct, frozen=True):
-    """The same as it is written: the members are already encoded."""
+    """What a join is answered with. `members`: `Person`s, already encoded, the first to
+    join first, as many of the first `MEMBERS_SHOWN_MAX` as `MEMBERS_SHOWN_BYTES_MAX`
+    hold; `members_total`: how many there are. `history`: `MessageData`, oldest first;
+    where `recovered`, all after `since`, else the latest (≤ 100).
+    """
 
     room: str
     members: list[Raw]

@@ -217,9 +217,4 @@ def erased(user_id: str) -> str:
     return f"erased.{token(user_id)}"
 
 
-def user_of_erased(subject: str) -> str:
-    """The user of an `erased` subject."""
-    return token(subject.rpartition(".")[2])
-
-
 ALL_ERASED = "erased.*"

@@ -56,7 +56,6 @@ _hooks: Any = WebhookRow.__table__
 _cursors: Any = WebhookCursorRow.__table__
 _sent: Any = WebhookDeliveryRow.__table__
 
-ENDED_BY_410 = "its endpoint answered 410 Gone"
 OLD_SECRETS_MAX = 7
 """That sign beside the newest: a header of 0.4 KB."""
 SECRET_BYTES = 32

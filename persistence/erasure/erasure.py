@@ -83,8 +83,6 @@ class Standing(Struct, frozen=True):
     """What an erasure finds."""
 
     user: str
-    is_marked: bool
-    is_done: bool
     is_riding: bool
     """They have a trip that has not ended."""
 
@@ -95,15 +93,13 @@ def look(connection: Connection, name: str) -> Standing | None:
         return None
     known = usernames.id_of(connection, name)
     user = known or name
-    row = connection.execute(
-        select(_erased.done).where(_erased.user_id == user)
-    ).one_or_none()
-    if known is None and row is None:
+    erased = select(_erased.user_id).where(_erased.user_id == user)
+    if known is None and connection.execute(erased).first() is None:
         return None
     theirs = or_(TripRow.rider_id == user, TripRow.driver_id == user)
     active = select(TripRow.id).where(theirs, TripRow.status.in_(ACTIVE)).limit(1)
     is_riding = connection.execute(active).first() is not None
-    return Standing(user, row is not None, bool(row and row.done), is_riding)
+    return Standing(user, is_riding)
 
 
 def mark(connection: Connection, user: str, at_ms: int) -> int:

@@ -14,7 +14,8 @@ from schemas import codec
 from schemas.codec import decode, encode
 from schemas.commands import JoinRoom, SyncData, SyncUser
 from schemas.events import TripEvent
-from schemas.rooms import HISTORY_MAX, JoinedData, MessageEvent
+from schemas.frame_types import Joined
+from schemas.rooms import HISTORY_MAX, MessageEvent
 from schemas.trips import Role, Status, Trip, User
 from tests.sizes.conftest import size
 from tests.sizes.largest import MESSAGE, MESSAGE_BYTES, PERSON, TRIP, WIDEST
@@ -116,6 +117,6 @@ def test_rooms_full_of_the_longest_messages_hold_no_more_than_their_bytes() -> N
         assert batcher.take("reply.g.main", command, AT_MS)
     oldest, newest = (entry.answer for entry in batcher.close().entries)
     assert oldest.lookup is not None, "only history knows it"
-    told = decode(newest.data or b"", JoinedData)
+    told = decode(newest.data or b"", Joined)
     sizes = [len(encode(message)) for message in told.history]
     assert 0 < sum(sizes) <= HISTORY_BYTES_MAX

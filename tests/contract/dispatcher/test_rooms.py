@@ -11,9 +11,9 @@ from runtime.bus import Bus
 from schemas import codec, subjects
 from schemas.commands import JoinRoom, SendMessage
 from schemas.events import record_of
+from schemas.frame_types import Joined
 from schemas.rooms import (
     Attendance,
-    JoinedData,
     MemberPush,
     MessageData,
     MessagePush,
@@ -63,13 +63,13 @@ class Chats(Gateway):
     def session(self, by: User) -> str:
         return f"{by.id}-{self.name}"
 
-    async def join(self, by: User, room: str, since: int | None = None) -> JoinedData:
+    async def join(self, by: User, room: str, since: int | None = None) -> Joined:
         session = self.session(by)
         envelope = {"room": room, "session": session, "gateway": self.name}
         answer = await self.ask(command(JoinRoom, by, since=since, **envelope))
         assert answer.data is not None, answer
         self.here.append(Attendance(session, by.person(), room))
-        return codec.decode(answer.data, JoinedData)
+        return codec.decode(answer.data, Joined)
 
     def message(self, by: User, room: str, text: str, **more: object) -> SendMessage:
         return command(SendMessage, by, room=room, text=text, **more)

@@ -18,6 +18,7 @@ from schemas.commands import (
     SyncData,
     SyncUser,
 )
+from schemas.frame_types import Joined
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.ledger import Record, Writer
 from schemas.refusals import Code
@@ -25,7 +26,6 @@ from schemas.rooms import (
     MEMBERS_SHOWN_BYTES_MAX,
     MEMBERS_SHOWN_MAX,
     Attendance,
-    JoinedData,
     MemberEvent,
     MessageEvent,
     Presence,
@@ -123,7 +123,7 @@ def test_a_room_of_the_longest_names_is_joined_and_told_in_part() -> None:
             assert desk.join(member, "lobby")
     answer = desk.close().entries[-1].answer
     assert answer.data is not None
-    data = decode(answer.data, JoinedData)
+    data = decode(answer.data, Joined)
     assert data.members_total == MEMBERS_MAX
     assert data.members[0].id == "u0"
     assert 300 < len(data.members) <= MEMBERS_SHOWN_MAX

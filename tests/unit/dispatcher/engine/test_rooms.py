@@ -275,7 +275,7 @@ def test_history_takes_no_more_bytes_than_an_answer_carries() -> None:
     for _ in range(50):
         world.said(RITA, "lobby", "ü" * 4_000)
     data = world.look("lobby", 0)
-    assert sum(map(len, data.history)) <= HISTORY_BYTES_MAX
+    assert sum(len(encode(message)) for message in data.history) <= HISTORY_BYTES_MAX
     assert numbers(data) == list(range(51 - len(data.history), 51))
     assert 0 < len(data.history) < 50
     assert not data.recovered

@@ -30,9 +30,10 @@ from schemas.commands import (
     SyncUser,
 )
 from schemas.events import Event, TripEvent, seq_of
+from schemas.frame_types import Joined
 from schemas.ledger import Record
 from schemas.refusals import Code, Refusal
-from schemas.rooms import JoinedData, MemberEvent, MessageData, MessageEvent
+from schemas.rooms import MemberEvent, MessageData, MessageEvent
 from schemas.trips import Role, Status, Trip, User
 
 TTL_MS = 300_000
@@ -179,7 +180,7 @@ class World:
 
     # ---- then ----------------------------------------------------------------
 
-    def look(self, room: str, since: int | None = None, **more: Any) -> JoinedData:
+    def look(self, room: str, since: int | None = None, **more: Any) -> Joined:
         """The room as an operator sees it without joining."""
         return joined(self.join(OLGA, room, "", since=since, **more))
 
@@ -227,17 +228,17 @@ def trip_of(outcome: Outcome) -> Trip:
     return outcome.data
 
 
-def joined(outcome: Outcome) -> JoinedData:
+def joined(outcome: Outcome) -> Joined:
     assert isinstance(outcome, Decided), outcome
-    return decode(encode(outcome.data), JoinedData)
+    return decode(encode(outcome.data), Joined)
 
 
-def texts(data: JoinedData) -> list[str]:
-    return [decode(message, MessageData).text for message in data.history]
+def texts(data: Joined) -> list[str]:
+    return [message.text for message in data.history]
 
 
-def numbers(data: JoinedData) -> list[int]:
-    return [decode(message, MessageData).seq for message in data.history]
+def numbers(data: Joined) -> list[int]:
+    return [message.seq for message in data.history]
 
 
 def code_of(outcome: Outcome) -> Code:

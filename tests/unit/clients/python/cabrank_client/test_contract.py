@@ -76,7 +76,7 @@ def test_a_code_of_a_later_server_is_told_as_it_is() -> None:
         (shapes.Update, watching.Update),
         (shapes.Figures, watching.Figures),
         (shapes.Message, rooms.MessageData),
-        (shapes.Joined, rooms.JoinedData),
+        (shapes.Joined, frame_types.Joined),
         (shapes.Tokens, Tokens),
         (shapes.Webhook, webhooks.Webhook),
         (shapes.MadeWebhook, webhooks.MadeWebhook),
