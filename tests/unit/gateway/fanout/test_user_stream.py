@@ -1,18 +1,20 @@
 """A user's events reach them once, in order and without a gap; no sockets."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.fanout.sync import Sync
-from gateway.fanout.user_stream import UserStream, missed
+from gateway.fanout.user_stream import Passing, UserStream, missed
 from schemas import codec
-from schemas.events import Moved, TripPush
+from schemas.events import DriverPush, Moved, OfferEndedPush, TripPush
 from schemas.trips import Role
 from tests.contract.gateway_ws.scripted_leader import encoded_event, raw, trip
-from tests.unit.gateway.fanout.pushes import STATUS, push, state
+from tests.unit.gateway.fanout.pushes import STATUS, offered, push, state
 
 
 def synced(role: Role = Role.RIDER, *trips: dict[str, Any]) -> UserStream:
@@ -105,6 +107,76 @@ def test_a_settled_gap_delivers_what_was_missed_then_feed_and_held_by_seq() -> N
     assert [seq for seq, _ in settled.frames] == [202, 203, 204]
     assert not settled.lost
     assert stream.sync is Sync.IN_STEP
+
+
+@pytest.mark.parametrize("is_online", [True, False])
+def test_the_feed_passes_or_waits_by_what_is_known_of_a_driver(is_online: bool) -> None:
+    stream = UserStream("u1", Role.DRIVER)
+    assert stream.feed is Passing.WAITS
+    stream.start(state(100, online=is_online))
+    assert stream.feed is (Passing.PASSES if is_online else Passing.NONE)
+    stream.hold()
+    assert stream.feed is (Passing.WAITS_WITH_OWN if is_online else Passing.NONE)
+
+
+def test_a_new_session_is_shown_of_the_feed_what_its_sync_does_not_contain() -> None:
+    stream = UserStream("u1", Role.DRIVER)
+    stream.held_feed += [(99, b"a"), (100, b"b"), (101, b"c")]
+    assert stream.start(state(100)) == [(101, b"c")]
+    assert stream.held_feed == []
+
+
+def test_a_driver_s_change_of_state_is_told_once() -> None:
+    stream = synced(Role.DRIVER)
+    off = stream.receive(DriverPush(200, online=False, why="missed_offers"))
+    assert off is not None
+    said = {"online": False, "why": "missed_offers"}
+    assert off.endswith(b'"driver.state","seq":200,"data":' + codec.encode(said) + b"}")
+    assert stream.receive(DriverPush(210, online=False)) is None
+    assert (stream.seq, stream.online) == (210, False)
+
+
+def test_an_offer_is_shown_with_what_is_left_of_it_when_it_was_decided() -> None:
+    stream = synced(Role.DRIVER)
+    given = replace(offered(200, "o1"), at_ms=400)
+    frame = stream.receive(given)
+    assert frame is not None
+    assert json.loads(frame[frame.index(b"{") :])["data"] == {
+        "trip": trip(1),
+        "offer": "o1",
+        "round": 1,
+        "expires_at": "1970-01-01T00:00:01.000Z",
+        "expires_in_ms": 600,
+        "pick_up_distance_m": 800,
+        "pick_up_eta_s": 150,
+    }
+    assert stream.offers == {"o1": trip(1)["id"]}
+    over = OfferEndedPush(210, "o1", trip(1)["id"], "declined")
+    assert stream.receive(over) is not None
+    assert stream.offers == {}
+
+
+def test_what_is_known_to_be_passed_on_is_not_asked_for_again() -> None:
+    stream = synced()
+    stream.hold(250)
+    assert stream.seq == 250
+    stream.hold(240)
+    assert stream.seq == 250
+
+
+@pytest.mark.parametrize(
+    ("now", "is_lost"),
+    [([trip(1, 3, "ARRIVED")], False), ([trip(2)], True), ([], True)],
+)
+def test_trips_are_shown_as_they_are_where_their_events_are_gone(
+    now: list[dict[str, Any]], is_lost: bool
+) -> None:
+    stream = synced(Role.RIDER, trip(1, 2, "STARTED"))
+    stream.hold()
+    settled = stream.settle(state(200, *now))
+    assert settled.lost is is_lost
+    assert [seq for seq, _ in settled.frames] == [0] * len(now)
+    assert all(b'"trip.snapshot"' in frame for _, frame in settled.frames)
 
 
 @pytest.mark.parametrize("why", ["self", "missed_offers"])
