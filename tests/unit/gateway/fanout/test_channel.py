@@ -1,6 +1,6 @@
 """The feed of all drivers: its gaps are seen, held open and filled; no sockets."""
 
-from gateway.fanout.channel import Feed
+from gateway.fanout.channel import Feed, frame
 from gateway.fanout.sync import Sync
 from schemas.commands import FeedData
 from schemas.events import FeedEntry
@@ -47,3 +47,17 @@ def test_an_announcement_ahead_of_us_shows_a_gap_and_one_behind_does_not() -> No
     assert not feed.has_gap
     feed.announced(6)
     assert feed.has_gap
+
+
+def test_what_was_passed_on_meanwhile_is_not_filled_in_again() -> None:
+    feed = Feed()
+    feed.start(5)
+    assert numbers(feed.receive([entry(6, 60, {})])) == [6]
+    feed.lose()
+    filled = FeedData(7, [entry(6, 60, {}), entry(7, 70, {})], complete=True)
+    assert numbers(feed.settle(filled)) == [7]
+
+
+def test_an_entry_is_a_frame_with_its_seq() -> None:
+    sent = frame(entry(7, 70, {"id": "t"}))
+    assert sent.endswith(b'"seq":70,"data":{"id":"t"}}')

@@ -1,0 +1,124 @@
+"""One room at a gateway: who speaks for it, who is in it how, and how much it holds."""
+
+import pytest
+from msgspec import structs
+
+from gateway.fanout.membership import Occupant, Place
+from gateway.fanout.room import Room
+from gateway.fanout.sync import Sync
+from schemas.closes import Close
+from tests.unit.gateway.fanout.seats import (
+    HELD_MAX,
+    answer,
+    joined_at,
+    member,
+    message,
+    seat,
+)
+
+
+def test_a_room_in_which_nobody_has_written_misses_the_first_message() -> None:
+    room = Room("lobby", 0, HELD_MAX)
+    made, _ = seat()
+    room.admit(Occupant(made))
+    room.receive(message(2, 20))
+    assert room.holds
+
+
+def test_who_asked_to_be_in_a_room_speaks_for_it_before_who_hears_it() -> None:
+    room = Room("lobby", 0, HELD_MAX)
+    assert room.speaker() is None
+    (hears, _), (asks, _) = seat("u1"), seat("u2")
+    joining = Occupant(asks)
+    room.begin(joining)
+    assert room.speaker() is asks
+    room.admit(Occupant(hears))
+    assert room.speaker() is hears
+    assert room.joined() == []
+    room.answered(joining, answer(1, 0), None)
+    room.fill(answer(1, 0, recovered=True))
+    assert room.speaker() is asks
+    assert room.joined() == [asks]
+
+
+def test_a_trip_takes_in_who_is_there_and_who_is_on_its_way() -> None:
+    room = Room("lobby", 0, HELD_MAX)
+    (one, _), (other, _) = seat("u1"), seat("u2")
+    here, comes = Occupant(one), Occupant(other)
+    room.admit(here)
+    assert here.place is Place.HEARS
+    room.begin(comes)
+    room.admit(comes)
+    assert comes.place is Place.JOINS_FROM_TRIP
+    assert room.occupant(one) is here
+    assert other not in room.live
+
+
+def test_what_came_is_kept_for_as_long_as_somebody_s_join_is_on_its_way() -> None:
+    room, _ = joined_at(0)
+    (one, _), (other, socket) = seat("u2"), seat("u3")
+    first, second = Occupant(one), Occupant(other)
+    room.begin(first)
+    room.begin(second)
+    room.receive(message(1, 10))
+    room.remove(one)
+    room.answered(second, answer(1, 0), None)
+    assert socket.numbers() == [1]
+    assert room.tail == []
+    room.begin(Occupant(one))
+    room.receive(message(2, 20))
+    room.remove(one)
+    assert room.tail == []
+
+
+def test_one_join_that_came_to_nothing_leaves_the_others_waiting() -> None:
+    room = Room("lobby", None, HELD_MAX)
+    (one, _), (other, socket) = seat("u1"), seat("u2")
+    room.begin(Occupant(one))
+    waits = Occupant(other)
+    room.begin(waits)
+    room.receive(message(5, 50))
+    room.remove(one)
+    room.abandon()
+    assert room.holds
+    room.answered(waits, answer(4, 4), None)
+    assert socket.numbers() == [5]
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_so_much_is_held_and_no_more(over: int) -> None:
+    room = Room("lobby", None, 5)
+    made, socket = seat()
+    room.begin(Occupant(made))
+    for n in range(1, 6 + over):
+        room.receive(message(n, n))
+    assert socket.code is (Close.RESYNC if over else None)
+    assert room.sync is (Sync.OPEN if over else Sync.UNKNOWN)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_so_much_is_kept_for_joins_and_no_more(over: int) -> None:
+    room = Room("lobby", 0, 5)
+    (one, here), (other, waits) = seat("u1"), seat("u2")
+    room.admit(Occupant(one))
+    room.begin(Occupant(other))
+    for n in range(1, 6 + over):
+        room.receive(message(n, n))
+    wanted = Close.RESYNC if over else None
+    assert (here.code, waits.code) == (wanted, wanted)
+    assert room.sync is (Sync.HOLED if over else Sync.IN_STEP)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_an_answer_contains_who_came_and_went_where_it_says_so(is_told: bool) -> None:
+    room, socket = joined_at(1)
+    room.hold()
+    data = answer(2, 2, recovered=True)
+    data = structs.replace(data, moved=[]) if is_told else data
+    assert room.fill(data, 20)
+    room.receive(member("u2", 15, joined=True))
+    room.flush()
+    assert [frame["type"] for frame in socket.frames] == [
+        "chat.message",
+        *([] if is_told else ["chat.joined"]),
+    ]
