@@ -53,6 +53,17 @@ def test_who_left_is_no_member_for_anybody_though_it_is_told_later() -> None:
     assert world.members("lobby") == ["ron", "rita"]
 
 
+def test_a_turn_has_come_at_its_instant() -> None:
+    world = World()
+    for _ in range(SEAT_BURST + 1):
+        world.join(RITA, "lobby")
+        world.leave(RITA, "lobby")
+    world.now_ms += 999
+    assert world.settle() == ()
+    world.now_ms += 1
+    assert [event.joined for event in world.settle()] == [False]
+
+
 def test_a_connection_that_is_lost_again_and_again_counts_as_leaving() -> None:
     world = World()
     for number in range(50):

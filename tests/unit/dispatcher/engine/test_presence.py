@@ -104,6 +104,19 @@ def test_a_gateway_that_never_beat_is_silent_from_the_first_sweep() -> None:
     assert shape(world.seconds(1)) == [("lobby", "rita", False)]
 
 
+def test_a_gateway_s_silence_counts_from_its_last_beat() -> None:
+    world = Leading()
+    world.join(RITA, "lobby", gateway="g1")
+    world.mono_ms += 500
+    world.beat("g1")
+    world.mono_ms += PRESENCE_SILENCE_MS - 1
+    world.engine.sweep(world.mono_ms)
+    assert world.settle() == ()
+    world.mono_ms += 1
+    world.engine.sweep(world.mono_ms)
+    assert shape(world.settle()) == [("lobby", "rita", False)]
+
+
 def test_a_gateway_that_was_only_held_up_brings_its_users_back() -> None:
     world = Leading()
     world.join(RITA, "lobby", gateway="g1")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.engine import decide_rooms
 from dispatcher.engine.batch import ANSWER_BYTES_MAX, Batch, Batcher
 from dispatcher.engine.engine import Engine
 from dispatcher.engine.limits import MEMBERS_MAX, ROOMS_PER_SESSION_MAX
@@ -29,9 +30,10 @@ from schemas.rooms import (
     MemberEvent,
     MessageEvent,
     Presence,
+    of_trip,
 )
 from schemas.trips import OpenTrip, Role, User
-from tests.unit.dispatcher.engine.world import LIMITS, NOON_MS, RITA, RON
+from tests.unit.dispatcher.engine.world import LIMITS, NOON_MS, RITA, RON, World
 
 HEAD = {"deadline_ms": NOON_MS + 10_000}
 
@@ -227,3 +229,40 @@ def test_open_trips_of_the_longest_words_fit_a_welcome() -> None:
     assert trips[0].rider.id == f"r{OPEN_TRIPS_MAX - 1}"
     assert len(trips) > 30
     assert len(data.open_trips) <= OPEN_TRIPS_BYTES_MAX + 2
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_members_are_shown_to_the_last_byte_that_they_may_have(
+    monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    people = [RITA.person(), RON.person()]
+    size = sum(len(encode(person)) + 1 for person in people)
+    module = "dispatcher.engine.decide_rooms"
+    monkeypatch.setattr(f"{module}.MEMBERS_SHOWN_BYTES_MAX", size - short)
+    assert len(decide_rooms._shown(people)) == 2 - short
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_history_is_shown_to_the_last_byte_that_it_may_have(
+    monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    world = World()
+    size = sum(len(encode(world.said(RITA, "lobby"))) for _ in range(3))
+    module = "dispatcher.engine.decide_rooms"
+    monkeypatch.setattr(f"{module}.HISTORY_BYTES_MAX", size - short)
+    assert len(world.look("lobby").history) == 3 - short
+
+
+def test_a_room_comes_to_be_with_its_first_message_if_it_is_no_trip_s() -> None:
+    world = World()
+    trip = world.driving("accept")
+
+    def makes(room: str) -> bool:
+        world.said(RITA, room)
+        return decide_rooms.makes_room(world.records[-1].events)
+
+    assert makes("lobby")
+    assert not makes("lobby")
+    assert not makes(of_trip(trip.id))
+    world.join(RITA, "other")
+    assert not decide_rooms.makes_room(world.records[-1].events)

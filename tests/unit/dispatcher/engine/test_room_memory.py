@@ -103,6 +103,22 @@ def test_messages_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert world.engine.rooms == (0, 0, 2)
 
 
+def test_what_a_key_made_and_memory_forgot_is_asked_for_since_just_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dispatcher.engine.rooms.BACKLOGS_BYTES_MAX", 5_000)
+    world = World()
+    world.said(RITA, "a", "x" * 2_000, key="k", sought=True)
+    said_ms = world.now_ms
+    for room in "bc":
+        world.now_ms += 1_000
+        world.said(RITA, room, "x" * 2_000)
+    assert not held(world, "a")
+    asked = world.send(RITA, "a", key="k", sought=False, outside=True)
+    assert isinstance(asked, Lookup)
+    assert (asked.key, asked.since_ms) == (True, said_ms - 1)
+
+
 def test_a_user_s_own_oldest_message_keys_are_asked_of_history() -> None:
     world = World(msgspec.structs.replace(LIMITS, message_keys_per_user_max=2))
     first, *_ = [world.said(RITA, "a", key=f"k{n}", sought=True) for n in range(3)]
