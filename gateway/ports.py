@@ -38,8 +38,16 @@ class Writer(Protocol):
     def write(self, data: bytes) -> None:
         """Queue whole frames; written when the tick ends."""
 
+    def gather(self, data: bytes) -> None:
+        """Queue whole frames that may wait until `let_go`, and leave with what else is
+        written before.
+        """
+
+    def let_go(self) -> None:
+        """Write when the tick ends what was gathered. Idempotent."""
+
     def deliver(self, data: bytes) -> bool:
-        """The same while a tick ends; whether it was written at once."""
+        """As `write`, while a tick ends; whether it was written at once."""
 
     def settle(self, steady: Steady) -> Direct | None:
         """What may be written to directly until `steady.unsettle`; None: nothing."""

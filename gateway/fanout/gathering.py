@@ -1,21 +1,29 @@
-"""When a region's feed goes out: when the tick ends or, while commands of ours wait for
-their answers, a little later, with what those bring.
+"""When a region's feed, and what is said in a room, go out: when the tick ends or,
+while more of it is sure to come, a little later, with that.
 
-A burst of requests is several commits of the leader's, and each entry written by itself
-is a system call for every driver. A request that is alone has its answer behind its
-entry, so nothing waits then. Who hears something else meanwhile gets what is held
-before it, so that a session's `seq` only grows.
+A burst of requests, or of messages, is several commits of the leader's, and what each
+brings written by itself is a system call for everybody who hears it. More is to come
+while commands of ours wait for their answers: of the feed any, of a room messages to
+that room. What is alone has its answer behind it, so it waits for nothing.
+
+The feed waits before it is made frames of, once for all drivers. Who hears something
+else meanwhile gets what is held before it, so that a session's `seq` only grows. A
+room's frames wait in the sockets' own queues, as they stand: whatever is written to one
+goes behind them, and takes them along.
 """
 
 from collections.abc import Callable
 
 from gateway.clock import Clock
 from gateway.fanout.region import Listener, Region
+from gateway.fanout.room import Room
 from gateway.leader.link import Link
 from schemas.commands import Answers
 
 HOLD_S = 0.01
 """The longest that an entry is held: several commits with their fsync."""
+ROOM_HOLD_S = 0.003
+"""The same of a room's message: a commit or two."""
 
 
 class Gathering:
@@ -35,7 +43,10 @@ class Gathering:
         self._awake: set[Region] = set()
         self._held: dict[Region, float] = {}
         """Those whose entries wait, and since when."""
-        self._is_timed = False
+        self._rooms: dict[Room, float] = {}
+        """Those that sockets wait for more of, and since when."""
+        self._timed_s = float("inf")
+        """When somebody looks."""
 
     @property
     def holds(self) -> bool:
@@ -46,9 +57,23 @@ class Gathering:
         self._awake.add(region)
         self._wake()
 
+    def hand_on(self, room: Room) -> None:
+        """Hand on what the tick brought to that room. One message without an answer is
+        most likely the one that came.
+        """
+        gathers = self._talk(room) > 1
+        room.flush(gathers=gathers)
+        if gathers:
+            self._rooms.setdefault(room, self._now().mono_s)
+            self._wake()
+
+    def _talk(self, room: Room) -> int:
+        region = room.region
+        return 0 if region is None else self._link.talk(region.name, room.name)
+
     def flush(self) -> None:
         """The tick ends."""
-        if not self._awake:
+        if not (self._awake or self._rooms):
             return
         now_s = self._now().mono_s
         while self._awake:
@@ -60,15 +85,25 @@ class Gathering:
                 self._held[region] = since_s
             else:
                 region.flush()
-        if self._held and not self._is_timed:
-            self._is_timed = True
-            left_s = min(self._held.values()) + HOLD_S - now_s
-            self._later(max(0.0, left_s), self._look)
+        for room, since_s in list(self._rooms.items()):
+            if not self._talk(room) or now_s >= since_s + ROOM_HOLD_S:
+                del self._rooms[room]
+                room.let_go()
+        self._look_again(now_s)
+
+    def _look_again(self, now_s: float) -> None:
+        """When something has waited for as long as it may."""
+        due_s = [since_s + HOLD_S for since_s in self._held.values()]
+        due_s += [since_s + ROOM_HOLD_S for since_s in self._rooms.values()]
+        first_s = min(due_s, default=self._timed_s)
+        if first_s < self._timed_s:
+            self._timed_s = first_s
+            self._later(max(0.0, first_s - now_s), self._look)
 
     def _look(self) -> None:
-        self._is_timed = False
-        for region in self._held:
-            self.add(region)
+        self._timed_s = float("inf")
+        self._awake.update(self._held)
+        self._wake()
 
     def before(self, region: Region, answers: Answers) -> None:
         """Hand on what those answers may depend on: of drivers' commands to those, of
@@ -94,3 +129,5 @@ class Gathering:
         """What was waited for may be over."""
         if region in self._held and not self._link.waits_for(region.name):
             self.add(region)
+        if self._rooms:
+            self._wake()

@@ -16,6 +16,7 @@ from gateway import framing, metrics
 from gateway.fanout.membership import Covered, Occupant, Turn
 from gateway.fanout.region import Region, Seat
 from gateway.fanout.sync import HOLED, IN_STEP, OPEN, UNKNOWN, Seen, after
+from gateway.ports import Writer
 from schemas import codec
 from schemas.closes import Close
 from schemas.rooms import MemberPush, MessageHead, MessagePush
@@ -64,12 +65,13 @@ class Room:
     __slots__ = (
         "_held",
         "_held_max",
-        "_region",
+        "gathered",
         "joining",
         "live",
         "n",
         "name",
         "ready",
+        "region",
         "seq",
         "sync",
         "tail",
@@ -79,7 +81,7 @@ class Room:
         self, name: str, n: int | None, held_max: int, region: Region | None = None
     ) -> None:
         """`region`: whose events a session's `seq` must grow with; None: no others."""
-        self._region = region
+        self.region = region
         self.name = name
         self.n = n
         self.seq = 0
@@ -91,6 +93,8 @@ class Room:
         """This tick's, for the live."""
         self.tail: list[Item] = []
         """All that was passed on since the first of `joining` asked."""
+        self.gathered: dict[Writer, None] = {}
+        """Who waits for `let_go`."""
         self._held_max = held_max
 
     @property
@@ -248,7 +252,7 @@ class Room:
         """Without a `seq` where it was held up, and events with a higher one went out:
         the highest that a client saw is its cursor.
         """
-        if self._region is None or not 0 < item.seq <= self._region.top_seq:
+        if self.region is None or not 0 < item.seq <= self.region.top_seq:
             return item
         if item.n:
             frame = framing.push("chat.message", item.data)
@@ -301,28 +305,39 @@ class Room:
 
     # ---- what goes out -------------------------------------------------------
 
-    def flush(self) -> None:
-        """Hand on what the tick brought: the same bytes to all."""
+    def flush(self, *, gathers: bool = False) -> None:
+        """Hand on what the tick brought: the same bytes to all. `gathers`: who would be
+        written to for this alone waits for `let_go`.
+        """
         ready, self.ready = self.ready, []
         if not ready:
             return
-        if self._region is not None:
+        if self.region is not None:
             top_seq = max(item.seq for item in ready)
-            self._region.top_seq = max(self._region.top_seq, top_seq)
+            self.region.top_seq = max(self.region.top_seq, top_seq)
         plain = b"".join([item.frame for item in ready])
         bare = b""
         for occupant in list(self.live.values()):
             seat = occupant.seat
             if seat.held is not None or seat.listener.waits:
                 self._give(occupant, ready)
-            elif not occupant.bare:
-                seat.writer.write(plain)
+                continue
+            if occupant.bare and not bare:
+                ready = [_with_bare(item) for item in ready]
+                bare = b"".join([item.bare for item in ready])
+            blob = bare if occupant.bare else plain
+            if gathers:
+                seat.writer.gather(blob)
+                self.gathered[seat.writer] = None
             else:
-                if not bare:
-                    ready = [_with_bare(item) for item in ready]
-                    bare = b"".join([item.bare for item in ready])
-                seat.writer.write(bare)
+                seat.writer.write(blob)
         metrics.ROOM_DELIVERIES.inc(len(ready) * len(self.live))
+
+    def let_go(self) -> None:
+        """Nobody waits for more any longer."""
+        gathered, self.gathered = self.gathered, {}
+        for writer in gathered:
+            writer.let_go()
 
     def _give(self, occupant: Occupant, items: Iterable[Item]) -> None:
         """To one that is not like the others."""

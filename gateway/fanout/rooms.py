@@ -40,7 +40,9 @@ Done = Callable[[Answer], None]
 
 
 class Rooms:
-    """`safe` guards a callback against messages that can't be read."""
+    """`safe` guards a callback against messages that can't be read. `hand_on`: what a
+    room has ready.
+    """
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Rooms:
         resync: Resync,
         wake: Callable[[], None],
         safe: Callable[[RawCallback], RawCallback],
+        hand_on: Callable[[Room], None] = Room.flush,
     ) -> None:
         self._gateway = gateway
         self._bus = bus
@@ -64,6 +67,7 @@ class Rooms:
         self._resync = resync
         self._wake = wake
         self._safe = safe
+        self._hand_on = hand_on
         self.attendances: dict[Region, Attendance] = {}
         self.presence = Presences(
             gateway=gateway,
@@ -368,7 +372,7 @@ class Rooms:
     def flush(self) -> None:
         """The tick ends, or an event of another kind is next."""
         while self.awake:
-            self.awake.popitem()[0].flush()
+            self._hand_on(self.awake.popitem()[0])
 
     def hold(self, region: Region) -> None:
         """Every room may have a gap: keep what comes for `resync`."""

@@ -87,6 +87,7 @@ class Router:
             resync=self._resyncs,
             wake=wake,
             safe=self._safe,
+            hand_on=self.gathering.hand_on,
         )
         self._trip_rooms = TripRooms(self.rooms, limits, now)
         bus.subscribe_raw(subjects.all_replies(gateway), self._safe(self._on_reply))
@@ -343,13 +344,12 @@ class Router:
                     seat.connection.close(Close.SESSION_REVOKED)
 
     def _age(self, at_ms: int) -> None:
-        if not self.oldest_ms or at_ms < self.oldest_ms:
-            self.oldest_ms = at_ms
+        self.oldest_ms = min(at_ms, self.oldest_ms or at_ms)
 
     def flush(self) -> None:
         """The tick ends: hand on what it brought."""
-        self.gathering.flush()
         self.rooms.flush()
+        self.gathering.flush()
 
     def tick(self, now_s: float) -> None:
         for region in self.regions.values():

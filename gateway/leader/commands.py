@@ -107,11 +107,14 @@ class InRegion:
         "outbox",
         "pause_s",
         "pending",
+        "talk",
     )
 
     def __init__(self) -> None:
         self.pending: dict[str, Pending] = {}
         self.outbox: list[Pending] = []
+        self.talk: dict[str, int] = {}
+        """How many messages are on their way to a room; only where there are any."""
         self.lines: dict[int, dict[str, Line[Pending]]] = {}
         """By owner's id, and what the line is about."""
         self.after: dict[int, Callable[[], None]] = {}
@@ -133,6 +136,12 @@ class InRegion:
         if line is None:
             line = lines[about] = Line(key)
         return line
+
+    def said(self, room: str) -> None:
+        """A message to it waits for its answer no longer."""
+        self.talk[room] -= 1
+        if not self.talk[room]:
+            del self.talk[room]
 
 
 def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:

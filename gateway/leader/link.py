@@ -9,6 +9,7 @@ seconds come in. Commands of one region leave in the order they were submitted, 
 ones too, so a session's order is kept. Must not know what a command means.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
@@ -51,7 +52,7 @@ class Link:
         self._waiting = waiting
         self._left_s = 0.0
         """What was sent until then has left."""
-        self._regions: dict[str, InRegion] = {}
+        self._regions: defaultdict[str, InRegion] = defaultdict(InRegion)
         self.count = 0
         """Commands pending in all regions."""
         self.bytes = 0
@@ -80,9 +81,7 @@ class Link:
         if owner is not None and owner.pending >= most:
             text = f"{most} commands of this connection wait for their answers"
             return Refusal(Code.RATE_LIMITED, text)
-        state = self._regions.get(region)
-        if state is None:
-            state = self._regions[region] = InRegion()
+        state = self._regions[region]
         full = len(state.pending) >= limits.pending_per_region_max
         full = full or self.bytes >= limits.pending_bytes_max
         if full or self.count >= limits.pending_max:
@@ -100,6 +99,8 @@ class Link:
         state.pending[command.id] = pending
         if not line or self._enter(state, pending, line, alone=alone):
             state.outbox.append(pending)
+        if line and not alone:
+            state.talk[line] = state.talk.get(line, 0) + 1
         if owner is not None:
             owner.pending += 1
         self.count += 1
@@ -130,6 +131,11 @@ class Link:
         """Whether answers of that leader are to come."""
         state = self._regions.get(region)
         return state is not None and bool(state.pending)
+
+    def talk(self, region: str, room: str) -> int:
+        """How many messages of sessions to that room wait for their answers."""
+        state = self._regions.get(region)
+        return 0 if state is None else state.talk.get(room, 0)
 
     def find(self, region: str, command: str) -> Pending | None:
         """What waits for an answer by that id."""
@@ -227,9 +233,7 @@ class Link:
 
     def announced(self, region: str, epoch: int, now_s: float) -> None:
         """A leader's announcement; a new one gets all that is unanswered."""
-        state = self._regions.get(region)
-        if state is None:
-            state = self._regions[region] = InRegion()
+        state = self._regions[region]
         if epoch > state.epoch or state.away_s is not None:
             state.epoch = max(epoch, state.epoch)
             self._leader_is_there(region, state, now_s)
@@ -382,6 +386,8 @@ class Link:
         self.bytes -= pending.size
         line = pending.line
         if line is not None:
+            if line.key[1] != TRIPS and not pending.alone:
+                state.said(line.key[1])
             line.leave(pending)
             if line.behind or line.looking:
                 self._advance(state, line)

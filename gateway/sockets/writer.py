@@ -73,6 +73,16 @@ class Writer:
 
     def write(self, data: bytes) -> None:
         """Queue whole frames; written when the tick ends, or once they are many."""
+        self.gather(data)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """gateway/ports.py: Writer."""
+        if self._out and not (self._is_dirty or self._paused):
+            self._hurry()
+
+    def gather(self, data: bytes) -> None:
+        """gateway/ports.py: Writer; written before, too, once they are many."""
         if self._ws.state is not OPEN or self._is_spent:
             return
         if self._latest is not None:
@@ -87,8 +97,8 @@ class Writer:
             self._hand_over()
             if self._is_over:
                 self._spend()
-        elif not self._is_dirty:
-            self._mark()
+        elif self.steady is not None:
+            self.steady.unsettle()
 
     def _hand_over(self) -> None:
         out = self._out
@@ -153,9 +163,12 @@ class Writer:
         self._out_bytes += sum(map(len, latest.values()))
 
     def _mark(self) -> None:
-        self._is_dirty = True
         if self.steady is not None:
             self.steady.unsettle()
+        self._hurry()
+
+    def _hurry(self) -> None:
+        self._is_dirty = True
         self._tick.dirty(self)
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from gateway.limits import Limits
 from schemas.commands import Answer, Answers
 from schemas.refusals import Code
 from tests.contract.gateway_ws.scripted_leader import raw
@@ -235,3 +236,23 @@ def test_a_leader_is_busy_with_much_on_its_way_and_answers_coming() -> None:
     assert not post.link.is_busy("elsewhere", 5)
     post.link.answered("main", Answers(1, [Answer("a", 1, data=raw({}))]), 5)
     assert not post.link.is_busy("main", 5)
+
+
+def test_messages_to_a_room_count_as_talk_until_they_are_answered() -> None:
+    post = Post()
+    post.submit("a", line="lobby")
+    post.submit("b", line="lobby")
+    post.submit("join", line="elsewhere", alone=True)
+    post.submit("trip")
+    talk = post.link.talk
+    assert talk("main", "lobby") == 2
+    assert talk("other", "lobby") == talk("main", "elsewhere") == 0
+    post.flush()
+    post.answer("trip")
+    post.answer("join")
+    assert talk("main", "lobby") == 2
+    post.answer("a")
+    assert talk("main", "lobby") == 1
+    post.link.tick(Limits().command_s)
+    assert post.ended[-1] == ("b", Code.UNAVAILABLE)
+    assert talk("main", "lobby") == 0

@@ -6,6 +6,8 @@ from typing import cast
 import pytest
 
 from gateway.limits import Limits
+from gateway.sockets.writer import BURST_BYTES
+from schemas.closes import Close
 from tests.conformance.echo import Echo, EchoSockets
 from tests.conformance.wire import Line
 from tests.support.rawsocket import upgrade
@@ -110,3 +112,65 @@ async def test_what_replaces_one_another_counts_in_the_budget(echo: Echo) -> Non
     echo._sockets.flush()
     assert echo._ws.close_sent is not None
     assert echo._ws.close_sent.code == 4001
+
+
+async def test_what_is_gathered_waits_until_it_is_let_go(echo: Echo) -> None:
+    echo._sockets.flush()
+    line = cast("Line", echo._transport)
+    sent = line.sent
+    writer = Writer()
+    echo.writer.settle(writer)
+    echo.writer.gather(b"one ")
+    assert writer.told == 1
+    assert echo.writer.settle(writer) is None
+    echo._sockets.flush()
+    assert line.sent == sent
+    echo.writer.let_go()
+    echo.writer.gather(b"two")
+    echo._sockets.flush()
+    assert line.sent == sent + b"one two"
+    echo.writer.let_go()
+    echo._sockets.flush()
+    assert line.sent == sent + b"one two"
+
+
+@pytest.mark.parametrize("how", ["write", "deliver", "write_latest", "close"])
+async def test_whatever_is_written_takes_along_what_was_gathered(
+    echo: Echo, how: str
+) -> None:
+    echo._sockets.flush()
+    line = cast("Line", echo._transport)
+    sent = len(line.sent)
+    echo.writer.gather(b"one ")
+    if how == "write":
+        echo.writer.write(b"two")
+    elif how == "deliver":
+        assert not echo.writer.deliver(b"two")
+    elif how == "write_latest":
+        echo.writer.write_latest("trip", b"two")
+    else:
+        echo.close(Close.GOING_AWAY)
+    echo._sockets.flush()
+    assert line.sent[sent:].startswith(b"one " + (b"" if how == "close" else b"two"))
+    assert len(line.sent) > sent + len(b"one ")
+
+
+async def test_what_is_gathered_counts_in_a_slow_client_s_budget(echo: Echo) -> None:
+    echo._sockets.flush()
+    echo.writer.gather(b"0123456789")
+    echo.pause_writing()
+    for _ in range(BUDGET_BYTES // 10):
+        echo.writer.gather(b"0123456789")
+    echo._sockets.flush()
+    assert echo._ws.close_sent is not None
+    assert echo._ws.close_sent.code == 4001
+
+
+async def test_no_more_than_a_burst_is_gathered(echo: Echo) -> None:
+    echo._sockets.flush()
+    line = cast("Line", echo._transport)
+    sent = len(line.sent)
+    echo.writer.gather(b"x" * BURST_BYTES)
+    assert len(line.sent) == sent
+    echo.writer.gather(b"y")
+    assert len(line.sent) == sent + BURST_BYTES + 1
