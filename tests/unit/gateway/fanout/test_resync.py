@@ -136,6 +136,8 @@ def test_one_that_there_is_no_room_for_is_asked_again_and_holds_no_other_up() ->
     desk.post.answer("2")
     desk.wait(RETRY_S)
     assert desk.sent() == ["3"]
+    desk.post.answer("3")
+    assert not desk.resync.is_asked("a")
 
 
 def test_what_nobody_wants_to_know_any_more_is_not_asked() -> None:
