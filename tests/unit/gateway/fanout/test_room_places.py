@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from gateway.fanout.membership import Occupant, Place
+from gateway.fanout.membership import Occupant, Place, Turn
 from gateway.fanout.room import Room
 from gateway.fanout.sync import Sync
 from schemas.closes import Close
@@ -107,6 +107,9 @@ def test_so_much_is_kept_for_joins_and_no_more(over: int) -> None:
     wanted = Close.RESYNC if over else None
     assert (here.code, waits.code) == (wanted, wanted)
     assert room.sync is (Sync.HOLED if over else Sync.IN_STEP)
+    assert len(room.tail) == (0 if over else 5)
+    room.receive(message(9, 90))
+    assert room.holds
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -121,4 +124,76 @@ def test_an_answer_contains_who_came_and_went_where_it_says_so(is_told: bool) ->
     assert [frame["type"] for frame in socket.frames] == [
         "chat.message",
         *([] if is_told else ["chat.joined"]),
+    ]
+
+
+def test_a_refused_join_s_seat_hears_on_by_its_trip_what_was_held() -> None:
+    room = Room("lobby", None, HELD_MAX)
+    made, socket = seat()
+    occupant = Occupant(made)
+    room.begin(occupant)
+    room.admit(occupant)
+    room.receive(message(4, 40))
+    assert occupant.turn(Turn.REFUSED) is Place.HEARS
+    room.resume(occupant)
+    room.flush()
+    assert socket.numbers() == [4]
+    assert room.remove(made) is occupant
+    assert room.is_empty
+
+
+def test_a_join_in_a_room_with_a_hole_waits_until_it_is_filled() -> None:
+    room, _ = joined_at(3)
+    room.hold()
+    made, socket = seat("u2")
+    occupant = Occupant(made)
+    room.begin(occupant)
+    room.answered(occupant, answer(3, 3), None)
+    assert made in room.joining
+    room.fill(answer(3, 4, recovered=True))
+    assert (occupant.place, made in room.joining) == (Place.JOINED, False)
+    assert socket.numbers() == [4]
+
+
+def test_an_answer_that_goes_as_far_as_what_came_shows_no_loss() -> None:
+    room, socket = joined_at(3)
+    occupant = Occupant(seat("u2")[0])
+    room.begin(occupant)
+    room.answered(occupant, answer(3, 3), None, 20)
+    assert not room.holds
+    room.receive(member("u3", 15, joined=True))
+    room.receive(member("u4", 25, joined=True))
+    room.flush()
+    assert [frame["data"] for frame in socket.frames] == [
+        {"room": "lobby", "user": {"id": "u4"}}
+    ]
+
+
+def test_what_is_fetched_again_is_told_once() -> None:
+    room, socket = joined_at(3)
+    room.receive(member("u2", 11, joined=True))
+    room.hold()
+    data = answer(3, 4, recovered=True)
+    moved = [member("u2", 11, joined=True), member("u2", 12, joined=False)]
+    room.fill(structs.replace(data, moved=moved), 12)
+    room.flush()
+    assert socket.numbers() == [4]
+    told = [frame["type"] for frame in socket.frames if "user" in frame["data"]]
+    assert told == ["chat.joined", "chat.left"]
+
+
+@pytest.mark.parametrize("seq", [20, 0])
+def test_who_came_and_went_after_an_answer_was_made_is_told_behind_it(seq: int) -> None:
+    """0: its leader doesn't say; then by who was a member."""
+    room, _ = joined_at(0)
+    made, socket = seat("u2")
+    occupant = Occupant(made)
+    room.begin(occupant)
+    room.receive(member("u2", 20, joined=True))
+    room.receive(member("u3", 30, joined=True))
+    room.receive(member("u3", 40, joined=False))
+    room.answered(occupant, answer(1, 0, ("u1", "u2")), None, seq)
+    assert [(f["type"], f["data"]["user"]["id"]) for f in socket.frames] == [
+        ("chat.joined", "u3"),
+        ("chat.left", "u3"),
     ]

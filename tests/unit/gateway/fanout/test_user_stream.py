@@ -153,7 +153,18 @@ def test_an_offer_is_shown_with_what_is_left_of_it_when_it_was_decided() -> None
     assert stream.offers == {"o1": trip(1)["id"]}
     over = OfferEndedPush(210, "o1", trip(1)["id"], "declined")
     assert stream.receive(over) is not None
-    assert stream.offers == {}
+    assert (stream.offers, stream.seq) == ({}, 210)
+    late = stream.receive(replace(offered(220, "o2"), at_ms=2_000))
+    assert late is not None
+    assert b'"expires_in_ms":0,' in late
+
+
+def test_the_offers_of_a_trip_that_is_theirs_live_no_more_and_others_do() -> None:
+    stream = synced(Role.DRIVER)
+    for number in (1, 2):
+        stream.receive(offered(200 + number, f"o{number}", number))
+    stream.receive(push(220, 2, kind="trip.started"))
+    assert stream.offers == {"o2": trip(2)["id"]}
 
 
 def test_what_is_known_to_be_passed_on_is_not_asked_for_again() -> None:
