@@ -14,7 +14,7 @@ from schemas import codec
 from schemas.codec import decode, encode
 from schemas.commands import JoinRoom, SyncData, SyncUser
 from schemas.events import TripEvent
-from schemas.frame_types import Joined
+from schemas.frame_shapes import Joined
 from schemas.rooms import HISTORY_MAX, MessageEvent
 from schemas.trips import Role, Status, Trip, User
 from tests.sizes.conftest import size

@@ -13,7 +13,8 @@ import pytest
 
 from schemas import frames, trips
 from schemas.closes import REASONS, Close
-from schemas.frame_types import CLIENT, SERVER, WelcomeShape
+from schemas.frame_shapes import WelcomeShape
+from schemas.frame_types import CLIENT, SERVER
 from schemas.refusals import Code
 from schemas.rooms import MessageData
 

@@ -11,7 +11,7 @@ from runtime.bus import Bus
 from schemas import codec, subjects
 from schemas.commands import JoinRoom, SendMessage
 from schemas.events import record_of
-from schemas.frame_types import Joined
+from schemas.frame_shapes import Joined
 from schemas.rooms import (
     Attendance,
     MemberPush,

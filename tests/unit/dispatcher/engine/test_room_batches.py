@@ -19,7 +19,7 @@ from schemas.commands import (
     SyncData,
     SyncUser,
 )
-from schemas.frame_types import Joined
+from schemas.frame_shapes import Joined
 from schemas.frames import OPEN_TRIPS_BYTES_MAX, OPEN_TRIPS_MAX
 from schemas.ledger import Record, Writer
 from schemas.refusals import Code

@@ -30,7 +30,7 @@ from schemas.commands import (
     SyncUser,
 )
 from schemas.events import Event, TripEvent, seq_of
-from schemas.frame_types import Joined
+from schemas.frame_shapes import Joined
 from schemas.ledger import Record
 from schemas.refusals import Code, Refusal
 from schemas.rooms import MemberEvent, MessageData, MessageEvent

@@ -9,7 +9,8 @@ from gateway import framing
 from gateway.http.docs import asyncapi
 from schemas import frames
 from schemas.events import TripEventType
-from schemas.frame_types import CLIENT, SERVER, WelcomeShape
+from schemas.frame_shapes import WelcomeShape
+from schemas.frame_types import CLIENT, SERVER
 from schemas.refusals import Code, Refusal
 
 DOCUMENT: Any = json.loads(json.dumps(asyncapi.document()))
