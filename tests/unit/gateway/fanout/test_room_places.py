@@ -197,3 +197,18 @@ def test_who_came_and_went_after_an_answer_was_made_is_told_behind_it(seq: int) 
         ("chat.joined", "u3"),
         ("chat.left", "u3"),
     ]
+
+
+def test_who_is_refused_is_not_told_again_what_it_heard_before_it_asked() -> None:
+    room = Room("lobby", 0, HELD_MAX)
+    made, socket = seat()
+    hears = Occupant(made)
+    room.admit(hears)
+    room.begin(Occupant(seat("u2")[0]))
+    room.receive(message(1, 10))
+    room.begin(hears)
+    room.receive(message(2, 20))
+    hears.turn(Turn.REFUSED)
+    room.resume(hears)
+    room.flush()
+    assert socket.numbers() == [1, 2]
