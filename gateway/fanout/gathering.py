@@ -22,8 +22,17 @@ from schemas.commands import Answers
 
 HOLD_S = 0.01
 """The longest that an entry is held: several commits with their fsync."""
+PER_DRIVER_S = 50e-6
+"""The longest for each driver it goes to: what holding spares is a write for each, and
+where they are few, what they do next waits longer than that is worth.
+"""
 ROOM_HOLD_S = 0.003
-"""The same of a room's message: a commit or two."""
+"""The same as `HOLD_S` of a room's message: a commit or two."""
+
+
+def hold_s(region: Region) -> float:
+    """The longest that an entry of its feed is held now."""
+    return min(HOLD_S, PER_DRIVER_S * len(region.drivers))
 
 
 class Gathering:
@@ -80,7 +89,7 @@ class Gathering:
             region = self._awake.pop()
             since_s = self._held.pop(region, now_s)
             is_more_to_come = region.ready and self._link.waits_for(region.name)
-            if is_more_to_come and now_s < since_s + HOLD_S:
+            if is_more_to_come and now_s < since_s + hold_s(region):
                 region.flush_own()
                 self._held[region] = since_s
             else:
@@ -93,7 +102,7 @@ class Gathering:
 
     def _look_again(self, now_s: float) -> None:
         """When something has waited for as long as it may."""
-        due_s = [since_s + HOLD_S for since_s in self._held.values()]
+        due_s = [since_s + hold_s(one) for one, since_s in self._held.items()]
         due_s += [since_s + ROOM_HOLD_S for since_s in self._rooms.values()]
         first_s = min(due_s, default=self._timed_s)
         if first_s < self._timed_s:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.clock import Now
-from gateway.fanout.gathering import HOLD_S, Gathering
+from gateway.fanout.gathering import HOLD_S, Gathering, hold_s
 from gateway.fanout.region import Region
 from gateway.leader.link import Link
 from gateway.limits import Limits
@@ -102,18 +102,41 @@ def test_a_burst_of_several_commits_is_written_once(gateway: Gateway) -> None:
     assert seqs(one) == seqs(other) == [101, 102, 103]
 
 
-def test_nothing_is_held_longer_than_it_may(gateway: Gateway) -> None:
-    (driver,) = gateway.drivers(1)
+@pytest.mark.parametrize(
+    ("drivers", "held_s"), [(1, 0.00005), (64, 0.0032), (200, 0.01), (1000, 0.01)]
+)
+def test_nothing_is_held_longer_than_its_drivers_are_worth(
+    gateway: Gateway, drivers: int, held_s: float
+) -> None:
+    driver = gateway.drivers(drivers)[0]
     gateway.ask("never answered")
     gateway.feed(101)
     gateway.gathering.flush()
-    gateway.now_s += HOLD_S / 2
+    gateway.now_s += held_s / 2
     gateway.feed(102)
     gateway.gathering.flush()
     assert driver.out == b""
-    assert gateway.timers == [pytest.approx(HOLD_S)]
-    gateway.wait()
-    assert seqs(driver) == [101, 102]
+    assert gateway.timers == [pytest.approx(held_s)]
+    gateway.now_s += held_s
+    gateway.feed(103)
+    gateway.gathering.flush()
+    assert seqs(driver) == [101, 102, 103]
+    assert not gateway.gathering.holds
+
+
+def test_who_is_left_alone_with_what_is_held_waits_no_longer_for_the_others(
+    gateway: Gateway,
+) -> None:
+    gateway.drivers(200)
+    gateway.ask("never answered")
+    gateway.feed(101)
+    gateway.gathering.flush()
+    for user in list(gateway.region.drivers)[1:]:
+        gateway.region.remove_driver(gateway.region.drivers[user])
+    assert hold_s(gateway.region) < HOLD_S / 100
+    gateway.gathering.add(gateway.region)
+    gateway.now_s += HOLD_S / 100
+    gateway.gathering.flush()
     assert not gateway.gathering.holds
 
 
