@@ -60,6 +60,10 @@ class Attendance:
         self.trips: defaultdict[Listener, dict[str, TripRoom]] = defaultdict(dict)
         """Of the trips they drive or ride in, or did a moment ago; oldest first."""
 
+    def is_shared(self, room: Room) -> bool:
+        """Whether somebody who hears that room hears another, too."""
+        return any(len(self.visitors[seat].rooms) > 1 for seat in room.live)
+
     def has(self, room: Room) -> bool:
         """Whether anybody is, or was a moment ago, in that room."""
         return self.rooms.get(room.name) is room

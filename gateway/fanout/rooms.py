@@ -336,6 +336,9 @@ class Rooms:
         push: Push = codec.decode(payload, RoomPush)  # type: ignore[arg-type]
         if region.own or region.ready:
             region.flush()  # they were decided before: `seq` only grows
+        others = self.awake and room not in self.awake
+        if others and self.attendances[region].is_shared(room):
+            self.flush()  # as were these
         room.receive(push)
         self.check(region, room)
         if type(push) is MemberPush and not push.joined and room.ready:

@@ -54,6 +54,21 @@ async def test_a_join_answers_with_history_and_what_follows_comes_once(
     assert heard == ["0", "1", "2", "meanwhile", "after"]
 
 
+async def test_seq_grows_for_who_hears_several_rooms_at_once(
+    world: World, rooms: EngineLeader
+) -> None:
+    """One record may hold messages to all of them, in turns."""
+    ada = await member(world)
+    await ada.do("chat.join", {"room": "yard"})
+    for number in range(10):
+        for room in ("lobby", "yard"):
+            rooms.say(room, f"{room} {number}")
+    await ada.expect("chat.message", lambda f: f["data"]["text"] == "yard 9")
+    heard = [frame["seq"] for frame in ada.seen("chat.message")]
+    assert len(heard) == 20
+    assert heard == sorted(heard)
+
+
 async def test_since_is_answered_with_what_was_missed_alone(
     world: World, rooms: EngineLeader
 ) -> None:
