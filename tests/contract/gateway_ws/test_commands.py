@@ -168,7 +168,7 @@ async def test_a_new_leader_is_sent_what_is_unanswered_in_order(world: World) ->
 
 
 async def test_no_answer_by_the_deadline_is_unavailable(world: World) -> None:
-    await world.start(command_s=0.3)
+    await world.start(command_s=2)  # the welcome asks in it, too
     client = await world.rider()
     world.leader.decide = lambda _: None
     frame = await client.ask("trip.request", ADDRESSES)
@@ -192,7 +192,7 @@ async def test_nothing_is_sent_while_nats_is_away_and_all_when_it_is_back(
 
 
 async def test_too_many_pending_commands_are_rate_limited(world: World) -> None:
-    await world.start(pending_per_connection_max=2, command_s=0.5)
+    await world.start(pending_per_connection_max=2, command_s=2)
     client = await world.rider()
     world.leader.decide = lambda _: None
     for ref in ("1", "2", "3"):
@@ -278,7 +278,7 @@ async def test_a_trip_nobody_knows_is_not_found(world: World) -> None:
 async def test_history_that_does_not_answer_in_time_is_unavailable(
     world: World, behind: bool
 ) -> None:
-    await world.start(command_s=0.5)
+    await world.start(command_s=2)
     if behind:
         history(world, Result(refused=Refusal(Code.UNAVAILABLE, "not yet")))
     world.leader.decide = look_up

@@ -155,7 +155,7 @@ async def test_what_an_address_may_have_unfinished_is_bounded(world: World) -> N
 async def test_parallel_handshakes_that_wait_for_a_leader_are_counted(
     world: World,
 ) -> None:
-    await world.start(connections_per_address_max=5, command_s=1)
+    await world.start(connections_per_address_max=5, command_s=5)
     world.leader.decide = lambda _: None  # it doesn't answer
     token = world.tokens.issue()
     path = f"/ws/chat/{TRIP_ROOM}/"

@@ -204,7 +204,7 @@ async def test_5000_drivers_come_in_pieces_to_20_operators_and_a_slow_one(
 async def test_where_no_leader_tells_a_watch_is_unavailable(
     world: World,
 ) -> None:
-    await world.start(presence_s=0.05, command_s=0.3)
+    await world.start(presence_s=0.05, command_s=2)
     client = await operator(world)
     assert await client.refusal("ops.watch") == "unavailable"
     gateway = world.gateway
