@@ -131,7 +131,8 @@ class Follower:
             f"{self._inbox}.{self._number}",
         )
         try:
-            await asyncio.wait_for(self._complete, TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._complete
         finally:
             self._complete = None
         return self._got

@@ -167,8 +167,10 @@ class Reader:
     # ---- reading -------------------------------------------------------------
 
     async def _read(self, source: Source, place: Place) -> None:
-        """Until it is somebody else's."""
-        while True:
+        """Until it is somebody else's, also where a cancellation is lost
+        (runtime/lifecycle.py: cancel).
+        """
+        while self._tasks.get(source.region) is asyncio.current_task():
             source.bell.clear()
             try:
                 more = await self._read_some(source, place)

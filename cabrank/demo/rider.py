@@ -9,6 +9,7 @@ from typing import Any
 from cabrank.demo import people
 from cabrank.demo.session import GoneError, RefusedError, Session
 from cabrank.demo.streets import Place, Streets, metres
+from runtime.lifecycle import cancel
 from schemas.trips import TERMINAL, Status
 
 LOOK_S = 0.5
@@ -67,8 +68,7 @@ class Rider:
                 await self._request()
             return await self._wait(habits)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await cancel([running])
 
     async def _request(self) -> None:
         key = uuid.uuid4().hex

@@ -28,6 +28,7 @@ from cabrank.trial.load.users import Account, from_data_dir, renew, sign_up
 from cabrank.trial.load.watch import Watch
 from cabrank.trial.load.web import Web, answering
 from cabrank.trial.oracle.invariants import Violation
+from runtime.lifecycle import cancel
 from schemas.accounts import PAGE_MAX, AuditRow
 from schemas.codec import decode
 from schemas.explanations import Explanation
@@ -113,13 +114,10 @@ class Simulation:
         finally:
             for agent in self.agents:
                 agent.client.stop()
-            renewing.cancel()
-            for task in staying:
-                task.cancel()
-            done = await asyncio.gather(renewing, *staying, return_exceptions=True)
+            await cancel([renewing, *staying])
             self._web.close()
-        for error in done:
-            if isinstance(error, Exception):
+        for task in (renewing, *staying):
+            if not task.cancelled() and (error := task.exception()):
                 raise error
         return self._verdict(duration_s)
 
@@ -210,8 +208,7 @@ class Simulation:
             done, pending = await asyncio.wait(pending, timeout=min(0.5, left))
             for task in done:
                 task.result()
-        for task in pending:
-            task.cancel()
+        await cancel(pending)
         for agent in self.agents:
             for trip in agent.client.trips.values():
                 self.watch.checker.violate(

@@ -37,10 +37,12 @@ class Housekeeping:
         self._kept_s = kept_s
 
     async def keep(self, lead: Lead) -> None:
-        """For as long as one leads; to be cancelled then."""
+        """For as long as one leads. To be cancelled then; where that is lost
+        (runtime/lifecycle.py: cancel) it ends a little later.
+        """
         purged_s = time.monotonic()
         surveyed_s = 0.0
-        while True:
+        while lead.ended is None:
             await asyncio.sleep(INTERVAL_S)
             if time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S:
                 surveyed_s = time.monotonic()

@@ -377,7 +377,7 @@ class Region:
         if self._resigned.is_set():
             lead.resign(self.heir)
         housekeeping = asyncio.create_task(self._housekeeping.keep(lead))
-        self._service.watch(f"housekeeping of {self.name}", housekeeping)
+        self._service.watch(f"housekeeping of {self.name}", housekeeping, may_end=True)
         try:
             while lead.ended is None:
                 lead.tick(self.standbys)

@@ -58,3 +58,16 @@ def test_no_package_imports_what_is_in_it() -> None:
         if re.search(own, path.read_text(), re.MULTILINE):
             circles.append(name)
     assert circles == []
+
+
+def test_who_is_cancelled_and_waited_for_is_cancelled_until_it_ends() -> None:
+    """`runtime.lifecycle.cancel` does so: one cancellation alone may be lost."""
+    services = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    of_ours = services["tool"]["importlinter"]["root_packages"]
+    once = [
+        path.relative_to(ROOT)
+        for name in of_ours
+        for path in (ROOT / name).rglob("*.py")
+        if "return_exceptions=True" in path.read_text()
+    ]
+    assert once == [Path("runtime/lifecycle.py")]

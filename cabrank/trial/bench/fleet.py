@@ -25,6 +25,7 @@ from cabrank.trial.load.frames import (
     read_trip_ref,
 )
 from cabrank.trial.load.link import Connect, Link, LinkError, connect
+from runtime.lifecycle import cancel
 from schemas.codec import decode, encode
 
 OPENING_AT_ONCE = 64
@@ -261,8 +262,7 @@ class Fleet:
             await self._ask(order, done)
             await self._until(lambda: self.completed >= done.requests, DRAIN_MAX_S)
         finally:
-            moving.cancel()
-            await asyncio.gather(moving, return_exceptions=True)
+            await cancel([moving])
         done.completed, done.waits_s = self.completed, self._waits_s
         done.asked_s, done.heard_s = self._requested_s, self._first_s
         done.lost = done.requests - self.completed

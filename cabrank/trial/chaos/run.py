@@ -33,6 +33,7 @@ from cabrank.trial.load.users import from_data_dir
 from cabrank.trial.oracle.invariants import Violation
 from cabrank.trial.oracle.linear import NEVER
 from cabrank.trial.simulate import Plan, Simulation
+from runtime.lifecycle import cancel
 from schemas.trips import Role
 
 POLL_S = 0.02
@@ -130,11 +131,7 @@ class Chaos:
             await breaking
         finally:
             undo_hang(self._system)
-            breaking.cancel()
-            load.cancel()
-            for task in probing:
-                task.cancel()
-            await asyncio.gather(load, breaking, *probing, return_exceptions=True)
+            await cancel([load, breaking, *probing])
         self._say("waiting for what endpoints are owed")
         deliveries = await self._settle_deliveries()
         self._say("verifying: ledger = database, row by row")
