@@ -3,8 +3,9 @@ parsing, and a publish without await.
 
 nats-py's callback subscription costs 4.8 KiB and a task; this one costs 0.23 KiB and
 runs its callback in the read loop (79-118k messages/s against 44k). It has
-no public API for that, so `_process_msg` is met here; the version is pinned and
-tests/contract/test_bus.py holds us to it. Must not know any subject.
+no public API for that, so `_process_msg` is met here, and the parser in
+runtime/nats_reader.py; the version is pinned and tests/contract/test_bus.py holds us to
+it. Must not know any subject.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from nats.aio.subscription import Subscription
 
 from runtime.nats_events import REPEATED_AFTER_S, Events
 from runtime.nats_login import Login, public_key
+from runtime.nats_reader import Reader
 from runtime.nats_trouble import ConnectError
 from runtime.settings import SettingsError
 from schemas.budget import PAYLOAD_BYTES_MAX
@@ -80,6 +82,7 @@ class Bus(Client):
 
     def __init__(self) -> None:
         super().__init__()
+        self._ps = Reader(self, self._hand_over)
         self._write_scheduled = False
         self._broken: asyncio.Future[None] | None = None
         self.closing = False
@@ -287,15 +290,22 @@ class Bus(Client):
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
+        if not self._hand_over(sid, subject, reply, data, headers or b""):
+            await super()._process_msg(sid, subject, reply, data, headers)
+
+    def _hand_over(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes = b""
+    ) -> bool:
+        """Whether a message was to a raw subscription, which has it now."""
         subscription = self._subs.get(sid)
-        if type(subscription) is RawSubscription:
-            try:
-                subscription.callback(subject, reply, data, headers or b"")
-            except Exception as error:
-                log.exception("callback raised", subject=subject.decode())
-                self.fail(error)
-            return
-        await super()._process_msg(sid, subject, reply, data, headers)
+        if type(subscription) is not RawSubscription:
+            return False
+        try:
+            subscription.callback(subject, reply, data, headers)
+        except Exception as error:
+            log.exception("callback raised", subject=subject.decode())
+            self.fail(error)
+        return True
 
     async def _read_loop(self) -> None:
         await super()._read_loop()
