@@ -4,6 +4,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from runtime.distributions import Distributions
 from schemas.events import Matching, OfferEnd
 
 OFFER_ENDS = ("accepted", *get_args(OfferEnd))
@@ -25,25 +26,25 @@ decide_exceptions = Counter(
     "Commands refused because deciding them raised: a bug of ours",
     ["region"],
 )
-batch_commands = Histogram(
+batch_commands = Distributions(
     "cabrank_dispatcher_batch_commands",
     "Answers that one record carried",
     ["region"],
     buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
 )
-record_bytes = Histogram(
+record_bytes = Distributions(
     "cabrank_dispatcher_record_bytes",
     "Size of a ledger record",
     ["region"],
     buckets=tuple(256 * 4**k for k in range(7)),
 )
-commit_seconds = Histogram(
+commit_seconds = Distributions(
     "cabrank_dispatcher_commit_seconds",
     "From a record's sending to its acknowledgement",
     ["region"],
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1, 4),
 )
-record_seconds = Histogram(
+record_seconds = Distributions(
     "cabrank_dispatcher_record_seconds",
     "From a record's first command to its answers: the longest that any of them took",
     ["region"],

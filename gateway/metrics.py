@@ -5,6 +5,7 @@ HTTP's labels are route templates and codes, never raw paths.
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from runtime.distributions import Distributions
 from schemas.refusals import Code
 
 CONNECTIONS = Gauge(
@@ -23,17 +24,17 @@ HANDSHAKES = Counter(
     "cabrank_gateway_handshakes_total", "Upgrade requests by HTTP status", ["status"]
 )
 PENDING = Gauge("cabrank_gateway_pending_commands", "Commands without an answer")
-COMMAND_SECONDS = Histogram(
+COMMAND_SECONDS = Distributions(
     "cabrank_gateway_command_seconds",
     "From a command's frame to its answer",
     buckets=(0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-)
-FANOUT_SECONDS = Histogram(
+).labels()
+FANOUT_SECONDS = Distributions(
     "cabrank_gateway_fanout_seconds",
     "From the decision of a tick's oldest event to the last socket of this gateway, by "
     "the wall clocks of both machines",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
-)
+).labels()
 RESENDS = Counter("cabrank_gateway_resends_total", "Commands sent again")
 SLOW_CONSUMERS = Counter(
     "cabrank_gateway_slow_consumers_total", "Sessions closed with 4001"
