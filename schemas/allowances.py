@@ -97,9 +97,13 @@ UNLIMITED = UserLimits(
 )
 
 
+_OPERATOR = Role.OPERATOR
+"""Looked up so once: Python 3.11 takes 0.1 us for it."""
+
+
 def share_of(user: User) -> int:
     """How many times the usual this user may."""
-    return OPERATOR_TIMES if user.role is Role.OPERATOR else 1
+    return OPERATOR_TIMES if user.role is _OPERATOR else 1
 
 
 class _Account:

@@ -5,6 +5,7 @@ into the record, the NATS messages and the client's frame (`msgspec.Raw`), and s
 `nats sub 'trip.>'` shows an observer something readable.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,7 @@ else:
     OptionalRaw = Raw
 
 _encoder = msgspec.json.Encoder()
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class CodecError(ValueError):
@@ -43,7 +45,7 @@ def exact(encoded: bytes) -> bytes:
 
 @cache
 def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
-    """The (cached) decoder of one shape, for hot paths."""
+    """The (cached) decoder of one shape."""
     return msgspec.json.Decoder(shape)
 
 
@@ -57,9 +59,22 @@ def decode(payload: bytes | Raw, shape: type[T]) -> T:
     try:
         # A `cast` would be a call for each message; every type can be hashed.
         result: T = decoder(shape).decode(payload)  # type: ignore[arg-type]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise CodecError(wording.plain(str(error))) from error
     return result
+
+
+def reader(shape: type[T]) -> Callable[[bytes | Raw], T]:
+    """`decode` of one shape, for hot paths: finding its decoder takes 0.1 to 0.2 us."""
+    read_as: Callable[[bytes | Raw], T] = decoder(shape).decode  # type: ignore[arg-type]
+
+    def read(payload: bytes | Raw) -> T:
+        try:
+            return read_as(payload)
+        except _UNREADABLE as error:
+            raise CodecError(wording.plain(str(error))) from error
+
+    return read
 
 
 def lenient(payload: Raw) -> object:

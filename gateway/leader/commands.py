@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.leader.inorder import Line
-from gateway.limits import Limits
 from runtime import tracing
 from schemas import codec
 from schemas.commands import Answer, AnyCommand
@@ -22,60 +23,30 @@ Done = Callable[[Answer], None]
 """Called exactly once for each command that was taken: answered or refused."""
 
 
-class Pending:
-    """One command that was taken and not yet answered."""
+class Pending(Struct, eq=False):
+    """One command that was taken and not yet answered. `waits`: in its line, until
+    others are over.
+    """
 
-    __slots__ = (
-        "alone",
-        "command",
-        "deadline_s",
-        "done",
-        "encoded",
-        "is_found",
-        "is_new",
-        "line",
-        "looking_up",
-        "owner",
-        "queued",
-        "region",
-        "sent_s",
-        "size",
-        "started_s",
-        "traceparent",
-        "waits",
-    )
-
-    def __init__(
-        self,
-        region: str,
-        command: AnyCommand,
-        owner: Owner | None,
-        done: Done,
-        *,
-        encoded: bytes,
-        now_s: float,
-        limits: Limits,
-        traceparent: str,
-    ) -> None:
-        self.region = region
-        self.command = command
-        self.owner = owner
-        self.done = done
-        self.started_s = now_s
-        self.sent_s = now_s
-        self.deadline_s = now_s + limits.command_s
-        self.encoded = encoded
-        """The command until it is sent; empty: encode it again."""
-        self.size = len(encoded)
-        self.queued = True
-        self.is_new = True
-        """Never sent: nobody can have decided any of its attempts."""
-        self.line: Line[Pending] | None = None
-        self.alone = False
-        self.waits = False
-        """In its line, until others are over."""
-        self.looking_up = self.is_found = False
-        self.traceparent = traceparent
+    region: str
+    command: AnyCommand
+    owner: Owner | None
+    done: Done
+    traceparent: str
+    encoded: bytes
+    """The command until it is sent; empty: encode it again."""
+    size: int
+    started_s: float
+    deadline_s: float
+    sent_s: float = 0.0
+    queued: bool = True
+    is_new: bool = True
+    """Never sent: nobody can have decided any of its attempts."""
+    line: "Line[Pending] | None" = None
+    alone: bool = False
+    waits: bool = False
+    looking_up: bool = False
+    is_found: bool = False
 
     @property
     def is_out(self) -> bool:
@@ -147,7 +118,7 @@ class InRegion:
 def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
     """The context that a command carries on, and `done`, which ends its span."""
     span = tracing.enter("gateway command", parent)
-    if not span.is_recording:
+    if span is tracing.NONE or not span.is_recording:
         return span.traceparent, done
 
     def ended(answer: Answer) -> None:
@@ -161,4 +132,4 @@ def traced(command: AnyCommand, parent: str, done: Done) -> tuple[str, Done]:
 
 def command_ids(prefix: str) -> Iterator[str]:
     """Ids no other gateway process gives: 16 random hex digits and a count."""
-    return (f"{prefix}{number:016x}" for number in itertools.count(1))
+    return map(f"{prefix}%016x".__mod__, itertools.count(1))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
 
-import msgspec
+from msgspec.structs import replace
 
 from gateway import metrics
 from gateway.leader import findings
@@ -86,15 +86,17 @@ class Link:
         full = full or self.bytes >= limits.pending_bytes_max
         if full or self.count >= limits.pending_max:
             return Refusal(Code.OVERLOADED, "too many commands wait for their answers")
+        encoded = codec.encode(command)
         pending = Pending(
             region,
             command,
             owner,
             done,
-            encoded=codec.encode(command),
-            now_s=now_s,
-            limits=limits,
-            traceparent=traceparent,
+            traceparent,
+            encoded,
+            size=len(encoded),
+            started_s=now_s,
+            deadline_s=now_s + limits.command_s,
         )
         state.pending[command.id] = pending
         if not line or self._enter(state, pending, line, alone=alone):
@@ -144,7 +146,7 @@ class Link:
 
     def flush(self, now_s: float) -> None:
         """Publish what this tick brought; what can't be stays for a resend."""
-        for name, region in list(self._regions.items()):
+        for name, region in self._regions.items():
             if region.outbox and region.away_s is None:
                 queued, region.outbox = region.outbox, []
                 self._publish(name, queued, now_s)
@@ -152,7 +154,7 @@ class Link:
     def _publish(self, region: str, queue: list[Pending], now_s: float) -> None:
         # A message has one header, so a trace's commands are a message.
         for trace, group in groupby(queue, attrgetter("traceparent")):
-            for part in in_messages(pending.taken(now_s) for pending in group):
+            for part in in_messages([pending.taken(now_s) for pending in group]):
                 self._send(region, as_list(part), trace)
 
     # ---- back ----------------------------------------------------------------
@@ -208,7 +210,7 @@ class Link:
         if isinstance(found, Refusal):
             self._finish(state, pending, pending.refused(found))
             return
-        pending.command = msgspec.structs.replace(pending.command, **found)
+        pending.command = replace(pending.command, **found)
         size = len(codec.encode(pending.command))
         self.bytes += size - pending.size
         pending.size = size
@@ -317,9 +319,7 @@ class Link:
             command = pending.command
             pending.encoded = b""
             if not pending.is_new:
-                pending.command = msgspec.structs.replace(
-                    command, attempt=command.attempt + 1
-                )
+                pending.command = replace(command, attempt=command.attempt + 1)
             if not pending.queued:
                 pending.queued = True
                 outbox.append(pending)

@@ -7,6 +7,7 @@ the trip exists and the move is allowed is the leader's to say.
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -14,9 +15,10 @@ from msgspec import Raw, Struct
 from schemas import codec, commands, frames, rooms, times
 from schemas.allowances import USUAL, Budget
 from schemas.bookings import why_not
+from schemas.claims import Claims
 from schemas.frame_types import BY_TYPE
 from schemas.refusals import Code, Refusal
-from schemas.scopes import Needs
+from schemas.scopes import lacking
 from schemas.trips import Role, User
 from schemas.watching import Bounds, WatchData
 
@@ -26,13 +28,16 @@ SEND = "chat.send"
 JOIN = "chat.join"
 LOCATION = "driver.location"
 
+_BACKSLASH = ord("\\")
+"""Most frames have none, which is found out in a tenth of the time."""
 _NUL_SPELT = b"\\u0000"
 _NUL_ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 SINCE_MAX = 2**63 - 1
 """A greater `since` is no sequence of ours; the leader need not see it."""
 _DIGITS = re.compile(r"[0-9]{1,19}")
 """As many as SINCE_MAX has."""
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HEX = "[0-9a-f]"
+_UUID = re.compile("-".join(_HEX * digits for digits in (8, 4, 4, 4, 12)))
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -45,9 +50,9 @@ class Asking(Struct, frozen=True):
     by: User
     now_ms: int
     deadline_ms: int
-    lacking: Callable[[Needs], Refusal | None] = lambda _: None
-    """Why a frame that needs this is not for the token that it comes with (its scopes);
-    None: it is. Over HTTP the route was asked about."""
+    claims: Claims | None = None
+    """Of the token that a frame came with, whose scopes it needs. None: over HTTP the
+    route was asked about."""
 
 
 class Watched(Struct, frozen=True):
@@ -98,7 +103,7 @@ def _reschedule(data: frames.RescheduleTripData, ask: Asking) -> Request:
     if isinstance(at, Refusal):
         return at
     more = {name: getattr(data, name) for name in frames.RESCHEDULED}
-    return _about_trip(commands.RescheduleTrip, **more, pick_up_at=at)(data, ask)
+    return _move(commands.RescheduleTrip, data, ask, **more, pick_up_at=at)
 
 
 def unfit(data: Any, now_ms: int) -> Refusal | None:
@@ -124,34 +129,35 @@ def _instant(at: Any) -> Any:
         return invalid("pick_up_at must be of the years 1 to 9999")
 
 
-def _about_trip(command: Callable[..., commands.AnyCommand], **more: Any) -> Build:
-    def build(data: Any, ask: Asking) -> Request:
-        trip = data.id.lower()
-        if _UUID.fullmatch(trip) is None:
-            return _not_found(data.id)
-        return command(
-            id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, trip=trip, **more
-        )
+def _move(
+    command: Callable[..., commands.AnyCommand], data: Any, ask: Asking, **more: Any
+) -> Request:
+    trip = data.id.lower()
+    if _UUID.fullmatch(trip) is None:
+        return _not_found(data.id)
+    return command(id=ask.id, deadline_ms=ask.deadline_ms, by=ask.by, trip=trip, **more)
 
-    return build
+
+def _about_trip(command: Callable[..., commands.AnyCommand]) -> Build:
+    return partial(_move, command)
 
 
 def _accept(data: frames.AcceptTripData, ask: Asking) -> Request:
-    return _about_trip(commands.AcceptTrip, offer=data.offer)(data, ask)
+    return _move(commands.AcceptTrip, data, ask, offer=data.offer)
 
 
 def _decline(data: frames.DeclineTripData, ask: Asking) -> Request:
     more = {"offer": data.offer, "reason": data.reason}
-    return _about_trip(commands.DeclineTrip, **more)(data, ask)
+    return _move(commands.DeclineTrip, data, ask, **more)
 
 
 def _assign(data: frames.AssignTripData, ask: Asking) -> Request:
     # As ids are stored; what is none names nobody.
-    return _about_trip(commands.AssignTrip, driver=data.driver.lower())(data, ask)
+    return _move(commands.AssignTrip, data, ask, driver=data.driver.lower())
 
 
 def _cancel(data: frames.CancelTripData, ask: Asking) -> Request:
-    return _about_trip(commands.CancelTrip, reason=data.reason)(data, ask)
+    return _move(commands.CancelTrip, data, ask, reason=data.reason)
 
 
 _UPDATES: dict[str, Build] = {
@@ -306,11 +312,11 @@ def read(kind: str, data: Raw, ask: Asking) -> Request:
 
 def request_of(kind: str, data: Any, ask: Asking) -> Request:
     """The same, of `data` that has its shape: by this door, or over HTTP."""
-    rule = BY_TYPE[kind]
-    if ask.by.role in rule.roles:
-        may_not = ask.lacking(rule.needs)
+    rule, claims = BY_TYPE[kind], ask.claims
+    if ask.by.role not in rule.roles:
+        may_not: Refusal | None = wrong_role(ask.by.role, kind)
     else:
-        may_not = wrong_role(ask.by.role, kind)
+        may_not = None if claims is None else lacking(claims, rule.needs)
     if may_not is not None:
         return unfit(data, ask.now_ms) or may_not
     return BUILDS[kind](data, ask)
@@ -331,4 +337,8 @@ def has_nul(payload: bytes) -> bool:
     `\u0000`, unless its backslash is one. Reads bytes, not values: what a value is may
     be too deep or too large to be read (issue 12).
     """
-    return _NUL_SPELT in payload and _NUL_ESCAPED.search(payload) is not None
+    return (
+        _BACKSLASH in payload
+        and _NUL_SPELT in payload
+        and _NUL_ESCAPED.search(payload) is not None
+    )

@@ -24,7 +24,7 @@ from gateway.errors import InvalidToken, UncheckedKey
 from gateway.limits import Limits
 from gateway.session import client_frames, envelope
 from gateway.session.abuse import Stranger, Window
-from gateway.session.client_frames import parse_since
+from gateway.session.client_frames import LOCATION, LOGIN, REFRESH, parse_since
 from gateway.session.early import Early, LogIn
 from gateway.session.effects import (
     Action,
@@ -68,6 +68,10 @@ class State(Enum):
     OVER = auto()
 
 
+ANONYMOUS, CHECKING, KNOWN, OVER = State
+"""Looked up so once: gateway/fanout/sync.py."""
+
+
 class Session:
     """`required`: the role that the path demands, None for any. `room`: the one whose
     path this is, where the bare shape is taken.
@@ -108,7 +112,7 @@ class Session:
         self.room = room
         self.since = since
         self.started_s = now.mono_s
-        self.state = State.ANONYMOUS
+        self.state = ANONYMOUS
         self.claims: Claims | None = None
         self.user: User | None = None
 
@@ -116,10 +120,10 @@ class Session:
 
     def receive(self, payload: bytes, now: Now) -> list[Action]:
         """One text message, at most 64 KiB, whatever bytes it holds."""
-        if self.state is State.OVER:
+        if self.state is OVER:
             return []
         if self.claims is None:
-            is_many = self.state is State.ANONYMOUS and self._stranger.sends()
+            is_many = self.state is ANONYMOUS and self._stranger.sends()
             if self._stranger.says(len(payload)) or is_many:
                 return [self._over(Close.NOT_AUTHENTICATED)]
         if not self._bucket.take(now.mono_s):
@@ -130,7 +134,7 @@ class Session:
             except UnicodeDecodeError:
                 return [self._over(Close.INVALID_TEXT)]
         try:
-            frame = codec.decode(payload, frames.ClientFrame)
+            frame = _read_frame(payload)
         except codec.CodecError as error:
             room = self.room
             bare = None if room is None else envelope.bare(payload, room)
@@ -140,11 +144,11 @@ class Session:
         kind = frame.type
         if kind not in BY_TYPE:
             return [_refuse(frame.ref, Code.UNKNOWN_TYPE, f"no type {kind[:64]!r}")]
-        if self.state is State.ANONYMOUS and kind != client_frames.LOGIN:
+        if self.state is ANONYMOUS and kind != LOGIN:
             text = "the first frame must be session.login"
             return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, text)]
         has_nul = client_frames.has_nul(payload)
-        if self.state is State.CHECKING:
+        if self.state is CHECKING:
             kept = self._early.keep(frame, len(payload), has_nul=has_nul)
             return [] if kept else [self._rate_limited(frame.ref)]
         return self._take(frame, now, has_nul=has_nul)
@@ -153,16 +157,16 @@ class Session:
         """So many bytes came: before the log-in they are counted, parts of messages and
         control frames too.
         """
-        if self.claims is not None or self.state is State.OVER:
+        if self.claims is not None or self.state is OVER:
             return []
         is_much = self._stranger.weighs(size)
         return [self._over(Close.NOT_AUTHENTICATED)] if is_much else []
 
     def stir(self, now: Now, *, is_control: bool) -> list[Action]:
         """A control frame, or a part of a message: too many can't be refused."""
-        if self.state is State.OVER:
+        if self.state is OVER:
             return []
-        if is_control and self.state is State.ANONYMOUS and self._stranger.sends():
+        if is_control and self.state is ANONYMOUS and self._stranger.sends():
             return [self._over(Close.NOT_AUTHENTICATED)]
         if self._bucket.take(now.mono_s):
             return []
@@ -176,25 +180,25 @@ class Session:
     def _take(
         self, frame: frames.ClientFrame, now: Now, *, has_nul: bool
     ) -> list[Action]:
-        user = self.user
-        if frame.type != client_frames.LOGIN:
+        user, kind = self.user, frame.type
+        if kind != LOGIN:
             if user is None:
                 return [_refuse(frame.ref, Code.NOT_AUTHENTICATED, "log in first")]
-            over = self._over_allowance(user, frame.type, now)
+            over = self._over_allowance(user, kind, now)
             if over is not None:
                 return [Send(framing.refused(frame.ref, over), over.code)]
         if has_nul:
             return [_refuse(frame.ref, Code.INVALID_DATA, "U+0000 is not taken")]
-        if user is None or frame.type == client_frames.LOGIN:
+        if user is None or kind == LOGIN:
             return self._log_in(frame, now)
-        if frame.type == client_frames.REFRESH:
+        if kind == REFRESH:
             return [*self._refresh(frame, now)]
-        if frame.type == client_frames.LOCATION:
+        if kind == LOCATION:
             # No command: nobody asks for its id, and it has no deadline.
-            ask = client_frames.Asking("", user, now.wall_ms, 0, self._lacking)
+            ask = client_frames.Asking("", user, now.wall_ms, 0, self.claims)
         else:
             ask = self._asking(user, now)
-        request = client_frames.read(frame.type, frame.data, ask)
+        request = client_frames.read(kind, frame.data, ask)
         if type(request) is Fix:
             return [request]
         if type(request) is Refusal:
@@ -217,19 +221,15 @@ class Session:
     def _asking(self, user: User, now: Now) -> client_frames.Asking:
         deadline_ms = now.deadline_ms(self._shared.limits.command_s)
         return client_frames.Asking(
-            next(self._shared.ids), user, now.wall_ms, deadline_ms, self._lacking
+            next(self._shared.ids), user, now.wall_ms, deadline_ms, self.claims
         )
-
-    def _lacking(self, needs: scopes.Needs) -> Refusal | None:
-        assert self.claims is not None
-        return scopes.lacking(self.claims, needs)
 
     def enter(self, now: Now) -> list[Action]:
         """Join the room whose path this is; due once the user is known."""
-        if self.room is None or self.user is None:
+        if self.room is None or self.user is None or self.claims is None:
             return []
         over = self._over_allowance(self.user, client_frames.JOIN, now)
-        over = over or self._lacking(BY_TYPE[client_frames.JOIN].needs)
+        over = over or scopes.lacking(self.claims, BY_TYPE[client_frames.JOIN].needs)
         if over is not None:
             return [Send(framing.refused(None, over), over.code)]
         return [
@@ -244,11 +244,11 @@ class Session:
         """The handshake's or the first frame's token was good."""
         self.claims = claims
         self.user = claims.user()
-        self.state = State.KNOWN
+        self.state = KNOWN
         return Identified(claims, self.since)
 
     def _log_in(self, frame: frames.ClientFrame, now: Now) -> list[Action]:
-        if self.state is State.KNOWN:
+        if self.state is KNOWN:
             # Out of its place, as a second CONNECT is in MQTT or AMQP; counts as abuse.
             return self._bad_frame(frame.ref, "this session has logged in", now)
         login = client_frames.shape(frame.data, frames.Login)
@@ -259,7 +259,7 @@ class Session:
         if login.username is None or login.password is None:
             text = "session.login takes a token, or a username and a password"
             return [_refuse(frame.ref, Code.INVALID_DATA, text)]
-        self.state = State.CHECKING
+        self.state = CHECKING
         self._login = LogIn(frame.ref, login.since)
         return [AskLogIn(accounts.LogIn(login.username, login.password))]
 
@@ -270,7 +270,7 @@ class Session:
         except UncheckedKey as error:
             if login.is_settled:
                 return [_refuse(ref, Code.UNAVAILABLE, str(error))]
-            self.state = State.CHECKING
+            self.state = CHECKING
             self._login = replace(login, is_settled=True)
             return [
                 AskKey(error, lambda no, now: self.logged_in(Result(refused=no), now))
@@ -286,20 +286,20 @@ class Session:
 
     def logged_in(self, result: Result, now: Now) -> list[Action]:
         """What persistence said to `AskLogIn`; then the frames that waited for it."""
-        if self.state is not State.CHECKING or self._login is None:
+        if self.state is not CHECKING or self._login is None:
             return []
         login, self._login = self._login, None
-        self.state = State.ANONYMOUS
+        self.state = ANONYMOUS
         actions = self._checked(result, login, now)
         early = self._early.take()
         ends = self.check(now)
         if ends:  # nor is a log-in among them tried
             return actions + ends
         for frame, has_nul in early:
-            if self.state is State.ANONYMOUS and frame.type != client_frames.LOGIN:
+            if self.state is ANONYMOUS and frame.type != LOGIN:
                 text = "the log-in before this frame was refused"
                 actions.append(_refuse(frame.ref, Code.NOT_AUTHENTICATED, text))
-            elif self.state is State.CHECKING:  # another log-in was among them
+            elif self.state is CHECKING:  # another log-in was among them
                 self._early.keep_on(frame, has_nul=has_nul)
             else:
                 actions.extend(self._take(frame, now, has_nul=has_nul))
@@ -352,11 +352,11 @@ class Session:
 
     def check(self, now: Now) -> list[Action]:
         """Whether the time to log in, or the token, has run out."""
-        if self.state is State.ANONYMOUS:
+        if self.state is ANONYMOUS:
             if now.mono_s < self.started_s + self._shared.limits.login_s:
                 return []
             return [self._over(Close.NOT_AUTHENTICATED)]
-        if self.state is not State.KNOWN or self.claims is None:
+        if self.state is not KNOWN or self.claims is None:
             return []
         if now.wall_ms / 1000 < self.claims.exp:
             return []
@@ -370,12 +370,12 @@ class Session:
 
     def over(self) -> None:
         """The connection is closing: what still comes in means nothing."""
-        self.state = State.OVER
+        self.state = OVER
 
     # ---- refusing ------------------------------------------------------------
 
     def _over(self, code: Close) -> Shut:
-        self.state = State.OVER
+        self.state = OVER
         return Shut(code)
 
     def _bad_frame(self, ref: str | None, message: str, now: Now) -> list[Action]:
@@ -390,6 +390,7 @@ class Session:
         return _refuse(ref, Code.RATE_LIMITED, text)
 
 
+_read_frame = codec.reader(frames.ClientFrame)
 _VISITS = frozenset({JoinRoom, LeaveRoom})
 
 

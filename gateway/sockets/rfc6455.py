@@ -96,6 +96,8 @@ class Reader(StreamReader):
 
 
 class Protocol(ServerProtocol):
+    __slots__ = ("_state",)
+
     reader: Reader
 
     def __init__(self, size_max: int | None) -> None:
@@ -142,3 +144,7 @@ class Protocol(ServerProtocol):
             # too: websockets would answer 1002 (Autobahn case 7.1.5).
             self.current_size = None
         super().recv_frame(frame)
+
+
+# websockets' is a property, and takes 0.1 us for each frame in and out; a slot 0.01.
+Protocol.state = Protocol.__dict__["_state"]  # type: ignore[method-assign]

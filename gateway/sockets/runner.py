@@ -236,10 +236,10 @@ class Runner:
             self._socket.schedule(now)
 
     def _submit(self, action: effects.Submit, now: Now) -> None:
-        claims = self.current_claims()
-        if claims is None:
+        session = self.session
+        if session is None or session.claims is None:
             return
-        command = action.command
+        command, claims = action.command, session.claims
         trace, done = traced(command, action.traceparent, self._answers(action.ref))
         if type(command) is AcceptTrip and self._seat is not None:
             region = self._seat.listener.region
