@@ -48,6 +48,7 @@ def all_replies(gateway: str) -> str:
     return f"reply.{token(gateway)}.*"
 
 
+@lru_cache(maxsize=1024)  # comes with each record's answers
 def region_of_reply(subject: str) -> str:
     """The region of a `replies` subject."""
     return token(subject.rpartition(".")[2])

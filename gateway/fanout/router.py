@@ -44,6 +44,10 @@ from schemas.trips import Role, User
 
 log = structlog.get_logger()
 
+_read_push: Callable[[bytes], UserPush] = codec.reader(UserPush)  # type: ignore[arg-type]
+_read_feed = codec.reader(list[FeedEntry])
+_read_answers = codec.reader(Answers)
+
 SILENCE_S = 2.5
 """Two of a leader's announcements (one a second) did not come."""
 
@@ -213,7 +217,7 @@ class Router:
         if is_no_responders(headers):
             self._courier.no_responders(region, now_s)
             return
-        answers = codec.decode(data, Answers)
+        answers = _read_answers(data)
         known = self.regions.get(region)
         if known is None:
             self._courier.answered(region, answers, now_s)
@@ -243,7 +247,7 @@ class Router:
         region.seq, region.heard_s = seq, self._now().mono_s
 
     def _on_push(self, listener: Listener, payload: bytes) -> None:
-        push: UserPush = codec.decode(payload, UserPush)  # type: ignore[arg-type]
+        push = _read_push(payload)
         if isinstance(push, Live):
             self._pass_on(listener, push)
             return
@@ -276,7 +280,7 @@ class Router:
         metrics.MOVED_DELIVERIES.inc(len(listener.seats))
 
     def _on_feed(self, region: Region, payload: bytes) -> None:
-        entries = codec.decode(payload, list[FeedEntry])
+        entries = _read_feed(payload)
         self._feed_ready(region, region.feed.receive(entries))
 
     def _feed_ready(self, region: Region, entries: list[FeedEntry]) -> None:

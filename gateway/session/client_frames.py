@@ -279,6 +279,7 @@ BUILDS: dict[str, Build] = {
 """
 
 
+_READS = {kind: codec.reader(BY_TYPE[kind].data) for kind in BUILDS}
 _COSTS: dict[str, tuple[Budget, ...]] = {
     "trip.request": (Budget.COMMANDS, Budget.REQUESTS),
     "create.trip": (Budget.COMMANDS, Budget.REQUESTS),
@@ -304,9 +305,10 @@ def wrong_role(role: Role, kind: str) -> Refusal:
 
 def read(kind: str, data: Raw, ask: Asking) -> Request:
     """A frame of a known type (a key of `BUILDS`) to what it asks for."""
-    shaped = shape(data, BY_TYPE[kind].data)
-    if isinstance(shaped, Refusal):
-        return shaped
+    try:
+        shaped = _READS[kind](data)
+    except codec.CodecError as error:
+        return invalid(str(error))
     return request_of(kind, shaped, ask)
 
 
