@@ -53,7 +53,7 @@ ROOM_DELIVERIES = DELIVERIES.labels("room")
 WATCHERS = Gauge(
     "cabrank_gateway_watchers", "Operators' sessions that watch a region (`ops.watch`)"
 )
-ROOMS = Gauge("cabrank_gateway_rooms", "Rooms that sessions of this gateway are in")
+ROOMS = Gauge("cabrank_gateway_rooms", "Rooms that this gateway hears")
 
 REQUESTS = Counter(
     "cabrank_gateway_http_requests_total",

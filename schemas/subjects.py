@@ -101,6 +101,11 @@ def room(region: str, name: str) -> str:
     return f"room.{token(region)}.{token(name)}"
 
 
+def room_name(subject: str) -> str:
+    """The room of a `room` subject."""
+    return token(subject.rpartition(".")[2])
+
+
 def presence(region: str) -> str:
     """Gateways' heartbeats."""
     return f"presence.{token(region)}"

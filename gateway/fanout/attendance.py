@@ -4,6 +4,7 @@ Pure. What a session or a user has to do with rooms is known here, and nowhere e
 """
 
 from collections import defaultdict
+from math import inf
 
 from gateway.fanout.region import Listener, Seat
 from gateway.fanout.room import Room
@@ -20,28 +21,44 @@ class Visitor:
         self.rooms: set[Room] = set()
 
 
-class TripRoom:
-    """`seq`: of the event, or of the state, that made the user a participant."""
-
-    __slots__ = ("ended_s", "left", "seq", "version")
-
-    def __init__(self, version: int, seq: int) -> None:
-        self.version = version
-        self.seq = seq
-        self.ended_s: float | None = None
-        """When the trip ended; None: it goes on."""
-        self.left: set[Seat] = set()
-        """Sessions that asked to leave its room: their trip doesn't bring them back."""
-
-
 class Hearing:
-    """A room's subscription; `count`: the room, and accepts that may lead there."""
+    """A room's subscription, and why it is there: sessions in the room, its trip, or an
+    accept that may lead there. Of most trips' rooms it is all there ever is.
+    """
 
-    __slots__ = ("count", "subscription")
+    __slots__ = (
+        "accepts",
+        "ended_s",
+        "is_quiet",
+        "left",
+        "listeners",
+        "name",
+        "seq",
+        "subscription",
+    )
 
-    def __init__(self, subscription: Cancellable) -> None:
-        self.count = 0
+    def __init__(self, name: str, subscription: Cancellable) -> None:
+        self.name = name
         self.subscription = subscription
+        self.accepts: list[str] = []
+        """Commands on their way since before whose sending it has stood."""
+        self.listeners: list[Listener] = []
+        """Who hears it by its trip."""
+        self.is_quiet = False
+        """Nothing was said in it yet, nor did anybody come: it becomes a `Room`, with
+        all sessions of those, when that changes."""
+        self.seq = 0
+        """Of the trip's last event, or of the state that told of it."""
+        self.ended_s = inf
+        """When the trip ended; inf: it goes on."""
+        self.left: frozenset[Seat] = frozenset()
+        """Sessions that asked to leave: their trip doesn't bring them back."""
+
+    def seats(self, listener: Listener) -> list[Seat]:
+        """That user's sessions which hear it by its trip."""
+        if not self.left:
+            return listener.seats
+        return [seat for seat in listener.seats if seat not in self.left]
 
 
 class Attendance:
@@ -49,16 +66,13 @@ class Attendance:
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
-        """Those that sessions of this gateway are in."""
+        """Those that sessions of this gateway are in, but for quiet ones of trips."""
         self.hearings: dict[str, Hearing] = {}
-        """By room: those, and rooms of trips that a driver's accept is on its way for.
-        """
-        self.accepts: dict[str, str] = {}
-        """Such a command → that room, whose subscription has stood without a break
-        since before it was sent."""
+        """By room: those, and what else is heard."""
         self.visitors: defaultdict[Seat, Visitor] = defaultdict(Visitor)
-        self.trips: defaultdict[Listener, dict[str, TripRoom]] = defaultdict(dict)
-        """Of the trips they drive or ride in, or did a moment ago; oldest first."""
+        self.trips: defaultdict[Listener, dict[str, Hearing]] = defaultdict(dict)
+        """By room, of the trips they drive or ride in, or did a moment ago; oldest
+        first."""
 
     def is_shared(self, room: Room) -> bool:
         """Whether somebody who hears that room hears another, too."""

@@ -76,7 +76,7 @@ class Presences:
         for region, attendance in self._attendances.items():
             if since_s > STALL_S or region in self._untold:
                 asks += self.tell(region)
-            elif attendance.rooms:
+            elif attendance.hearings:
                 self._say(region, encode(Presence(self._gateway)))
         return asks
 

@@ -5,14 +5,14 @@ gateway/fanout/presence.py tells the leader who is where. Decides nothing about 
 be in a room. Its callbacks run in NATS's read loop: they never block and never raise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import structlog
 
 from gateway import metrics
 from gateway.clock import Clock
-from gateway.fanout.attendance import Attendance, Hearing, TripRoom, Visitor
+from gateway.fanout.attendance import Attendance, Hearing, Visitor
 from gateway.fanout.membership import Occupant, Turn
 from gateway.fanout.presence import Presences
 from gateway.fanout.questions import NOT_HERS, OfRoom
@@ -24,7 +24,6 @@ from gateway.limits import Limits
 from runtime.bus import Bus, RawCallback
 from schemas import codec, subjects
 from schemas.commands import (
-    AcceptTrip,
     Announcement,
     Answer,
     EndSession,
@@ -32,7 +31,7 @@ from schemas.commands import (
     LeaveRoom,
 )
 from schemas.refusals import Refusal
-from schemas.rooms import MemberPush, RoomPush, of_trip, trip_of
+from schemas.rooms import MemberPush, RoomPush
 
 log = structlog.get_logger()
 
@@ -76,6 +75,8 @@ class Rooms:
             now=now,
             attendances=self.attendances,
         )
+        self._pushed: dict[Region, RawCallback] = {}
+        """What all rooms' subscriptions there call."""
         self.awake: dict[Room, None] = {}
         """Rooms with something to hand on."""
 
@@ -84,6 +85,11 @@ class Rooms:
     def begin(self, region: Region) -> None:
         """Sessions of that region may come."""
         self.attendances[region] = Attendance()
+
+        def pushed(subject: bytes, _: bytes, payload: bytes, _h: bytes) -> None:
+            self._on_push(region, subjects.room_name(subject.decode()), payload)
+
+        self._pushed[region] = self._safe(pushed)
 
     def visit(
         self, seat: Seat, command: JoinRoom | LeaveRoom, done: Done, traceparent: str
@@ -116,8 +122,8 @@ class Rooms:
             self._drop_if_empty(region, room)
             return refusal
         occupant.asked += 1
-        if (trip := self._trip_room(seat, command.room)) is not None:
-            trip.left.discard(seat)
+        if (trip := self._of_trip(seat, command.room)) is not None:
+            trip.left -= {seat}
         room.begin(occupant)
         visitor.rooms.add(room)
         return None
@@ -156,9 +162,9 @@ class Rooms:
             command, session=self.visitor(seat).id, gateway=self._gateway
         )
         refusal = self._carry(seat, command, done, traceparent)
-        trip = self._trip_room(seat, command.room)
+        trip = self._of_trip(seat, command.room)
         if refusal is None and trip is not None:
-            trip.left.add(seat)
+            trip.left |= {seat}
         room = self.attendances[region].rooms.get(command.room)
         if refusal is None and room is not None:
             self.remove(seat, room)
@@ -190,7 +196,7 @@ class Rooms:
             self.remove(seat, room)
         del attendance.visitors[seat]
         for trip in attendance.trips[listener].values():
-            trip.left.discard(seat)
+            trip.left -= {seat}
         if not visitor.id:
             return
 
@@ -216,99 +222,64 @@ class Rooms:
 
     def forget(self, listener: Listener) -> None:
         """The last of their sessions is over."""
-        self.attendances[listener.region].trips.pop(listener, None)
+        attendance = self.attendances[listener.region]
+        for hearing in attendance.trips.pop(listener, {}).values():
+            hearing.listeners.remove(listener)
+            self.drop_if_unheard(listener.region, hearing)
 
     def visitor(self, seat: Seat) -> Visitor:
         return self.attendances[seat.listener.region].visitors[seat]
 
-    def _trip_room(self, seat: Seat, room: str) -> TripRoom | None:
-        """That of a trip of theirs, which may bring the session back to it."""
-        trip = trip_of(room)
-        if trip is None:
-            return None
+    def _of_trip(self, seat: Seat, room: str) -> Hearing | None:
+        """A room of a trip of theirs, which may bring the session back to it."""
         listener = seat.listener
-        return self.attendances[listener.region].trips[listener].get(trip)
-
-    def admit(
-        self, seat: Seat, name: str, n: int | None, *, is_whole: bool = False
-    ) -> None:
-        """Let a session hear its trip's room from the message after `n` on; None: from
-        now on. `is_whole`: all that may have been said after `n` is heard, or will be.
-        """
-        region = seat.listener.region
-        is_new = name not in self.attendances[region].rooms
-        room = self.room(region, name, n)
-        occupant = room.occupant(seat)
-        room.admit(occupant or Occupant(seat))
-        if occupant is not None:
-            return
-        self.visitor(seat).rooms.add(room)
-        # NATS may not have heard of the subscription when somebody wrote.
-        if is_new and not is_whole:
-            room.hold()
-            self.check(region, room, anew=True)
+        return self.attendances[listener.region].trips[listener].get(room)
 
     # ---- rooms ---------------------------------------------------------------
 
     def room(self, region: Region, name: str, n: int | None) -> Room:
-        """The room, subscribed."""
+        """The room, subscribed; a quiet one is no longer."""
         rooms = self.attendances[region].rooms
         room = rooms.get(name)
         if room is not None:
             return room
-        room = Room(name, n, self._limits.held_max, region)
-        self._hear(region, name)
+        hearing = self.hear(region, name)
+        was_quiet, hearing.is_quiet = hearing.is_quiet, False
+        room = Room(name, 0 if was_quiet else n, self._limits.held_max, region)
         rooms[name] = room
-        metrics.ROOMS.inc()
+        if was_quiet:
+            for listener in hearing.listeners:
+                self.admit(room, hearing.seats(listener))
         return room
 
-    def before_accept(self, region: Region, command: AcceptTrip, done: Done) -> Done:
-        """A driver's accept is about to be sent. Its trip's room is subscribed first,
-        so that it stands before the leader decides: who takes the trip needn't ask what
-        was said since. Returns what is to be called, once, with its answer.
-        """
-        name = of_trip(command.trip)
-        if not subjects.is_token(name):
-            return done
-        attendance = self.attendances[region]
-        self._hear(region, name)
-        attendance.accepts[command.id] = name
+    def _stir(self, region: Region, hearing: Hearing) -> Room:
+        """It is quiet no longer; kept, if anybody is in it."""
+        room = self.room(region, hearing.name, None)
+        self._drop_if_empty(region, room)
+        return room
 
-        def answered(answer: Answer) -> None:
-            done(answer)
-            attendance.accepts.pop(command.id, None)
-            self._hear_no_more(region, name)
+    def admit(self, room: Room, seats: Iterable[Seat]) -> None:
+        """Let sessions hear their trip's room from now on."""
+        for seat in seats:
+            room.admit(room.occupant(seat) or Occupant(seat))
+            self.visitor(seat).rooms.add(room)
 
-        return answered
-
-    def was_heard_before(self, region: Region, name: str, accept: str) -> bool:
-        """Whether a room was heard before that command, which is on its way, was sent,
-        and without a break since.
-        """
-        return self.attendances[region].accepts.get(accept) == name
-
-    def _hear(self, region: Region, name: str) -> None:
-        attendance = self.attendances[region]
-        hearing = attendance.hearings.get(name)
-        if hearing is None:
-
-            def pushed(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
-                room = attendance.rooms.get(name)
-                if room is not None:
-                    self._on_push(region, room, payload)
-
-            subject = subjects.room(region.name, name)
-            subscription = self._bus.subscribe_raw(subject, self._safe(pushed))
-            hearing = attendance.hearings[name] = Hearing(subscription)
-        hearing.count += 1
-
-    def _hear_no_more(self, region: Region, name: str) -> None:
+    def hear(self, region: Region, name: str) -> Hearing:
+        """The room's subscription; `drop_if_unheard` ends it."""
         hearings = self.attendances[region].hearings
-        hearing = hearings[name]
-        hearing.count -= 1
-        if not hearing.count:
-            del hearings[name]
-            hearing.subscription.cancel()
+        hearing = hearings.get(name)
+        if hearing is None:
+            subject = subjects.room(region.name, name)
+            subscription = self._bus.subscribe_raw(subject, self._pushed[region])
+            hearing = hearings[name] = Hearing(name, subscription)
+        return hearing
+
+    def drop_if_unheard(self, region: Region, hearing: Hearing) -> None:
+        attendance = self.attendances[region]
+        if hearing.listeners or hearing.accepts or hearing.name in attendance.rooms:
+            return
+        del attendance.hearings[hearing.name]
+        hearing.subscription.cancel()
 
     def remove(self, seat: Seat, room: Room) -> None:
         """The session hears the room no longer."""
@@ -326,18 +297,24 @@ class Rooms:
         if not room.is_empty or not attendance.has(room):
             return
         del attendance.rooms[room.name]
-        metrics.ROOMS.dec()
         self.awake.pop(room, None)
-        self._hear_no_more(region, room.name)
+        self.drop_if_unheard(region, attendance.hearings[room.name])
 
     # ---- what comes, what goes out -------------------------------------------
 
-    def _on_push(self, region: Region, room: Room, payload: bytes) -> None:
+    def _on_push(self, region: Region, name: str, payload: bytes) -> None:
+        attendance = self.attendances[region]
+        room = attendance.rooms.get(name)
+        if room is None:
+            hearing = attendance.hearings.get(name)
+            if hearing is None or not hearing.is_quiet:
+                return  # nobody is in it
+            room = self._stir(region, hearing)
         push: Push = codec.decode(payload, RoomPush)  # type: ignore[arg-type]
         if region.own or region.ready:
             region.flush()  # they were decided before: `seq` only grows
         others = self.awake and room not in self.awake
-        if others and self.attendances[region].is_shared(room):
+        if others and attendance.is_shared(room):
             self.flush()  # as were these
         room.receive(push)
         self.check(region, room)
@@ -379,8 +356,14 @@ class Rooms:
 
     def hold(self, region: Region) -> None:
         """Every room may have a gap: keep what comes for `resync`."""
-        self.attendances[region].accepts.clear()
-        for room in self.attendances[region].rooms.values():
+        attendance = self.attendances[region]
+        for hearing in list(attendance.hearings.values()):
+            hearing.accepts.clear()
+            if hearing.is_quiet:
+                self._stir(region, hearing)
+            else:
+                self.drop_if_unheard(region, hearing)
+        for room in attendance.rooms.values():
             if room.n is not None:
                 room.hold()
 
@@ -397,4 +380,5 @@ class Rooms:
         self._resync.carry_out(self.presence.announced(region, said))
 
     def tick(self, now_s: float) -> None:
+        metrics.ROOMS.set(sum(len(one.hearings) for one in self.attendances.values()))
         self._resync.carry_out(self.presence.tick(now_s))

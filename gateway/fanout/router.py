@@ -93,7 +93,7 @@ class Router:
             safe=self._safe,
             hand_on=self.gathering.hand_on,
         )
-        self._trip_rooms = TripRooms(self.rooms, limits, now)
+        self.trip_rooms = TripRooms(self.rooms, limits, now)
         bus.subscribe_raw(subjects.all_replies(gateway), self._safe(self._on_reply))
 
     # ---- sessions come and go ------------------------------------------------
@@ -254,7 +254,7 @@ class Router:
         if self.rooms.awake:
             self.rooms.flush()  # they were decided before: `seq` only grows
         if type(push) is TripPush:
-            self._trip_rooms.moved(listener, push)
+            self.trip_rooms.moved(listener, push)
         stream = listener.stream
         if stream.role is Role.DRIVER and listener.region.ready:
             listener.region.hand_out(listener)  # decided before; it may go offline now
@@ -303,7 +303,7 @@ class Router:
             if effect.at_once:
                 effect.region.flush()
         elif type(effect) is Synced:
-            self._trip_rooms.synced(effect.listener, effect.data)
+            self.trip_rooms.synced(effect.listener, effect.data)
         elif type(effect) is Opened:
             self._welcome_all(effect.region)
         elif type(effect) is Settled:
@@ -363,7 +363,7 @@ class Router:
                 self._hold(region)
         self._resyncs.tick(now_s)
         self.rooms.tick(now_s)
-        self._trip_rooms.tick(now_s)
+        self.trip_rooms.tick(now_s)
 
     def hold(self) -> None:
         """NATS is away. Once it is back, the first messages come before it is known."""

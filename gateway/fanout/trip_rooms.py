@@ -4,21 +4,22 @@ Reads the trip's pushes and state as they pass. Leaves rooms some time after the
 end, a driver at once on release. Must not know what the rooms carry.
 """
 
+from math import inf
+
 from gateway.clock import Clock
-from gateway.fanout.attendance import Attendance, TripRoom
-from gateway.fanout.region import Listener
-from gateway.fanout.rooms import Rooms
+from gateway.fanout.attendance import Attendance, Hearing
+from gateway.fanout.region import Listener, Region
+from gateway.fanout.rooms import Done, Rooms
 from gateway.limits import Limits
-from schemas import codec, rooms
-from schemas.commands import SyncData
+from schemas import codec, rooms, subjects
+from schemas.commands import AcceptTrip, Answer, SyncData
 from schemas.events import TripHead, TripPush
-from schemas.trips import DRIVING, TERMINAL, Role
+from schemas.trips import DRIVING, Role
 
 SWEEP_S = 5.0
 """How late a room may be left after its time."""
 _NONE = b"[]"
 _DRIVING = frozenset(status.value for status in DRIVING)
-_ENDED = frozenset(status.value for status in TERMINAL)
 
 
 class TripRooms:
@@ -30,75 +31,79 @@ class TripRooms:
         """Who has a room of a trip that ended."""
         self._swept_s = now().mono_s
 
-    def _attendance(self, listener: Listener) -> Attendance:
-        return self._rooms.attendances[listener.region]
+    def _attendance(self, region: Region) -> Attendance:
+        return self._rooms.attendances[region]
 
-    def _of(self, listener: Listener) -> dict[str, TripRoom]:
-        return self._attendance(listener).trips[listener]
+    def _of(self, listener: Listener) -> dict[str, Hearing]:
+        return self._attendance(listener.region).trips[listener]
+
+    def before_accept(self, region: Region, command: AcceptTrip, done: Done) -> Done:
+        """A driver's accept is about to be sent. Its trip's room is subscribed first,
+        so that it stands before the leader decides: who takes the trip needn't ask what
+        was said since. Returns what is to be called, once, with its answer.
+        """
+        name = rooms.of_trip(command.trip)
+        if not subjects.is_token(name):
+            return done
+        hearing = self._rooms.hear(region, name)
+        hearing.accepts.append(command.id)
+
+        def answered(answer: Answer) -> None:
+            done(answer)
+            if command.id in hearing.accepts:
+                hearing.accepts.remove(command.id)
+                self._rooms.drop_if_unheard(region, hearing)
+
+        return answered
 
     def moved(self, listener: Listener, push: TripPush) -> None:
         """A trip of that user moved; repeats and old news change nothing."""
-        self._read(listener, push, is_live=True)
-
-    def _read(self, listener: Listener, push: TripPush, *, is_live: bool) -> None:
         if push.type in _TELLING:
-            head = codec.decode(push.trip, TripHead)
-            self._move(listener, push, head, is_live=is_live)
+            self._move(listener, push, is_live=True)
 
-    def _move(
-        self, listener: Listener, push: TripPush, head: TripHead, *, is_live: bool
-    ) -> None:
-        known = self._of(listener).get(head.id)
+    def _move(self, listener: Listener, push: TripPush, *, is_live: bool) -> None:
+        name = rooms.of_trip(codec.decode(push.trip, TripHead).id)
+        known = self._of(listener).get(name)
         if known is not None:
-            if head.version <= known.version:
+            if push.seq < known.seq:
                 return
-            known.version = head.version
+            known.seq = push.seq
         if push.type == "trip.started":
+            known = known or self._enter(listener, name, push.seq)
             # What is told afterwards may have been said before the room was heard.
-            is_whole = (
-                is_live
-                and push.quiet
-                and self._rooms.was_heard_before(
-                    listener.region, rooms.of_trip(head.id), push.command
-                )
-            )
-            self._open(listener, head, push.seq, 0, is_whole=is_whole)
+            is_whole = is_live and push.quiet and push.command in known.accepts
+            self._admit(listener, known, 0, is_whole=is_whole)
         elif known is None:
             return
-        elif push.type == "trip.released":
-            if listener.stream.role is Role.DRIVER:
-                self._close(listener, head.id)
-        elif head.status in _ENDED:
-            self._end(listener, known)
+        elif push.type != "trip.released":
+            self._end(known)
+        elif listener.stream.role is Role.DRIVER:
+            self._close(listener, name)
 
     def synced(self, listener: Listener, data: SyncData) -> None:
         """The user's state as the leader has it; also a new session's."""
         for raw in data.events:
-            self._read(listener, codec.decode(raw, TripPush), is_live=False)
+            push = codec.decode(raw, TripPush)
+            if push.type in _TELLING:
+                self._move(listener, push, is_live=False)
         heads = {}
         if bytes(data.trips) != _NONE:
-            heads = {h.id: h for h in codec.decode(data.trips, list[TripHead])}
-        for trip, known in list(self._of(listener).items()):
-            if trip in heads or known.ended_s is not None or known.seq > data.seq:
+            trips = codec.decode(data.trips, list[TripHead])
+            heads = {rooms.of_trip(head.id): head for head in trips}
+        mine = self._of(listener)
+        for name, known in list(mine.items()):
+            if name in heads or known.ended_s < inf or known.seq > data.seq:
                 continue
             # Ended or given back while nobody looked: only a rider is surely still in.
             if listener.stream.role is Role.DRIVER:
-                self._close(listener, trip)
+                self._close(listener, name)
             else:
-                self._end(listener, known)
-        for head in heads.values():
-            if head.status in _DRIVING:
-                self._open(listener, head, data.seq, None)
-        for trip in self._of(listener):
-            self._admit(listener, trip, None)
-
-    def _admit(
-        self, listener: Listener, trip: str, n: int | None, *, is_whole: bool = False
-    ) -> None:
-        left = self._of(listener)[trip].left
-        for seat in listener.seats:
-            if seat not in left:
-                self._rooms.admit(seat, rooms.of_trip(trip), n, is_whole=is_whole)
+                self._end(known)
+        for name, head in heads.items():
+            if head.status in _DRIVING and name not in mine:
+                self._enter(listener, name, data.seq)
+        for known in mine.values():
+            self._admit(listener, known, None)
 
     def tick(self, now_s: float) -> None:
         if now_s < self._swept_s + SWEEP_S:
@@ -106,22 +111,32 @@ class TripRooms:
         self._swept_s = now_s
         over_s = now_s - self._limits.trip_room_s
         for listener in list(self._ending):
-            ended = [
-                (trip, room.ended_s)
-                for trip, room in self._of(listener).items()
-                if room.ended_s is not None
-            ]
-            over = [trip for trip, ended_s in ended if ended_s <= over_s]
-            for trip in over:
-                self._close(listener, trip)
-            if not listener.seats or len(over) == len(ended):
+            mine = self._of(listener) if listener.seats else {}
+            for name, known in list(mine.items()):
+                if known.ended_s <= over_s:
+                    self._close(listener, name)
+            if all(known.ended_s == inf for known in mine.values()):
                 self._ending.discard(listener)
 
-    def _open(
+    def _enter(self, listener: Listener, name: str, seq: int) -> Hearing:
+        """The user takes part in that room's trip; `_admit` lets them hear it."""
+        mine = self._of(listener)
+        if len(mine) >= self._limits.trip_rooms_max:
+            for oldest, known in mine.items():
+                if known.ended_s < inf:
+                    self._close(listener, oldest)
+                    break
+        entered = mine[name] = self._rooms.hear(listener.region, name)
+        entered.listeners.append(listener)
+        entered.seq = max(entered.seq, seq)
+        if entered.ended_s < inf:
+            self._ending.add(listener)
+        return entered
+
+    def _admit(
         self,
         listener: Listener,
-        head: TripHead,
-        seq: int,
+        known: Hearing,
         n: int | None,
         *,
         is_whole: bool = False,
@@ -130,30 +145,35 @@ class TripRooms:
         gateway can know; the rider may have written there before. `is_whole`: nobody
         has, and who does from now on is heard.
         """
-        if head.id not in self._of(listener):
-            self._of(listener)[head.id] = TripRoom(head.version, seq)
-            self._bound(listener)
-        self._admit(listener, head.id, n, is_whole=is_whole)
+        room = self._attendance(listener.region).rooms.get(known.name)
+        if room is None and is_whole:
+            known.is_quiet = True
+        seats = known.seats(listener)
+        if known.is_quiet or not seats:
+            return
+        is_new = room is None
+        room = self._rooms.room(listener.region, known.name, n)
+        self._rooms.admit(room, seats)
+        if is_new:
+            # NATS may not have heard of the subscription when somebody wrote.
+            room.hold()
+            self._rooms.check(listener.region, room, anew=True)
 
-    def _bound(self, listener: Listener) -> None:
-        known = self._of(listener)
-        if len(known) > self._limits.trip_rooms_max:
-            ended = (trip for trip, room in known.items() if room.ended_s is not None)
-            oldest = next(ended, None)
-            if oldest is not None:
-                self._close(listener, oldest)
+    def _end(self, known: Hearing) -> None:
+        known.ended_s = min(known.ended_s, self._now().mono_s)
+        self._ending.update(known.listeners)
 
-    def _end(self, listener: Listener, known: TripRoom) -> None:
-        known.ended_s = self._now().mono_s
-        self._ending.add(listener)
-
-    def _close(self, listener: Listener, trip: str) -> None:
+    def _close(self, listener: Listener, name: str) -> None:
         """Their sessions hear the room no longer, whether they asked to or not."""
-        self._of(listener).pop(trip, None)
-        room = self._attendance(listener).rooms.get(rooms.of_trip(trip))
-        if room is not None:
-            for seat in list(listener.seats):
-                self._rooms.remove(seat, room)
+        known = self._of(listener).pop(name)
+        known.listeners.remove(listener)
+        known.left -= set(listener.seats)
+        room = self._attendance(listener.region).rooms.get(name)
+        if room is None:
+            self._rooms.drop_if_unheard(listener.region, known)
+            return
+        for seat in list(listener.seats):
+            self._rooms.remove(seat, room)
 
 
 _TELLING = frozenset(

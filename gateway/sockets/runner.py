@@ -243,7 +243,7 @@ class Runner:
         trace, done = traced(command, action.traceparent, self._answers(action.ref))
         if type(command) is AcceptTrip and self._seat is not None:
             region = self._seat.listener.region
-            done = self._services.router.rooms.before_accept(region, command, done)
+            done = self._services.router.trip_rooms.before_accept(region, command, done)
         refusal = self._services.link.submit(
             claims.region,
             command,

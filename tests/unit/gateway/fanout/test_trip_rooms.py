@@ -1,134 +1,14 @@
 """Which trips' rooms a user is in, by the trips alone; clock in hand."""
 
-import itertools
-from collections.abc import Callable
-from typing import Any
+from math import inf
 
-from msgspec import Raw
+import pytest
 
-from gateway.clock import Now
-from gateway.fanout.region import Listener, Region, Seat
-from gateway.fanout.resync import Resync
-from gateway.fanout.rooms import Rooms
-from gateway.fanout.trip_rooms import SWEEP_S, TripRooms
-from gateway.leader.link import Link
-from gateway.limits import Limits
-from schemas.codec import encode
-from schemas.commands import AcceptTrip, Answer, SyncData
+from gateway.fanout.trip_rooms import SWEEP_S
+from schemas.commands import Answer, SyncData
 from schemas.events import TripPush
 from schemas.trips import Role
-from tests.unit.gateway.fanout.seats import Socket
-from tests.unit.gateway.session.sessions import claims
-
-
-class Line:
-    """NATS as far as subscribing goes: who listens to what."""
-
-    def __init__(self) -> None:
-        self.subjects: list[str] = []
-
-    def subscribe_raw(self, subject: str, _: Any) -> Any:
-        self.subjects.append(subject)
-        line = self
-
-        class Subscription:
-            def cancel(self) -> None:
-                line.subjects.remove(subject)
-
-        return Subscription()
-
-    def send(self, *_: Any) -> bool:
-        return True
-
-
-class User:
-    """One user with one session at one gateway."""
-
-    def __init__(self, role: Role, **limits: Any) -> None:
-        self.now_s = 100.0
-        bounds = Limits(**limits)
-
-        def now() -> Now:
-            return Now(self.now_s, int(self.now_s * 1000))
-
-        self.line = Line()
-        link = Link(bounds, lambda *_: True, lambda *_: None, lambda: None)
-        region = Region("main", bounds.held_max)
-        bus: Any = self.line
-        ids = (str(number) for number in itertools.count())
-        resync = Resync(link, ids, bounds, now, lambda _: None)
-        self.resync = resync
-        self.hearing = rooms = Rooms(
-            gateway="g",
-            bus=bus,
-            link=link,
-            ids=ids,
-            resync=resync,
-            limits=bounds,
-            now=now,
-            wake=lambda: None,
-            safe=lambda callback: callback,
-        )
-        rooms.begin(region)
-        self.attendance = rooms.attendances[region]
-        self.rooms = TripRooms(rooms, bounds, now)
-        self.listener = Listener(region, claims(role))
-        self._seq = 0
-        self.sit()
-
-    def sit(self) -> None:
-        """One more session."""
-        socket: Any = Socket()
-        self.listener.seats.append(Seat(socket, self.listener))
-
-    def moves(self, number: int, version: int, kind: str, status: str) -> None:
-        self._push(number, version, kind, status)
-
-    def _push(
-        self, number: int, version: int, kind: str, status: str, **by: Any
-    ) -> None:
-        self._seq += 1
-        moved = trip(number, version, status)
-        push = TripPush(self._seq, f"trip.{kind}", moved, **by)
-        self.rooms.moved(self.listener, push)
-
-    def drives(self, number: int) -> None:
-        self.moves(number, 2, "started", "STARTED")
-
-    def accepts(self, number: int) -> Callable[[Answer], None]:
-        """The command t<number>'s answer is to be given to what is returned."""
-        by, trip = self.listener.claims.user(), f"t{number}"
-        made = AcceptTrip(id=f"c{number}", deadline_ms=0, by=by, trip=trip)
-        region = self.listener.region
-        return self.hearing.before_accept(region, made, lambda _: None)
-
-    def gets(self, number: int, *, quiet: bool = True) -> None:
-        """A trip by that command."""
-        by = f"c{number}"
-        self._push(number, 2, "started", "STARTED", command=by, quiet=quiet)
-
-    def asks(self, number: int) -> bool:
-        """Whether it is asked what was said in the trip's room."""
-        return self.resync.is_asked(self.attendance.rooms[f"trip_t{number}"])
-
-    def ends(self, number: int) -> None:
-        self.moves(number, 5, "completed", "COMPLETED")
-
-    def syncs(self, seq: int, *trips: Raw) -> None:
-        state = SyncData(seq, 0, raw(trips), raw([]), False, [], False)
-        self.rooms.synced(self.listener, state)
-
-    def heard(self) -> list[str]:
-        """Ids of the trips whose rooms are listened to."""
-        return [s.removeprefix("room.main.trip_") for s in self.line.subjects]
-
-
-def raw(value: Any) -> Raw:
-    return Raw(encode(value))
-
-
-def trip(number: int, version: int, status: str) -> Raw:
-    return raw({"id": f"t{number}", "version": version, "status": status})
+from tests.unit.gateway.fanout.trips import Gateway, User, raw, trip
 
 
 def test_a_busy_drivers_rooms_are_bounded_the_oldest_go_first() -> None:
@@ -144,11 +24,9 @@ def test_an_ended_trips_room_is_left_after_its_time_an_active_ones_is_not() -> N
     driver.drives(1)
     driver.ends(1)
     driver.drives(2)
-    driver.now_s += 309
-    driver.rooms.tick(driver.now_s)
+    driver.waits(309)
     assert driver.heard() == ["t1", "t2"]
-    driver.now_s += SWEEP_S + 1
-    driver.rooms.tick(driver.now_s)
+    driver.waits(SWEEP_S + 1)
     assert driver.heard() == ["t2"]
 
 
@@ -158,10 +36,11 @@ def test_a_released_driver_leaves_and_a_repeat_brings_nobody_back() -> None:
         user.drives(1)
         user.moves(1, 3, "released", "REQUESTED")
     assert (driver.heard(), rider.heard()) == ([], ["t1"])
-    rider.drives(1)
-    rider.ends(1)
-    rider.moves(1, 2, "started", "STARTED")
-    assert rider.attendance.trips[rider.listener]["t1"].ended_s is not None
+    started = TripPush(3, "trip.started", trip(1, 4, "STARTED"))
+    rider.hears(started)
+    rider.hears(TripPush(5, "trip.completed", trip(1, 5, "COMPLETED")))
+    rider.hears(started)
+    assert rider.attendance.trips[rider.listener]["trip_t1"].ended_s < inf
 
 
 def test_a_trip_that_was_never_driven_has_no_room_here() -> None:
@@ -200,8 +79,7 @@ def test_who_takes_a_quiet_trip_here_hears_its_room_and_asks_nothing() -> None:
     done(Answer("c1", 1))
     assert driver.heard() == ["t1"]
     driver.ends(1)
-    driver.now_s += 1_000
-    driver.rooms.tick(driver.now_s)
+    driver.waits(1_000)
     assert driver.heard() == []
 
 
@@ -217,7 +95,7 @@ def test_a_room_that_may_not_have_been_quiet_or_heard_in_time_is_asked_about() -
 def test_a_room_is_asked_about_if_the_line_broke_after_the_accept_was_sent() -> None:
     driver = User(Role.DRIVER)
     driver.accepts(1)
-    driver.hearing.hold(driver.listener.region)
+    driver.gateway.hearing.hold(driver.listener.region)
     driver.gets(1)
     assert driver.asks(1)
 
@@ -239,4 +117,138 @@ def test_nothing_is_heard_any_more_of_a_trip_that_others_took() -> None:
     assert driver.heard() == ["t1"]
     second(Answer("c1", 1))
     assert driver.heard() == []
-    assert not driver.attendance.accepts
+    assert not driver.attendance.hearings
+
+
+# ---- a quiet one's, and what becomes of it -----------------------------------
+
+
+def quiet_trip() -> tuple[User, User]:
+    """A rider and the driver who took their trip t1, both at one gateway."""
+    rider = User(Role.RIDER, Gateway(trip_room_s=310))
+    driver = User(Role.DRIVER, rider.gateway)
+    done = driver.accepts(1)
+    rider.gets(1)
+    driver.gets(1)
+    done(Answer("c1", 1))
+    return rider, driver
+
+
+def numbers(*users: User) -> list[list[int]]:
+    """Of what each session of those heard."""
+    return [socket.numbers() for user in users for socket in user.sockets]
+
+
+def test_a_trips_room_is_no_more_than_heard_until_something_is_said() -> None:
+    rider, driver = quiet_trip()
+    assert rider.gateway.room(1) is None
+    assert rider.heard() == ["t1"]
+    rider.sit()
+    rider.gateway.says(1, 1)
+    rider.gateway.says(1, 2)
+    assert numbers(rider, driver) == [[1, 2]] * 3
+    assert not rider.asks(1)
+
+
+def test_what_is_lost_of_a_quiet_room_shows_with_the_next_message() -> None:
+    rider, driver = quiet_trip()
+    rider.gateway.says(1, 2)
+    assert rider.asks(1)
+    assert numbers(rider, driver) == [[], []]
+
+
+def test_quiet_rooms_are_asked_about_after_a_break_of_the_line() -> None:
+    rider, _ = quiet_trip()
+    rider.gateway.hearing.hold(rider.gateway.region)
+    rider.gateway.says(1, 1)
+    rider.gateway.hearing.resync(rider.gateway.region)
+    assert rider.asks(1)
+    assert numbers(rider) == [[]]
+
+
+def test_a_session_that_left_a_quiet_room_hears_nothing_said_in_it() -> None:
+    rider, driver = quiet_trip()
+    other = rider.sit()
+    rider.visits(other, 1, joins=False)
+    rider.gateway.says(1, 1)
+    assert numbers(rider, driver) == [[1], [], [1]]
+
+
+def test_a_quiet_room_that_all_have_left_is_none() -> None:
+    rider, driver = quiet_trip()
+    for user in (rider, driver):
+        user.visits(user.listener.seats[0], 1, joins=False)
+    rider.gateway.says(1, 1)
+    assert rider.gateway.room(1) is None
+    assert numbers(rider, driver) == [[], []]
+    back = driver.sit()
+    driver.syncs(9, trip(1, 2, "STARTED"))
+    assert rider.asks(1)
+    room = rider.gateway.room(1)
+    assert room is not None
+    assert set(room.live) == {back}
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_quiet_room_that_an_accept_alone_holds_is_none(*, is_cut: bool) -> None:
+    rider, driver = quiet_trip()
+    answered = driver.accepts(1)
+    driver.moves(1, 3, "released", "REQUESTED")
+    rider.goes(rider.listener.seats[0])
+    if is_cut:
+        rider.gateway.hearing.hold(rider.gateway.region)
+    else:
+        rider.gateway.says(1, 1)
+    assert rider.heard() == ([] if is_cut else ["t1"])
+    answered(Answer("c1", 1))
+    assert rider.heard() == []
+    assert not rider.attendance.rooms
+
+
+def test_who_joins_a_quiet_room_waits_alone_for_the_answer() -> None:
+    rider, driver = quiet_trip()
+    rider.visits(rider.listener.seats[0], 1, joins=True)
+    rider.gateway.says(1, 1)
+    assert numbers(rider, driver) == [[], [1]]
+
+
+def test_a_quiet_room_is_heard_while_a_session_of_either_is_here() -> None:
+    rider, driver = quiet_trip()
+    rider.goes(rider.listener.seats[0])
+    rider.gateway.says(1, 1)
+    assert numbers(rider, driver) == [[], [1]]
+    driver.goes(driver.listener.seats[0])
+    assert driver.heard() == []
+    assert not driver.attendance.rooms
+    assert not driver.attendance.trips
+
+
+def test_a_quiet_room_is_left_by_both_some_time_after_the_end() -> None:
+    rider, driver = quiet_trip()
+    for user in (rider, driver):
+        user.ends(1)
+    rider.waits(300)
+    assert rider.heard() == ["t1"]
+    rider.waits(SWEEP_S + 10)
+    assert rider.heard() == []
+
+
+def test_who_hears_only_afterwards_of_a_trip_that_ended_leaves_with_the_others() -> (
+    None
+):
+    rider = User(Role.RIDER)
+    driver = User(Role.DRIVER, rider.gateway)
+    rider.drives(1)
+    rider.ends(1)
+    driver.drives(1)
+    rider.waits(1_000)
+    assert rider.heard() == []
+
+
+def test_nothing_is_kept_of_a_user_who_went_before_their_rooms_time() -> None:
+    rider, driver = quiet_trip()
+    rider.ends(1)
+    rider.goes(rider.listener.seats[0])
+    driver.goes(driver.listener.seats[0])
+    rider.waits(SWEEP_S + 1)
+    assert not rider.attendance.trips
