@@ -145,19 +145,26 @@ class Bus(Client):
             where it is larger than the server takes, which is a bug and logged: the
             server would close the connection over it, and nats-py never reconnect.
         """
-        if not self.is_connected or self._is_full():
+        if not self.is_connected:
             return False
-        if len(payload) + len(headers) > self._max_payload:
-            self._tell_too_large(subject, len(payload) + len(headers))
+        # What was once in the transport only gets less until we write again.
+        known_bytes = self._pending_data_size + self._buffered_bytes
+        if known_bytes > PENDING_BYTES_MAX and self.waiting_bytes > PENDING_BYTES_MAX:
             return False
+        size = len(headers) + len(payload)
+        if size > self._max_payload:
+            self._tell_too_large(subject, size)
+            return False
+        # In parts, which `write_now` joins with all others'.
         if headers:
-            total = len(headers) + len(payload)
-            head = f"HPUB {subject} {reply} {len(headers)} {total}\r\n".encode()
-            command = b"".join((head, headers, payload, b"\r\n"))
+            head = f"HPUB {subject} {reply} {len(headers)} {size}\r\n".encode()
+            self._pending += head, headers, payload, b"\r\n"
         else:
-            head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
-            command = b"".join((head, payload, b"\r\n"))
-        self._enqueue(command)
+            head = f"PUB {subject} {reply} {size}\r\n".encode()
+            self._pending += head, payload, b"\r\n"
+        self._pending_data_size += len(head) + size + 2
+        if not self._write_scheduled:
+            self._write_soon()
         return True
 
     @property
@@ -171,11 +178,6 @@ class Bus(Client):
         self._buffered_bytes = (
             0 if writer is None else writer.transport.get_write_buffer_size()
         )
-
-    def _is_full(self) -> bool:
-        # What was once in the transport only gets less until we write again.
-        known = self._pending_data_size + self._buffered_bytes
-        return known > PENDING_BYTES_MAX and self.waiting_bytes > PENDING_BYTES_MAX
 
     def _tell_too_large(self, subject: str, size: int) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -192,8 +194,11 @@ class Bus(Client):
         self._pending.append(command)
         self._pending_data_size += len(command)
         if not self._write_scheduled:
-            self._write_scheduled = True
-            asyncio.get_running_loop().call_soon(self.write_now)
+            self._write_soon()
+
+    def _write_soon(self) -> None:
+        self._write_scheduled = True
+        asyncio.get_running_loop().call_soon(self.write_now)
 
     def write_now(self) -> None:
         """Write at once what this tick has sent so far."""
