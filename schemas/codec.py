@@ -43,6 +43,19 @@ def exact(encoded: bytes) -> bytes:
     return bytes(memoryview(encoded))
 
 
+class Exact:
+    """`exact(encode(value))` in little more than half the time, for one thread."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def encode(self, value: Any) -> bytes:
+        _encoder.encode_into(value, self._buffer)
+        return bytes(self._buffer)
+
+
 @cache
 def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     """The (cached) decoder of one shape."""

@@ -3,7 +3,6 @@ random source.
 """
 
 from hashlib import blake2b
-from uuid import UUID
 
 _TIME_MASK = (1 << 48) - 1
 _SEQ_BITS = 53
@@ -30,4 +29,5 @@ def made_id(stamp_ms: int, command_id: str, seq: int = 0) -> str:
         | 0b10 << 62
         | rest % (1 << _LOW_BITS)
     )
-    return str(UUID(int=number))
+    text = f"{number:032x}"  # str(UUID(int=number)) takes three times as long
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -12,6 +12,7 @@ import structlog
 from dispatcher import metrics
 from dispatcher.engine.batch import Entry
 from dispatcher.engine.engine import feed_entry
+from dispatcher.engine.transitions import DRIVER
 from runtime.bus import Bus
 from schemas import subjects
 from schemas.budget import MESSAGE_BYTES_MAX, as_list, in_messages
@@ -31,7 +32,6 @@ from schemas.ledger import Writer
 from schemas.members import Standbys
 from schemas.rooms import MemberEvent, MessageEvent
 from schemas.seen import event_as
-from schemas.trips import Role
 
 log = structlog.get_logger()
 
@@ -49,6 +49,7 @@ class Publisher:
         be a read, or a leader's death, behind the other, and `seq` would fall.
         """
         sent = True
+        send, region = self._bus.send, self._region
         feed: list[FeedEntry] = []
         for event, payload in zip(events, encoded, strict=True):
             if type(event) is TripEvent and event.restored:
@@ -57,7 +58,7 @@ class Publisher:
                 sent = self._feed(feed) and sent
                 feed = []
             try:
-                sent = self._event(event, payload) and sent
+                sent = _TELLS[type(event)](send, region, event, payload) and sent
             except subjects.SubjectError as error:
                 # Ids are checked before anything is decided: a foreign record's.
                 log.error("event names no subject", seq=event.seq, error=str(error))  # noqa: TRY400
@@ -65,19 +66,13 @@ class Publisher:
             entry = feed_entry(event)
             if entry is not None:
                 feed.append(entry)
-        return self._feed(feed) and sent
-
-    def _event(self, event: Event, payload: bytes) -> bool:
-        sent = True
-        for subject, told in _TELLS[type(event)](self._region, event, payload):
-            sent = self._bus.send(subject, told) and sent
-        return sent
+        return (not feed or self._feed(feed)) and sent
 
     def _feed(self, feed: list[FeedEntry]) -> bool:
         subject = subjects.drivers(self._region)
-        whole = encode(feed) if feed else b""
+        whole = encode(feed)
         if len(whole) <= MESSAGE_BYTES_MAX:
-            return not feed or self._bus.send(subject, whole)
+            return self._bus.send(subject, whole)
         sent = True
         for part in in_messages(map(encode, feed)):
             sent = self._bus.send(subject, as_list(part)) and sent
@@ -119,40 +114,42 @@ def _in_messages(epoch: int, group: list[Answer]) -> Iterator[tuple[bytes, int]]
 # ---- who is told, and what -------------------------------------
 
 
-Told = list[tuple[str, bytes]]
-"""Subjects, and what goes to each."""
+Send = Callable[[str, bytes], bool]
+"""A subject, and what goes to it."""
 
 
-def _trip(region: str, event: TripEvent, payload: bytes) -> Told:
+def _trip(send: Send, region: str, event: TripEvent, payload: bytes) -> bool:
     trip = event.trip
-    told = []
+    sent = True
     for user in event.audience:
         is_rider = user == trip.rider.id
-        to_them = payload if is_rider else event_as(Role.DRIVER, event, payload)
-        told.append((subjects.user(region, user), to_them))
-    told.append((subjects.trip(region, trip.id), payload))
-    return told
+        to_them = payload if is_rider else event_as(DRIVER, event, payload)
+        sent = send(subjects.user(region, user), to_them) and sent
+    return send(subjects.trip(region, trip.id), payload) and sent
 
 
 def _driver(
-    region: str, event: DriverEvent | OfferEvent | OfferEndedEvent, payload: bytes
-) -> Told:
-    return [(subjects.user(region, event.driver), payload)]
+    send: Send,
+    region: str,
+    event: DriverEvent | OfferEvent | OfferEndedEvent,
+    payload: bytes,
+) -> bool:
+    return send(subjects.user(region, event.driver), payload)
 
 
-def _matching(region: str, event: MatchingEvent, payload: bytes) -> Told:
-    return [(subjects.trip(region, event.trip.id), payload)]
+def _matching(send: Send, region: str, event: MatchingEvent, payload: bytes) -> bool:
+    return send(subjects.trip(region, event.trip.id), payload)
 
 
-def _message(region: str, event: MessageEvent, payload: bytes) -> Told:
-    return [(subjects.room(region, event.message.room), payload)]
+def _message(send: Send, region: str, event: MessageEvent, payload: bytes) -> bool:
+    return send(subjects.room(region, event.message.room), payload)
 
 
-def _member(region: str, event: MemberEvent, payload: bytes) -> Told:
-    return [(subjects.room(region, event.room), payload)]
+def _member(send: Send, region: str, event: MemberEvent, payload: bytes) -> bool:
+    return send(subjects.room(region, event.room), payload)
 
 
-_HANDLERS: ByKind[Callable[[str, Any, bytes], Told]] = ByKind(
+_HANDLERS: ByKind[Callable[[Send, str, Any, bytes], bool]] = ByKind(
     trip=_trip,
     driver=_driver,
     offer=_driver,

@@ -7,10 +7,11 @@ from typing import Any
 
 from dispatcher.engine import apply_offers as offers
 from dispatcher.engine.state import Held, State
+from dispatcher.engine.transitions import REQUESTED, SCHEDULED
 from schemas.events import MATCHED, DriverEvent, Event, TripEvent
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
-from schemas.trips import DRIVING, TERMINAL, Status
+from schemas.trips import DRIVING, TERMINAL
 
 
 def apply(state: State, event: Event) -> None:
@@ -47,9 +48,9 @@ def _trip(state: State, event: TripEvent) -> None:
     else:
         state.hold(held)
 
-    if status is Status.SCHEDULED:
+    if status is SCHEDULED:
         state.booked_due(held)
-    if status is Status.REQUESTED:
+    if status is REQUESTED:
         state.open[trip.id] = None
         state.opened_due(held)
         if event.matching in MATCHED:
@@ -57,10 +58,11 @@ def _trip(state: State, event: TripEvent) -> None:
         else:
             state.open_changed()
     elif trip.id in state.open:
-        if state.is_told(trip.id):
-            state.open_changed()
         del state.open[trip.id]
-        state.untold.pop(trip.id, None)
+        if trip.id in state.untold:
+            del state.untold[trip.id]
+        else:
+            state.open_changed()
     offers.move(state, event, None if before is None else before.trip.driver)
 
     if event.feed:

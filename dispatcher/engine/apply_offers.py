@@ -7,6 +7,7 @@ started trip and a live offer of it.
 from dispatcher.engine.dues import What
 from dispatcher.engine.offers import Course, Ended
 from dispatcher.engine.state import State
+from dispatcher.engine.transitions import REQUESTED
 from schemas.events import (
     MATCHED,
     DriverEvent,
@@ -25,7 +26,7 @@ def move(state: State, event: TripEvent, before: Person | None) -> None:
         duty = offers.duties.get(before.id)
         if duty is not None:
             duty.idle_since_ms = event.at_ms
-    if trip.status is Status.REQUESTED:
+    if trip.status is REQUESTED:
         _open(state, event, before)
         return
     course = offers.courses.get(trip.id)

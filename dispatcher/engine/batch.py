@@ -10,18 +10,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from dispatcher.engine.answers import CHANGES
 from dispatcher.engine.engine import Decided, Engine
 from dispatcher.engine.overtaking import Overtaking
-from schemas.codec import encode
+from schemas.codec import Exact, encode
 from schemas.commands import (
     Answer,
     AnyCommand,
+    Command,
     FeedData,
     JoinRoom,
     Lookup,
+    SendMessage,
     SyncFeed,
     SyncUser,
 )
@@ -49,16 +51,13 @@ OVERLOADED = Refusal(Code.OVERLOADED, "the dispatcher has too much to do")
 EVENT_TOO_LARGE = Refusal(Code.INVALID_DATA, "the command makes too large an event")
 
 
-class Entry:
+class Entry(Struct, eq=False):
     """An answer that waits for its record, and the subject it goes to."""
 
-    __slots__ = ("answer", "fresh", "reply")
-
-    def __init__(self, reply: str, answer: Answer, *, fresh: bool) -> None:
-        self.reply = reply
-        self.answer = answer
-        self.fresh = fresh
-        """Decided in this batch; else answered before and only repeated."""
+    reply: str
+    answer: Answer
+    fresh: bool
+    """Decided in this batch; else answered before and only repeated."""
 
 
 class Batch:
@@ -71,6 +70,7 @@ class Batch:
         "event_bytes",
         "events",
         "feed",
+        "first_seq",
         "format",
         "head_seq",
         "n",
@@ -82,6 +82,7 @@ class Batch:
 
     def __init__(self, n: int, stamp_ms: int) -> None:
         self.n = n
+        self.first_seq = seq_of(n, 0)
         self.stamp_ms = stamp_ms
         self.events: list[Event] = []
         self.encoded: list[bytes] = []
@@ -107,12 +108,13 @@ class Batcher:
         self.engine = engine
         self.n = n
         self._writer = writer
+        self._exact = Exact()
         self.batch: Batch | None = None
         """None: nothing was decided since the last one."""
         self._undelivered: dict[str, Entry] = {}
         self._overtaking = Overtaking()
-        self.tally: dict[tuple[str, str], int] = {}
-        """Answers by (kind, outcome) since the caller last emptied it."""
+        self.tally: dict[tuple[type[Command], str], int] = {}
+        """Answers by (command, outcome) since the caller last emptied it."""
         self.faults: list[tuple[AnyCommand, Exception]] = []
         """Commands whose deciding raised, since the caller last emptied it."""
 
@@ -137,7 +139,7 @@ class Batcher:
                     waiting.answer, attempt=command.attempt
                 )
             return True
-        batch = self._open(now_ms)
+        batch = self.batch or self._open(now_ms)
         if batch.answer_bytes > ANSWERS_BYTES_MAX:
             return False
         known = self.engine.remembered(command.id, command.by.role)
@@ -226,7 +228,8 @@ class Batcher:
         batch = self.batch
         if batch is None:
             batch = self.batch = Batch(self.n, self.engine.advance(now_ms))
-            self._follow(batch)
+            if not self.engine.is_calm():
+                self._follow(batch)
             self._settle(batch)
         return batch
 
@@ -235,8 +238,6 @@ class Batcher:
         was found by it.
         """
         engine, stamp_ms = self.engine, batch.stamp_ms
-        if engine.is_calm():
-            return
         for _ in range(FOLLOWS_MAX):
             due_ms = engine.next_due_ms()
             if due_ms is not None and due_ms <= stamp_ms:
@@ -258,7 +259,7 @@ class Batcher:
                 return
 
     def _seq(self, batch: Batch) -> int:
-        return seq_of(batch.n, len(batch.events))
+        return batch.first_seq + len(batch.events)
 
     def _settle(self, batch: Batch) -> None:
         """Who comes or goes without an event of their command's."""
@@ -268,7 +269,7 @@ class Batcher:
     def _append_due(self, batch: Batch, events: Iterable[Event]) -> bool:
         """Those that don't fit stay due, for the next batch; whether all did."""
         for event in events:
-            encoded = encode(event)
+            encoded = self._exact.encode(event)
             is_full = batch.event_bytes + len(encoded) > EXPIRY_BYTES_MAX
             if is_full or len(batch.events) >= EVENTS_PER_RECORD_MAX:
                 return False
@@ -280,7 +281,9 @@ class Batcher:
         batch.events.append(event)
         batch.encoded.append(encoded)
         batch.event_bytes += len(encoded) + 1
-        batch.format = max(batch.format, format_of(event))
+        record_format = format_of(event)
+        if record_format > batch.format:  # noqa: PLR1730 - `max` takes as long as all
+            batch.format = record_format
 
     def _add(self, batch: Batch, entry: Entry) -> None:
         batch.entries.append(entry)
@@ -289,7 +292,7 @@ class Batcher:
         self._undelivered[entry.answer.id] = entry
 
     def _count(self, command: AnyCommand, outcome: str) -> None:
-        key = (kind_of(command), outcome)
+        key = (type(command), outcome)
         self.tally[key] = self.tally.get(key, 0) + 1
 
     def _decide(
@@ -302,7 +305,7 @@ class Batcher:
         if over is not None:
             return self._refused(command, over)
         try:
-            outcome = engine.decide(command, seq_of(batch.n, len(batch.events)))
+            outcome = engine.decide(command, batch.first_seq + len(batch.events))
             data = encode(outcome.data) if type(outcome) is Decided else b""
             if len(data) > ANSWER_BYTES_MAX:
                 data = self._shortened(command)
@@ -328,7 +331,7 @@ class Batcher:
                         msgspec.structs.replace(event, traceparent=traceparent)
                         for event in events
                     )
-                encoded = [encode(event) for event in events]
+                encoded = [self._exact.encode(event) for event in events]
                 size = sum(map(len, encoded))
                 if size > EXPIRY_BYTES_MAX:
                     return self._refused(command, EVENT_TOO_LARGE)
@@ -337,13 +340,15 @@ class Batcher:
                     or len(batch.events) + len(encoded) > EVENTS_PER_RECORD_MAX
                 ):
                     return None
-                over = engine.count_made(command, events)
-                if over is not None:
-                    return self._refused(command, over)
+                if type(command) is SendMessage:
+                    over = engine.count_made(command, events)
+                    if over is not None:
+                        return self._refused(command, over)
                 for event, payload in zip(events, encoded, strict=True):
                     self._append(batch, event, payload)
-                engine.remember(answer)
-                self._follow(batch)
+                # Its events tell what it was answered: nothing else to remember.
+                if not engine.is_calm():
+                    self._follow(batch)
             elif type(command) in CHANGES:
                 engine.remember(answer)
             if type(command) is JoinRoom:
@@ -376,8 +381,3 @@ class Batcher:
             data = FeedData(self.engine.feed, [], complete=False)
         encoded = encode(data) if data is not None else b""
         return encoded if len(encoded) <= ANSWER_BYTES_MAX else b""
-
-
-def kind_of(command: AnyCommand) -> str:
-    """Its tag on the wire: `accept`."""
-    return str(command.__struct_config__.tag)

@@ -25,7 +25,16 @@ from dispatcher.engine.regional import Regional
 from dispatcher.engine.ring import Ring
 from dispatcher.engine.state import State
 from dispatcher.engine.sync import sync_feed, sync_user
-from dispatcher.engine.transitions import MOVES, Move, moved
+from dispatcher.engine.transitions import (
+    DRIVER,
+    MOVES,
+    OPERATOR,
+    REQUESTED,
+    RIDER,
+    SCHEDULED,
+    Move,
+    moved,
+)
 from schemas.commands import (
     AcceptTrip,
     AnyCommand,
@@ -55,7 +64,7 @@ from schemas.events import Event, Matching, TripEvent
 from schemas.ids import made_id
 from schemas.refusals import Code, Refusal
 from schemas.seen import trip_as
-from schemas.trips import OpenTrip, Person, Role, Status, Trip, User
+from schemas.trips import OpenTrip, Person, Trip, User
 
 
 def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
@@ -75,10 +84,10 @@ def decide(region: Regional, command: AnyCommand, seq: int) -> Outcome:
 def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
     state, ring, by = region.state, region.ring, command.by
     is_own = command.rider is None
-    if by.role is not (Role.RIDER if is_own else Role.OPERATOR):
+    if by.role is not (RIDER if is_own else OPERATOR):
         return bookings.unfit(state, command) or wrong_role(command)
     rider = command.rider or by
-    if rider.role is not Role.RIDER:
+    if rider.role is not RIDER:
         return Refusal(Code.INVALID_DATA, "rider: there is no such rider")
     if command.key is not None:
         before = _keyed(state, ring, command, command.key)
@@ -91,7 +100,7 @@ def _request(region: Regional, command: RequestTrip, seq: int) -> Outcome:
     trip = _made(state, command, rider, seq)
     more = {"seq": seq, "command": command.id, "by": by.id, "key": command.key}
     if bookings.is_early(state, trip):
-        booked = replace(trip, status=Status.SCHEDULED)
+        booked = replace(trip, status=SCHEDULED)
         full = bookings.too_many(state, rider.id)
         event = full or bookings.booked(state, booked, more)
     else:
@@ -115,7 +124,7 @@ def _made(state: State, command: RequestTrip, rider: User, seq: int) -> Trip:
     return Trip(
         id=made_id(state.stamp_ms, command.id, seq),
         region=state.region,
-        status=Status.REQUESTED,
+        status=REQUESTED,
         version=1,
         pick_up_address=command.pick_up_address,
         drop_off_address=command.drop_off_address,
@@ -172,7 +181,8 @@ def _move(region: Regional, command: TripCommand, seq: int) -> Outcome:
             return not_open(trip)
         return wrong_status(command, trip)
     if not comes:
-        return _moves(region, command, move, trip, seq)
+        driver = None if move.driver == "leaves" else trip.driver
+        return _moves(region, command, move, trip, seq, driver=driver)
     return _takes(region, command, move, trip, seq)
 
 
@@ -192,7 +202,7 @@ def _takes(
         return Refusal(
             Code.DRIVER_BUSY, f"trip {active.id} is {active.status}, end it first"
         )
-    return _moves(region, command, move, trip, seq, offer=offer)
+    return _moves(region, command, move, trip, seq, driver=driver, offer=offer)
 
 
 def _comes(command: TripCommand) -> Person:
@@ -204,12 +214,12 @@ def _comes(command: TripCommand) -> Person:
 
 
 def _assign(region: Regional, command: AssignTrip, seq: int) -> Outcome:
-    if command.by.role is not Role.OPERATOR:
+    if command.by.role is not OPERATOR:
         return wrong_role(command)
     if not command.sought:
         return Lookup("", 0, user=command.driver)
     found = command.found
-    if found is None or found.role is not Role.DRIVER:
+    if found is None or found.role is not DRIVER:
         return Refusal(Code.INVALID_DATA, "driver: there is no such driver")
     held = find_trip(region.state, region.ring, command.trip, command.archived)
     if held is not None and held.trip.driver is not None:
@@ -226,16 +236,14 @@ def _moves(
     trip: Trip,
     seq: int,
     *,
+    driver: Person | None,
     offer: str = "",
 ) -> Decided:
+    """`driver`: whom the trip has from now on."""
     state, by = region.state, command.by
-    driver, how, feed = trip.driver, _HAS_ONE, 0
-    if move.driver == "comes":
-        driver = _comes(command)
-    elif move.driver == "leaves":
-        driver = None
+    how, feed = _HAS_ONE, 0
     after = moved(trip, move.to, driver, state.stamp_text())
-    if move.to is Status.REQUESTED:
+    if move.to is REQUESTED:
         how = region.market.how(state, after)
         feed = bookings.feed_of(state, how)
     elif state.is_told(trip.id):
@@ -266,7 +274,7 @@ _HAS_ONE: Matching = ""
 
 def _decline(region: Regional, command: DeclineTrip, seq: int) -> Outcome:
     state, ring = region.state, region.ring
-    if command.by.role is not Role.DRIVER:
+    if command.by.role is not DRIVER:
         return wrong_role(command)
     held = find_trip(state, ring, command.trip, command.archived)
     if held is None:
@@ -294,7 +302,7 @@ def _get(region: Regional, command: GetTrip, _: int) -> Outcome:
 
 
 def _online(region: Regional, command: GoOnline | GoOffline, seq: int) -> Outcome:
-    if command.by.role is not Role.DRIVER:
+    if command.by.role is not DRIVER:
         return wrong_role(command)
     events, wants = offers.stands(region.state, command, seq)
     online = isinstance(command, GoOnline)
@@ -302,14 +310,14 @@ def _online(region: Regional, command: GoOnline | GoOffline, seq: int) -> Outcom
 
 
 def _tag(region: Regional, command: TagDriver, seq: int) -> Outcome:
-    if command.by.role is not Role.OPERATOR:
+    if command.by.role is not OPERATOR:
         return wrong_role(command)
     events = offers.tagged(region.state, command, seq)
     return Decided(events, TagsData(command.driver, tuple(sorted(set(command.tags)))))
 
 
 def _find_drivers(region: Regional, command: FindDrivers, _: int) -> Outcome:
-    if command.by.role is not Role.OPERATOR:
+    if command.by.role is not OPERATOR:
         return wrong_role(command)
     return Decided((), drivers.find(region, command))
 

@@ -18,7 +18,7 @@ from dispatcher.engine.apply import apply
 from dispatcher.engine.feed import feed_entry
 from dispatcher.engine.limits import DUE_MAX, Limits
 from dispatcher.engine.market import Market
-from dispatcher.engine.noting import note, wait
+from dispatcher.engine.noting import NOTES, wait
 from dispatcher.engine.outcomes import Decided, Outcome
 from dispatcher.engine.positions import Positions
 from dispatcher.engine.presence import Attending
@@ -30,7 +30,7 @@ from dispatcher.engine.shares import Shares
 from dispatcher.engine.snapshot import Snapshot, Thaw
 from dispatcher.engine.state import State
 from dispatcher.errors import SnapshotError
-from schemas.codec import CodecError, encode
+from schemas.codec import CodecError, encode, exact
 from schemas.commands import Answer, AnyCommand, Fix, Lookup, SendMessage
 from schemas.events import Event, Moved, OfferEvent, seq_of
 from schemas.ledger import Record
@@ -161,10 +161,10 @@ class Engine:
         return self._shares.count(command, self._state.stamp_ms)
 
     def count_made(
-        self, command: AnyCommand, events: tuple[Event, ...]
+        self, command: SendMessage, events: tuple[Event, ...]
     ) -> Refused | None:
         """The same of what its events make, before they are applied."""
-        if type(command) is not SendMessage or not _rooms.makes_room(events):
+        if not _rooms.makes_room(events):
             return None
         return self._shares.count_room(command.by, self._state.stamp_ms)
 
@@ -305,14 +305,14 @@ class Engine:
     # ---- facts ---------------------------------------------------------------
 
     def apply(self, event: Event, encoded: bytes) -> None:
-        """Take a fact; `encoded` is `codec.encode(event)`, kept for who missed it.
+        """Take a fact; `encoded` is kept for who missed it: `codec.exact`.
 
         Raises:
             AssertionError: its seq is not above `head_seq`: a bug of the caller's.
         """
         apply(self._state, event)
         self._ring.push(event, encoded)
-        note(self._regional, event)
+        NOTES[type(event)](self._regional, event)
 
     def apply_record(self, record: Record) -> None:
         """Take a record of the ledger, in order, from the one after the snapshot."""
@@ -323,7 +323,7 @@ class Engine:
             self._state.rooms.began_seq = self._ring.gone_seq
         self.advance(record.at_ms)
         for event in record.events:
-            self.apply(event, encode(event))
+            self.apply(event, exact(encode(event)))
 
     # ---- answers that were given ----------------------------------------------
 
@@ -395,5 +395,5 @@ class Engine:
         """Take a record from before the snapshot, in order; only the ring changes."""
         for event in record.events:
             if event.seq <= self._state.head_seq:
-                self._ring.refill(event, encode(event))
+                self._ring.refill(event, exact(encode(event)))
         self._ring.evict(self._state.stamp_ms)

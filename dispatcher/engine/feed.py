@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+from dispatcher.engine.transitions import REQUESTED
 from schemas.codec import Raw, encode
 from schemas.events import Event, FeedEntry, MatchingEvent, TripEvent
 from schemas.kinds import ByKind, by_fact
-from schemas.trips import OpenTrip, Status
+from schemas.trips import OpenTrip
 
 
 def feed_entry(event: Event) -> FeedEntry | None:
@@ -23,7 +24,7 @@ def _trip(event: TripEvent) -> FeedEntry | None:
     if not event.feed:
         return None
     trip = event.trip
-    if trip.status is Status.REQUESTED:
+    if trip.status is REQUESTED:
         return _entry(event, "trip.requested", OpenTrip.of(trip), event.audience)
     return _entry(event, "trip.taken", {"id": trip.id}, event.audience)
 

@@ -85,12 +85,6 @@ class Market:
         self.open.clear()
         self.begin(state)
 
-    def is_idle(self, state: State) -> bool:
-        """Whether nobody asked for offers, and no trip was ever to be offered: then no
-        move changes anything here.
-        """
-        return not (state.offers.courses or state.offers.duties or self.open)
-
     def is_at_rest(self) -> bool:
         """Whether `seek` would find nothing to do."""
         return not (

@@ -9,7 +9,6 @@ from dispatcher.engine.dues import What
 from dispatcher.engine.regional import Regional
 from schemas.events import (
     DriverEvent,
-    Event,
     Matching,
     MatchingEvent,
     OfferEndedEvent,
@@ -18,11 +17,6 @@ from schemas.events import (
 )
 from schemas.kinds import ByKind, by_fact
 from schemas.rooms import MemberEvent, MessageEvent
-
-
-def note(region: Regional, event: Event) -> None:
-    """To be called once the state has it."""
-    _NOTES[type(event)](region, event)
 
 
 def wait(region: Regional, trip: str, how: Matching) -> None:
@@ -34,8 +28,9 @@ def wait(region: Regional, trip: str, how: Matching) -> None:
 
 def _trip(region: Regional, event: TripEvent) -> None:
     state, market = region.state, region.market
-    if market.is_idle(state):
-        return
+    offers = state.offers
+    if not (offers.courses or offers.duties or market.open):
+        return  # nobody asked for offers, and no trip was ever to be offered
     market.look_at_trip(state, event.trip.id)
     for user in event.audience:
         market.look_at_driver(state, user)
@@ -78,4 +73,5 @@ _HANDLERS: ByKind[Callable[[Regional, Any], None]] = ByKind(
     message=_message,
     member=_member,
 )
-_NOTES = by_fact(_HANDLERS)
+NOTES = by_fact(_HANDLERS)
+"""By the event's type; to be called once the state has it."""

@@ -4,10 +4,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from dispatcher.engine.transitions import DRIVER, RIDER
 from schemas.commands import Command, Lookup
 from schemas.events import Event
 from schemas.refusals import Code, Refusal
-from schemas.trips import TERMINAL, Role, Trip, User
+from schemas.trips import TERMINAL, Trip, User
 
 
 class Decided(Struct, frozen=True):
@@ -26,9 +27,9 @@ Outcome = Decided | Refusal | Lookup
 
 
 def takes_part(by: User, trip: Trip) -> bool:
-    if by.role is Role.RIDER:
+    if by.role is RIDER:
         return trip.rider.id == by.id
-    if by.role is Role.DRIVER:
+    if by.role is DRIVER:
         return trip.driver is not None and trip.driver.id == by.id
     return True
 

@@ -20,7 +20,7 @@ from dispatcher.engine.limits import (
     Limits,
 )
 from dispatcher.engine.state import Held
-from schemas.codec import decode, exact
+from schemas.codec import decode
 from schemas.events import (
     DriverEvent,
     Event,
@@ -117,12 +117,10 @@ class Ring:
     # ---- filling and forgetting ----------------------------------------------
 
     def push(self, event: Event, encoded: bytes) -> None:
+        """`encoded` is kept: `codec.exact`."""
         self._awaited = None
-        self._push(event, encoded)
-
-    def _push(self, event: Event, encoded: bytes) -> None:
         self._top_seq = event.seq
-        _KEEPS[type(event)](self, event, exact(encoded))
+        _KEEPS[type(event)](self, event, encoded)
 
     def _trip(self, event: TripEvent, encoded: bytes) -> None:
         ended = event.trip.id if event.trip.status in TERMINAL else ""
@@ -163,8 +161,15 @@ class Ring:
     def _keep(self, kept: Kept) -> None:
         self._all.append(kept)
         self._bytes += len(kept.encoded)
+        by_user = self._by_user
         for user in kept.audience:
-            self._index(user, kept)
+            mine = by_user.get(user)
+            if mine is None:
+                by_user[user] = [kept]
+                continue
+            if len(mine) == _LIST_MAX and isinstance(mine, list):
+                mine = by_user[user] = deque(mine)
+            mine.append(kept)
         if kept.feed:
             self._feed.append(kept)
         if kept.command:
@@ -212,15 +217,6 @@ class Ring:
         self._moves_bytes -= len(encoded)
         if not moved:
             del self._moved[room]
-
-    def _index(self, user: str, kept: Kept) -> None:
-        mine = self._by_user.get(user)
-        if mine is None:
-            self._by_user[user] = [kept]
-            return
-        if len(mine) == _LIST_MAX and isinstance(mine, list):
-            mine = self._by_user[user] = deque(mine)
-        mine.append(kept)
 
     def evict(self, stamp_ms: int) -> None:
         """Forget what is too old at this stamp."""
@@ -300,7 +296,7 @@ class Ring:
         feed = event.feed if isinstance(event, TripEvent | MatchingEvent) else 0
         if 0 < feed <= self.gone_feed:
             self.gone_feed = feed - 1
-        self._push(event, encoded)
+        self.push(event, encoded)
 
     # ---- questions -----------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dispatcher.engine.limits import ALL_OPEN_TRIPS_MAX, LATE_MS, OPEN_BYTES_MAX
 from dispatcher.engine.offers import Course, Offers, Unsaid
 from dispatcher.engine.rooms import Rooms
 from dispatcher.engine.timeline import Timeline
+from dispatcher.engine.transitions import SCHEDULED
 from schemas.budget import as_list, in_messages
 from schemas.codec import Raw, encode
 from schemas.events import (
@@ -134,30 +135,31 @@ class State:
     def hold(self, held: Held) -> None:
         """A trip that hasn't ended, as it is now."""
         trip = held.trip
-        rider, mine = trip.rider.id, self.booked.get(trip.rider.id, {})
+        rider = trip.rider.id
         self.trips[trip.id] = held
-        if trip.status is Status.SCHEDULED:
-            self.booked.setdefault(rider, mine)[trip.id] = None
+        if trip.status is SCHEDULED:
+            self.booked.setdefault(rider, {})[trip.id] = None
         else:
             self.riders[rider] = trip.id
-            self._unbook(rider, trip.id)
+            if rider in self.booked:
+                self._unbook(rider, trip.id)
 
     def let_go(self, trip: Trip) -> None:
         """It has ended. What its rider has booked may open now."""
         rider = trip.rider.id
         self.trips.pop(trip.id, None)
-        self._unbook(rider, trip.id)
+        if rider in self.booked:
+            self._unbook(rider, trip.id)
         if self.riders.get(rider) == trip.id:
             del self.riders[rider]
             for booked in self.booked.get(rider, ()):
                 self.booked_due(self.trips[booked])
 
     def _unbook(self, rider: str, trip: str) -> None:
-        mine = self.booked.get(rider)
-        if mine is not None:
-            mine.pop(trip, None)
-            if not mine:
-                del self.booked[rider]
+        mine = self.booked[rider]
+        mine.pop(trip, None)
+        if not mine:
+            del self.booked[rider]
 
     def go_offline(self, driver: str) -> None:
         """Beyond the limit whoever has been offline for the longest is forgotten: they

@@ -6,6 +6,7 @@ dropped before anything is decided: no gateway of ours sends it.
 """
 
 import re
+from functools import lru_cache
 
 import structlog
 
@@ -29,18 +30,26 @@ _reply = re.compile(rb"reply\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}").fullmat
 
 def read(region: str, reply: bytes, payload: bytes) -> tuple[str, list[AnyCommand]]:
     """The subject for the answers, and the commands that can be decided."""
-    if _reply(reply) is None:
+    subject = _subject_of(reply)
+    if not subject:
         _drop(region, "no reply subject of a gateway", repr(reply[:80]))
         return "", []
     try:
         commands: list[AnyCommand] = _commands(payload)
     except UNREADABLE:
         commands = _readable(region, payload)
-    for command in commands:
-        if not subjects.is_token(command.by.id):
-            commands = [one for one in commands if _is_named(region, one)]
-            break
-    return reply.decode(), commands
+    try:
+        for command in commands:
+            subjects.token(command.by.id)
+    except subjects.SubjectError:
+        commands = [one for one in commands if _is_named(region, one)]
+    return subject, commands
+
+
+@lru_cache(maxsize=256)  # each gateway's is always the same
+def _subject_of(reply: bytes) -> str:
+    """Empty: it is no gateway's."""
+    return "" if _reply(reply) is None else reply.decode()
 
 
 def read_fixes(region: str, payload: bytes) -> list[Fix]:

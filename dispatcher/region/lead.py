@@ -18,7 +18,8 @@ from dispatcher.commit.observing import Observing
 from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine
-from dispatcher.region import inbox, lead_metrics
+from dispatcher.region import inbox
+from dispatcher.region.lead_metrics import LeadMetrics
 from dispatcher.region.ledger_full import FULL, Denied, refused
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
@@ -83,6 +84,7 @@ class Lead:
         self._publisher = Publisher(bus, ledger.region)
         self._observing = Observing(bus, ledger.region, ledger.id)
         self._whereabouts = Whereabouts(bus, ledger.region, engine, self._observing)
+        self._metrics = LeadMetrics(ledger.region)
         self._offers = OfferMetrics(ledger.region)
         self._batcher = batcher = Batcher(engine, writer, last + 1)
         flow = self._offers.flow
@@ -219,10 +221,11 @@ class Lead:
         trace = traceparent.of_block(headers) if headers else ""
         subject, commands = inbox.read(region, reply, payload)
         wall_ms, now_ms = self._clock(), self._stamp()
+        take = self._take if trace else self._batcher.take
         for command in commands:
             if command.deadline_ms < wall_ms:
                 metrics.dropped.labels(region, "late").inc()
-            elif self._queue or not self._take(subject, command, now_ms, trace):
+            elif self._queue or not take(subject, command, now_ms, trace):
                 self._enqueue(subject, command, now_ms, trace)
         self._pump_later()
 
@@ -289,7 +292,6 @@ class Lead:
                 self._end(Ended.RESIGNED)
             return
         batch = self._in_flight = self._batcher.close()
-        region = self._ledger.region
         if self.wants_snapshot:
             # Only here is the engine just what a record will make of it.
             self.wants_snapshot = False
@@ -297,8 +299,7 @@ class Lead:
         self._sent_s = self._loop.time()
         self._fence.append(batch.payload, batch.n, batch.n - 1)
         self._bus.write_now()
-        metrics.record_bytes.labels(region).observe(len(batch.payload))
-        metrics.batch_commands.labels(region).observe(len(batch.entries))
+        self._metrics.sent(batch)
         self._take_queued()
 
     def _take_queued(self) -> None:
@@ -334,11 +335,11 @@ class Lead:
             self._recent.append(batch)
         now_ms = self._stamp()
         commit_s = self._loop.time() - self._sent_s
-        lead_metrics.measure(self._ledger.region, batch, now_ms, commit_s)
+        self._metrics.stored(batch, now_ms, commit_s)
         if self._snapshot is not None:
             self._on_snapshot(self._snapshot)
             self._snapshot = None
-        lead_metrics.tell_tally(self._ledger.region, self._batcher)
+        self._metrics.tell_tally(self._batcher)
         self._take_queued()
         self._batcher.expire(now_ms)  # of what is due, a record holds a part
         if not sent and self._bus.is_connected:
@@ -385,7 +386,7 @@ class Lead:
             return
         self._swept_s = now_s
         self._engine.sweep(self._now_ms())
-        lead_metrics.tell_state(self._ledger.region, self._engine)
+        self._metrics.tell_state(self._engine)
         self._offers.tell(self._stamp())
 
     def _announce(self, standbys: Standbys = NONE) -> None:

@@ -11,6 +11,7 @@ from dispatcher import metrics
 from dispatcher.engine.batch import Batch
 from dispatcher.engine.engine import Engine
 from dispatcher.engine.figures import Flow
+from dispatcher.engine.transitions import REQUESTED, STARTED
 from schemas.events import (
     Event,
     MatchingEvent,
@@ -18,7 +19,6 @@ from schemas.events import (
     OfferEvent,
     TripEvent,
 )
-from schemas.trips import Status
 
 
 class OfferMetrics:
@@ -50,7 +50,10 @@ class OfferMetrics:
         if batch.seen:
             self._rounds.inc(len(batch.seen))
         for event in batch.events:
-            self.note(event)
+            if type(event) is TripEvent:
+                self._trip(event)
+            else:
+                self.note(event)
 
     def note(self, event: Event) -> None:
         if isinstance(event, TripEvent):
@@ -65,12 +68,12 @@ class OfferMetrics:
 
     def _trip(self, event: TripEvent) -> None:
         trip = event.trip
-        if trip.status is Status.REQUESTED:
+        if trip.status is REQUESTED:
             self._opened[trip.id] = event.at_ms
             self._how(event.matching)
             return
         opened_ms = self._opened.pop(trip.id, None)
-        if opened_ms is not None and trip.status is Status.STARTED:
+        if opened_ms is not None and trip.status is STARTED:
             self._match.observe((event.at_ms - opened_ms) / 1000)
             self.flow.waited(event.at_ms, event.at_ms - opened_ms)
         if event.offer:

@@ -11,13 +11,14 @@ from unittest import mock
 from msgspec.structs import replace
 
 import dispatcher.commit.fence
+import dispatcher.commit.publisher
 import dispatcher.engine.decide_rooms
 import dispatcher.region.lead
 import dispatcher.region.region
 import dispatcher.region.retention
 import persistence.projected.writer
 from dispatcher.commit.fence import Fate, Fence
-from dispatcher.commit.publisher import Publisher
+from dispatcher.commit.publisher import Send
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.engine.idempotency import Keys
@@ -36,7 +37,7 @@ from persistence.projected.pull import Delivery
 from schemas.allowances import Allowances
 from schemas.codec import decode
 from schemas.commands import Answer, AnyCommand, Lookup
-from schemas.events import Event, TripEvent
+from schemas.events import TripEvent
 from schemas.ledger import Writer
 from tests.simulation import plan as plans
 from tests.simulation.booking_mutants import BOOKING_MUTANTS
@@ -62,9 +63,11 @@ class Fenceless(Fence):
 class Forgetful(Batcher):
     """A command that comes again is decided again."""
 
-    def take(self, reply: str, command: AnyCommand, now_ms: int) -> bool:
+    def take(
+        self, reply: str, command: AnyCommand, now_ms: int, traceparent: str = ""
+    ) -> bool:
         self._undelivered.pop(command.id, None)
-        return super().take(reply, command, now_ms)
+        return super().take(reply, command, now_ms, traceparent)
 
     def delivered(self, batch: Batch) -> None:
         for entry in batch.entries:
@@ -194,9 +197,10 @@ def _forgets_ended(ring: Ring, user: str, since: int) -> list[Kept] | None:
     return [k for k in missed if decode(k.encoded, TripEvent).trip.id not in ended]
 
 
-def _expires_silently(publisher: Publisher, event: Event, payload: bytes) -> bool:
-    is_expiry = type(event) is TripEvent and event.type == "trip.expired"
-    return is_expiry or _publish(publisher, event, payload)
+def _expires_silently(
+    send: Send, region: str, event: TripEvent, payload: bytes
+) -> bool:
+    return event.type == "trip.expired" or _tell_trip(send, region, event, payload)
 
 
 def _refuses_at_once(
@@ -255,7 +259,8 @@ def _asked_whenever(*given: Any) -> Lookup:
 _room_of = dispatcher.engine.decide_rooms._look_up
 _heads = SnapshotStore.heads
 _missed = Ring.missed
-_publish = Publisher._event
+_tells = dispatcher.commit.publisher._TELLS
+_tell_trip = _tells[TripEvent]
 Patch = tuple[Any, dict[str, Any]]
 MUTANTS: dict[str, list[Patch]] = {
     "fence off": [
@@ -279,7 +284,12 @@ MUTANTS: dict[str, list[Patch]] = {
     ],
     "a snapshot of another time": [(Standby, {"_fits": _fits_always})],
     "since forgets ended trips": [(Ring, {"missed": _forgets_ended})],
-    "an expiry isn't told": [(Publisher, {"_event": _expires_silently})],
+    "an expiry isn't told": [
+        (
+            dispatcher.commit.publisher,
+            {"_TELLS": {**_tells, TripEvent: _expires_silently}},
+        )
+    ],
     "full: refuses at once": [(Refuser, {"_on_commands": _refuses_at_once})],
     "full: refuses what was done": [(Lead, {"_refuse_all": _refuses_what_was_done})],
     "full queue: refuses what waits": [(dispatcher.region.region, {"Lead": Curt})],

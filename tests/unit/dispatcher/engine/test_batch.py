@@ -332,7 +332,7 @@ def test_what_is_not_delivered_is_known(clerk: Clerk) -> None:
     clerk.batcher.close()
     clerk.take(clerk.request(2))
     assert len(clerk.batcher.undelivered()) == 2
-    assert clerk.batcher.tally == {("request", "ok"): 2}
+    assert clerk.batcher.tally == {(RequestTrip, "ok"): 2}
 
 
 def test_a_region_is_at_rest_while_no_trip_is_under_way_and_nothing_is_open(
