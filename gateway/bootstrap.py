@@ -147,6 +147,7 @@ class Gateway:
 
     def _end_tick(self) -> None:
         self._woken = False
+        self.bus.hold()
         self.router.flush()
         self.link.flush(time.monotonic())
         self.bus.write_now()

@@ -200,6 +200,12 @@ class Bus(Client):
         self._write_scheduled = True
         asyncio.get_running_loop().call_soon(self.write_now)
 
+    def hold(self) -> None:
+        """What is sent from now on leaves by `write_now`, which is called before the
+        loop goes on: it isn't woken for that once more.
+        """
+        self._write_scheduled = True
+
     def write_now(self) -> None:
         """Write at once what this tick has sent so far."""
         self._write_scheduled = False

@@ -297,6 +297,7 @@ class Lead:
             self.wants_snapshot = False
             self._snapshot = self._freeze(self._engine, batch.n)
         self._sent_s = self._loop.time()
+        self._bus.hold()
         self._fence.append(batch.payload, batch.n, batch.n - 1)
         self._bus.write_now()
         self._metrics.sent(batch)
@@ -326,6 +327,7 @@ class Lead:
             return
         self.last = batch.n
         self._said = (batch.head_seq, batch.feed)
+        self._bus.hold()
         sent = self._publisher.events(batch.events, batch.encoded)
         self._publisher.answers(self.epoch, batch.entries)
         self._observing.rounds(batch.seen)
@@ -344,6 +346,7 @@ class Lead:
         self._batcher.expire(now_ms)  # of what is due, a record holds a part
         if not sent and self._bus.is_connected:
             # NATS takes nothing: whoever leads next publishes these events again.
+            self._bus.write_now()
             self._end(Ended.UNSENT)
             return
         # Answers and the next record leave in one write.

@@ -244,6 +244,22 @@ async def test_one_tick_is_written_at_once_when_asked(here: Bus, there: Bus) -> 
     assert heard.payloads == [b"1"]
 
 
+async def test_what_is_held_leaves_when_asked_and_what_comes_after_by_itself(
+    here: Bus, there: Bus
+) -> None:
+    heard = Heard()
+    here.subscribe_raw("a", heard)
+    await here.flush()
+    there.hold()
+    there.send("a", b"1")
+    await asyncio.sleep(0)  # the loop goes on, though nobody should let it
+    assert there.waiting_bytes > 0
+    there.write_now()
+    assert there._pending == []
+    there.send("a", b"2")
+    await until(lambda: heard.payloads == [b"1", b"2"])
+
+
 async def test_a_callback_that_raises_breaks_the_bus(here: Bus, there: Bus) -> None:
     def careless(*_: bytes) -> None:
         raise ZeroDivisionError

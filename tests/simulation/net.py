@@ -206,6 +206,8 @@ class Link:
         self._up(self._server.publish, subject, reply, payload, headers)
         return True
 
+    def hold(self) -> None: ...
+
     def write_now(self) -> None:
         """What was sent is on its way already."""
 
