@@ -20,13 +20,12 @@ _SOME = str(_some.compile(compile_kwargs={"literal_binds": True}))
 
 
 def among(connection: Connection, users: Iterable[str]) -> set[str]:
-    """Which of these users are erased."""
-    wanted = set(users)
+    """Which of these users are erased; nobody is looked at where none is."""
     few = connection.exec_driver_sql(_SOME).scalars().all()
     if len(few) <= FEW:
-        return wanted.intersection(few)
+        return set(few).intersection(users) if few else set()
     found: set[str] = set()
-    ids = sorted(wanted)
+    ids = sorted(set(users))
     for start in range(0, len(ids), IDS_MAX):
         some = ids[start : start + IDS_MAX]
         asked = select(_erased.user_id).where(_erased.user_id.in_(some))

@@ -8,7 +8,7 @@ database equal those that the ledger makes again.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -117,20 +117,17 @@ _MESSAGE_ROW = blanks(
 # ---- what becomes of rows ----------------------------------------------------
 
 
-def people_of(rows: Iterable[AnyRow]) -> set[str]:
-    """The ids of all who appear in these rows."""
-    found = set()
+def people_of(rows: Iterable[AnyRow]) -> Iterator[str]:
+    """The ids of all who appear in these rows; some more than once."""
     for row in rows:
         if isinstance(row, MessageRow):
-            found.add(row.message.sender.id)
-            continue
-        if isinstance(row, DispatchRow):
-            found |= {one for one in (row.driver_id, row.rider_id) if one}
-            continue
-        found |= {row.by, row.trip.rider.id}
-        if row.trip.driver is not None:
-            found.add(row.trip.driver.id)
-    return found
+            yield row.message.sender.id
+        elif isinstance(row, DispatchRow):
+            yield from filter(None, (row.driver_id, row.rider_id))
+        else:
+            yield from (row.by, row.trip.rider.id)
+            if row.trip.driver is not None:
+                yield row.trip.driver.id
 
 
 def scrubbed(rows: Iterable[AnyRow], erased: Collection[str]) -> list[AnyRow]:

@@ -5,6 +5,7 @@ fault; knows nothing of NATS.
 """
 
 from collections.abc import Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, case, or_
@@ -42,28 +43,31 @@ FIXED = ("id", "region", "rider_id", "created_at_ms")
 """What no event of a trip changes; left out of updates, so that indexes rest."""
 
 
+_place = attrgetter("ledger", "seq")
+
+
 class _Written:
     """A statement compiled once: for each row of each batch SQLAlchemy would sort out
     its parameters again, which took a third of the writer's own time.
     """
 
-    __slots__ = ("_names", "_sql")
+    __slots__ = ("_in_order", "_sql")
 
     def __init__(self, statement: Any, engine: Engine) -> None:
         columns = [column.name for column in statement.table.columns]
         made = statement.compile(dialect=engine.dialect, column_keys=columns)
         self._sql = str(made)
-        self._names = made.positiontup
+        names = made.positiontup
+        self._in_order = None if names is None else itemgetter(*names)
         """None: the driver takes parameters by their names."""
         bound = set(made.binds)
         assert bound == set(columns), f"bound beside the columns: {bound}"
 
     def execute(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         """`rows`: values by column, of every column of the table."""
-        names = self._names
         values: list[Any] = rows
-        if names is not None:
-            values = [tuple([row[name] for name in names]) for row in rows]
+        if self._in_order is not None:
+            values = list(map(self._in_order, rows))
         connection.exec_driver_sql(self._sql, values)
 
 
@@ -179,10 +183,6 @@ class Store:
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def _place(row: AnyRow) -> tuple[str, int]:
-    return row.ledger, row.seq
 
 
 def _widening(insert: Any) -> Any:
