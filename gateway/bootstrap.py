@@ -177,6 +177,7 @@ class Gateway:
         sockets = self.sockets
         metrics.PENDING.set(self.link.count)
         metrics.NATS_CONNECTED.set(self.bus.is_connected)
+        self.router.measure()
         metrics.FRAMES_IN.inc(sockets.frames_in)
         metrics.WRITES.inc(sockets.writes)
         metrics.BYTES_OUT.inc(sockets.bytes_out)

@@ -15,7 +15,7 @@ goes behind them, and takes them along.
 from collections.abc import Callable
 
 from gateway.clock import Clock
-from gateway.fanout.region import Listener, Region
+from gateway.fanout.region import Region
 from gateway.fanout.room import Room
 from gateway.leader.link import Link
 from schemas.commands import Answers
@@ -120,7 +120,6 @@ class Gathering:
         """
         if not (region.ready or region.own):
             return
-        concerned: dict[Listener, None] = {}
         for answer in answers.answers:
             pending = self._link.find(region.name, answer.id)
             if pending is None:
@@ -130,9 +129,7 @@ class Gathering:
                 return
             driver = region.drivers.get(pending.command.by.id)
             if driver is not None:
-                concerned[driver] = None
-        for driver in concerned:
-            region.hand_out(driver)
+                region.hand_out(driver)
 
     def after(self, region: Region) -> None:
         """What was waited for may be over."""

@@ -5,6 +5,8 @@ grow, and joins the feed's frames once for all drivers who get the same. No I/O 
 writing to connections; subscribing and asking is gateway/fanout/router.py's.
 """
 
+from operator import itemgetter
+
 from gateway import metrics
 from gateway.fanout import channel
 from gateway.fanout.channel import Feed
@@ -15,6 +17,7 @@ from gateway.fanout.user_stream import (
     PASSES,
     WAITS,
     WAITS_WITH_OWN,
+    Passing,
     Stamped,
     UserStream,
 )
@@ -23,6 +26,8 @@ from schemas.claims import Claims
 from schemas.closes import Close
 from schemas.events import FactPush, FeedEntry
 from schemas.trips import Role
+
+_seq = itemgetter(0)
 
 
 class Seat:
@@ -80,6 +85,7 @@ class Listener:
 
     __slots__ = (
         "claims",
+        "is_driver",
         "is_steady",
         "region",
         "seats",
@@ -91,15 +97,22 @@ class Listener:
         self.region = region
         self.claims = claims
         self.stream = UserStream(claims.sub, Role(claims.role))
+        self.is_driver = self.stream.role is Role.DRIVER
         self.seats: list[Seat] = []
         self.subscription: Cancellable | None = None
         self.is_steady = False
 
     def receive(self, push: FactPush) -> bytes | None:
-        """`UserStream.receive`."""
+        """`UserStream.receive`. Where it changes what becomes of the feed's entries,
+        those that came before it go the old way first.
+        """
+        if not self.is_driver:
+            return self.stream.receive(push)
+        before = self.stream.feed
         frame = self.stream.receive(push)
-        if self.is_steady and self.stream.feed is not PASSES:
+        if self.stream.feed is not before:
             self.unsettle()
+            self.region.hand_out(self, before)
         return frame
 
     def hold(self, seq: int = 0) -> None:
@@ -140,15 +153,18 @@ class Listener:
         """Whether events with a lower `seq` than a new one's may still come."""
         if self.stream.sync is not IN_STEP:
             return True
-        return self.stream.role is Role.DRIVER and self.region.feed.has_gap
+        return self.is_driver and self.region.feed.has_gap
 
 
 class Region:
     __slots__ = (
+        "bytes_out",
         "drivers",
         "drivers_subscription",
         "early",
         "epoch",
+        "excluded",
+        "fed",
         "feed",
         "frames",
         "heard_s",
@@ -162,7 +178,9 @@ class Region:
         "ready",
         "seq",
         "steady",
+        "told",
         "top_seq",
+        "writes",
     )
 
     def __init__(self, name: str, held_max: int) -> None:
@@ -194,10 +212,15 @@ class Region:
         """The feed's entries that weren't handed on to all yet, in order."""
         self.frames: list[Stamped] = []
         """Of the first of those."""
+        self.excluded: set[str] = set()
+        """Users whom one of these isn't for."""
         self.early: dict[Listener, int] = {}
         """Drivers who have so many of them already."""
         self.own: dict[Listener, list[Stamped]] = {}
         """This tick's own events of drivers."""
+        self.fed = self.told = self.writes = self.bytes_out = 0
+        """Frames of the feed and of users' own, what was written past sockets' queues:
+        since they were last counted."""
 
     def add_driver(self, listener: Listener) -> None:
         self.drivers[listener.stream.id] = listener
@@ -220,7 +243,7 @@ class Region:
 
     def deliver(self, listener: Listener, stamped: Stamped) -> None:
         """A user's own event: a rider's at once, a driver's merged with the feed."""
-        if listener.stream.role is Role.DRIVER:
+        if listener.is_driver:
             self.merge(listener, [stamped])
         else:
             self.give(listener, [stamped])
@@ -231,23 +254,28 @@ class Region:
 
     def hand_on(self, listener: Listener, frames: list[Stamped]) -> None:
         """What a sync of that user brought."""
-        if listener.stream.role is Role.DRIVER:
+        if listener.is_driver:
             self.merge(listener, frames)
             self.flush()
         else:
             self.give(listener, frames)
 
     def give(self, listener: Listener, frames: list[Stamped]) -> None:
+        """In order; what is new to a session with nothing else to give is one piece."""
+        first = frames[0][0] if frames else 0
         for seat in list(listener.seats):
+            if seat.held is None and seat.later is None and first > seat.cursor:
+                seat.writer.write(_joined(frames))
+                continue
             mine = frames
             if seat.later is not None and not listener.waits:
                 mine = sorted([*frames, *seat.later], key=_seq)
                 seat.later = None
             for seq, frame in mine:
                 seat.give(seq, frame, self.held_max)
-        if frames:
-            self.top_seq = max(self.top_seq, frames[-1][0])
-        metrics.USER_DELIVERIES.inc(len(frames) * len(listener.seats))
+        if frames and frames[-1][0] > self.top_seq:
+            self.top_seq = frames[-1][0]
+        self.told += len(frames) * len(listener.seats)
 
     def flush(self) -> None:
         """Hand on what is held; with a hole in the feed, when that is filled: `seq`
@@ -262,11 +290,8 @@ class Region:
         stamped = self._stamped()
         self.top_seq = max(self.top_seq, stamped[-1][0])
         special = own.keys() | self.early.keys()
-        for entry in self.ready:
-            for user in entry.exclude:
-                excluded = self.drivers.get(user)
-                if excluded is not None:
-                    special.add(excluded)
+        for user in self.excluded & self.drivers.keys():
+            special.add(self.drivers[user])
         for listener in special:
             self._merge(listener, own.get(listener, []))
         self._take_ready()
@@ -280,37 +305,41 @@ class Region:
         for listener, frames in own.items():
             self._merge(listener, frames)
 
-    def hand_out(self, listener: Listener) -> None:
-        """Hand on to that driver alone, as they stand now."""
+    def hand_out(self, listener: Listener, feed: Passing | None = None) -> None:
+        """Hand on to that driver alone, as they stand now, or stood a moment ago."""
         mine = listener in self.own or len(self.ready) > self.early.get(listener, 0)
         if mine and not self.feed.has_gap:
-            self._merge(listener, self.own.pop(listener, []))
+            self._merge(listener, self.own.pop(listener, []), feed)
 
     def _stamped(self) -> list[Stamped]:
         made = len(self.frames)
-        new = self.ready[made:] if made else self.ready
-        self.frames += [(entry.seq, channel.frame(entry)) for entry in new]
+        if made < len(self.ready):
+            for entry in self.ready[made:]:
+                self.frames.append((entry.seq, channel.frame(entry)))
+                self.excluded.update(entry.exclude)
         return self.frames
 
     def _take_ready(self) -> None:
-        self.ready, self.frames, self.early = [], [], {}
+        self.ready, self.frames, self.early, self.excluded = [], [], {}, set()
 
-    def _merge(self, listener: Listener, frames: list[Stamped]) -> None:
+    def _merge(
+        self, listener: Listener, frames: list[Stamped], feed: Passing | None = None
+    ) -> None:
         """A driver's own, and what is held of the feed and they haven't had."""
         if not self.ready:
             self.give(listener, frames)
             return
-        user = listener.stream.id
         had = self.early.get(listener, 0)
-        self.early[listener] = len(self.ready)
-        entries = [
-            pair
-            for entry, pair in zip(self.ready[had:], self._stamped()[had:], strict=True)
-            if user not in entry.exclude
-        ]
-        feed = listener.stream.feed
+        entries = self._stamped()[had:]
+        self.early[listener] = len(self.frames)
+        user = listener.stream.id
+        if user in self.excluded:
+            new = zip(self.ready[had:], entries, strict=True)
+            entries = [pair for entry, pair in new if user not in entry.exclude]
+        if feed is None:
+            feed = listener.stream.feed
         if feed is PASSES:
-            self.give(listener, sorted([*frames, *entries], key=_seq))
+            self.give(listener, sorted(frames + entries, key=_seq))
         elif feed is WAITS_WITH_OWN:
             self._keep(listener, [*frames, *entries])
         else:
@@ -319,7 +348,7 @@ class Region:
             self.give(listener, frames)
 
     def _broadcast(self, special: set[Listener], stamped: list[Stamped]) -> None:
-        blob = b"".join([frame for _, frame in stamped])
+        blob = _joined(stamped)
         first = stamped[0][0]
         for listener in special:
             listener.unsettle()
@@ -347,9 +376,9 @@ class Region:
             if at_once == len(listener.seats) > 0:
                 self.look_at.pop(listener, None)
                 listener.settle()
-        metrics.FEED_DELIVERIES.inc(count * len(stamped))
-        metrics.WRITES.inc(written)
-        metrics.BYTES_OUT.inc(written * len(blob))
+        self.fed += count * len(stamped)
+        self.writes += written
+        self.bytes_out += written * len(blob)
 
     def _keep(self, listener: Listener, entries: list[Stamped]) -> None:
         """Entries wait for a sync of this driver, up to a bound."""
@@ -360,6 +389,13 @@ class Region:
             for seat in list(listener.seats):
                 seat.connection.close(Close.RESYNC)
 
+    def measure(self) -> None:
+        metrics.FEED_DELIVERIES.inc(self.fed)
+        metrics.USER_DELIVERIES.inc(self.told)
+        metrics.WRITES.inc(self.writes)
+        metrics.BYTES_OUT.inc(self.bytes_out)
+        self.fed = self.told = self.writes = self.bytes_out = 0
 
-def _seq(stamped: Stamped) -> int:
-    return stamped[0]
+
+def _joined(frames: list[Stamped]) -> bytes:
+    return b"".join([frame for _, frame in frames])

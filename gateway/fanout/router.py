@@ -255,16 +255,13 @@ class Router:
             self.rooms.flush()  # they were decided before: `seq` only grows
         if type(push) is TripPush:
             self.trip_rooms.moved(listener, push)
-        stream = listener.stream
-        if stream.role is Role.DRIVER and listener.region.ready:
-            listener.region.hand_out(listener)  # decided before; it may go offline now
         frame_or_none = listener.receive(push)
         if frame_or_none is not None:
             listener.region.deliver(listener, (push.seq, frame_or_none))
             if type(push) is TripPush:
                 self._age(push.at_ms)
             self.gathering.add(listener.region)
-        elif stream.sync is not IN_STEP:
+        elif listener.stream.sync is not IN_STEP:
             self._check(listener)
 
     def _pass_on(self, listener: Listener, push: Live) -> None:
@@ -348,12 +345,17 @@ class Router:
                     seat.connection.close(Close.SESSION_REVOKED)
 
     def _age(self, at_ms: int) -> None:
-        self.oldest_ms = min(at_ms, self.oldest_ms or at_ms)
+        if not self.oldest_ms or at_ms < self.oldest_ms:
+            self.oldest_ms = at_ms
 
     def flush(self) -> None:
         """The tick ends: hand on what it brought."""
         self.rooms.flush()
         self.gathering.flush()
+
+    def measure(self) -> None:
+        for region in self.regions.values():
+            region.measure()
 
     def tick(self, now_s: float) -> None:
         for region in self.regions.values():

@@ -339,6 +339,8 @@ def replay(part: Part, steps: list[Any]) -> tuple[float, float]:
 
 
 def _written(metrics: Any, gateway: Gateway) -> float:
+    if hasattr(gateway.router, "measure"):
+        gateway.router.measure()
     return metrics.WRITES._value.get() + gateway.writes
 
 
