@@ -34,9 +34,7 @@ def text(payload: bytes) -> bytes:
 
 def reply(ref: str | None, data: bytes | Raw) -> bytes:
     """`data` is JSON already."""
-    return text(
-        b'{"type":"reply","ref":%b,"data":%b}' % (codec.encode(ref), bytes(data))
-    )
+    return text(b'{"type":"reply","ref":%b,"data":%b}' % (codec.encode(ref), data))
 
 
 def refused(ref: str | None, refusal: Refusal) -> bytes:
@@ -51,14 +49,14 @@ def refused(ref: str | None, refusal: Refusal) -> bytes:
 def event(kind: str, seq: int, data: bytes | Raw, traceparent: str = "") -> bytes:
     """`kind` and `traceparent` are ours and need no escaping."""
     if traceparent:
-        trace = (kind.encode(), seq, traceparent.encode(), bytes(data))
+        trace = (kind.encode(), seq, traceparent.encode(), data)
         return text(b'{"type":"%b","seq":%d,"traceparent":"%b","data":%b}' % trace)
-    return text(b'{"type":"%b","seq":%d,"data":%b}' % (kind.encode(), seq, bytes(data)))
+    return text(b'{"type":"%b","seq":%d,"data":%b}' % (kind.encode(), seq, data))
 
 
 def push(kind: str, data: bytes | Raw) -> bytes:
     """An event without a `seq` of its own."""
-    return text(b'{"type":"%b","data":%b}' % (kind.encode(), bytes(data)))
+    return text(b'{"type":"%b","data":%b}' % (kind.encode(), data))
 
 
 def reason(code: Close) -> str:

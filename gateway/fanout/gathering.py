@@ -85,29 +85,28 @@ class Gathering:
         if not (self._awake or self._rooms):
             return
         now_s = self._now().mono_s
+        due_s = float("inf")
         while self._awake:
             region = self._awake.pop()
             since_s = self._held.pop(region, now_s)
             is_more_to_come = region.ready and self._link.waits_for(region.name)
-            if is_more_to_come and now_s < since_s + hold_s(region):
+            until_s = since_s + hold_s(region)
+            if is_more_to_come and now_s < until_s:
                 region.flush_own()
                 self._held[region] = since_s
+                due_s = min(due_s, until_s)
             else:
                 region.flush()
         for room, since_s in list(self._rooms.items()):
-            if not self._talk(room) or now_s >= since_s + ROOM_HOLD_S:
+            until_s = since_s + ROOM_HOLD_S
+            if self._talk(room) and now_s < until_s:
+                due_s = min(due_s, until_s)
+            else:
                 del self._rooms[room]
                 room.let_go()
-        self._look_again(now_s)
-
-    def _look_again(self, now_s: float) -> None:
-        """When something has waited for as long as it may."""
-        due_s = [since_s + hold_s(one) for one, since_s in self._held.items()]
-        due_s += [since_s + ROOM_HOLD_S for since_s in self._rooms.values()]
-        first_s = min(due_s, default=self._timed_s)
-        if first_s < self._timed_s:
-            self._timed_s = first_s
-            self._later(max(0.0, first_s - now_s), self._look)
+        if due_s < self._timed_s:
+            self._timed_s = due_s
+            self._later(due_s - now_s, self._look)
 
     def _look(self) -> None:
         self._timed_s = float("inf")

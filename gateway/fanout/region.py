@@ -157,32 +157,6 @@ class Listener:
 
 
 class Region:
-    __slots__ = (
-        "bytes_out",
-        "drivers",
-        "drivers_subscription",
-        "early",
-        "epoch",
-        "excluded",
-        "fed",
-        "feed",
-        "frames",
-        "heard_s",
-        "held_max",
-        "is_cut",
-        "listeners",
-        "look_at",
-        "name",
-        "open_trips",
-        "own",
-        "ready",
-        "seq",
-        "steady",
-        "told",
-        "top_seq",
-        "writes",
-    )
-
     def __init__(self, name: str, held_max: int) -> None:
         self.name = name
         self.held_max = held_max
@@ -398,4 +372,6 @@ class Region:
 
 
 def _joined(frames: list[Stamped]) -> bytes:
+    if len(frames) == 1:
+        return frames[0][1]
     return b"".join([frame for _, frame in frames])

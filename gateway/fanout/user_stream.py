@@ -235,7 +235,7 @@ class UserStream:
         return head.version == 1
 
     def _note(self, kind: str, head: TripHead) -> None:
-        if kind == "trip.started":
+        if kind == "trip.started" and self.offers:
             left = self.offers.items()
             self.offers = {offer: trip for offer, trip in left if trip != head.id}
         given_back = kind == "trip.released" and self.role is Role.DRIVER

@@ -74,7 +74,8 @@ class Writer:
     def write(self, data: bytes) -> None:
         """Queue whole frames; written when the tick ends, or once they are many."""
         self.gather(data)
-        self.let_go()
+        if not (self._is_dirty or self._paused) and self._out:
+            self._hurry()
 
     def let_go(self) -> None:
         """gateway/ports.py: Writer."""

@@ -22,47 +22,58 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+REPLIES = b"reply.g.main"
 NOW_MS = 1_795_255_200_000
 RECORD_MS = 1.1
 REPEATS = 7
 LIFE = ("request", "accept", "begin", "complete")
-DATA = {
-    "request": b'"pick_up_address":"14 Main Street","drop_off_address":"2 Station Road"'
-}
+ADDRESSES = {"pick_up_address": "14 Main Street", "drop_off_address": "2 Station Road"}
 
 
 class Part(NamedTuple):
-    """`group` records' commands are sent at once, `lead` records before theirs."""
+    """`commands`: of a record. Those of `group` records are sent at once, `lead`
+    records before theirs. `warm_up`: records before it counts.
+    """
 
     drivers: int
     riders: int
     moves: tuple[str, ...]
     commands: int
-    """Of a record."""
     group: int
     lead: int
     warm_up: int
-    """Records before it counts."""
     records: int
     unit: str
 
 
+SHORT = ("request", "cancel")
 PARTS = {
     "lifecycle": Part(64, 64, LIFE, 6, 1, 8, 400, 500, "trip"),
-    "alone": Part(1000, 20, ("request", "cancel"), 1, 1, 0, 4, 40, "thousand deliveries"),
-    "bursts": Part(1000, 20, ("request", "cancel"), 5, 4, 0, 8, 40, "thousand deliveries"),
+    "alone": Part(1000, 20, SHORT, 1, 1, 0, 4, 40, "thousand deliveries"),
+    "bursts": Part(1000, 20, SHORT, 5, 4, 0, 8, 40, "thousand deliveries"),
 }
 
 
-def traffic(part: Part) -> dict[str, Any]:
-    """The leader's messages, a list for each record, and the commands they answer."""
+Step = tuple[list[tuple[str, str]], list[tuple[str, str]]]
+"""Of a record: users and their commands, subjects and messages."""
+
+
+def traffic(part: Part) -> list[Step]:
     from dispatcher.commit.publisher import Publisher  # noqa: PLC0415 - the tree's own
-    from dispatcher.engine.batch import Batcher, Writer  # noqa: PLC0415
+    from dispatcher.engine.batch import Batcher  # noqa: PLC0415
     from dispatcher.engine.engine import Engine, Limits  # noqa: PLC0415
     from dispatcher.region.inbox import read  # noqa: PLC0415
-    from gateway.session.machine import Now  # noqa: PLC0415
-    from schemas import codec  # noqa: PLC0415
+    from schemas import codec, commands  # noqa: PLC0415
+    from schemas.allowances import Rate, UserLimits  # noqa: PLC0415
+    from schemas.ledger import Writer  # noqa: PLC0415
 
+    makes = {
+        "request": commands.RequestTrip,
+        "accept": commands.AcceptTrip,
+        "begin": commands.BeginTrip,
+        "complete": commands.CompleteTrip,
+        "cancel": commands.CancelTrip,
+    }
     sent: list[tuple[str, str]] = []
 
     class Bus:
@@ -71,59 +82,48 @@ def traffic(part: Part) -> dict[str, Any]:
                 sent.append((subject, payload.decode()))
             return True
 
-    publisher = Publisher(Bus(), "main")  # type: ignore[arg-type]
-    users = user_limits()
-    engine = Engine("main", Limits(request_ttl_ms=300_000, **users))
+    bus: Any = Bus()
+    publisher = Publisher(bus, "main")
+    high = Rate(1e6, 4_000_000)
+    users = UserLimits(high, high, high, high, high)
+    engine = Engine("main", Limits(request_ttl_ms=300_000, users=users))
     batcher = Batcher(engine, Writer("0" * 32, 1, "me"), 2)
     ids = (f"{number:032x}" for number in itertools.count(1))
-    sessions = {
-        name: session(name, ids, users)
-        for name in [*names("r", part.riders), *names("d", part.riders)]
-    }
-    trips: dict[int, bytes] = {}
+    trips: dict[str, str] = {}
     moved = [0] * part.riders
-    luck = random.Random(1)
-    turns = itertools.cycle(range(part.riders))
+    luck, turns = random.Random(1), itertools.cycle(range(part.riders))
     steps = []
     for n in range(part.warm_up + part.records):
         now_ms = NOW_MS + int(n * RECORD_MS)
-        asked = []
+        chosen = [next(turns) for _ in range(part.commands)]
         if part.moves is LIFE:
             chosen = luck.sample(range(part.riders), part.commands)
-        else:
-            chosen = [next(turns) for _ in range(part.commands)]
+        asked = []
         for pair in chosen:
             kind = part.moves[moved[pair] % len(part.moves)]
-            data = DATA.get(kind, b'"id":"%b"' % trips.get(pair, b""))
-            frame = b'{"type":"trip.%b","ref":"1","data":{%b}}' % (kind.encode(), data)
-            user = f"{'r' if kind in {'request', 'cancel'} else 'd'}{pair}"
-            (action,) = sessions[user].receive(frame, Now(n, now_ms))
-            encoded = codec.encode(action.command)
-            reply, (command,) = read("main", b"reply.g.main", b"[%b]" % encoded)
-            assert batcher.take(reply, command, now_ms)
             moved[pair] += 1
+            user = f"{'r' if kind in SHORT else 'd'}{pair}"
+            about = ADDRESSES if kind == "request" else {"trip": trips[f"r{pair}"]}
+            who = {"id": next(ids), "deadline_ms": now_ms + 10_000}
+            made = makes[kind](by=claims(user).user(), **who, **about)
+            encoded = codec.encode(made)
+            reply, (command,) = read("main", REPLIES, b"[%b]" % encoded)
+            assert batcher.take(reply, command, now_ms)
             asked.append((user, encoded.decode()))
         batch = batcher.close()
         for event in batch.events:
-            trips[int(event.trip.rider.id[1:])] = event.trip.id.encode()
+            trip: Any = getattr(event, "trip", None)
+            trips[trip.rider.id] = trip.id
         publisher.events(batch.events, batch.encoded)
         publisher.answers(1, batch.entries)
         batcher.delivered(batch)
         steps.append((asked, sent[:]))
         sent.clear()
-    return {"part": part, "steps": steps}
+    return steps
 
 
 def names(letter: str, count: int) -> list[str]:
     return [f"{letter}{number}" for number in range(count)]
-
-
-def user_limits() -> dict[str, Any]:
-    """Never reached, always counted."""
-    from schemas.allowances import Rate, UserLimits  # noqa: PLC0415
-
-    high = Rate(1e6, 4_000_000)
-    return {"users": UserLimits(high, high, high, high, high)}
 
 
 def claims(user: str) -> Any:
@@ -133,19 +133,6 @@ def claims(user: str) -> Any:
     role = Role.RIDER if user.startswith("r") else Role.DRIVER
     until_s = NOW_MS / 1000 + 900
     return Claims(user, user, user, user, role, "main", "s", NOW_MS / 1000, until_s)
-
-
-def session(user: str, ids: Any, users: dict[str, Any]) -> Any:
-    from gateway.limits import Limits  # noqa: PLC0415
-    from gateway.session.machine import Now, Session, Shared  # noqa: PLC0415
-    from schemas.allowances import Allowances  # noqa: PLC0415
-
-    who = claims(user)
-    bounds = Limits(frames_per_s=1e9, frames_burst=1e9)
-    shared = Shared(lambda *_: who, ids, bounds, Allowances(users["users"]))
-    made = Session(shared, Now(0, NOW_MS))
-    made.identify(who)
-    return made
 
 
 class Transport:
@@ -191,7 +178,7 @@ class Gateway:
         from gateway.leader.link import Link  # noqa: PLC0415
         from gateway.limits import Limits  # noqa: PLC0415
 
-        self.hears: dict[str, Any] = {}
+        self.hears: dict[bytes, Any] = {}
         self.timers: list[tuple[float, Any]] = []
         self.mono_s = 0.0
         self.woken = False
@@ -231,8 +218,9 @@ class Gateway:
         self.wake()
 
     def subscribe_raw(self, subject: str, callback: Any) -> "Hearing":
-        self.hears[subject] = callback
-        return Hearing(self, subject)
+        heard = subject.replace("*", "main").encode()
+        self.hears[heard] = callback
+        return Hearing(self, heard)
 
     def send(self, *_: Any) -> bool:
         return True
@@ -252,7 +240,7 @@ class Gateway:
                 said = data if command["do"] == "sync" else feed | {"open_whole": True}
                 answer = {"id": command["id"], "attempt": 1, "data": said}
                 told = json.dumps({"epoch": 1, "answers": [answer]}).encode()
-                self.hears["reply.g.*"](b"reply.g.main", b"", told, b"")
+                self.hears[REPLIES](REPLIES, b"", told, b"")
             self.asked.clear()
 
     def submit(self, user: str, encoded: str) -> None:
@@ -262,16 +250,19 @@ class Gateway:
 
         command: Any = codec.decode(encoded.encode(), AnyCommand)  # type: ignore[arg-type]
         socket = self.sockets[user]
+        seat: Any = socket.seat
 
-        def done(answer: Any) -> None:
-            socket.seat.give(0, framing.reply("1", answer.data), 10_000)
+        def answered(answer: Any) -> None:
+            seat.give(0, framing.reply("1", answer.data), 10_000)
+
+        done = answered
 
         if type(command) is AcceptTrip:
-            region = socket.seat.listener.region
-            done = self.router.rooms.before_accept(region, command, done)
+            accepts: Any = getattr(self.router, "trip_rooms", self.router.rooms)
+            done = accepts.before_accept(seat.listener.region, command, answered)
         assert not self.link.submit("main", command, socket, done, self.mono_s)
 
-    def take(self, messages: list[tuple[str, bytes, bytes]]) -> None:
+    def take(self, messages: list[tuple[bytes, bytes]]) -> None:
         """What one record says, in a tick."""
         due = [look for due_s, look in self.timers if due_s <= self.mono_s]
         if due:
@@ -279,8 +270,8 @@ class Gateway:
             for look in due:
                 look()
             self.end_tick()
-        for heard, subject, payload in messages:
-            self.hears[heard](subject, b"", payload, b"")
+        for subject, payload in messages:
+            self.hears[subject](subject, b"", payload, b"")
         self.end_tick()
 
     def end_tick(self) -> None:
@@ -294,7 +285,7 @@ class Gateway:
 
 
 class Hearing:
-    def __init__(self, gateway: Gateway, subject: str) -> None:
+    def __init__(self, gateway: Gateway, subject: bytes) -> None:
         self._gateway = gateway
         self._subject = subject
 
@@ -302,24 +293,13 @@ class Hearing:
         self._gateway.hears.pop(self._subject, None)
 
 
-def replay(part: Part, steps: list[Any]) -> tuple[float, float]:
+def replay(part: Part, steps: list[Step]) -> tuple[float, float]:
     """CPU-µs and writes a unit."""
     from gateway import metrics  # noqa: PLC0415
 
     gateway = Gateway(part)
-    messages = [
-        [
-            (
-                "reply.g.*" if subject.startswith("reply.") else subject,
-                subject.encode(),
-                payload.encode(),
-            )
-            for subject, payload in said
-        ]
-        for _, said in steps
-    ]
-    submitted, used_s, writes, units = 0, 0.0, 0.0, 0.0
-    for n, said in enumerate(messages):
+    submitted, used_s, writes = 0, 0.0, 0.0
+    for n, (_, said) in enumerate(steps):
         gateway.mono_s += RECORD_MS / 1000
         until = (n // part.group + 1) * part.group + part.lead
         for asked, _ in steps[submitted:until]:
@@ -328,10 +308,10 @@ def replay(part: Part, steps: list[Any]) -> tuple[float, float]:
         submitted = max(submitted, until)
         gateway.end_tick()
         if n == part.warm_up:
-            writes = -_written(metrics, gateway)
-            used_s = 0.0
+            used_s, writes = 0.0, -_written(metrics, gateway)
+        messages = [(subject.encode(), payload.encode()) for subject, payload in said]
         started_s = time.process_time()
-        gateway.take(said)
+        gateway.take(messages)
         used_s += time.process_time() - started_s
     writes += _written(metrics, gateway)
     units = part.records * part.commands / (4 if part.moves is LIFE else 1)
@@ -341,16 +321,14 @@ def replay(part: Part, steps: list[Any]) -> tuple[float, float]:
 def _written(metrics: Any, gateway: Gateway) -> float:
     if hasattr(gateway.router, "measure"):
         gateway.router.measure()
-    return metrics.WRITES._value.get() + gateway.writes
+    return float(metrics.WRITES._value.get() + gateway.writes)
 
 
-def measure(path: str) -> tuple[float, float]:
+def measure(part: Part, path: str) -> tuple[float, float]:
     """The least of `REPEATS`."""
-    made = json.loads(Path(path).read_text())
-    part = Part(*made["part"])
-    part = part._replace(moves=LIFE if tuple(part.moves) == LIFE else part.moves)
+    steps = json.loads(Path(path).read_text())
     gc.disable()
-    return min(replay(part, made["steps"]) for _ in range(REPEATS))
+    return min(replay(part, steps) for _ in range(REPEATS))
 
 
 def main() -> None:
@@ -361,19 +339,20 @@ def main() -> None:
     parser.add_argument("--here", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
-        print(json.dumps(measure(given.here)))
+        print(json.dumps(measure(PARTS[given.part], given.here)))
         return
     here = Path(__file__).parents[2]
     trees = {"before": given.before, "now": here} if given.before else {"now": here}
     seen: dict[str, list[list[float]]] = {name: [] for name in trees}
     part = PARTS[given.part]
+    again = [sys.executable, "-P", __file__]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(traffic(part), file)
         file.flush()
         for number in range(given.rounds):
             for name in list(trees) if number % 2 else list(reversed(trees)):
                 done = subprocess.run(
-                    [sys.executable, "-P", __file__, "--here", file.name],
+                    [*again, "--part", given.part, "--here", file.name],
                     env={**os.environ, "PYTHONPATH": str(trees[name])},
                     stdout=subprocess.PIPE,
                     check=True,
