@@ -27,6 +27,9 @@ class _Id(Struct):
     id: str
 
 
+_read_id = codec.reader(_Id)
+
+
 class _Open(Struct, frozen=True):
     order: int
     """Of two, the one that has been open for less has the greater one."""
@@ -93,7 +96,7 @@ class OpenTrips:
             self._forget()
             return
         self.n = entry.n
-        trip = codec.decode(entry.data, _Id).id
+        trip = _read_id(entry.data).id
         self._back.append(_Change(entry.n, trip, self._trips.get(trip)))
         if entry.type == "trip.requested":
             self._open(trip, entry.data)

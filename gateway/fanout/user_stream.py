@@ -30,6 +30,7 @@ from schemas.trips import TERMINAL, Role, Status
 
 Stamped = tuple[int, bytes]
 """(seq, frame); seq 0: a frame without one, delivered whatever a session has seen."""
+_read_head = codec.reader(TripHead)
 _ENDED = frozenset(status.value for status in TERMINAL)
 
 
@@ -138,7 +139,7 @@ class UserStream:
         return _offer_ended(push)
 
     def _trip(self, push: TripPush) -> bytes | None:
-        head = codec.decode(push.trip, TripHead)
+        head = _read_head(push.trip)
         known = self.trips.get(head.id)
         if not self._follows(head, known):
             self.sync = after(self.sync, Seen.DOUBT)
