@@ -167,7 +167,8 @@ class TripRooms:
         """Their sessions hear the room no longer, whether they asked to or not."""
         known = self._of(listener).pop(name)
         known.listeners.remove(listener)
-        known.left -= set(listener.seats)
+        if known.left:
+            known.left -= set(listener.seats)
         room = self._attendance(listener.region).rooms.get(name)
         if room is None:
             self._rooms.drop_if_unheard(listener.region, known)
