@@ -14,6 +14,7 @@ from schemas.commands import Answer, Answers
 from schemas.events import DriverPush
 from schemas.trips import Role, User
 from tests.contract.gateway_ws.scripted_leader import entry, raw, trip
+from tests.unit.gateway.fanout.pushes import push
 from tests.unit.gateway.fanout.test_region import Socket, seat, seqs
 
 
@@ -58,10 +59,7 @@ class Gateway:
 
     def own(self, socket: Socket, seq: int) -> None:
         """As the router does it."""
-        listener = self.of[socket]
-        if self.region.ready:
-            self.region.hand_out(listener)
-        self.region.deliver(listener, (seq, b'{"seq":%d,' % seq))
+        self.region.deliver(self.of[socket], (seq, b'{"seq":%d,' % seq))
         self.gathering.add(self.region)
 
     def drivers(self, count: int) -> list[Socket]:
@@ -173,16 +171,38 @@ def test_a_question_of_the_gateway_s_own_is_answered_after_all(
 
 def test_who_comes_online_gets_nothing_that_was_held_before(gateway: Gateway) -> None:
     one, other = gateway.drivers(2)
-    stream = gateway.of[one].stream
-    stream.receive(DriverPush(101, online=False))
+    gateway.of[one].receive(DriverPush(101, online=False))
     gateway.ask("slow")
     gateway.feed(102)
     gateway.gathering.flush()
-    gateway.region.hand_out(gateway.of[one])
-    stream.receive(DriverPush(103, online=True))
+    gateway.of[one].receive(DriverPush(103, online=True))
     gateway.feed(104)
     gateway.wait()
     assert (seqs(one), seqs(other)) == ([104], [102, 104])
+
+
+def test_who_goes_offline_gets_what_was_held_before(gateway: Gateway) -> None:
+    one, other = gateway.drivers(2)
+    gateway.ask("slow")
+    gateway.feed(101)
+    gateway.gathering.flush()
+    gateway.of[one].receive(DriverPush(102, online=False))
+    gateway.feed(103)
+    gateway.wait()
+    assert (seqs(one), seqs(other)) == ([101], [101, 103])
+
+
+def test_what_was_held_before_a_driver_s_hole_doesn_t_wait_for_it(
+    gateway: Gateway,
+) -> None:
+    one, other = gateway.drivers(2)
+    gateway.ask("slow")
+    gateway.feed(101)
+    gateway.gathering.flush()
+    assert gateway.of[one].receive(push(102, 3)) is None
+    gateway.feed(103)
+    gateway.wait()
+    assert (seqs(one), seqs(other)) == ([101], [101, 103])
 
 
 def test_a_hole_in_the_feed_holds_all_of_it(gateway: Gateway) -> None:
