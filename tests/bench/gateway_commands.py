@@ -22,8 +22,8 @@ from typing import Any
 
 import uvloop
 
-TRIPS = 100
-REPEATS = 9
+TRIPS = 20
+REPEATS = 100
 MESSAGES = 6
 """Others of NATS a trip."""
 MASK = b"\x01\x02\x03\x04"
