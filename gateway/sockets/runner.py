@@ -87,6 +87,7 @@ class Runner:
         "_welcome_s",
         "_ws",
         "bare",
+        "late",
         "pending",
         "session",
         "writer",
@@ -118,6 +119,8 @@ class Runner:
         """When something of it was last refused, or meant nothing."""
         self.pending = 0
         self.bare = False
+        self.late: bytes | None = None
+        """A message that came and is yet to be read."""
 
     def begin(self, verdict: handshake.Accepted, now: Now) -> None:
         """The socket is open."""
@@ -154,6 +157,17 @@ class Runner:
             self._act(action, now)
             if type(action) is effects.Send and action.code is not None:
                 self._strain(len(payload), now)
+
+    def gather(self, payload: bytes) -> None:
+        """A position: it is read with others', or before whatever else comes."""
+        self.late = payload
+        self._services.positions.gather(self)
+
+    def read_late(self) -> None:
+        """gateway/leader/positions.py: Gathered."""
+        payload, self.late = self.late, None
+        if payload is not None:
+            self.text(payload)
 
     def weigh(self, size: int) -> None:
         """So many bytes came; nobody counts them once it is known whose they are."""

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _OPCODE = 0x0F
+_POSITION = (b'{"type":"driver.location"', b'{"type": "driver.location"')
+"""How the frame begins that clients send most; otherwise written, it is read at once.
+"""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -97,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
             self._server_state.connections.add(cast("Any", self))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.runner.read_late()
         self._ws.state = CLOSED  # nothing is written any more
         self._intake.end()
         self._end_session()
@@ -122,13 +126,18 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         sockets = self._sockets
         data, turns = bytes(sockets.read_buffer[:nbytes]), sockets.turns
-        intake = self._intake
-        if intake.is_free and turns.left > SINGLE_FLOOR and self.runner.is_seated:
+        intake, runner = self._intake, self.runner
+        if runner.late is not None:
+            runner.read_late()
+        if intake.is_free and turns.left > SINGLE_FLOOR and runner.is_seated:
             # What most reads bring, past the intake: 1 of 7 us (2026-11-29).
             text = self._ws.whole_text(data)
             if text is not None:
                 turns.spend(FRAME_COST + nbytes)
-                self._text(text)
+                if text.startswith(_POSITION):
+                    runner.gather(text)
+                else:
+                    self._text(text)
                 return
             if self._ws.is_bare_pong(data):
                 turns.spend(FRAME_COST + nbytes)
@@ -261,6 +270,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self, code: Close) -> None:
         """Start the closing handshake; the socket is cut if the peer doesn't join."""
+        self.runner.read_late()
         if self._ws.state is not OPEN:
             return
         metrics.CLOSES.labels(str(code.value)).inc()

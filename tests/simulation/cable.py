@@ -115,7 +115,16 @@ class Cable:
         while self._unread and self._is_read and not self.is_cut:
             if self.connection is None:
                 return
-            self.connection.data_received(self._unread.popleft())
+            self._bring(self._unread.popleft())
+
+    def _bring(self, data: bytes) -> None:
+        """As uvloop does: what is more than fits is read next."""
+        into = self.connection.get_buffer(-1)
+        size = min(len(data), len(into))
+        into[:size] = data[:size]
+        if size < len(data):
+            self._unread.appendleft(data[size:])
+        self.connection.buffer_updated(size)
 
     def _up(self, work: Any) -> None:
         self._up_s = self._after(self._up_s)

@@ -10,7 +10,7 @@ from websockets.streams import StreamReader
 
 from gateway import framing
 from gateway.leader.commands import command_ids
-from gateway.leader.positions import Positions
+from gateway.leader.positions import GATHERED, Positions
 from gateway.session.abuse import Window
 from gateway.sockets import handshake
 from gateway.sockets.timers import Wheel
@@ -168,6 +168,30 @@ def test_positions_of_a_tick_are_the_latest_in_bounded_messages() -> None:
         ("main", 2),
         ("main", 1),
     ]
+
+
+class Waiting:
+    def __init__(self, positions: Positions, number: int) -> None:
+        self.positions, self.number = positions, number
+
+    def read_late(self) -> None:
+        self.positions.add("main", Fix(f"{self.number}", 0.0, 0.0, None, None, ""))
+
+
+def test_positions_are_read_together_and_before_they_are_sent() -> None:
+    sent: list[Fix] = []
+
+    def send(_: str, payload: bytes) -> bool:
+        sent.extend(codec.decode(payload, list[Fix]))
+        return True
+
+    positions = Positions(send)
+    for number in range(GATHERED + 1):
+        assert bool(positions._latest) is (number == GATHERED)
+        positions.gather(Waiting(positions, number))
+    assert len(positions._latest["main"]) == GATHERED
+    positions.flush()
+    assert [fix.driver for fix in sent] == [f"{n}" for n in range(GATHERED + 1)]
 
 
 def test_command_ids_are_32_hex_digits_and_differ() -> None:
