@@ -39,6 +39,7 @@ from schemas.codec import decode
 from schemas.commands import Answer, AnyCommand, Lookup
 from schemas.events import TripEvent
 from schemas.ledger import Writer
+from schemas.trips import Role
 from tests.simulation import plan as plans
 from tests.simulation.booking_mutants import BOOKING_MUTANTS
 from tests.simulation.offer_mutants import OFFER_MUTANTS
@@ -185,7 +186,7 @@ class TwoAtOnce(Lead):
         super()._settled(fate)
 
 
-def _nothing(_: Engine, __: str) -> None:
+def _nothing(_: Engine, __: str, ___: Role = Role.OPERATOR) -> None:
     return None
 
 
