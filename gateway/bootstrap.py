@@ -147,10 +147,9 @@ class Gateway:
 
     def _end_tick(self) -> None:
         self._woken = False
-        self.bus.hold()
-        self.router.flush()
-        self.link.flush(time.monotonic())
-        self.bus.write_now()
+        with self.bus.one_write:
+            self.router.flush()
+            self.link.flush(time.monotonic())
         self.sockets.flush()
         if self.router.oldest_ms and not self.router.gathering.holds:
             took_s = time.time() - self.router.oldest_ms / 1000

@@ -297,9 +297,8 @@ class Lead:
             self.wants_snapshot = False
             self._snapshot = self._freeze(self._engine, batch.n)
         self._sent_s = self._loop.time()
-        self._bus.hold()
-        self._fence.append(batch.payload, batch.n, batch.n - 1)
-        self._bus.write_now()
+        with self._bus.one_write:
+            self._fence.append(batch.payload, batch.n, batch.n - 1)
         self._metrics.sent(batch)
         self._take_queued()
 
@@ -327,7 +326,10 @@ class Lead:
             return
         self.last = batch.n
         self._said = (batch.head_seq, batch.feed)
-        self._bus.hold()
+        with self._bus.one_write:  # answers and the next record, too
+            self._stored(batch)
+
+    def _stored(self, batch: Batch) -> None:
         sent = self._publisher.events(batch.events, batch.encoded)
         self._publisher.answers(self.epoch, batch.entries)
         self._observing.rounds(batch.seen)
@@ -349,9 +351,7 @@ class Lead:
             self._bus.write_now()
             self._end(Ended.UNSENT)
             return
-        # Answers and the next record leave in one write.
         self._pump()
-        self._bus.write_now()
 
     def _refuse_all(self) -> None:
         """What was decided here is not stored: that is true whoever leads. What is only

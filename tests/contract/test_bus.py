@@ -244,18 +244,28 @@ async def test_one_tick_is_written_at_once_when_asked(here: Bus, there: Bus) -> 
     assert heard.payloads == [b"1"]
 
 
-async def test_what_is_held_leaves_when_asked_and_what_comes_after_by_itself(
+async def test_what_is_sent_together_leaves_at_its_end_and_the_rest_by_itself(
     here: Bus, there: Bus
 ) -> None:
     heard = Heard()
     here.subscribe_raw("a", heard)
     await here.flush()
-    there.hold()
-    there.send("a", b"1")
-    await asyncio.sleep(0)  # the loop goes on, though nobody should let it
-    assert there.waiting_bytes > 0
-    there.write_now()
+    with there.one_write:
+        there.send("a", b"1")
+        await asyncio.sleep(0)  # the loop goes on, though nobody should let it
+        assert there.waiting_bytes > 0
     assert there._pending == []
+    there.send("a", b"2")
+    await until(lambda: heard.payloads == [b"1", b"2"])
+
+
+async def test_what_raises_amid_one_write_doesnt_mute_it(here: Bus, there: Bus) -> None:
+    heard = Heard()
+    here.subscribe_raw("a", heard)
+    await here.flush()
+    with contextlib.suppress(LookupError), there.one_write:
+        there.send("a", b"1")
+        raise LookupError
     there.send("a", b"2")
     await until(lambda: heard.payloads == [b"1", b"2"])
 

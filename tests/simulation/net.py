@@ -6,6 +6,7 @@ A cut connection loses what is on its way; each side learns of it when it learns
 """
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -206,7 +207,7 @@ class Link:
         self._up(self._server.publish, subject, reply, payload, headers)
         return True
 
-    def hold(self) -> None: ...
+    one_write = contextlib.nullcontext()
 
     def write_now(self) -> None:
         """What was sent is on its way already."""
