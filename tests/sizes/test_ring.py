@@ -11,7 +11,7 @@ from dispatcher.engine.engine import Engine, Limits
 from dispatcher.engine.limits import BACKLOGS_BYTES_MAX, HISTORY_BYTES_MAX
 from dispatcher.engine.ring import Ring
 from schemas import codec
-from schemas.codec import decode, encode
+from schemas.codec import decode, encode, exact
 from schemas.commands import JoinRoom, SyncData, SyncUser
 from schemas.events import TripEvent
 from schemas.frame_shapes import Joined
@@ -54,7 +54,7 @@ def longest(count: int) -> Iterator[tuple[TripEvent, bytes]]:
             by=by.id,
             reason=WIDEST * 255 if is_over else None,
         )
-        yield event, encode(event)
+        yield event, exact(encode(event))
 
 
 def test_a_ring_of_the_longest_events_takes_the_memory_that_it_is_given() -> None:
@@ -100,7 +100,7 @@ def test_rooms_full_of_the_longest_messages_hold_no_more_than_their_bytes() -> N
         room, n = f"{number // HISTORY_MAX:064}", number % HISTORY_MAX + 1
         said = replace(MESSAGE, room=room, seq=n, id=f"{number:036}")
         event = MessageEvent(number + 1, AT_MS, said, f"{number:032x}")
-        engine.apply(event, encode(event))
+        engine.apply(event, exact(encode(event)))
     rooms = engine._state.rooms
     assert 0.9 * BACKLOGS_BYTES_MAX < rooms.bytes <= BACKLOGS_BYTES_MAX
     batcher = Batcher(engine, Writer("ledger", 1, "me"), count)
