@@ -13,9 +13,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -232,20 +229,13 @@ def main() -> None:
     if given.here:
         print(json.dumps(uvloop.run(measure())))
         return
-    here = Path(__file__).parents[2]
-    trees = {"before": given.before, "now": here} if given.before else {"now": here}
-    seen: dict[str, dict[str, float]] = {}
-    for number in range(given.rounds):
-        for name in list(trees) if number % 2 else list(reversed(trees)):
-            done = subprocess.run(
-                [sys.executable, "-P", __file__, "--here"],
-                env={**os.environ, "PYTHONPATH": str(trees[name])},
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            found = json.loads(done.stdout.splitlines()[-1])
-            known = seen.setdefault(name, found)
-            seen[name] = {part: min(known[part], found[part]) for part in PARTS}
+    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+
+    found = in_turns(__file__, given.before, given.rounds, "--here")
+    seen = {
+        name: {part: min(one[part] for one in all_of) for part in PARTS}
+        for name, all_of in found.items()
+    }
     for name, parts in seen.items():
         told = ", ".join(f"{part} {us:.1f}" for part, us in parts.items())
         print(f"{name:>7}: {sum(parts.values()):.1f} CPU-µs a trip at least: {told}")

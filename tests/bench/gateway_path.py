@@ -12,11 +12,8 @@ import argparse
 import gc
 import itertools
 import json
-import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -341,23 +338,14 @@ def main() -> None:
     if given.here:
         print(json.dumps(measure(PARTS[given.part], given.here)))
         return
-    here = Path(__file__).parents[2]
-    trees = {"before": given.before, "now": here} if given.before else {"now": here}
-    seen: dict[str, list[list[float]]] = {name: [] for name in trees}
+    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+
     part = PARTS[given.part]
-    again = [sys.executable, "-P", __file__]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(traffic(part), file)
         file.flush()
-        for number in range(given.rounds):
-            for name in list(trees) if number % 2 else list(reversed(trees)):
-                done = subprocess.run(
-                    [*again, "--part", given.part, "--here", file.name],
-                    env={**os.environ, "PYTHONPATH": str(trees[name])},
-                    stdout=subprocess.PIPE,
-                    check=True,
-                )
-                seen[name].append(json.loads(done.stdout))
+        arguments = ("--part", given.part, "--here", file.name)
+        seen = in_turns(__file__, given.before, given.rounds, *arguments)
     for name, values in seen.items():
         least, median = min(values)[0], statistics.median(used for used, _ in values)
         writes = values[0][1]

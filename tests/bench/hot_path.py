@@ -12,10 +12,7 @@ import argparse
 import gc
 import itertools
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -119,18 +116,9 @@ def main() -> None:
     if given.here:
         print(json.dumps(measure()))
         return
-    here = Path(__file__).parents[2]
-    trees = {"before": given.before, "now": here} if given.before else {"now": here}
-    seen: dict[str, list[float]] = {name: [] for name in trees}
-    for number in range(given.rounds):
-        for name in list(trees) if number % 2 else list(reversed(trees)):
-            done = subprocess.run(
-                [sys.executable, "-P", __file__, "--here"],
-                env={**os.environ, "PYTHONPATH": str(trees[name])},
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            seen[name].append(json.loads(done.stdout))
+    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+
+    seen = in_turns(__file__, given.before, given.rounds, "--here")
     for name, values in seen.items():
         least, median = min(values), statistics.median(values)
         print(f"{name:>7}: {least:.2f} CPU-µs a command at least, median {median:.2f}")

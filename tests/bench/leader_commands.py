@@ -14,9 +14,6 @@ import asyncio
 import gc
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -189,19 +186,9 @@ def main() -> None:
     if given.here:
         print(json.dumps(uvloop.run(measure())))
         return
-    here = Path(__file__).parents[2]
-    trees = {"before": given.before, "now": here} if given.before else {"now": here}
-    seen: dict[str, list[tuple[float, str]]] = {name: [] for name in trees}
-    for number in range(given.rounds):
-        for name in list(trees) if number % 2 else list(reversed(trees)):
-            done = subprocess.run(
-                [sys.executable, "-P", __file__, "--here"],
-                env={**os.environ, "PYTHONPATH": str(trees[name])},
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            us, written = json.loads(done.stdout.splitlines()[-1])
-            seen[name].append((us, written))
+    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+
+    seen = in_turns(__file__, given.before, given.rounds, "--here")
     for name, all_of in seen.items():
         us, written = min(all_of)
         print(f"{name:>7}: {us:.2f} CPU-µs a command at least, wrote {written[:12]}")
