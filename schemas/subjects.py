@@ -54,7 +54,6 @@ def region_of_reply(subject: str) -> str:
     return token(subject.rpartition(".")[2])
 
 
-@lru_cache(maxsize=16384)
 def user(region: str, user_id: str) -> str:
     return f"user.{token(region)}.{token(user_id)}"
 
@@ -90,7 +89,6 @@ def watched(region: str) -> str:
     return f"user.{token(region)}.watched"
 
 
-@lru_cache(maxsize=16384)
 def trip(region: str, trip_id: str) -> str:
     return f"trip.{token(region)}.{token(trip_id)}"
 

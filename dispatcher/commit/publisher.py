@@ -5,6 +5,7 @@ the connection that writes the ledger, before the next record. Decides nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -34,6 +35,11 @@ from schemas.rooms import MemberEvent, MessageEvent
 from schemas.seen import event_as
 
 log = structlog.get_logger()
+
+_user_subject = lru_cache(maxsize=16384)(subjects.user)
+_trip_subject = lru_cache(maxsize=16384)(subjects.trip)
+"""A trip's and its people's come several times each, here alone. Tokens are of 64
+characters at most, so both take 17 MB at most."""
 
 
 class Publisher:
@@ -124,8 +130,8 @@ def _trip(send: Send, region: str, event: TripEvent, payload: bytes) -> bool:
     for user in event.audience:
         is_rider = user == trip.rider.id
         to_them = payload if is_rider else event_as(DRIVER, event, payload)
-        sent = send(subjects.user(region, user), to_them) and sent
-    return send(subjects.trip(region, trip.id), payload) and sent
+        sent = send(_user_subject(region, user), to_them) and sent
+    return send(_trip_subject(region, trip.id), payload) and sent
 
 
 def _driver(
@@ -134,11 +140,11 @@ def _driver(
     event: DriverEvent | OfferEvent | OfferEndedEvent,
     payload: bytes,
 ) -> bool:
-    return send(subjects.user(region, event.driver), payload)
+    return send(_user_subject(region, event.driver), payload)
 
 
 def _matching(send: Send, region: str, event: MatchingEvent, payload: bytes) -> bool:
-    return send(subjects.trip(region, event.trip.id), payload)
+    return send(_trip_subject(region, event.trip.id), payload)
 
 
 def _message(send: Send, region: str, event: MessageEvent, payload: bytes) -> bool:
