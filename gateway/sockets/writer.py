@@ -74,8 +74,7 @@ class Writer:
     def write(self, data: bytes) -> None:
         """Queue whole frames; written when the tick ends, or once they are many."""
         self.gather(data)
-        if not (self._is_dirty or self._paused) and self._out:
-            self._hurry()
+        self.let_go()
 
     def let_go(self) -> None:
         """gateway/ports.py: Writer."""
