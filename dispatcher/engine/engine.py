@@ -37,7 +37,7 @@ from schemas.ledger import Record
 from schemas.observations import Round
 from schemas.refusals import Refusal as Refused
 from schemas.rooms import MemberEvent, Presence
-from schemas.trips import TERMINAL, Role, Status, Trip
+from schemas.trips import Role, Status, Trip
 
 __all__ = [
     "Decided",
@@ -112,10 +112,7 @@ class Engine:
     @property
     def trips(self) -> dict[Status, int]:
         """How many trips have which status; those that ended are not held."""
-        counts = {status: 0 for status in Status if status not in TERMINAL}
-        for held in self._state.trips.values():
-            counts[held.trip.status] += 1
-        return counts
+        return dict(self._state.by_status)
 
     def opened(self) -> dict[str, int]:
         """Trips without a driver, and since when each is open; the oldest first."""

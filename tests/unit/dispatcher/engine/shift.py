@@ -2,6 +2,7 @@
 PROTOCOL.md section 1 held against the events alone.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -344,6 +345,7 @@ class Shift:
         assert len(set(riding)) == len(riding)
         assert len(set(driving)) == len(driving)
         assert self.world.engine.active_trips == len(active)
+        assert +Counter(self.world.engine.trips) == Counter(t.status for t in active)
         rooms = {room for room, _ in self.members}
         assert self.world.engine.rooms[:2] == (len(rooms), len(self.members))
         assert self.world.engine.rooms[2] <= LIMITS.messages_max
@@ -373,6 +375,7 @@ class Shift:
         restarted = restart(self.payload, records, LIMITS)
         for engine in (self.standby, self.world.engine, restarted):
             engine.advance(stamp_ms)
+            assert engine.trips == self.world.engine.trips
         expected = shows(self.world.engine, records[-60:])
         assert shows(self.standby, records[-60:]) == expected
         assert shows(restarted, records[-60:]) == expected
