@@ -56,8 +56,16 @@ class Collector:
                 ]
 
     def of(self, trace: str) -> dict[str, Span]:
-        """That trace's spans by name."""
+        """That trace's spans by name; of several, the last that came."""
         return {span.name: span for span in list(self.spans) if span.trace == trace}
+
+    def chain(self, trace: str, span: str) -> dict[str, Span]:
+        """By name, that span of a trace and what is right below it."""
+        return {
+            one.name: one
+            for one in list(self.spans)
+            if one.trace == trace and span in (one.id, one.parent)
+        }
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
