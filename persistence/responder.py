@@ -92,10 +92,11 @@ class Responder:
         self.start()
 
     async def stop(self) -> None:
-        """Take no more requests; answer those that were taken."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
-        self._subscriptions.clear()
+        """Take no more requests; answer those that were taken, and those that NATS had
+        given us by then: nobody else gets them, and who asks doesn't ask again.
+        """
+        subscriptions, self._subscriptions = self._subscriptions, []
+        await self._bus.leave(subscriptions)
         await self._idle.wait()
 
     def _callback(self, operation: _Operation) -> RawCallback:

@@ -8,8 +8,9 @@ version is pinned, tests/contract/test_bus.py holds us to it. Must not know any 
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import nats.errors
@@ -34,8 +35,7 @@ RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 2
 """A server that is gone without a word is noticed within three of these: in time for
 the others of a cluster, whose election takes 4 to 9 s, to be found."""
-FLUSH_TIMEOUT_S = 10
-"""nats-py's own default."""
+FLUSH_TIMEOUT_S = 10  # nats-py's own default
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """What may wait to leave this process, the socket's own buffer included."""
 
@@ -242,6 +242,16 @@ class Bus(Client):
         if self.is_connected:
             self._enqueue(f"UNSUB {subscription._id}\r\n".encode())
 
+    async def leave(self, subscriptions: Sequence[RawSubscription]) -> None:
+        """Unsubscribe; what NATS had sent until it knew of that is called back."""
+        if self.is_connected and subscriptions:
+            for each in subscriptions:
+                self._enqueue(f"UNSUB {each._id}\r\n".encode())
+            with contextlib.suppress(nats.errors.Error):
+                await self.flush()
+        for each in subscriptions:
+            each.cancel()
+
     # ---- connecting ----------------------------------------------------------
 
     async def _process_info(
@@ -359,7 +369,6 @@ async def connect(
     bus = Bus()
     bus._login = login
     events = Events(bus, name, on_disconnect, on_reconnect)
-    options = {} if login is None else _identity(login)
     servers = url.split(",")
     random.shuffle(servers)
     while True:
@@ -379,7 +388,7 @@ async def connect(
                 reconnected_cb=events.reconnected,
                 closed_cb=events.closed,
                 error_cb=events.erred,
-                **options,
+                **({} if login is None else login.options()),
             )
         except (TimeoutError, OSError, nats.errors.Error) as error:
             if not isinstance(error, nats.errors.NoServersError):
@@ -389,12 +398,3 @@ async def connect(
             await asyncio.sleep(RECONNECT_WAIT_S)
         else:
             return bus
-
-
-def _identity(login: Login) -> dict[str, Any]:
-    return {
-        "inbox_prefix": login.inbox_prefix,
-        "nkeys_seed": login.seed_file or None,
-        "user_credentials": login.credentials_file or None,
-        "tls": login.tls,
-    }

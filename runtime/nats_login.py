@@ -5,6 +5,7 @@ Reads the files that the settings name; connects to nothing (bus.py does).
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -27,6 +28,15 @@ class Login(Struct, frozen=True):
     @property
     def inbox_prefix(self) -> str:
         return inbox_prefix(self.service)
+
+    def options(self) -> dict[str, Any]:
+        """As nats-py takes it."""
+        return {
+            "inbox_prefix": self.inbox_prefix,
+            "nkeys_seed": self.seed_file or None,
+            "user_credentials": self.credentials_file or None,
+            "tls": self.tls,
+        }
 
 
 def seed_file(directory: Path, service: Service) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from xdist.remote import Producer
 
 from tests.lanes import Lanes
@@ -14,6 +15,9 @@ from tests.support import nats
 # On a busy machine an example may take any time; pytest's own limit stands.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+# Nor may a request be given up after httpx's 5 s.
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, 30.0)
 
 
 # Under nohup it is ignored, and would be by all that tests start.

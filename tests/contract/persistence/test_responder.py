@@ -1,4 +1,5 @@
 import asyncio
+import select
 from collections.abc import AsyncIterator
 
 import pytest
@@ -6,10 +7,12 @@ from msgspec import Struct
 
 from persistence import responder as responders
 from persistence.responder import Responder, answered
+from runtime import bus as buses
 from runtime.bus import Bus
 from schemas import codec
 from schemas.accounts import Result
 from schemas.refusals import Code
+from tests.support.nats import NatsServer
 from tests.support.waiting import until
 
 
@@ -144,6 +147,25 @@ async def test_stopping_answers_what_was_taken(
     desk.open.set()
     await stopping
     assert [r.refused for r in await asyncio.gather(*asked)] == [None] * 3
+
+
+async def test_stopping_answers_what_has_come_and_was_not_yet_read(
+    nats_server: NatsServer, bus: Bus, responder: Responder
+) -> None:
+    asker = await buses.connect(nats_server.url, "asker")
+    answers: list[bytes] = []
+    asker.subscribe_raw("answers", lambda *message: answers.append(bytes(message[2])))
+    await asker.flush()
+    await bus.flush()
+    assert asker.send("test.echo", b'{"text":"a"}', "answers")
+    asker.write_now()
+    # As on a busy machine: NATS has handed it over before we come to read.
+    assert bus._transport is not None
+    ours = bus._transport._io_writer.get_extra_info("socket")
+    assert select.select([ours.fileno()], [], [], 10)[0]
+    await responder.stop()
+    await until(lambda: answers, "the answer")
+    await asker.close()
 
 
 async def test_two_workers_answer_each_request_once(
