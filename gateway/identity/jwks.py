@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from gateway.errors import IdentityError
+from gateway.identity.ed25519 import Ed25519
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 RSA_BITS = range(2048, 8192 + 1)
@@ -27,6 +28,7 @@ RSA_BITS = range(2048, 8192 + 1)
 KEYS_MAX = 100
 """Of one set; issuers have two to ten."""
 
+_ED25519 = Ed25519()
 _SAME_KID_MAX = 8
 """How many keys one token may be tried with."""
 _NO_KEY = (
@@ -115,7 +117,10 @@ def _key(said: Any) -> Trusted | None:
         if algorithm is None or said.get("alg", algorithm) != algorithm:
             return None
         spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return Trusted(kid or None, algorithm, spki, jwt.PyJWK(said, algorithm))
+        jwk = jwt.PyJWK(said, algorithm)
+        if algorithm == "EdDSA":
+            jwk.Algorithm = _ED25519
+        return Trusted(kid or None, algorithm, spki, jwk)
     except _NO_KEY:
         return None
 

@@ -37,7 +37,7 @@ TOKEN_CHARS_MAX = 4096
 """Ours are 500 to 3,850 characters, with the longest names there may be, in the bytes
 that take most (tests/unit/gateway/identity/test_token_sizes.py)."""
 CACHE_TOKENS_MAX = 8192
-"""About 1 KiB each. A verified signature costs 130 µs, a remembered one 1 µs; sessions
+"""About 1 KiB each. A verified signature costs 100 µs, a remembered one 1 µs; sessions
 that come back at once come back with the token they had."""
 HEADS_MAX = 64
 """A few keys, each named by a header or two."""
