@@ -55,6 +55,7 @@ def place(address: str) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
+@lru_cache(4096)
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         ip = ipaddress.ip_address(text.partition("%")[0])

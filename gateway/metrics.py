@@ -7,10 +7,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from runtime.distributions import Distributions
 from schemas.refusals import Code
+from schemas.trips import Role
 
 CONNECTIONS = Gauge(
     "cabrank_gateway_connections", "Live WebSocket sessions by role", ["role"]
 )
+CONNECTIONS_OF = {role: CONNECTIONS.labels(role.value) for role in Role}
 FRAMES_IN = Counter("cabrank_gateway_frames_in_total", "Text frames from clients")
 WRITES = Counter(
     "cabrank_gateway_writes_total", "Writes to sockets; one may hold many frames"
@@ -23,6 +25,7 @@ CLOSES = Counter("cabrank_gateway_closes_total", "Closes by us, by code", ["code
 HANDSHAKES = Counter(
     "cabrank_gateway_handshakes_total", "Upgrade requests by HTTP status", ["status"]
 )
+UPGRADED = HANDSHAKES.labels("101")
 PENDING = Gauge("cabrank_gateway_pending_commands", "Commands without an answer")
 COMMAND_SECONDS = Distributions(
     "cabrank_gateway_command_seconds",
@@ -43,6 +46,7 @@ DELIVERIES = Counter(
     "cabrank_gateway_deliveries_total", "Event frames queued for a session", ["from"]
 )
 SYNCS = Counter("cabrank_gateway_syncs_total", "Questions for state", ["why"])
+WELCOMES = SYNCS.labels("welcome")
 NATS_CONNECTED = Gauge("cabrank_gateway_nats_connected", "1 while NATS is there")
 
 FEED_DELIVERIES = DELIVERIES.labels("feed")

@@ -97,7 +97,8 @@ def of_upgrade(head: Head, headers: list[Header], method: str) -> Request:
     """As websockets reads them: that it is an upgrade is said in one line, and the host
     is the one that counts.
     """
-    made = Headers(Connection="Upgrade", Upgrade="websocket")
+    made = Headers()
+    made["Connection"], made["Upgrade"] = "Upgrade", "websocket"
     for name, value in headers:
         if name not in {b"connection", b"upgrade", b"host"}:
             made[name.decode("latin-1")] = value.decode("latin-1")

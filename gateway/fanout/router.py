@@ -108,7 +108,7 @@ class Router:
             listener = self._listen(region, claims)
         seat = Seat(connection, listener)
         listener.add(seat)
-        metrics.CONNECTIONS.labels(claims.role.value).inc()
+        metrics.CONNECTIONS_OF[claims.role].inc()
         if not self._ask_welcome(Welcome(seat, claims, since, self._limits)):
             self.detach(seat)
             return None
@@ -117,7 +117,7 @@ class Router:
     def _ask_welcome(self, welcome: Welcome) -> bool:
         """False: overloaded."""
         region = welcome.seat.listener.region
-        metrics.SYNCS.labels("welcome").inc()
+        metrics.WELCOMES.inc()
 
         def answered(answer: Answer) -> None:
             effects = welcome.told(answer)
@@ -138,7 +138,7 @@ class Router:
             return
         self.rooms.end(seat)
         listener.remove(seat)
-        metrics.CONNECTIONS.labels(listener.stream.role.value).dec()
+        metrics.CONNECTIONS_OF[listener.stream.role].dec()
         if listener.seats:
             return
         region = listener.region

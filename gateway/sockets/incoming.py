@@ -24,8 +24,11 @@ HEADER_LINE_BYTES = 128
 PROBES = (b"/healthz", b"/readyz")
 """They don't wait behind others from the same address."""
 
-_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 """Where a head, trailers, or a chunked body may end, and a message with them."""
+_BLANK = re.compile(rb"\r?\n")
+"""The same where a piece begins with it: asked apart, since a search that may match at
+the beginning looks at each byte (6 us of a head's 700, 0.5 so; 2026-11-30)."""
 _LINES_MAX = HEADER_LINES_MAX + 16
 """With the first line, the blank one, and blank ones before."""
 _LINE_END = re.compile(rb"\n")
@@ -104,7 +107,7 @@ class Incoming:
         """How much of `data` can't go beyond the end of the head, or the request."""
         if self.head is not None and self.head.body_bytes is not None:
             return min(len(data), self.head.body_bytes - len(self.body))
-        found = _BLANK_LINE.search(data)
+        found = _BLANK.match(data) or _BLANK_LINE.search(data)
         return found.end() if found is not None else len(data)
 
     def _take(self, part: memoryview) -> None:

@@ -104,8 +104,10 @@ class Protocol(ServerProtocol):
         """`size_max`: bytes of a message, fragments added up."""
         super().__init__(max_size=size_max, logger=_quiet)
         self.reader = Reader()
-        self.parser = self.parse()
-        next(self.parser)
+
+    def parse(self) -> Generator[None]:
+        yield  # it is begun before it has our reader
+        yield from super().parse()
 
     def expect_frames(self) -> None:
         """The request was read by others: what comes are frames."""

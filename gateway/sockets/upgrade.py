@@ -189,7 +189,7 @@ class Upgrade:
             return
         if verdict.subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = verdict.subprotocol
-        metrics.HANDSHAKES.labels("101").inc()
+        metrics.UPGRADED.inc()
         if verdict.claims is None:
             self.device = device.named(request.headers.get_all("Cookie"))
         self._ws.send_response(response)
