@@ -8,7 +8,6 @@ gateway/fanout/rooms.py's.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -16,6 +15,7 @@ from gateway import framing, metrics
 from gateway.fanout.membership import Covered, Occupant, Turn
 from gateway.fanout.region import Region, Seat
 from gateway.fanout.sync import HOLED, IN_STEP, OPEN, UNKNOWN, Seen, after
+from gateway.fanout.tail import Item, Tail
 from gateway.ports import Writer
 from schemas import codec
 from schemas.closes import Close
@@ -43,20 +43,9 @@ class _Text(Struct, frozen=True):
     text: str
 
 
-class Item(NamedTuple):
-    """One frame for all of a room."""
-
-    n: int
-    """The message's; 0: somebody came or went."""
-    seq: int
-    """The event's; 0: unknown, since it was fetched again, or a message's that comes
-    after an event with a higher one."""
-    frame: bytes
-    bare: bytes
-    """The same as older clients want it; empty until somebody does."""
-    data: Raw
-    user: str = ""
-    joined: bool = False
+HELD_BYTES_MAX = 4 * 1024 * 1024
+"""Of what is held of a room, and again of what is kept for joins: 160 of the longest
+messages, or what some thousand people write in a second."""
 
 
 class Room:
@@ -64,6 +53,7 @@ class Room:
 
     __slots__ = (
         "_held",
+        "_held_bytes",
         "_held_max",
         "gathered",
         "joining",
@@ -87,12 +77,13 @@ class Room:
         self.seq = 0
         self.sync = OPEN if n is None else IN_STEP
         self._held: list[Push] = []
+        self._held_bytes = 0
         self.live: dict[Seat, Occupant] = {}
         self.joining: dict[Seat, Occupant] = {}
+        """Who asked first is first."""
         self.ready: list[Item] = []
         """This tick's, for the live."""
-        self.tail: list[Item] = []
-        """All that was passed on since the first of `joining` asked."""
+        self.tail = Tail()
         self.gathered: dict[Writer, None] = {}
         """Who waits for `let_go`."""
         self._held_max = held_max
@@ -137,21 +128,27 @@ class Room:
             del self.live[seat]
         occupant.turn(Turn.ASKS)
         occupant.covered = None
-        occupant.mark = len(self.tail)
+        occupant.mark = self.tail.mark
         self.joining[seat] = occupant
 
     def resume(self, occupant: Occupant) -> None:
         """Its join came to nothing: it hears on, and what waited for the answer."""
         self.flush()
-        self._give(occupant, map(self._belated, self.tail[occupant.mark :]))
+        self._give(occupant, map(self._belated, self.tail.since(occupant.mark)))
         self._live(occupant)
         self.abandon()
 
     def _live(self, occupant: Occupant) -> None:
-        del self.joining[occupant.seat]
-        self.live[occupant.seat] = occupant
-        if not self.joining:
-            self.tail.clear()
+        if self._no_longer_joins(occupant.seat):  # else what it was given ended it
+            self.live[occupant.seat] = occupant
+
+    def _no_longer_joins(self, seat: Seat) -> bool:
+        """False: it didn't."""
+        if self.joining.pop(seat, None) is None:
+            return False
+        first = next(iter(self.joining.values()), None)
+        self.tail.forget(self.tail.mark if first is None else first.mark)
+        return True
 
     def admit(self, occupant: Occupant) -> None:
         """By its trip it hears all from now on, without a history."""
@@ -160,8 +157,7 @@ class Room:
             self.live[occupant.seat] = occupant
 
     def remove(self, seat: Seat) -> Occupant | None:
-        if self.joining.pop(seat, None) is not None and not self.joining:
-            self.tail.clear()
+        self._no_longer_joins(seat)
         return self.live.pop(seat, None)
 
     def answered(
@@ -194,7 +190,7 @@ class Room:
 
     def _go_on(self, seen: Seen) -> None:
         self.sync = after(self.sync, seen)
-        held, self._held = self._held, []
+        held, self._held, self._held_bytes = self._held, [], 0
         for push in held:
             self.receive(push)
 
@@ -208,7 +204,7 @@ class Room:
             assert self.n is not None
             if covered is None or covered.n > self.n or occupant.asked:
                 continue
-            missed = _after(self.tail[occupant.mark :], covered)
+            missed = self.tail.missed(occupant.mark, covered)
             occupant.turn(Turn.CONTAINED)
             self._give(occupant, map(self._belated, missed))
             self._live(occupant)
@@ -220,9 +216,7 @@ class Room:
         caller must ask for what follows `n`.
         """
         if self.holds:
-            self._held.append(push)
-            if len(self._held) > self._held_max:
-                self.give_up()
+            self._hold(push)
             return
         if type(push) is MemberPush:
             if push.seq > self.seq:
@@ -235,7 +229,7 @@ class Room:
                 return
             if n != self.n + 1:
                 self.hold()
-                self._held.append(push)
+                self._hold(push)
                 return
         self.n = n
         self.sync = after(self.sync, Seen.FIRST)
@@ -243,6 +237,14 @@ class Room:
         frame = framing.event("chat.message", push.seq, push.message, push.traceparent)
         item = Item(n, push.seq, frame, b"", push.message)
         self._pass_on(self._belated(item))
+
+    def _hold(self, push: Push) -> None:
+        self._held.append(push)
+        said = push.user if isinstance(push, MemberPush) else push.message
+        self._held_bytes += len(said)
+        is_much = self._held_bytes > HELD_BYTES_MAX
+        if is_much or len(self._held) > self._held_max:
+            self.give_up()
 
     def _move(self, push: MemberPush) -> None:
         self.seq = push.seq
@@ -264,8 +266,11 @@ class Room:
         self.ready.append(item)
         if self.joining:
             self.tail.append(item)
-            if len(self.tail) > self._held_max:
-                self.give_up()
+        while len(self.tail) > self._held_max or self.tail.bytes > HELD_BYTES_MAX:
+            # Whoever is in the room has heard it; who waits for longest comes back.
+            waits = next(iter(self.joining))
+            self._no_longer_joins(waits)
+            waits.connection.close(Close.RESYNC)
 
     def hold(self) -> None:
         """Something may be lost: keep what comes until it is fetched."""
@@ -297,9 +302,8 @@ class Room:
     def give_up(self) -> None:
         """Too much is held: those who wait for it shall come back."""
         waiting = [*self.live, *self.joining]
-        self._held = []
+        self._held, self._held_bytes = [], 0
         self.sync = after(self.sync, Seen.NOBODY if self.n is None else Seen.LOST)
-        self.tail.clear()
         for seat in waiting:
             seat.connection.close(Close.RESYNC)
 
@@ -352,23 +356,6 @@ def head_of(data: Joined, otherwise: int) -> int:
     if not data.history:
         return otherwise
     return max(otherwise, codec.decode(data.history[-1], MessageHead).seq)
-
-
-def _after(tail: list[Item], covered: Covered) -> list[Item]:
-    """What of `tail` the answer doesn't say already."""
-    members = set(covered.members)
-    missed = []
-    for item in tail:
-        if item.n:
-            if item.n > covered.n:
-                missed.append(item)
-        elif covered.seq:
-            if item.seq > covered.seq:
-                missed.append(item)
-        elif item.joined != (item.user in members):
-            (members.add if item.joined else members.discard)(item.user)
-            missed.append(item)
-    return missed
 
 
 def _of_member(push: MemberPush, room: str) -> Item:

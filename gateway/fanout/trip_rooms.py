@@ -82,6 +82,8 @@ class TripRooms:
 
     def synced(self, listener: Listener, data: SyncData) -> None:
         """The user's state as the leader has it; also a new session's."""
+        if not listener.seats:
+            return  # what came of it was too much to hold: nobody is left
         for raw in data.events:
             push = codec.decode(raw, TripPush)
             if push.type in _TELLING:

@@ -181,6 +181,14 @@ GATEWAY = (
         "closed with 4003",
     ),
     Row(
+        "what comes to a room while a join of it, or a question about it, is on its "
+        "way: 10,000, and in bytes",
+        ("gateway.fanout.room:HELD_BYTES_MAX",),
+        2 * at("gateway.fanout.room:HELD_BYTES_MAX"),
+        "room",
+        "who waits for it is closed with 4003",
+    ),
+    Row(
         "HTTP requests yet to arrive or to be answered, and answers not taken",
         (
             f"{_GATEWAY}http_bytes_max",

@@ -1,12 +1,14 @@
 """One room at a gateway: who speaks for it, who is in it how, and how much it holds."""
 
 import pytest
-from msgspec import structs
+from msgspec import Raw, structs
 
 from gateway.fanout.membership import Occupant, Place, Turn
-from gateway.fanout.room import Room
+from gateway.fanout.room import HELD_BYTES_MAX, Room
 from gateway.fanout.sync import Sync
 from schemas.closes import Close
+from schemas.codec import encode
+from schemas.rooms import TEXT_CHARS_MAX, MessagePush
 from tests.unit.gateway.fanout.seats import (
     HELD_MAX,
     answer,
@@ -64,11 +66,11 @@ def test_what_came_is_kept_for_as_long_as_somebody_s_join_is_on_its_way() -> Non
     room.remove(one)
     room.answered(second, answer(1, 0), None)
     assert socket.numbers() == [1]
-    assert room.tail == []
+    assert len(room.tail) == 0
     room.begin(Occupant(one))
     room.receive(message(2, 20))
     room.remove(one)
-    assert room.tail == []
+    assert len(room.tail) == 0
 
 
 def test_one_join_that_came_to_nothing_leaves_the_others_waiting() -> None:
@@ -98,18 +100,72 @@ def test_so_much_is_held_and_no_more(over: int) -> None:
 
 @pytest.mark.parametrize("over", [0, 1])
 def test_so_much_is_kept_for_joins_and_no_more(over: int) -> None:
+    """Who is in the room has heard it all, and stays."""
     room = Room("lobby", 0, 5)
     (one, here), (other, waits) = seat("u1"), seat("u2")
     room.admit(Occupant(one))
     room.begin(Occupant(other))
     for n in range(1, 6 + over):
         room.receive(message(n, n))
-    wanted = Close.RESYNC if over else None
-    assert (here.code, waits.code) == (wanted, wanted)
-    assert room.sync is (Sync.HOLED if over else Sync.IN_STEP)
+    assert (here.code, waits.code) == (None, Close.RESYNC if over else None)
+    assert room.sync is Sync.IN_STEP
     assert len(room.tail) == (0 if over else 5)
-    room.receive(message(9, 90))
-    assert room.holds
+    room.receive(message(6 + over, 90))
+    room.flush()
+    assert here.numbers() == list(range(1, 7 + over))
+
+
+def test_joins_one_after_the_other_keep_no_more_than_the_first_of_them_wants() -> None:
+    """The next is asked before the last is answered, for ever."""
+    room, here = joined_at(0)
+    seats = [seat(f"u{number}") for number in range(2)]
+    before: Occupant | None = None
+    for n in range(1, 60):
+        made, _ = seats[n % 2]
+        joins = room.live.get(made) or Occupant(made)
+        room.begin(joins)
+        if before is not None:
+            room.answered(before, answer(n - 1, n - 1), None)
+        room.receive(message(n, n))
+        before = joins
+        assert len(room.tail) <= 2
+    room.flush()
+    assert here.numbers() == list(range(1, 60))
+    for _, socket in seats:
+        assert socket.code is None
+
+
+def test_who_waits_for_longest_comes_back_where_too_much_is_kept() -> None:
+    room, _ = joined_at(0)
+    (one, first), (other, second) = seat("u2"), seat("u3")
+    room.begin(Occupant(one))
+    room.receive(message(1, 1))
+    waits = Occupant(other)
+    room.begin(waits)
+    for n in range(2, HELD_MAX + 2):
+        room.receive(message(n, n))
+    assert (first.code, second.code) == (Close.RESYNC, None)
+    room.answered(waits, answer(1, 1), None)
+    assert second.numbers() == list(range(2, HELD_MAX + 2))
+
+
+def longest(n: int) -> MessagePush:
+    return MessagePush(n, Raw(encode({"seq": n, "text": "\x01" * TEXT_CHARS_MAX})))
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_longest_messages_are_kept_by_their_bytes(is_known: bool) -> None:
+    room = Room("lobby", 0 if is_known else None, HELD_MAX)
+    (one, _), (other, waits) = seat("u1"), seat("u2")
+    if is_known:
+        room.admit(Occupant(one))
+    room.begin(Occupant(other))
+    most = HELD_BYTES_MAX // len(longest(1).message)
+    for n in range(1, most + 2):
+        room.receive(longest(n))
+    assert most < HELD_MAX // 2
+    assert waits.code is Close.RESYNC
+    assert room.tail.bytes <= HELD_BYTES_MAX
 
 
 @pytest.mark.parametrize("is_told", [True, False])

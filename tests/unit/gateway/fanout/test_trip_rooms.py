@@ -69,6 +69,15 @@ def test_what_a_sync_no_longer_knows_is_left_but_not_what_is_newer() -> None:
     assert driver.heard() == ["t2"]
 
 
+def test_a_sync_of_a_user_whose_last_session_it_ended_brings_no_room() -> None:
+    """What it handed on was too much to hold."""
+    rider = User(Role.RIDER)
+    rider.goes(rider.listener.seats[0])
+    rider.syncs(9, trip(1, 3, "ARRIVED"))
+    assert rider.heard() == []
+    assert rider.listener not in rider.attendance.trips
+
+
 def test_who_takes_a_quiet_trip_here_hears_its_room_and_asks_nothing() -> None:
     driver = User(Role.DRIVER)
     done = driver.accepts(1)
