@@ -29,6 +29,7 @@ accounts {{
 no_auth_user: all
 """
 """Who comes without a name may take all; `small` has a quota."""
+START_MAX_S = STOP_MAX_S = 60
 LANES_MAX = 4
 PORTS_FIRST, PORTS_A_LANE = 10_000, 2_500
 """Below those of `cabrank up`, and with it below the ephemeral ones
@@ -80,7 +81,7 @@ class NatsServer:
             self.process = subprocess.Popen(
                 [str(SERVER), "-c", str(self.config)], stderr=log, stdout=log
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_MAX_S
         while True:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), 0.2).close()
@@ -92,13 +93,13 @@ class NatsServer:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(STOP_MAX_S)
             self.process = None
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(STOP_MAX_S)
             self.process = None
 
 
@@ -141,7 +142,7 @@ class NatsCluster:
     def kill(self, number: int) -> None:
         process = self._processes.pop(number)
         process.kill()
-        process.wait(10)
+        process.wait(STOP_MAX_S)
 
     def kill_all(self) -> None:
         for number in list(self._processes):

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.identity.tokens import Identity
 from persistence import database
 from persistence.accounts import Accounts
-from persistence.identity import keyfiles
+from persistence.erasure import eraser
+from persistence.identity import keyfiles, revoking
 from runtime.bus import Bus, connect
 from runtime.lifecycle import Service
 from runtime.settings import Settings
@@ -106,6 +107,15 @@ async def service() -> AsyncIterator[Service]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An erasure that NATS doesn't store in time is refused, for its operator to
+    repeat; on a busy disk that is any.
+    """
+    for module in (eraser, revoking):
+        monkeypatch.setattr(module, "PUBLISH_TIMEOUT_S", 30)
 
 
 @pytest.fixture

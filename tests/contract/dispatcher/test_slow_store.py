@@ -140,7 +140,7 @@ async def test_a_snapshot_is_read_whole_from_a_store_that_falls_silent(
 async def test_a_whole_ledger_does_without_a_store_that_stays_silent(
     reader: Reader, line: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "WITHOUT_S", 0.5)
+    monkeypatch.setattr(snapshots, "WITHOUT_S", 2)
     line.hold(150_000)
     loading = await reader.begin(needed=False)
     await loading
@@ -161,9 +161,8 @@ async def test_a_purged_ledger_waits_for_a_store_that_is_not_there(
     bucket = await js.create_object_store("OTHER")  # nobody makes an empty one
     assert bucket is not None
     await save(shelf.store, payload)  # restored
-    try:
-        await loading
-    except LedgerGapError:  # it found the store before what went in
+    await loading
+    if reader.found is None:  # it found the store before what went in
         await (await reader.begin())
     assert reader.found is not None
 
