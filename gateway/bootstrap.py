@@ -112,7 +112,7 @@ class Gateway:
         self.settling = Settling(identity, asker, service)
         self.leaders = Leaders()
         bus.subscribe_raw(subjects.ALL_LEADERS, self._on_announcement)
-        self._positions = Positions(self._send_fixes)
+        self._positions = Positions(self._send_fixes, self.now)
         self.sockets = Sockets(limits, self.now, self._loop, self.wake)
         self.door = Door(
             identity,

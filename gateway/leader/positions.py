@@ -6,6 +6,7 @@ Pure; `send` publishes. Nothing comes back and nothing is kept after it is sent.
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.clock import Clock, Now
 from schemas.budget import as_list, in_messages
 from schemas.codec import encode
 from schemas.commands import Fix
@@ -17,16 +18,17 @@ last one: read as they come they take a gateway 28 us each, so 25 (2026-11-30)."
 
 
 class Gathered(Protocol):
-    def read_late(self) -> None:
+    def read_late(self, now: Now) -> None:
         """Read the frame that waits, if it still does."""
 
 
 class Positions:
-    __slots__ = ("_gathered", "_latest", "_send")
+    __slots__ = ("_gathered", "_latest", "_now", "_send")
 
-    def __init__(self, send: Callable[[str, bytes], bool]) -> None:
+    def __init__(self, send: Callable[[str, bytes], bool], now: Clock) -> None:
         self._send = send
-        self._latest: dict[str, dict[str, Fix]] = {}
+        self._now = now
+        self._latest: dict[str, dict[str, bytes]] = {}
         self._gathered: list[Gathered] = []
 
     def gather(self, one: Gathered) -> None:
@@ -37,16 +39,17 @@ class Positions:
 
     def _read(self) -> None:
         gathered, self._gathered = self._gathered, []
+        now = self._now()
         for one in gathered:
-            one.read_late()
+            one.read_late(now)
 
     def add(self, region: str, fix: Fix) -> None:
-        self._latest.setdefault(region, {})[fix.driver] = fix
+        self._latest.setdefault(region, {})[fix.driver] = encode(fix)
 
     def flush(self) -> None:
         """Send all. While NATS is away they are dropped: newer ones will come."""
         self._read()
         latest, self._latest = self._latest, {}
         for region, by_driver in latest.items():
-            for part in in_messages(map(encode, by_driver.values())):
+            for part in in_messages(by_driver.values()):
                 self._send(region, as_list(part))

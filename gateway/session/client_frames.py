@@ -7,7 +7,7 @@ the trip exists and the move is allowed is the leader's to say.
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -38,6 +38,8 @@ _DIGITS = re.compile(r"[0-9]{1,19}")
 """As many as SINCE_MAX has."""
 _HEX = "[0-9a-f]"
 _UUID = re.compile("-".join(_HEX * digits for digits in (8, 4, 4, 4, 12)))
+_arrived = lru_cache(maxsize=1)(times.rfc3339)
+"""Positions that are read together came at the same time."""
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -185,7 +187,11 @@ def _offline(_: frames.Empty, ask: Asking) -> Request:
 
 
 def _locate(data: frames.LocationData, ask: Asking) -> Request:
-    at = times.rfc3339(ask.now_ms)
+    return fix(data, ask.by.id, ask.now_ms)
+
+
+def fix(data: frames.LocationData, driver: str, now_ms: int) -> commands.Fix | Refusal:
+    at = _arrived(now_ms)
     if data.at is not None:
         if _RFC3339.fullmatch(data.at) is None:
             return invalid("at must be an RFC 3339 instant")
@@ -193,7 +199,7 @@ def _locate(data: frames.LocationData, ask: Asking) -> Request:
             at = times.rfc3339(times.from_rfc3339(data.at.upper()))
         except (ValueError, OverflowError):
             return invalid("at must be an RFC 3339 instant")
-    return commands.Fix(ask.by.id, data.lat, data.lon, data.heading, data.speed, at)
+    return commands.Fix(driver, data.lat, data.lon, data.heading, data.speed, at)
 
 
 def parse_since(value: object) -> int | None:

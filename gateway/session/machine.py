@@ -22,9 +22,9 @@ from gateway import framing
 from gateway.clock import Now
 from gateway.errors import InvalidToken, UncheckedKey
 from gateway.limits import Limits
-from gateway.session import client_frames, envelope
+from gateway.session import client_frames, envelope, located
 from gateway.session.abuse import Stranger, Window
-from gateway.session.client_frames import LOCATION, LOGIN, REFRESH, parse_since
+from gateway.session.client_frames import LOGIN, REFRESH, parse_since
 from gateway.session.early import Early, LogIn
 from gateway.session.effects import (
     Action,
@@ -153,6 +153,13 @@ class Session:
             return [] if kept else [self._rate_limited(frame.ref)]
         return self._take(frame, now, has_nul=has_nul)
 
+    def position(self, payload: bytes, now: Now) -> Fix | None:
+        """As `receive`, if it is a good one and may come; None: it must be received."""
+        if self.state is not KNOWN or self.claims is None:
+            return None
+        fix = located.read(payload, self.claims, now.wall_ms)
+        return fix if fix is not None and self._bucket.take(now.mono_s) else None
+
     def weigh(self, size: int) -> list[Action]:
         """So many bytes came: before the log-in they are counted, parts of messages and
         control frames too.
@@ -193,12 +200,7 @@ class Session:
             return self._log_in(frame, now)
         if kind == REFRESH:
             return [*self._refresh(frame, now)]
-        if kind == LOCATION:
-            # No command: nobody asks for its id, and it has no deadline.
-            ask = client_frames.Asking("", user, now.wall_ms, 0, self.claims)
-        else:
-            ask = self._asking(user, now)
-        request = client_frames.read(kind, frame.data, ask)
+        request = client_frames.read(kind, frame.data, self._asking(user, now))
         if type(request) is Fix:
             return [request]
         if type(request) is Refusal:

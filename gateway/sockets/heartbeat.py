@@ -46,8 +46,11 @@ class Heartbeat:
         self._pong_s = now_s + limits.pong_s
         return Beat.PING
 
-    def answered(self) -> None:
+    def answered(self) -> bool:
+        """Whether one was due."""
+        was_due = self._pong_s != _NEVER
         self._pong_s = _NEVER
+        return was_due
 
     def stand_still(self, now_s: float) -> None:
         if self._still_s is None:

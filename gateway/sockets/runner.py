@@ -163,11 +163,18 @@ class Runner:
         self.late = payload
         self._services.positions.gather(self)
 
-    def read_late(self) -> None:
+    def read_late(self, now: Now) -> None:
         """gateway/leader/positions.py: Gathered."""
         payload, self.late = self.late, None
-        if payload is not None:
+        session = self.session
+        if payload is None or session is None or self._ws.state is not OPEN:
+            return
+        fix = session.position(payload, now)
+        if fix is None:
             self.text(payload)
+        elif session.claims is not None:
+            self._sockets.frames_in += 1
+            self._services.positions.add(session.claims.region, fix)
 
     def weigh(self, size: int) -> None:
         """So many bytes came; nobody counts them once it is known whose they are."""

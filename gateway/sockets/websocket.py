@@ -16,6 +16,7 @@ from websockets.protocol import CLOSED, CONNECTING, OPEN
 
 from gateway import framing, metrics
 from gateway.clock import Now
+from gateway.session import located
 from gateway.sockets import handshake
 from gateway.sockets.heartbeat import Beat, Heartbeat
 from gateway.sockets.intake import Intake
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _OPCODE = 0x0F
-_POSITION = (b'{"type":"driver.location"', b'{"type": "driver.location"')
-"""How the frame begins that clients send most; otherwise written, it is read at once.
-"""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -100,7 +98,7 @@ class Connection(asyncio.BufferedProtocol):
             self._server_state.connections.add(cast("Any", self))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self.runner.read_late()
+        self.runner.read_late(self._sockets.now())
         self._ws.state = CLOSED  # nothing is written any more
         self._intake.end()
         self._end_session()
@@ -128,13 +126,13 @@ class Connection(asyncio.BufferedProtocol):
         data, turns = bytes(sockets.read_buffer[:nbytes]), sockets.turns
         intake, runner = self._intake, self.runner
         if runner.late is not None:
-            runner.read_late()
+            runner.read_late(sockets.now())
         if intake.is_free and turns.left > SINGLE_FLOOR and runner.is_seated:
             # What most reads bring, past the intake: 1 of 7 us (2026-11-29).
             text = self._ws.whole_text(data)
             if text is not None:
                 turns.spend(FRAME_COST + nbytes)
-                if text.startswith(_POSITION):
+                if located.may_be(text):
                     runner.gather(text)
                 else:
                     self._text(text)
@@ -240,9 +238,11 @@ class Connection(asyncio.BufferedProtocol):
         self.runner.text(payload)
 
     def _pong(self, size: int) -> None:
-        self.runner.stir(size, is_control=True)
-        if self._heartbeat is not None:
-            self._heartbeat.answered()
+        if self._heartbeat is not None and self._heartbeat.answered():
+            # One a ping of ours counts nowhere, and isn't looked for when it is due.
+            self.schedule(self._sockets.now())
+        else:
+            self.runner.stir(size, is_control=True)
 
     def _close_slow(self, waiting: int) -> None:
         claims = self.runner.current_claims()
@@ -270,7 +270,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self, code: Close) -> None:
         """Start the closing handshake; the socket is cut if the peer doesn't join."""
-        self.runner.read_late()
+        self.runner.read_late(self._sockets.now())
         if self._ws.state is not OPEN:
             return
         metrics.CLOSES.labels(str(code.value)).inc()
@@ -337,9 +337,15 @@ class Connection(asyncio.BufferedProtocol):
         elif beat is Beat.DEAD:
             self.close(Close.INTERNAL_ERROR)
         elif beat is Beat.PING:
-            self.writer.write(framing.PING)
+            self._ping()
         if self._ws.state is OPEN:
             self.schedule(now)
+
+    def _ping(self) -> None:
+        sockets = self._sockets
+        if self.writer.deliver(framing.PING):
+            sockets.writes += 1
+            sockets.bytes_out += len(framing.PING)
 
     def schedule(self, now: Now) -> None:
         assert self._heartbeat is not None

@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from gateway.sockets import strain
+from gateway.sockets.heartbeat import Heartbeat
 from gateway.sockets.websocket import Connection
 from schemas import commands
 from schemas.commands import Answer
@@ -85,6 +86,24 @@ async def test_no_pong_is_missed_while_a_socket_is_not_read(world: World) -> Non
             "refused", lambda f: f["data"]["code"] == "rate_limited"
         )
         assert over["data"]["retryable"] is True
+    await client.ask("x")
+
+
+async def test_who_only_answers_pings_is_never_over_the_rate(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[bool] = []
+    answered = Heartbeat.answered
+
+    def counted(heart: Heartbeat) -> bool:
+        answers.append(answered(heart))
+        return answers[-1]
+
+    monkeypatch.setattr(Heartbeat, "answered", counted)
+    await world.start(frames_burst=1, frames_per_s=0.01, ping_s=0.3)
+    client = await world.rider()
+    await until(lambda: len(answers) >= 3)
+    assert all(answers)
     await client.ask("x")
 
 

@@ -9,6 +9,7 @@ from websockets.frames import Frame
 from websockets.streams import StreamReader
 
 from gateway import framing
+from gateway.clock import Now
 from gateway.leader.commands import command_ids
 from gateway.leader.positions import GATHERED, Positions
 from gateway.session.abuse import Window
@@ -158,7 +159,7 @@ def test_positions_of_a_tick_are_the_latest_in_bounded_messages() -> None:
         sent.append((region, codec.decode(payload, list[Fix])))
         return True
 
-    positions = Positions(send)
+    positions = Positions(send, lambda: Now(0.0, 0))
     for driver in ("a", "b", "c", "a"):
         fix = Fix(driver, float(len(sent)), 0.0, None, None, driver * 200_000)
         positions.add("main", fix)
@@ -174,7 +175,8 @@ class Waiting:
     def __init__(self, positions: Positions, number: int) -> None:
         self.positions, self.number = positions, number
 
-    def read_late(self) -> None:
+    def read_late(self, now: Now) -> None:
+        assert now.wall_ms == 0
         self.positions.add("main", Fix(f"{self.number}", 0.0, 0.0, None, None, ""))
 
 
@@ -185,7 +187,7 @@ def test_positions_are_read_together_and_before_they_are_sent() -> None:
         sent.extend(codec.decode(payload, list[Fix]))
         return True
 
-    positions = Positions(send)
+    positions = Positions(send, lambda: Now(0.0, 0))
     for number in range(GATHERED + 1):
         assert bool(positions._latest) is (number == GATHERED)
         positions.gather(Waiting(positions, number))

@@ -16,7 +16,9 @@ def test_it_pings_when_it_is_time_and_again_after_an_answer() -> None:
     assert heart.beat(LIMITS, 124) is Beat.NONE
     assert heart.beat(LIMITS, 125) is Beat.PING
     assert heart.due_s() == 135
-    heart.answered()
+    assert heart.answered()
+    assert not heart.answered()  # whatever comes then answers nothing of ours
+    assert heart.due_s() == 150
     assert heart.beat(LIMITS, 149) is Beat.NONE
     assert heart.beat(LIMITS, 150) is Beat.PING
 

@@ -25,6 +25,7 @@ from gateway.sockets.turns import (
     TURN_NEW,
     TURN_OLD,
     TURN_SINGLE,
+    TURN_SURE,
     Turns,
 )
 from tests.conformance.echo import Echo, EchoSockets
@@ -88,6 +89,19 @@ def test_a_little_is_taken_at_once_and_the_socket_is_read_on(turns: Turns) -> No
     one.intake.read(SMALL * 3)
     assert one.pieces == [SMALL] * 3
     assert one.line.is_reading()
+
+
+def test_frames_that_come_alone_need_no_turn_until_they_took_half_of_one(
+    loop: Loop, turns: Turns
+) -> None:
+    one = Socket(turns)
+    for _ in range(TURN_SURE // COST):
+        one.intake.read(SMALL)
+        assert loop.is_idle
+    one.intake.read(SMALL)
+    assert not loop.is_idle
+    loop.turn()
+    assert turns.left == TURN_NEW
 
 
 def test_of_much_a_quantum_is_taken_a_turn_and_nothing_more_is_read(
