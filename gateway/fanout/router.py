@@ -145,6 +145,7 @@ class Router:
         self.rooms.forget(listener)
         if listener.subscription is not None:
             listener.subscription.cancel()
+            listener.subscription = None  # its callback holds the listener
         del region.listeners[listener.stream.id]
         region.own.pop(listener, None)
         if listener.stream.role is Role.DRIVER:

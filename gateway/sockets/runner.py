@@ -24,6 +24,7 @@ from gateway.leader.positions import Positions
 from gateway.session import effects
 from gateway.session.machine import Session, Shared
 from gateway.sockets import handshake, rfc6455, strain
+from gateway.sockets.gone import GONE
 from gateway.sockets.shared import Sockets
 from gateway.sockets.turns import FRAME_COST
 from gateway.sockets.upgrade import Upgrade
@@ -139,6 +140,10 @@ class Runner:
             self._services.watching.end(self._seat)
             self._services.router.detach(self._seat)
             self._seat = None
+
+    def gone(self) -> None:
+        """The socket is lost, and `end` called: answers may still come."""
+        self._socket = GONE
 
     @property
     def is_seated(self) -> bool:

@@ -82,7 +82,8 @@ class Upgrade:
         self.device = ""
 
     def leave(self) -> None:
-        """The socket is gone."""
+        """The socket is gone; what is said about it now is of no interest."""
+        del self._socket
         place, self.place = self.place, None
         if place is not None:
             self._door.quota.leave(place)

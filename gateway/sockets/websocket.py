@@ -107,6 +107,10 @@ class Connection(asyncio.BufferedProtocol):
         self._upgrade.leave()
         if self._server_state is not None:
             self._server_state.connections.discard(cast("Any", self))
+        # What holds one another would wait for the garbage collector: 7 KiB.
+        self._ws.parser.close()
+        self.runner.gone()
+        self.writer.gone()
 
     def pause_writing(self) -> None:
         self.writer.pause()

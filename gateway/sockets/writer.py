@@ -19,6 +19,9 @@ BURST_BYTES = 256 * 1024
 """So much waits at most for the end of the tick; then the kernel is asked."""
 
 
+def _nobody(_: int) -> None: ...
+
+
 class Writer:
     """gateway/ports.py: Writer. `on_slow` hears, while the tick ends, how many bytes
     wait where they are over `bytes_max`.
@@ -192,6 +195,10 @@ class Writer:
     def close(self) -> None:
         """Frames that replace one another are of no use to who is closed."""
         self._latest = None
+
+    def gone(self) -> None:
+        """The socket is lost: nothing is written, and nobody told."""
+        self._on_slow = _nobody
 
     def write_control(self) -> bool:
         """Write what websockets wants sent: the handshake's answer, pongs, closes.
