@@ -44,6 +44,7 @@ async def _start(service: Service, settings: Settings) -> Callable[[], Awaitable
         f"dispatcher {instance}",
         login=nats_login.read(settings, permissions.Service.DISPATCHER),
         on_reconnect=reconnected,
+        echo=False,  # its heartbeats and announcements are for others
     )
     service.watch("NATS connection", bus.broken)
     js = bus.jetstream(timeout=2)

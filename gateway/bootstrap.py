@@ -35,6 +35,7 @@ from gateway.session.machine import Shared
 from gateway.sockets.quota import Quota
 from gateway.sockets.runner import Services
 from gateway.sockets.shared import Sockets
+from gateway.sockets.timers import SLOT_S
 from gateway.sockets.upgrade import Door
 from gateway.sockets.webserver import WebServer
 from runtime import bus as nats
@@ -42,6 +43,7 @@ from runtime import nats_login, ops
 from runtime.bus import Bus
 from runtime.lifecycle import Service
 from runtime.questions import Questions
+from runtime.resting import Pause
 from runtime.settings import Network, Settings
 from schemas import permissions, subjects, traceparent
 from schemas.accounts import Revocation
@@ -53,8 +55,9 @@ log = structlog.get_logger()
 
 TICK_S = 0.05
 """The link's shortest pause, and how often positions are sent on."""
-REST_S = 0.25
-"""The same while nobody is connected and nothing is pending: a slot of the wheel."""
+REST_S = 1.0
+"""The same while nobody is connected and nothing is pending; where there are deadlines
+of HTTP requests, a slot of their wheel."""
 
 
 class Gateway:
@@ -78,6 +81,7 @@ class Gateway:
         self._service = service
         self._loop = asyncio.get_running_loop()
         self._woken = False
+        self._pause = Pause()
         self._reply: dict[str, str] = {}
         ids = command_ids(self.id)
         allowances = Allowances(limits.users)
@@ -147,6 +151,8 @@ class Gateway:
 
     def _end_tick(self) -> None:
         self._woken = False
+        if self._pause.is_rest and self.link.count:
+            self._pause.end()
         with self.bus.one_write:
             self.router.flush()
             self.link.flush(time.monotonic())
@@ -160,8 +166,11 @@ class Gateway:
         """Drive deadlines until cancelled."""
         next_fixes_s = 0.0
         while True:
-            at_rest = not (self.link.count or self.sockets.connections)
-            await asyncio.sleep(REST_S if at_rest else TICK_S)
+            if self.link.count or self.sockets.connections:
+                await self._pause.take(TICK_S)
+            else:
+                holds = self.sockets.wheel.holds
+                await self._pause.rest(SLOT_S if holds else REST_S)
             now_s = time.monotonic()
             self.link.tick(now_s)
             self.router.tick(now_s)

@@ -15,7 +15,8 @@ import structlog
 
 from persistence import metrics
 from runtime import tracing
-from runtime.bus import Bus, RawCallback, RawSubscription
+from runtime.bus import Bus
+from runtime.raw_subscription import RawCallback, RawSubscription
 from schemas import codec, traceparent
 from schemas.accounts import Result
 from schemas.refusals import Code, Refusal

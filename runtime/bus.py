@@ -1,10 +1,9 @@
 """The NATS connection: nats-py, plus a subscription without task, queue or header
-parsing, and a publish without await.
+parsing (runtime/raw_subscription.py), and a publish without await.
 
-nats-py's callback subscription costs 4.8 KiB and a task; this one costs 0.23 KiB and
-runs its callback in the read loop (79-118k messages/s against 44k). It has no public
-API for that: `_process_msg` is met here, the parser in runtime/nats_reader.py; the
-version is pinned, tests/contract/test_bus.py holds us to it. Must not know any subject.
+nats-py has no public API for that: `_process_msg` is met here, the parser in
+runtime/nats_reader.py; the version is pinned, tests/contract/test_bus.py holds us to
+it. Must not know any subject.
 """
 
 import asyncio
@@ -16,20 +15,16 @@ from typing import Any
 import nats.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.subscription import Subscription
 
 from runtime.nats_events import REPEATED_AFTER_S, Events
 from runtime.nats_login import Login, public_key
 from runtime.nats_reader import Reader
 from runtime.nats_trouble import ConnectError
+from runtime.raw_subscription import RawCallback, RawSubscription
 from runtime.settings import SettingsError
 from schemas.budget import PAYLOAD_BYTES_MAX
 
 log = structlog.get_logger()
-
-RawCallback = Callable[[bytes, bytes, bytes, bytes], None]
-"""(subject, reply, payload, headers), called in the read loop; must not block. One that
-raises ends the process, since nats-py would stop reading in silence."""
 
 RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 2
@@ -43,37 +38,6 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024
 def is_no_responders(headers: bytes) -> bool:
     """Whether a message says that nobody subscribes to what it answers."""
     return headers.startswith(b"NATS/1.0 503")
-
-
-class RawSubscription(Subscription):
-    """What nats-py's client wants of a subscription, and our callback."""
-
-    __slots__ = ()
-
-    # Class attributes: an instance holds nothing but its own five fields.
-    _max_msgs = 0
-    _closed = False
-    _jsi = None
-    _future = None
-    _cb = None
-    _wait_for_msgs_task = None
-    _message_iterator = None
-    _pending_next_msgs_calls = None  # type: ignore[assignment]
-    _pending_queue = None  # type: ignore[assignment]
-    _received = 0
-
-    def __init__(
-        self, bus: "Bus", sid: int, subject: str, queue: str, callback: RawCallback
-    ) -> None:
-        self._conn = bus
-        self._id = sid
-        self._subject = subject
-        self._queue = queue
-        self.callback = callback
-
-    def cancel(self) -> None:
-        """Unsubscribe; the callback is not called again. Idempotent."""
-        self._conn.unsubscribe_raw(self)
 
 
 class OneWrite:
@@ -100,6 +64,8 @@ class Bus(Client):
         self._broken: asyncio.Future[None] | None = None
         self.closing = False
         self._login: Login | None = None
+        self.on_back: list[Callable[[], None]] = []
+        """Called when the connection is there again, before `on_reconnect`."""
         self.on_forbidden: Callable[[str], bool | None] | None = None
         """Called with what NATS forbids; true: whoever is called tells of it."""
         self.cluster_size = 0
@@ -351,6 +317,7 @@ async def connect(
     on_disconnect: Callable[[], None] | None = None,
     on_reconnect: Callable[[], Awaitable[None] | None] | None = None,
     forever: bool = True,
+    echo: bool = True,
 ) -> Bus:
     """Connect to NATS.
 
@@ -362,6 +329,7 @@ async def connect(
         on_reconnect: called (awaited if a coroutine) when it is there again and all
             subscriptions are made again.
         forever: keep trying, also the first time. False: one try.
+        echo: whether what is sent here is heard here, too.
 
     Raises:
         ConnectError: `forever` is false and there is no connection.
@@ -384,6 +352,7 @@ async def connect(
                 ping_interval=PING_INTERVAL_S,
                 max_outstanding_pings=2,
                 allow_reconnect=True,
+                no_echo=not echo,
                 disconnected_cb=events.disconnected,
                 reconnected_cb=events.reconnected,
                 closed_cb=events.closed,

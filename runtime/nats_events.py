@@ -21,6 +21,7 @@ class Connection(Protocol):
     closing: bool
     """By its owner."""
     on_forbidden: Callable[[str], bool | None] | None
+    on_back: list[Callable[[], None]]
 
     @property
     def last_error(self) -> Exception | None: ...
@@ -55,6 +56,8 @@ class Events:
     async def reconnected(self) -> None:
         self._told = ""
         log.info("NATS connection is back", connection=self._name)
+        for tell in self._bus.on_back:
+            tell()
         if self._on_reconnect is not None:
             waiting = self._on_reconnect()
             if waiting is not None:

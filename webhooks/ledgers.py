@@ -9,9 +9,10 @@ from msgspec import Struct
 from nats.js.errors import NotFoundError
 
 from runtime import streams as runtime_streams
-from runtime.bus import Bus, RawSubscription
+from runtime.bus import Bus
 from runtime.follower import Follower
 from runtime.ledger import Ledger
+from runtime.raw_subscription import RawSubscription
 from schemas import streams, subjects
 from webhooks import metrics
 

@@ -206,6 +206,10 @@ class Engine:
         state = self._state
         return state.dues.begin_after(state.stamp_ms) and self._market.is_at_rest()
 
+    def is_settled(self) -> bool:
+        """Whether nobody is to be matched, nor to leave a room later."""
+        return self._market.is_at_rest() and self._presence.is_settled
+
     # ---- matching: what a leader knows of positions ------------------------------
 
     @property

@@ -169,6 +169,11 @@ class Attending:
             if not users:
                 del self._leaving[seat[0]]
 
+    @property
+    def is_settled(self) -> bool:
+        """Nobody's turn comes by itself."""
+        return not (self.changed or self.ready or self._later)
+
     def settled(self, seat: Seat) -> None:
         """An event of that seat was made."""
         self.changed.pop(seat, None)

@@ -18,6 +18,7 @@ from dispatcher.placement.roster import BEAT_S, Roster
 from dispatcher.region.region import Region
 from runtime.bus import Bus, is_no_responders
 from runtime.lifecycle import Service
+from runtime.resting import SLACK_S, Pause
 from runtime.settings import Settings
 from schemas import codec, subjects
 from schemas.members import Member
@@ -25,8 +26,6 @@ from schemas.members import Member
 log = structlog.get_logger()
 
 TICK_S = 0.1
-REST_S = 0.5
-"""The same for one that is alone and leads all it was given: nobody can fall silent."""
 HUNG_S = 2.0
 """A tick so late says that this process was stopped, not that the others are gone."""
 ANSWERS_S = 0.1
@@ -60,6 +59,7 @@ class Placement:
         self._said_s = 0.0
         self._ticked_s = time.monotonic()
         self._leaving = False
+        self._pause = Pause()
 
     # ---- coming and going ----------------------------------------------------
 
@@ -93,8 +93,12 @@ class Placement:
     async def run(self) -> None:
         while True:
             self._tick()
+            # One that is alone and leads all it was given: nobody can fall silent.
             at_rest = not self._roster.others and self.missing() is None
-            await asyncio.sleep(REST_S if at_rest else TICK_S)
+            if at_rest:
+                await self._pause.rest(BEAT_S)
+            else:
+                await self._pause.take(TICK_S)
 
     async def leave(self) -> None:
         """Have others lead what this one leads, and end."""
@@ -153,6 +157,7 @@ class Placement:
         is_new = self._roster.hear(member, time.monotonic())
         if is_new:
             log.info("another dispatcher is there", instance=member.id)
+            self._pause.end()
         elif was_there and member.leaving:
             log.info("another dispatcher leaves", instance=member.id)
         return is_new
@@ -175,7 +180,7 @@ class Placement:
             self._settle(name, self._duty(name, now_s))
         # How far behind it is changes with each record: no news of its own.
         now = msgspec.structs.replace(self._member(), behind=self._said.behind)
-        if now_s - self._said_s >= BEAT_S or now != self._said:
+        if now_s - self._said_s >= BEAT_S - SLACK_S or now != self._said:
             self._beat(now_s)
 
     def _duty(self, region: str, now_s: float) -> Duty:
@@ -200,7 +205,7 @@ class Placement:
         since_s = region.led_since_s
         heir = todo.heir
         is_alive = heir is not None and self._roster.heard_s(heir) > since_s
-        region.heir = heir if is_alive else None
+        region.hand_over(heir if is_alive else None)
         if not todo.stays and not region.leads:
             log.info("follows no more", region=name)
             region.resign(None)

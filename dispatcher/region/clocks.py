@@ -5,7 +5,6 @@ import time
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 TICK_S = 0.1
-REST_S = 0.25
 
 
 def wall_ms() -> int:
@@ -16,10 +15,3 @@ def wall_ms() -> int:
 def steady_ms() -> float:
     """Only ever grows; on Linux while the machine sleeps, too (clock_gettime(2))."""
     return time.clock_gettime(_STEADY) * 1000
-
-
-def pause_s(at_rest: bool) -> float:
-    """Until a leader looks again at what is due; `at_rest`: nothing can be before
-    somebody asks for something.
-    """
-    return REST_S if at_rest else TICK_S

@@ -12,6 +12,7 @@ from dispatcher.region.snapshots import SnapshotStore
 from dispatcher.region.snapshotter import Snapshotter
 from runtime.follower import Follower
 from runtime.ledger import UNREACHABLE, Ledger
+from runtime.resting import together_s
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ class Housekeeping:
         purged_s = time.monotonic()
         surveyed_s = 0.0
         while lead.ended is None:
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(together_s(INTERVAL_S))
             if time.monotonic() - surveyed_s > ledger_metrics.INTERVAL_S:
                 surveyed_s = time.monotonic()
                 await self._survey(lead)

@@ -5,7 +5,7 @@ throws the engine away then, since it is ahead of the ledger. Must not decide.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -19,15 +19,19 @@ from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox
+from dispatcher.region.clocks import TICK_S
 from dispatcher.region.lead_metrics import LeadMetrics
 from dispatcher.region.ledger_full import FULL, Denied, refused
 from dispatcher.region.offer_metrics import OfferMetrics
 from dispatcher.region.snapshots import Frozen
+from dispatcher.region.waiting import Waiting
 from dispatcher.region.watching import Watching
 from dispatcher.region.whereabouts import Whereabouts
 from runtime import tracing
-from runtime.bus import Bus, RawSubscription
+from runtime.bus import Bus
 from runtime.ledger import Ledger
+from runtime.raw_subscription import RawSubscription
+from runtime.resting import SLACK_S, Pause
 from schemas import codec, subjects, traceparent
 from schemas.commands import Announcement, Answer, AnyCommand
 from schemas.ledger import Writer
@@ -36,8 +40,6 @@ from schemas.rooms import PRESENCE_INTERVAL_S
 
 log = structlog.get_logger()
 
-QUEUE_MAX = 20_000
-"""Commands that wait for room in a record: a second of what a leader decides."""
 ANNOUNCE_S = 1.0
 REPUBLISHED_RECORDS = 2
 """Record n + 1 being stored proves that NATS got record n's events; of two nothing."""
@@ -56,7 +58,7 @@ class Ended(Enum):
 
 
 class Lead:
-    """`over` is set once; `ended` then tells why."""
+    """Over once `ended` tells why."""
 
     def __init__(
         self,
@@ -92,8 +94,7 @@ class Lead:
         self._fence = Fence(bus, js, ledger, self._settled)
         self._in_flight: Batch | None = None
         self._recent: deque[Batch] = deque(maxlen=REPUBLISHED_RECORDS)
-        self._queue: OrderedDict[str, tuple[str, AnyCommand, str]] = OrderedDict()
-        """Command id → (reply subject, its latest attempt, trace context)."""
+        self._queue = Waiting(ledger.region)
         self._takes: list[RawSubscription] = []
         """Subscriptions that bring something to be done."""
         self._hears: list[RawSubscription] = []
@@ -113,7 +114,7 @@ class Lead:
         self.wants_snapshot = False
         """Set: the next record is followed by `on_snapshot`, once it is stored."""
         self.last = last
-        self.over = asyncio.Event()
+        self._pause = Pause()
         self.ended: Ended | None = None
 
     @property
@@ -122,7 +123,9 @@ class Lead:
 
     @property
     def at_rest(self) -> bool:
-        return self._batcher.at_rest and not (self._fence.busy or self._resigning)
+        """Nothing is to be done before something comes."""
+        at_rest = self._batcher.at_rest and not self._watching.is_watched
+        return at_rest and not (self._fence.busy or self._resigning)
 
     # ---- start and end -------------------------------------------------------
 
@@ -198,7 +201,7 @@ class Lead:
         metrics.queue_commands.labels(region).set(0)
         metrics.step_downs.labels(region, why.value).inc()
         log.info("leads no more", region=region, epoch=self.epoch, why=why.value)
-        self.over.set()
+        self._pause.end()
 
     # ---- messages ------------------------------------------------------------
 
@@ -228,6 +231,7 @@ class Lead:
             elif self._queue or not take(subject, command, now_ms, trace):
                 self._enqueue(subject, command, now_ms, trace)
         self._pump_later()
+        self._stir()
 
     def _take(self, reply: str, command: AnyCommand, now_ms: int, trace: str) -> bool:
         if not trace:
@@ -241,24 +245,17 @@ class Lead:
     def _enqueue(
         self, reply: str, command: AnyCommand, now_ms: int, trace: str
     ) -> None:
-        """In order. A later attempt takes the place of the one that waits already."""
-        region = self._ledger.region
-        waiting = self._queue.get(command.id)
-        if waiting is not None:
-            if command.attempt > waiting[1].attempt:
-                self._queue[command.id] = reply, command, trace
-        elif len(self._queue) < QUEUE_MAX:
-            self._queue[command.id] = reply, command, trace
-            metrics.queue_commands.labels(region).set(len(self._queue))
-        elif not self._batcher.refuse(reply, command, OVERLOADED, now_ms):
+        is_full = not self._queue.put(reply, command, trace)
+        if is_full and not self._batcher.refuse(reply, command, OVERLOADED, now_ms):
             # Its gateway asks again, until the deadline.
-            metrics.dropped.labels(region, "queue").inc()
+            metrics.dropped.labels(self._ledger.region, "queue").inc()
 
     def _on_locations(self, _: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
         now_ms = self._stamp()
         self._whereabouts.hear(payload, now_ms, self._stored_before_ms())
         self._batcher.expire(now_ms)  # who has come near is offered what is open
         self._pump_later()
+        self._stir()
 
     def _stored_before_ms(self) -> int:
         """What was decided before is stored."""
@@ -270,6 +267,7 @@ class Lead:
         if news is not None:
             self._engine.hear(news, self._now_ms())
             self._watching.hear(news, self._now_ms())
+            self._stir()
 
     def _now_ms(self) -> int:
         """Monotonic: only who is present is told by it."""
@@ -303,17 +301,8 @@ class Lead:
         self._take_queued()
 
     def _take_queued(self) -> None:
-        if not self._queue:
-            return
-        wall_ms, now_ms = self._clock(), self._stamp()
-        while self._queue:
-            reply, command, trace = next(iter(self._queue.values()))
-            if command.deadline_ms < wall_ms:
-                metrics.dropped.labels(self._ledger.region, "late").inc()
-            elif not self._take(reply, command, now_ms, trace):
-                break
-            self._queue.popitem(last=False)
-        metrics.queue_commands.labels(self._ledger.region).set(len(self._queue))
+        if self._queue:
+            self._queue.take(self._clock(), self._stamp(), self._take)
 
     def _settled(self, fate: Fate) -> None:
         batch, self._in_flight = self._in_flight, None
@@ -360,7 +349,7 @@ class Lead:
         entries = [entry for entry in self._batcher.undelivered() if entry.fresh]
         for entry in entries:
             entry.answer = refused(entry.answer, FULL)
-        for reply, command, _ in self._queue.values():
+        for reply, command in self._queue:
             if self._engine.remembered(command.id) is None:
                 answer = Answer(command.id, command.attempt, refused=FULL)
                 entries.append(Entry(reply, answer, fresh=True))
@@ -374,7 +363,7 @@ class Lead:
             return
         self._fence.tick()
         self._whereabouts.tick(self._stored_before_ms())
-        if self._loop.time() - self._announced_s >= ANNOUNCE_S:
+        if self._loop.time() - self._announced_s >= ANNOUNCE_S - SLACK_S:
             self._announce(standbys)
         self._sweep()
         self._observing.tick()
@@ -382,10 +371,23 @@ class Lead:
         self._watching.tick(self._now_ms(), self._stamp(), self.last)
         self._pump_later()
 
+    async def pause(self) -> None:
+        """Until it is to `tick` again; none where the last ended it."""
+        if self.ended is None and self.at_rest:
+            await self._pause.rest(ANNOUNCE_S)
+        elif self.ended is None:
+            await self._pause.take(TICK_S)
+
+    def _stir(self) -> None:
+        """What came may have ended a rest."""
+        if self._pause.is_rest and not self.at_rest:
+            self._pause.end()
+
     def _sweep(self) -> None:
         """Members whose gateway is silent leave, as expiries do, in a batch."""
         now_s = self._loop.time()
-        if now_s - self._swept_s < PRESENCE_INTERVAL_S or not self._bus.is_connected:
+        is_early = now_s - self._swept_s < PRESENCE_INTERVAL_S - SLACK_S
+        if is_early or not self._bus.is_connected:
             return
         self._swept_s = now_s
         self._engine.sweep(self._now_ms())

@@ -21,7 +21,7 @@ from dispatcher import metrics
 from dispatcher.commit.fence import Fate, Fence
 from dispatcher.engine.engine import Engine, Limits
 from dispatcher.region import inbox, ledger_metrics, retention
-from dispatcher.region.clocks import TICK_S, pause_s, steady_ms, wall_ms
+from dispatcher.region.clocks import TICK_S, steady_ms, wall_ms
 from dispatcher.region.housekeeping import Housekeeping
 from dispatcher.region.lead import Ended, Lead
 from dispatcher.region.ledger_full import Refuser, nothing
@@ -82,8 +82,7 @@ class Region:
         """The lead before ended with a full ledger."""
         self._denied = nothing()
         self._resigned = asyncio.Event()
-        self.heir: str | None = None
-        """Another dispatcher that is ready, and is to lead in place of this one."""
+        self.heir: str | None = None  # of what it leads
         self._handed, self.standbys = ("", 0.0), members.NONE
         self.led_since_s = 0.0
         """Monotonic: when the latest lead began."""
@@ -113,6 +112,18 @@ class Region:
         self._resigned.set()
         self.heir = heir
         if self._lead is not None:
+            self._lead.resign(heir)
+
+    def hand_over(self, heir: str | None) -> None:
+        """To whom it is due, if to anybody: another dispatcher that is ready. One that
+        did not take it is not tried again at once.
+        """
+        self.heir, now_s = heir, time.monotonic()
+        to, at_s = self._handed
+        is_due = heir != to or now_s - at_s >= HANDOVER_PAUSE_S
+        if self._lead is not None and heir is not None and is_due:
+            self._handed = (heir, now_s)
+            log.info("hands over", region=self.name, to=heir)
             self._lead.resign(heir)
 
     @property
@@ -381,20 +392,9 @@ class Region:
         try:
             while lead.ended is None:
                 lead.tick(self.standbys)
-                self._hand_over(lead)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(lead.over.wait(), pause_s(lead.at_rest))
+                await lead.pause()
         finally:
             housekeeping.cancel()
             self._lead = None
         ledger_metrics.forget(self.name)
         return lead.ended
-
-    def _hand_over(self, lead: Lead) -> None:
-        """To whom it is due. One that did not take it is not tried again at once."""
-        heir, now_s = self.heir, time.monotonic()
-        to, at_s = self._handed
-        if heir is not None and (heir != to or now_s - at_s >= HANDOVER_PAUSE_S):
-            self._handed = (heir, now_s)
-            log.info("hands over", region=self.name, to=heir)
-            lead.resign(heir)

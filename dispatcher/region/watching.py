@@ -56,6 +56,10 @@ class Watching:
             self._until_ms = now_ms + PRESENCE_SILENCE_MS
             self._wants_whole |= news.watch == "whole"
 
+    @property
+    def is_watched(self) -> bool:
+        return self._until_ms >= 0
+
     def tick(self, now_ms: int, stamp_ms: int, stored: int) -> None:
         """About ten times a second; `stored`: the last record that is."""
         if now_ms > self._until_ms:
@@ -75,6 +79,7 @@ class Watching:
         self._send(stored)
 
     def _stop(self) -> None:
+        self._until_ms = -1
         if self._picture is not None:
             self._picture, self._round = None, ""
             self._unsent.clear()

@@ -21,7 +21,8 @@ from gateway.fanout.resync import Ask, Resync
 from gateway.fanout.room import Joined, Push, Room
 from gateway.leader.link import Link
 from gateway.limits import Limits
-from runtime.bus import Bus, RawCallback
+from runtime.bus import Bus
+from runtime.raw_subscription import RawCallback
 from schemas import codec, subjects
 from schemas.commands import (
     Announcement,

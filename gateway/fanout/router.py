@@ -33,7 +33,8 @@ from gateway.fanout.welcome import Welcome
 from gateway.leader.link import Link
 from gateway.limits import Limits
 from gateway.ports import Connection
-from runtime.bus import Bus, RawCallback, is_no_responders
+from runtime.bus import Bus, is_no_responders
+from runtime.raw_subscription import RawCallback
 from schemas import codec, subjects
 from schemas.accounts import Revocation
 from schemas.claims import Claims
@@ -48,8 +49,7 @@ _read_push: Callable[[bytes], UserPush] = codec.reader(UserPush)  # type: ignore
 _read_feed = codec.reader(list[FeedEntry])
 _read_answers = codec.reader(Answers)
 
-SILENCE_S = 2.5
-"""Two of a leader's announcements (one a second) did not come."""
+SILENCE_S = 2.5  # two of a leader's announcements (one a second) did not come
 
 
 class Router:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from gateway.identity.tokens import Identity, IdentityError
+from runtime.resting import together_s
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ async def follow_keys(path: str, identity: Identity) -> None:
         if stamp is not None and stamp != seen:
             seen = stamp
             _read(file, identity)
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(together_s(LOOK_S))
 
 
 def _read(file: Path, identity: Identity) -> None:

@@ -13,8 +13,10 @@ import nats.errors
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamState
 
-from runtime.bus import Bus, RawSubscription
+from runtime.bus import Bus
 from runtime.lifecycle import Service
+from runtime.raw_subscription import RawSubscription
+from runtime.resting import Pause
 from schemas import streams
 from schemas.accounts import Revocation
 from schemas.codec import CodecError, decode
@@ -25,8 +27,7 @@ HEARTBEAT_S = 1.0
 """The server's sign of life while nothing is revoked."""
 SILENCE_MAX_S = 3.0
 """Three of them."""
-WATCH_S = 0.25
-"""How often the reader looks whether it must start again."""
+RETRY_S = 0.25
 FORGOTTEN_AFTER_S = 30.0
 """The server drops a consumer whose gateway is gone."""
 API_TIMEOUT_S = 2.0
@@ -64,6 +65,8 @@ class _Follower:
         self._heard_s = 0.0
         self._gap = False
         self._reconnects = 0
+        self._pause = Pause()
+        bus.on_back.append(self._pause.end)
 
     async def run(self) -> None:
         while True:
@@ -72,7 +75,7 @@ class _Follower:
                 await self._watch()
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.warning("revocations can't be read yet", error=repr(error))
-                await asyncio.sleep(WATCH_S)
+                await asyncio.sleep(RETRY_S)
             finally:
                 self._end()
 
@@ -109,9 +112,10 @@ class _Follower:
     async def _watch(self) -> None:
         """Return when the consumer can't be trusted any more."""
         while not self._gap and self._bus.stats["reconnects"] == self._reconnects:
-            if time.monotonic() - self._heard_s > SILENCE_MAX_S:
+            left_s = self._heard_s + SILENCE_MAX_S - time.monotonic()
+            if left_s <= 0:
                 return
-            await asyncio.sleep(WATCH_S)
+            await self._pause.take(left_s)
 
     def _end(self) -> None:
         if self._subscription is not None:
@@ -126,14 +130,15 @@ class _Follower:
             return
         if headers.startswith(b"NATS/1.0 100"):
             # A heartbeat says how many messages came before it.
-            self._gap = _last_consumer_seq(headers) != self._delivered
-            if not self._gap:
+            if _last_consumer_seq(headers) != self._delivered:
+                self._lost()
+            else:
                 # Nothing is under way, even if the goal was too old and is gone.
                 self.caught_up.set()
             return
         sequence, delivered = _numbers(reply)
         if delivered != self._delivered + 1:
-            self._gap = True
+            self._lost()
             return
         self._delivered = delivered
         self._last = sequence
@@ -145,6 +150,10 @@ class _Follower:
             )
         if self._last >= self._goal:
             self.caught_up.set()
+
+    def _lost(self) -> None:
+        self._gap = True
+        self._pause.end()
 
 
 def _numbers(reply: bytes) -> tuple[int, int]:

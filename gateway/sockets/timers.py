@@ -7,7 +7,7 @@ it costs one set insertion and nothing is ever searched.
 from typing import Protocol
 
 SLOT_S = 0.25
-"""How late an entry may be called; the shortest period on it is 5 s."""
+"""How late an entry may be called; the shortest period on it is 2 s."""
 
 
 class Timed(Protocol):
@@ -26,6 +26,11 @@ class Wheel:
         self._slot_s = slot_s
         self._slots: dict[int, set[Timed]] = {}
         self._turned = int(now_s / slot_s)
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything may be due some time."""
+        return bool(self._slots)
 
     def schedule(self, entry: Timed, at_s: float) -> None:
         """Call `entry` once at `at_s`, instead of when it was due before."""

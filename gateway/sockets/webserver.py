@@ -17,6 +17,7 @@ from gateway.sockets.httpserver import HttpConnection
 from gateway.sockets.runner import Services
 from gateway.sockets.shared import Sockets
 from gateway.sockets.upgrade import Door
+from runtime.resting import together_s
 
 BACKLOG = 2048
 SETTLE_POLL_S = 0.02
@@ -68,7 +69,7 @@ class WebServer:
         """
         while True:
             await self._server.on_tick(0)
-            await asyncio.sleep(DATE_S)
+            await asyncio.sleep(together_s(DATE_S))
 
     def refuse_new(self) -> None:
         """Accept no more connections; who asks on one that is there is answered, and

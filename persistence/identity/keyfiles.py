@@ -27,6 +27,7 @@ from persistence.identity.keyring import (
     Signer,
     thumbprint,
 )
+from runtime.resting import together_s
 from schemas.codec import CodecError, decode, encode
 
 __all__ = ["KeyFileError", "KeyRing", "LiveRing", "Signer", "ensure", "thumbprint"]
@@ -126,7 +127,7 @@ class LiveRing:
 
     async def watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(together_s(LOOK_S))
             self.reload()
 
     def _stamp(self) -> tuple[int, int, int] | None:

@@ -27,6 +27,7 @@ from persistence.projected.pull import ACK, Delivery, Pull, nak
 from runtime import streams as runtime_streams
 from runtime.bus import Bus
 from runtime.lifecycle import Service
+from runtime.resting import together_s
 from schemas import streams
 
 log = structlog.get_logger()
@@ -101,7 +102,7 @@ class Observer:
                         log.warning("MATCHES does not answer", error=said)
             self._pull.ask_if_overdue()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), TICK_S)
+                await asyncio.wait_for(self._stopping.wait(), together_s(TICK_S))
 
     async def _look(self, js: JetStreamContext) -> None:
         await runtime_streams.ensure(js, self._spec, replicas=self._replicas)

@@ -20,7 +20,8 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from persistence import metrics
-from runtime.bus import Bus, RawSubscription
+from runtime.bus import Bus
+from runtime.raw_subscription import RawSubscription
 from schemas.streams import ACK_WAIT_S, WRITER_DURABLE, kept_of, region_of_ledger
 
 SWEEP_RECORDS_MAX = 256

@@ -30,6 +30,7 @@ from persistence.projected.store import Store
 from runtime import streams, tracing
 from runtime.bus import Bus
 from runtime.lifecycle import Service
+from runtime.resting import together_s
 from schemas.streams import ACK_WAIT_S, region_of_ledger
 
 log = structlog.get_logger()
@@ -115,7 +116,7 @@ class Writer:
                     await pull.look(self._js)
             except (nats.errors.Error, APIError, TimeoutError) as error:
                 log.warning("JetStream does not answer", error=repr(error))
-            await self._pause(self._round_s)
+            await self._pause(together_s(self._round_s))
 
     async def _find_ledgers(self) -> None:
         names = await streams.names(self._bus)
@@ -135,7 +136,7 @@ class Writer:
         while not self._stopping.is_set():
             for pull in self._pulls.values():
                 pull.ask_if_overdue()
-            await self._pause(TICK_S)
+            await self._pause(together_s(TICK_S))
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but no longer than until `stop`."""

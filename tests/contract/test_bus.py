@@ -46,6 +46,33 @@ async def there(nats_server: NatsServer) -> AsyncIterator[Bus]:
     await made.close()
 
 
+async def test_who_wants_no_echo_hears_others_alone(
+    nats_server: NatsServer, there: Bus
+) -> None:
+    here = await connect(nats_server.url, "here", echo=False)
+    heard = Heard()
+    here.subscribe_raw("a", heard)
+    await here.flush()
+    here.send("a", b"our own")
+    await here.flush()
+    there.send("a", b"theirs")
+    await until(lambda: heard.messages)
+    assert heard.payloads == [b"theirs"]
+    await here.close()
+
+
+async def test_who_asked_for_it_is_told_that_the_connection_is_back(
+    nats_server: NatsServer, here: Bus
+) -> None:
+    told: list[bool] = []
+    here.on_back.append(lambda: told.append(here.is_connected))
+    nats_server.kill()
+    await until(lambda: not here.is_connected)
+    nats_server.start()
+    await until(lambda: told)
+    assert told == [True]
+
+
 async def test_a_message_arrives_whole(here: Bus, there: Bus) -> None:
     heard = Heard()
     here.subscribe_raw("a.*", heard)

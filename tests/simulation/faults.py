@@ -60,7 +60,7 @@ def _hand_over(world: "World", fault: Fault) -> None:
     for machine in alive:
         others = [one for one in alive if one is not machine]
         if machine.held.leads and others:
-            machine.held.heir = others[fault.which % len(others)].name
+            machine.held.hand_over(others[fault.which % len(others)].name)
 
 
 def _strike_process(world: "World", kind: str, whom: str, fault: Fault) -> None:

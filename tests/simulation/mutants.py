@@ -16,6 +16,7 @@ import dispatcher.engine.decide_rooms
 import dispatcher.region.lead
 import dispatcher.region.region
 import dispatcher.region.retention
+import dispatcher.region.waiting
 import persistence.projected.writer
 from dispatcher.commit.fence import Fate, Fence
 from dispatcher.commit.publisher import Send
@@ -82,7 +83,7 @@ class Curt(Lead):
         self, reply: str, command: AnyCommand, now_ms: int, trace: str
     ) -> None:
         batcher = self._batcher
-        if len(self._queue) < dispatcher.region.lead.QUEUE_MAX:
+        if len(self._queue) < dispatcher.region.waiting.QUEUE_MAX:
             super()._enqueue(reply, command, now_ms, trace)
         elif command.id not in batcher._undelivered:
             answer = Answer(command.id, command.attempt, refused=OVERLOADED)
@@ -214,7 +215,7 @@ def _refuses_at_once(
 
 
 def _refuses_what_was_done(lead: Lead) -> None:
-    waiting = [(reply, command) for reply, command, _ in lead._queue.values()]
+    waiting = list(lead._queue)
     entries = [
         Entry(reply, Answer(command.id, command.attempt, refused=FULL), fresh=True)
         for reply, command in waiting

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dispatcher.engine.limits import BOOKINGS_MAX, LATE_MS, MISSED_BYTES_MAX, WAIT_MS
 from dispatcher.engine.market import STEPS_MAX
-from dispatcher.region.lead import QUEUE_MAX
+from dispatcher.region.waiting import QUEUE_MAX
 from gateway.fanout.router import SILENCE_S
 from schemas.events import EVENTS_PER_RECORD_MAX
 from tests.simulation.places import Area

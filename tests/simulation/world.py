@@ -26,6 +26,7 @@ import dispatcher.region.lead
 import dispatcher.region.region
 import dispatcher.region.retention
 import dispatcher.region.snapshotter
+import dispatcher.region.waiting
 import gateway.bootstrap
 import gateway.fanout.presence
 import persistence.projected.pull
@@ -295,7 +296,7 @@ def _staged(world: World) -> Iterator[None]:
         for module, values in (
             (dispatcher.region.region, region),
             (dispatcher.region.housekeeping, housekeeping),
-            (dispatcher.region.lead, {"QUEUE_MAX": plan.queue_max}),
+            (dispatcher.region.waiting, {"QUEUE_MAX": plan.queue_max}),
             (
                 dispatcher.engine.batch,
                 {"EVENTS_PER_RECORD_MAX": plan.events_per_record_max},

@@ -28,7 +28,7 @@ DISPATCHER = (
     ),
     Row(
         "commands that wait for a decision, and refusals of one record",
-        ("dispatcher.region.lead:QUEUE_MAX", "dispatcher.engine.batch:REFUSED_MAX"),
+        ("dispatcher.region.waiting:QUEUE_MAX", "dispatcher.engine.batch:REFUSED_MAX"),
         at("runtime.bus:PENDING_BYTES_MAX"),
         "region",
         "`overloaded`",

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.engine import batch
-from dispatcher.region import lead
+from dispatcher.region import waiting
 from runtime.bus import Bus
 from runtime.settings import Settings
 from schemas import codec, subjects
@@ -266,7 +266,7 @@ async def test_a_full_queue_refuses_what_is_new_and_nothing_that_may_yet_be_done
     dispatcher: InProcess, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch, "EVENTS_PER_RECORD_MAX", 1)
-    monkeypatch.setattr(lead, "QUEUE_MAX", 1)
+    monkeypatch.setattr(waiting, "QUEUE_MAX", 1)
     first, waits, new, old = (request(rider(number)) for number in range(4))
     again = replace(waits, attempt=2)
     later = replace(old, attempt=2)  # its first attempt may be on its way

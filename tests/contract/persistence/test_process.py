@@ -11,7 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from persistence import database
 from persistence.identity import keyfiles
+from persistence.main import Pulse
 from persistence.models import TripEventRow, TripRow
 from runtime.bus import Bus
 from schemas import codec, subjects
@@ -130,6 +132,14 @@ async def test_it_says_when_it_is_ready(
     await until_true(lambda: answers(port, "/readyz", 200), "readiness", 30)
     nats_server.kill()
     await until_true(lambda: answers(port, "/readyz", 503), "the truth about NATS", 30)
+
+
+async def test_a_file_of_ours_is_not_asked_whether_it_answers(sqlite_url: str) -> None:
+    engine = database.engine(sqlite_url)
+    pulse = Pulse(engine)
+    await pulse.watch()  # ends at once
+    assert pulse.silence_s() < 0
+    await engine.dispose()
 
 
 async def test_who_waits_for_the_database_and_nats_is_alive_but_not_ready(
