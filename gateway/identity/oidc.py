@@ -178,8 +178,8 @@ class Outside:
         # A clock ahead of ours must not carry a token past a revocation.
         issued_s = min(issued_s, now_s)
         subject = said["sub"]
-        if not isinstance(subject, str) or not subject:
-            raise InvalidToken("the token's sub is empty")
+        if not isinstance(subject, str) or not subject or "\0" in subject:
+            raise InvalidToken("the token's sub is empty, or can't be written down")
         made = Claims(
             sub=self._id("user", subject),
             username=self._username(said, subject),

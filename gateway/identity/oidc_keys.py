@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from gateway.identity.oidc import Outside
 from runtime.questions import Questions
 from schemas import subjects
 from schemas.accounts import Meet
+from schemas.codec import encode
 
 log = structlog.get_logger()
 
@@ -34,7 +36,7 @@ RETRY_S = (1.0, 60.0)
 TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 512 * 1024
 MET_MAX = 100_000
-"""Users whose row is known to be there; about 200 bytes each."""
+"""Users whose row is known to be there; 300 bytes each, whatever their names."""
 WAITING_MAX = 10_000
 """Users whose row is still to be made."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -57,7 +59,8 @@ class Issuer:
         """Not set: a fetch is under way."""
         self._last_s = -PAUSE_S
         self._has_keys = False
-        self._met_users: OrderedDict[str, Meet] = OrderedDict()
+        self._met_users: OrderedDict[str, bytes] = OrderedDict()
+        """What they were told as, in short: names are of any size."""
         self._waiting: OrderedDict[str, Meet] = OrderedDict()
         self._some = asyncio.Event()
 
@@ -123,7 +126,7 @@ class Issuer:
     # ---- users ---------------------------------------------------------------
 
     def _met(self, meet: Meet) -> None:
-        if self._met_users.get(meet.user.id) == meet:
+        if self._met_users.get(meet.user.id) == _short(meet):
             return
         self._waiting[meet.user.id] = meet
         if len(self._waiting) > WAITING_MAX:
@@ -138,16 +141,22 @@ class Issuer:
                 user, meet = next(iter(self._waiting.items()))
                 result = await self._asker.ask(subjects.accounts("meet"), meet)
                 if result.refused is not None and result.refused.retryable:
+                    if user in self._waiting:
+                        self._waiting.move_to_end(user)  # it may be about them alone
                     await asyncio.sleep(RETRY_S[0])
                     continue
                 if self._waiting.get(user) == meet:
                     del self._waiting[user]
                 # Who was refused is asked about again, with their next token.
                 if result.refused is None:
-                    self._met_users[user] = meet
+                    self._met_users[user] = _short(meet)
                     if len(self._met_users) > MET_MAX:
                         self._met_users.popitem(last=False)
             self._some.clear()
+
+
+def _short(meet: Meet) -> bytes:
+    return blake2b(encode(meet), digest_size=16).digest()
 
 
 def is_safe(url: str) -> bool:

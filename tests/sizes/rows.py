@@ -6,6 +6,7 @@ who shares that budget, and what happens beyond it.
 
 from typing import NamedTuple
 
+from schemas.codec import encode
 from tests.sizes.constants import value_of as at
 from tests.sizes.largest import (
     HEAD_BYTES,
@@ -66,7 +67,7 @@ CONTRACT = (
     Row(
         "`ref`",
         ("schemas.frames:REF_CHARS_MAX",),
-        at("schemas.frames:REF_CHARS_MAX") * len(WIDEST.encode("unicode_escape")) + 2,
+        len(encode(WIDEST * at("schemas.frames:REF_CHARS_MAX"))),
         "frame",
         "`bad_frame`",
     ),
