@@ -139,7 +139,7 @@ class OfFeed:
         for listener in region.drivers.values():
             if any(seat.later is not None for seat in listener.seats):
                 region.merge(listener, [])
-        return [Fed(region, self._feed.settle(data))]
+        return [Fed(region, self._feed.settle(data), at_once=True)]
 
 
 class OfOpen:

@@ -112,6 +112,9 @@ class Resync:
         self._limits = limits
         self._now = now
         self._do = do
+        self.before: Callable[[], None] = lambda: None
+        """Called before an answer is read: what rooms have ready goes first, in case
+        it ends a wait that keeps that in order."""
         self._waiting: deque[Question] = deque()
         self._under_way = 0
         self._retry: list[tuple[float, Ask]] = []
@@ -158,6 +161,7 @@ class Resync:
         def answered(answer: Answer) -> None:
             self._under_way -= bounded
             self._over(question)  # before `told`, which may ask another one
+            self.before()
             effects = question.told(answer)
             if effects is None:
                 self._later(ask)

@@ -65,6 +65,7 @@ class Rooms:
         self._limits = limits
         self._now = now
         self._resync = resync
+        resync.before = self.flush
         self._wake = wake
         self._safe = safe
         self._hand_on = hand_on

@@ -193,6 +193,8 @@ async def test_after_nats_was_away_nothing_is_missing(
     rooms.say("lobby", "3")
     await client.expect("chat.message", lambda f: f["data"]["seq"] == 3)
     assert texts(client) == ["1", "2", "3"]
+    # What it told of itself when it was back, before the leader was, nobody heard.
+    world.leader.announce(epoch=8)
     await until(lambda: rooms.sessions() == before, "the session")  # by presence
 
 
