@@ -30,7 +30,8 @@ RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 2
 """A server that is gone without a word is noticed within three of these: in time for
 the others of a cluster, whose election takes 4 to 9 s, to be found."""
-FLUSH_TIMEOUT_S = 10  # nats-py's own default
+FLUSH_TIMEOUT_S = 10
+"""nats-py's own default."""
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """What may wait to leave this process, the socket's own buffer included."""
 

@@ -199,8 +199,12 @@ class Batcher:
     def at_rest(self) -> bool:
         """No trip is under way, and nothing will be due by itself."""
         engine = self.engine
-        is_due = not self.empty or engine.next_due_ms() is not None
-        return not (engine.active_trips or is_due) and engine.is_settled()
+        return (
+            not engine.active_trips
+            and self.empty
+            and engine.next_due_ms() is None
+            and engine.is_settled()
+        )
 
     def close(self) -> Batch:
         """The open batch as a record to be written; the next one is `n` + 1."""

@@ -9,12 +9,11 @@ tick, and between them messages that nobody does anything with, as many as a tri
 Trees take turns in processes of their own; the least CPU time of each part counts.
 """
 
-import argparse
 import asyncio
 import gc
 import json
+import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -221,26 +220,17 @@ async def measure() -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=Path, help="another checkout")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
+    if "--here" in sys.argv:
         print(json.dumps(uvloop.run(measure())))
         return
-    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+    from tests.bench.turns import compared, least_of  # noqa: PLC0415 - not in all trees
 
-    found = in_turns(__file__, given.before, given.rounds, "--here")
-    seen = {
-        name: {part: min(one[part] for one in all_of) for part in PARTS}
-        for name, all_of in found.items()
-    }
-    for name, parts in seen.items():
+    least = least_of(compared(__file__, __doc__, 5))
+    for name, parts in least.items():
         told = ", ".join(f"{part} {us:.1f}" for part, us in parts.items())
         print(f"{name:>7}: {sum(parts.values()):.1f} CPU-µs a trip at least: {told}")
-    if given.before:
-        all_of = {name: sum(parts.values()) for name, parts in seen.items()}
+    if "before" in least:
+        all_of = {name: sum(parts.values()) for name, parts in least.items()}
         print(f"ratio: {all_of['now'] / all_of['before']:.3f}")
 
 

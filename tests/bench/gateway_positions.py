@@ -8,12 +8,11 @@ are sent on every `A_TICK`; each driver is pinged, and answers. Trees take turns
 processes of their own; the least CPU time of each part counts.
 """
 
-import argparse
 import asyncio
 import gc
 import json
+import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -126,19 +125,13 @@ async def measure() -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=Path, help="another checkout")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
+    if "--here" in sys.argv:
         print(json.dumps(uvloop.run(measure())))
         return
-    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+    from tests.bench.turns import compared, least_of  # noqa: PLC0415 - not in all trees
 
-    found = in_turns(__file__, given.before, given.rounds, "--here")
-    for name, all_of in found.items():
-        parts = {part: min(one[part] for one in all_of) for part in PARTS}
+    least = least_of(compared(__file__, __doc__, 3))
+    for name, parts in least.items():
         print(f"{name:>7}: {', '.join(f'{p} {us:.2f}' for p, us in parts.items())} us")
 
 

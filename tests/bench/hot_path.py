@@ -8,13 +8,12 @@ become rows. Trees take turns in processes of their own; the least CPU time of e
 counts, which a busy machine moves little.
 """
 
-import argparse
 import gc
 import itertools
 import json
 import statistics
+import sys
 import time
-from pathlib import Path
 from typing import Any
 
 TRIPS = 100
@@ -108,21 +107,16 @@ def measure() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=Path, help="another checkout")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
+    if "--here" in sys.argv:
         print(json.dumps(measure()))
         return
-    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+    from tests.bench.turns import compared  # noqa: PLC0415 - not in all trees
 
-    seen = in_turns(__file__, given.before, given.rounds, "--here")
+    seen = compared(__file__, __doc__, 10)
     for name, values in seen.items():
         least, median = min(values), statistics.median(values)
         print(f"{name:>7}: {least:.2f} CPU-µs a command at least, median {median:.2f}")
-    if given.before:
+    if "before" in seen:
         print(f"ratio of the least: {min(seen['now']) / min(seen['before']):.4f}")
 
 

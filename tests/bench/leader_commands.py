@@ -9,13 +9,12 @@ is, where nothing that is told has changed, what goes: its digest is told, too. 
 take turns in processes of their own; the least CPU time counts.
 """
 
-import argparse
 import asyncio
 import gc
 import hashlib
 import json
+import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -178,21 +177,16 @@ async def measure() -> tuple[float, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=Path, help="another checkout")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
+    if "--here" in sys.argv:
         print(json.dumps(uvloop.run(measure())))
         return
-    from tests.bench.turns import in_turns  # noqa: PLC0415 - not in all trees
+    from tests.bench.turns import compared  # noqa: PLC0415 - not in all trees
 
-    seen = in_turns(__file__, given.before, given.rounds, "--here")
+    seen = compared(__file__, __doc__, 5)
     for name, all_of in seen.items():
         us, written = min(all_of)
         print(f"{name:>7}: {us:.2f} CPU-µs a command at least, wrote {written[:12]}")
-    if given.before:
+    if "before" in seen:
         print(f"ratio: {min(seen['now'])[0] / min(seen['before'])[0]:.3f}")
 
 
