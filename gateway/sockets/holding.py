@@ -88,6 +88,12 @@ class Holding:
         self._bytes += amount
         return True
 
+    def let_go(self, amount: int) -> None:
+        """So many bytes fewer."""
+        if self.place and amount:
+            self._bytes -= amount
+            self._all.bytes.give_back(self.place, amount)
+
     def release(self) -> None:
         held, self._bytes = self._bytes, 0
         if held:

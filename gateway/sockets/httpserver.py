@@ -124,8 +124,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         data = self._sockets.read_buffer[:nbytes]
         turns = self._sockets.turns
         if self._state in _READS and (self._rest or turns.left <= 0):
-            self._rest += data
-            self._wait_to_read()
+            self._keep(data)
             return
         turns.spend(nbytes + READ_COST)
         if self._state is State.ENDING:
@@ -169,30 +168,37 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _read_on(self) -> None:
         self._admission.done(self._read_key())
+        self._holding.let_go(len(self._rest))
+        self._read_rest()
+
+    def _read_rest(self) -> None:
+        """What was kept, then what comes."""
         if self._state in _READS and self._rest:
             rest, self._rest = self._rest, b""
             self._read(memoryview(rest))
-        if self._state in _READS or self._state is State.ENDING:
+        if not self._rest and (self._state in _READS or self._state is State.ENDING):
             self._resume()
 
     def _keep(self, data: memoryview) -> None:
-        """It came while another request waits for its answer; no more is read."""
-        self._pause()
+        """For later; until then no more is read."""
         if self._hold(len(data)):
             self._rest += data
+        self._wait_to_read()
 
     def _read(self, data: memoryview) -> None:
         if self._state is State.IDLE:
             self._state = State.HEAD
             self._give_s(self._sockets.limits.http_head_s)
-        incoming = self._incoming
+        incoming, turns = self._incoming, self._sockets.turns
         while len(data) and self._state in _READS:
             before, pieces = incoming.held_bytes, incoming.pieces
             data = incoming.take(data)
-            self._sockets.turns.spend(PIECE_COST * (incoming.pieces - pieces))
+            turns.spend(PIECE_COST * (incoming.pieces - pieces))
             if not self._hold(incoming.held_bytes - before):
                 return
             self._advance()
+            if turns.left <= 0:
+                break
         if len(data) and self._state is not State.ENDING:
             self._keep(data)
 
@@ -291,11 +297,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._sockets.wheel.cancel(self)
         self._state = State.IDLE
         self._holding.release()
-        rest, self._rest = self._rest, b""
-        if rest:
-            self._read(memoryview(rest))
-        if self._state in _READS:
-            self._resume()
+        self._read_rest()
         if self._state is State.IDLE:
             self._give_s(self._sockets.limits.http_keep_s)
 

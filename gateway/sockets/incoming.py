@@ -21,6 +21,10 @@ HEADER_LINES_MAX = 1024
 HEADER_LINE_BYTES = 128
 """What each takes as an object, were it empty."""
 
+PIECES_MAX = 32
+"""So many are taken at once, 0.05 ms of them: a blank line ends a piece, and 64 KiB may
+be nothing else."""
+
 PROBES = (b"/healthz", b"/readyz")
 """They don't wait behind others from the same address."""
 
@@ -91,11 +95,14 @@ class Incoming:
         del self._parser
 
     def take(self, data: memoryview) -> memoryview:
-        """Take what comes of this request, up to the end of its head, or of itself;
-        returns the rest.
+        """Take what comes of this request, up to the end of its head, or of itself, or
+        as many pieces as are taken at once; returns the rest.
         """
         had_head = self.head is not None
+        last = self.pieces + PIECES_MAX
         while len(data) and not self.is_whole and self.fault is None:
+            if self.pieces == last:
+                break
             if self.head is not None and not had_head:
                 break
             reach = self._reach(data)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from gateway.sockets.turns import TURN_NEW, Turns
 from schemas.frames import FRAME_BYTES_MAX
 from tests.contract.gateway_ws.conftest import DRIVER, RIDER, World
 from tests.contract.gateway_ws.scripted_leader import trip
@@ -108,6 +109,38 @@ async def test_the_framing_of_many_chunks_does_not_add_up(world: World) -> None:
     async with asyncio.timeout(30):
         head = await one.reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 422 "), head  # read whole, and nothing in it
+    one.abort()
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\n" * 60_000 + HEAD + b"\r\n", 200),
+        (b"\r\n" * 30_000 + HEAD + b"\r\n", 200),
+        (CHUNKED + b"ea60\r\n" + b"\n" * 60_000 + b"\r\n0\r\n\r\n", 422),
+    ],
+    ids=["before a request", "of two bytes", "of a body"],
+)
+async def test_blank_lines_are_taken_a_few_at_a_time(
+    data: bytes, status: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start()
+    least, spend = TURN_NEW, Turns.spend
+
+    def noted(turns: Turns, cost: int) -> None:
+        nonlocal least
+        spend(turns, cost)
+        least = min(least, turns.left)
+
+    monkeypatch.setattr(Turns, "spend", noted)
+    fast = await world.rider()
+    one = await RawSocket.tcp(port_of(world))
+    one.send(data)
+    await fast.quiet()
+    async with asyncio.timeout(30):
+        head = await one.reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), head
+    assert least > -TURN_NEW
     one.abort()
 
 

@@ -55,6 +55,19 @@ def test_bytes_are_an_address_s_and_bounded_for_all_together() -> None:
     assert all_of_it.bytes.in_all == 14
 
 
+def test_what_is_let_go_may_be_held_again() -> None:
+    all_of_it = held(http_bytes_per_address_max=10)
+    nobody_s, a = Holding(all_of_it), Holding(all_of_it)
+    nobody_s.let_go(5)  # nothing of it was counted
+    assert a.settle_at("a")
+    assert a.hold(10)
+    a.let_go(4)
+    assert a.hold(4)
+    assert not a.hold(1)
+    a.release()
+    assert all_of_it.bytes.in_all == 0
+
+
 def test_nothing_is_left_of_who_has_gone() -> None:
     all_of_it = held()
     one = Holding(all_of_it)

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.sockets.incoming import HEAD_BYTES_MAX, HEADER_LINES_MAX, Incoming
+from gateway.sockets.incoming import (
+    HEAD_BYTES_MAX,
+    HEADER_LINES_MAX,
+    PIECES_MAX,
+    Incoming,
+)
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 SIZED = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n\r\n\r\n\n\n\r\n"
@@ -122,6 +127,27 @@ def test_the_protocol_is_read_however_the_first_line_is_cut(
                 feed(incoming, request_[at : at + size])
         assert incoming.is_whole
         assert (incoming.fault is None) is is_fine
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n" * 60_000 + GET,
+        b"\r\n" * 30_000 + GET,
+        CHUNKED.partition(b"6\r\n")[0]
+        + b"EA60\r\n"
+        + b"\n" * 60_000
+        + b"\r\n0\r\n\r\n",
+    ],
+    ids=["lines before it", "of two bytes", "lines of a chunk"],
+)
+def test_of_blank_lines_no_more_are_taken_at_once_than_a_few(data: bytes) -> None:
+    incoming, left, pieces = Incoming(), memoryview(data), 0
+    while left and not incoming.is_whole and incoming.fault is None:
+        left = incoming.take(left)
+        assert incoming.pieces - pieces <= PIECES_MAX
+        pieces = incoming.pieces
+    assert incoming.is_whole, incoming.fault
 
 
 def test_a_head_of_64_kib_and_as_many_lines_as_may_be_are_taken() -> None:
