@@ -99,6 +99,23 @@ class Jwt(jwt.PyJWT):
             raise jwt.DecodeError(f"its claims are no JSON object: {error}") from error
 
 
+def header_of(token: str) -> dict[str, Any]:
+    """What a token's header says, read as strictly as its claims are: what is wrong
+    with it is told to who sent it, which half a surrogate pair can't be.
+
+    Raises:
+        jwt.PyJWTError: it is no JSON object, or its `kid` no text.
+    """
+    try:
+        head = jwt.utils.base64url_decode(token.partition(".")[0])
+        said: dict[str, Any] = msgspec.json.decode(head, type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise jwt.DecodeError(f"its header is no JSON object: {error}") from error
+    if not isinstance(said.get("kid", ""), str):
+        raise jwt.DecodeError("its kid is no text")
+    return said
+
+
 class _Set(Struct):
     keys: list[Any]
 

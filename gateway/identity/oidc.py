@@ -18,7 +18,7 @@ from jwt.types import Options
 from msgspec import Struct
 
 from gateway.errors import IdentityError, InvalidToken, UnknownKey
-from gateway.identity.jwks import Jwt, KeySet, Trusted
+from gateway.identity.jwks import Jwt, KeySet, Trusted, header_of
 from runtime.settings import Settings
 from schemas import forms, names, subjects
 from schemas.accounts import Meet
@@ -131,7 +131,7 @@ class Outside:
             InvalidToken: it isn't good; UnknownKey: by a key that is not here.
         """
         try:
-            keys = self._keys_of(jwt.get_unverified_header(token))
+            keys = self._keys_of(header_of(token))
             said = self._decode(token, keys)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken(f"the token is not good: {error}") from error

@@ -17,7 +17,7 @@ import msgspec
 from jwt.types import Options
 
 from gateway.errors import ExpiredToken, IdentityError, InvalidToken, RevokedToken
-from gateway.identity.jwks import Jwt, KeySet, Trusted
+from gateway.identity.jwks import Jwt, KeySet, Trusted, header_of
 from gateway.identity.oidc import Outside
 from gateway.identity.service_keys import ServiceKeys, looks_like_key
 from schemas import claims, subjects
@@ -196,11 +196,11 @@ class Identity:
 
     def _kid(self, token: str) -> str:
         """Of a token whose header says no more than ours do and names our key."""
-        header = jwt.get_unverified_header(token)
+        header = header_of(token)
         if header.keys() - _HEADER:
             raise InvalidToken("the token's header says more than ours do")
-        kid = header.get("kid", "")
-        if not isinstance(kid, str) or not kid or not self._keys.named(kid):
+        kid: str = header.get("kid", "")
+        if not kid or not self._keys.named(kid):
             raise InvalidToken("the token's kid names no key of ours")
         return kid
 

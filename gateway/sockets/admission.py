@@ -81,6 +81,12 @@ class Admission:
         self._is_called = True
         self._began_s = self._now_s()
         self._begun.clear()
+        try:
+            self._begin()
+        finally:  # what raises is one request's end, and not that of all others
+            self._after()
+
+    def _begin(self) -> None:
         for _ in range(A_TICK_MAX):
             turn = self._lines.next()
             if turn is None:
@@ -89,6 +95,8 @@ class Admission:
             if not key.startswith(OPENS):
                 self._begun.append(key)
             go()
+
+    def _after(self) -> None:
         if self._begun and self._has_sessions():
             # Called after the first steps of what was begun, most of its work.
             self._loop.call_soon(self._rest)

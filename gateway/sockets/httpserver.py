@@ -76,7 +76,6 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._state = State.HEAD
         self._is_paused = False
         self._peer = ""
-        self._is_peer_trusted = False
         self._holding = Holding(sockets.held)
         self._rest = b""  # what came after the request that is being answered
         self._cycle: RequestResponseCycle | None = None
@@ -92,9 +91,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._server_state.connections.add(cast("Any", self))
         name = self._transport.get_extra_info("peername")
         self._peer = name[0] if isinstance(name, tuple) else ""
-        self._is_peer_trusted = peer.is_trusted(self._peer, self._door.proxies)
         self._give_s(self._sockets.limits.http_head_s)
-        if not self._is_peer_trusted:
+        if not peer.is_trusted(self._peer, self._door.proxies):
             place = peer.place(self._peer)
             if not self._holding.settle_or_stay(place):
                 self._transport.abort()
@@ -207,9 +205,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         incoming = self._incoming
         if incoming.fault is not None:
             if incoming.is_garbled:
-                self._admission.unreadable(
-                    incoming.fault.detail, self._holding.place or self._peer
-                )
+                whence = self._holding.place or self._peer
+                self._admission.unreadable(incoming.fault.detail, whence)
             self._refuse(incoming.fault)
             return
         if self._state is State.HEAD and incoming.head is not None:
@@ -252,19 +249,25 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._admission.ask(key, self._begin, most)
 
     def _begin(self) -> None:
-        """It is its turn."""
-        head = self._incoming.head
-        if head is not None and head.wants_websocket:
-            self._upgrade(head)
-            return
-        if not self._holding.belongs(
-            self._door.identity.whose(self._token, time.time())
-        ):
+        """It is its turn; a fault of ours ends this connection alone."""
+        try:
+            head = self._incoming.head
+            if head is not None and head.wants_websocket:
+                self._upgrade(head)
+            else:
+                self._answer()
+        except BaseException:
+            self._transport.abort()
+            raise
+
+    def _answer(self) -> None:
+        self._state = State.ANSWERING
+        user = self._door.identity.whose(self._token, time.time())
+        if not self._holding.belongs(user):
             most = self._sockets.limits.connections_per_user_max
             self._admission.done(self._key)
             self._too_many(f"{most} connections of one user are the most")
             return
-        self._state = State.ANSWERING
         self._cycle = asgi.run(
             self._incoming,
             self._transport,
@@ -365,22 +368,19 @@ class HttpConnection(asyncio.BufferedProtocol):
     # ---- upgrades ------------------------------------------------------------
 
     def _upgrade(self, head: requesthead.Head) -> None:
-        request = requesthead.of_upgrade(
-            head, self._incoming.headers, self._incoming.method
-        )
+        incoming = self._incoming
+        request = requesthead.of_upgrade(head, incoming.headers, incoming.method)
         rest, self._rest = self._rest, b""
         self._state = State.ANSWERING
         self._resume()
         self._leave()
-        protocol = Connection(
-            self._sockets, self._door, self._services, self._server_state
-        )
-        protocol.connection_made(self._transport)
-        self._transport.set_protocol(protocol)
-        protocol.upgrade(request)
-        self._incoming.close()
+        made = Connection(self._sockets, self._door, self._services, self._server_state)
+        made.connection_made(self._transport)
+        self._transport.set_protocol(made)
+        made.upgrade(request)
+        incoming.close()
         if rest:
-            protocol.data_received(rest)
+            made.data_received(rest)
 
     # ---- time ----------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Paths, identity in its four ways, origins: what a handshake is answered with."""
 
 import json
+from base64 import urlsafe_b64encode
 from http import HTTPStatus
 
 import httpx
@@ -62,6 +63,23 @@ async def test_a_wrong_token_is_401(world: World) -> None:
         headers = await rejected(world, token, 401, "not_authenticated")
         assert headers["www-authenticate"] == "Bearer"
         assert token == "" or token not in str(headers)
+
+
+async def test_a_token_whose_header_cant_be_told_again_is_401_too(
+    world: World,
+) -> None:
+    await world.start()
+    header = rb'{"alg":"EdDSA","typ":"JWT","crit":["\ud800"]}'
+    token = f"{urlsafe_b64encode(header).decode()}.e30.eA"
+    await rejected(world, token, 401, "not_authenticated")
+    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as web:
+        asked = {"Authorization": f"Bearer {token}"}
+        assert (await web.get("/api/me", headers=asked)).status_code == 401
+    client = await world.anyone(None)
+    frame = await client.ask("session.login", {"token": token})
+    assert frame["data"]["code"] == "not_authenticated"
+    _, welcome = await world.user(world.tokens.issue())
+    assert welcome["user"]["id"] == RIDER
 
 
 async def test_a_revoked_token_is_401(world: World) -> None:

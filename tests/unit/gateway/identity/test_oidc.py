@@ -168,6 +168,14 @@ def test_a_header_that_demands_more_is_refused(header: dict[str, Any]) -> None:
         gate().verify(KEY.sign(said(), **header), NOW_S)
 
 
+@pytest.mark.parametrize("name", ["crit", "kid", "typ", "x"])
+def test_half_a_surrogate_pair_in_a_header_is_refused_in_words(name: str) -> None:
+    halves = {"crit": ["\ud800"]}.get(name, "\ud800")
+    with pytest.raises(InvalidToken) as caught:
+        gate().verify(KEY.sign(said(), **{name: halves}), NOW_S)
+    assert msgspec.json.encode(str(caught.value))
+
+
 def test_an_access_token_by_rfc_9068_is_taken() -> None:
     assert gate().verify(KEY.sign(said(), typ="at+jwt"), NOW_S)
 

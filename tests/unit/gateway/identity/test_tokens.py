@@ -2,6 +2,7 @@ import hashlib
 import hmac
 import json
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -18,6 +19,7 @@ from gateway.identity.tokens import (
     InvalidToken,
 )
 from persistence.identity.keyfiles import Signer
+from schemas.codec import encode
 from tests.unit.gateway.identity.making import (
     KEY,
     NOW_MS,
@@ -38,8 +40,9 @@ STRANGER = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
 
 
 def refused(token: str) -> None:
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidToken) as caught:
         identity().verify(token, NOW_S)
+    assert encode(str(caught.value)), "it can be told"
 
 
 def test_a_good_token_says_who_its_bearer_is() -> None:
@@ -124,6 +127,21 @@ def test_a_strangers_key_is_refused_whatever_kid_it_names() -> None:
 def test_another_kid_is_refused_under_a_good_signature() -> None:
     refused(sign(claims(), header={"kid": "another"}))
     refused(sign(claims(), header={"kid": None}))
+
+
+HALF = "\ud800"
+"""Of a surrogate pair: Python's JSON reads it, and nobody can write it again."""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"crit": [HALF]}, {"kid": HALF}, {"alg": HALF}, {"typ": HALF}, {HALF: "x"}],
+    ids=ascii,
+)
+def test_a_header_with_half_a_surrogate_pair_is_refused_in_words(
+    header: dict[str, Any],
+) -> None:
+    refused(sign(claims(), header=header))
 
 
 @pytest.mark.parametrize("extra", ["crit", "jwk", "jku", "x5u", "b64"])

@@ -127,3 +127,18 @@ def test_what_is_asked_while_it_rests_is_begun_after(desk: Desk) -> None:
     desk.loop.now_s += REST_MIN_S
     desk.turns(2)
     assert desk.begun == ["a", "b"]
+
+
+def test_one_that_raises_keeps_nobody_else_from_their_turn(desk: Desk) -> None:
+    def fails() -> None:
+        raise LookupError
+
+    desk.admission.ask("a", fails, 1)
+    desk.ask("b", 1)
+    desk.ask("c", 1)
+    with pytest.raises(LookupError):
+        desk.turns(1)
+    desk.turns(1)
+    desk.loop.now_s += REST_MIN_S
+    desk.turns(2)
+    assert desk.begun == ["b", "c"]
