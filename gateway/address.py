@@ -16,6 +16,8 @@ def address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> 
             heard; what stands before an untrusted one is that one's to invent.
         trusted: proxies that tell the truth.
     """
+    if not is_trusted(peer, trusted):
+        return peer
     heard = [part.strip() for value in forwarded for part in value.split(",")]
     found = peer
     while heard and is_trusted(found, trusted):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 NAME = "cabrank_device"
 MAX_AGE_S = 90 * 86_400
 """As long as it is remembered."""
-_VALUE = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)
+_NAMED = re.compile(rf";\s*{NAME}=([A-Za-z0-9_-]{{22,64}})\s*(?=;|\Z)")
 
 
 def named(cookies: Iterable[str]) -> str:
@@ -19,8 +19,7 @@ def named(cookies: Iterable[str]) -> str:
     one that isn't ours.
     """
     for value in cookies:
-        for pair in value.split(";"):
-            name, _, said = pair.strip().partition("=")
-            if name == NAME and _VALUE.fullmatch(said):
-                return said
+        named = _NAMED.search(";" + value)
+        if named is not None:
+            return named[1]
     return ""

@@ -131,3 +131,13 @@ async def test_frames_that_come_with_the_handshake_are_not_lost(world: World) ->
             opcodes.append((await one.receive())[0])
     assert opcodes[-1] == CLOSE
     one.abort()
+
+
+async def test_a_list_of_subprotocols_is_short(world: World) -> None:
+    await world.start()
+    plain = upgrade(1, "/ws", world.tokens.issue())[:-2]
+    for many in (b"a" + b",a" * 30_000, b"a" + b"," * 60_000):
+        request = plain + b"Sec-WebSocket-Protocol: " + many + b"\r\n\r\n"
+        problem(await told(world, request), 400, "bad_frame")
+    request = plain + b"Sec-WebSocket-Protocol: a" + b",a" * 60 + b"\r\n\r\n"
+    assert (await told(world, request))[0] == 101
