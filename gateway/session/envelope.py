@@ -1,7 +1,5 @@
 """What can be read of a client's message that is no frame as it should be. Pure."""
 
-from typing import Any
-
 from msgspec import Raw, Struct
 
 from gateway.session import client_frames
@@ -11,7 +9,7 @@ from schemas import codec, frames
 class _Lenient(Struct):
     """What can be read of a frame that is not one."""
 
-    ref: Any = None
+    ref: codec.OptionalRaw = None
 
 
 class _Bare(Struct):
@@ -36,8 +34,10 @@ def bare(payload: bytes, room: str) -> frames.ClientFrame | None:
 def ref_of(payload: bytes) -> str | None:
     """The `ref` of a frame that is otherwise bad; None where there is no good one."""
     try:
-        ref = codec.decode(payload, _Lenient).ref
+        said = codec.decode(payload, _Lenient).ref
     except codec.CodecError:
         return None
-    good = isinstance(ref, str) and len(ref) <= frames.REF_CHARS_MAX
-    return ref if good else None
+    ref = None if said is None else codec.lenient(said)
+    if isinstance(ref, str) and len(ref) <= frames.REF_CHARS_MAX:
+        return ref
+    return None

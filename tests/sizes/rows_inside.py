@@ -315,6 +315,7 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "schemas.webhooks:SEQ_MAX": "a number's range",
     "persistence.deliveries.endpoints:OLD_SECRETS_MAX": "secrets of 50 bytes",
     "gateway.http.routes.rooms:USER_CHARS_MAX": "a name in a path; the head is bounded",
+    "schemas.codec:LENIENT_BYTES_MAX": "of a frame, which is bounded",
     "gateway.sockets.handshake:SUBPROTOCOLS_MAX": "a count; the head is bounded",
     "gateway.sockets.incoming:PIECES_MAX": "a count; calls of the parser at once",
     "gateway.sockets.incoming:_LINES_MAX": "lines of a head, in bytes bounded with it",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import schemas
 from schemas.accounts import Result, Revocation, SignUp
 from schemas.claims import Claims
-from schemas.codec import CodecError, decode, encode
+from schemas.codec import LENIENT_BYTES_MAX, CodecError, Raw, decode, encode, lenient
 from schemas.commands import Answers, AnyCommand, SyncData
 from schemas.events import Event, FeedEntry, UserPush
 from schemas.frames import ClientFrame, Login, RequestTripData
@@ -154,6 +154,13 @@ def test_a_number_that_is_none_never_gets_in(number: str) -> None:
     except CodecError:
         return
     assert math.isfinite(read["lat"])
+
+
+def test_what_is_read_leniently_is_no_longer_than_it_may_be() -> None:
+    most = b'"%b"' % (b"x" * (LENIENT_BYTES_MAX - 2))
+    assert lenient(Raw(most)) == most[1:-1].decode()
+    assert lenient(Raw(b" " + most)) is None
+    assert lenient(decode(b"[[1],%b]" % most, list[Raw])[0]) == [1]
 
 
 def test_a_refusal_names_the_field() -> None:
