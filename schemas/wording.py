@@ -15,6 +15,8 @@ ALL = "the data"
 """What a sentence that names no field begins with."""
 MISSING = " is missing"
 """And how one ends that names a field which isn't there."""
+SAID_CHARS_MAX = 64
+"""Of what was sent, in the sentence about it; as with an unknown type or id."""
 _INSTANT = "an RFC 3339 instant"
 _KINDS = {
     "str": "text",
@@ -47,6 +49,11 @@ def _bound(what: str, _: str, sign: str, number: str) -> str:
     return f"{what} must be {_BOUNDS[sign]} {number.removesuffix('.0')}"
 
 
+def _said(value: str) -> str:
+    """What somebody sent, as far as it tells them which it is: it may be 64 KiB."""
+    return value if len(value) <= SAID_CHARS_MAX else f"{value[:SAID_CHARS_MAX]}…"
+
+
 _FORMS = {repr(pattern): words for pattern, words in forms.WORDS.items()}
 
 
@@ -70,7 +77,7 @@ _RULES: tuple[tuple[re.Pattern[str], Say], ...] = (
     ),
     (
         re.compile(r"Invalid enum value (.*)", re.DOTALL),
-        lambda what, value: f"{what} can't be {value}",
+        lambda what, value: f"{what} can't be {_said(value)}",
     ),
     (
         re.compile(r"Invalid RFC3339 encoded datetime"),

@@ -307,6 +307,7 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "schemas.observations:MARK_CHARS": "of a driver's mark; MARKS_MAX of them",
     "schemas.frames:SPEED_MAX": "metres per second",
     "schemas.names:MARKS_MAX": "a rule for names, which are bounded",
+    "schemas.wording:SAID_CHARS_MAX": "of what was sent, in a refusal",
     "dispatcher.engine.limits:DUE_MAX": "expiries of one call; bounded by the record",
     "dispatcher.engine.ring:_LIST_MAX": "where a list becomes an index",
     "gateway.leader.lookups:LOOKUPS_MAX": "at once; each waits with its command",

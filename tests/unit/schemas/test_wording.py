@@ -82,6 +82,11 @@ class Odd(Struct):
             "status can't be 'FLYING'",
         ),
         (
+            {"id": "t", "status": "F" * 60_000},
+            frames.UpdateTripData,
+            f"status can't be '{'F' * 63}…",
+        ),
+        (
             {"room": "a.b"},
             rooms.JoinRoomData,
             "room must be 1 to 64 letters (A to Z), digits, “-” or “_”",
