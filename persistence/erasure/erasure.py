@@ -6,13 +6,14 @@ scrubbed, in small ones. Blocks; for a thread of its own or `run_sync`. Must not
 NATS.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from msgspec import NODEFAULT, Struct
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     bindparam,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from persistence import database
 from persistence.delivery_models import WebhookDeliveryRow, WebhookRow
 from persistence.erased import IDS_MAX
 from persistence.identity import usernames
@@ -50,6 +52,8 @@ from schemas.trips import TERMINAL, Status
 
 CHUNK = 200
 """Trips scrubbed in one transaction: some ten milliseconds."""
+FETCHED = 1_000
+"""Rows of a few bytes that are fetched at once."""
 ACTIVE = tuple(status.value for status in Status if status not in TERMINAL)
 """Named one by one, which an index takes; "none of the others" it doesn't."""
 
@@ -133,13 +137,11 @@ def scrub(engine: Engine, user: str) -> None:
     Raises:
         sqlalchemy.exc.SQLAlchemyError: a part may be done; do it again.
     """
-    with engine.begin() as connection:
-        trips = _trips_of(connection, user)
-    for chunk in _chunks(trips, CHUNK):
+    for chunk in _chunks(_trips_of(engine, user), CHUNK):
+        _scrub_events(engine, user, chunk)
         with engine.begin() as connection:
-            _scrub_events(connection, user, chunk)
             _scrub_trips(connection, user, chunk)
-            _scrub_places(connection, user, chunk)
+        _scrub_places(engine, user, chunk)
     _scrub_own(engine, user)
     _scrub_matches(engine, user)
     _scrub_messages(engine, user)
@@ -166,27 +168,52 @@ def everyone(connection: Connection) -> list[Erasure]:
     return [Erasure(*row) for row in found]
 
 
-def _trips_of(connection: Connection, user: str) -> list[str]:
+def _fetched(engine: Engine, asked: Any) -> Iterator[Any]:
+    """Rows as they are asked for, in a connection of their own: a user may have as many
+    as years of 50 commands a second made.
+    """
+    options = {database.READ_ONLY: True, "yield_per": FETCHED}
+    with engine.connect().execution_options(**options) as connection:
+        yield from connection.execute(asked)
+
+
+def _keys(engine: Engine, asked: Any) -> Iterator[tuple[str, list[int]]]:
+    """A ledger and up to `IDS_MAX` of its seqs, of all rows that are asked for, which
+    are held in 8 bytes each: they may be changed meanwhile.
+    """
+    held: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+    for ledger, seq in _fetched(engine, asked):
+        held[ledger].append(seq)
+    for ledger, seqs in held.items():
+        for chunk in _chunks(seqs, IDS_MAX):
+            yield ledger, sorted(chunk)
+
+
+def _trips_of(engine: Engine, user: str) -> list[str]:
     """Also those whose driver they no longer are, by what they did in them."""
     own = select(TripRow.id).where(
         or_(TripRow.rider_id == user, TripRow.driver_id == user)
     )
     acted = select(TripEventRow.trip_id).where(TripEventRow.by == user)
-    return sorted(connection.execute(own.union(acted)).scalars())
+    return sorted(trip for (trip,) in _fetched(engine, own.union(acted)))
 
 
-def _scrub_events(connection: Connection, user: str, trips: Sequence[str]) -> None:
+def _scrub_events(engine: Engine, user: str, trips: Sequence[str]) -> None:
     event = TripEventRow
-    asked = select(event.ledger, event.seq, event.by, event.data)
-    for row in connection.execute(asked.where(event.trip_id.in_(trips))).all():
-        data = erasing.trip(row.data, {user})
-        if data != row.data or row.by == user:
-            gone = _EVENT if row.by == user else {}
-            connection.execute(
-                update(event)
-                .where(tuple_(event.ledger, event.seq) == tuple_(row.ledger, row.seq))
-                .values(data=data, **gone)
-            )
+    theirs = select(event.ledger, event.seq).where(event.trip_id.in_(trips))
+    asked = select(event.seq, event.by, event.data)
+    for ledger, seqs in _keys(engine, theirs):
+        within = (event.ledger == ledger, event.seq.in_(seqs))
+        with engine.begin() as connection:
+            for row in connection.execute(asked.where(*within)).all():
+                data = erasing.trip(row.data, {user})
+                if data != row.data or row.by == user:
+                    gone = _EVENT if row.by == user else {}
+                    connection.execute(
+                        update(event)
+                        .where(event.ledger == ledger, event.seq == row.seq)
+                        .values(data=data, **gone)
+                    )
 
 
 def _scrub_trips(connection: Connection, user: str, trips: Sequence[str]) -> None:
@@ -202,45 +229,42 @@ def _scrub_trips(connection: Connection, user: str, trips: Sequence[str]) -> Non
         connection.execute(update(TripRow).where(*same).values(**left))
 
 
-def _scrub_places(connection: Connection, user: str, trips: Sequence[str]) -> None:
+def _scrub_places(engine: Engine, user: str, trips: Sequence[str]) -> None:
     """Of these trips, as far as the user was their rider: where they began, and what
     was seen around it; and where they were driven. Who only drove in them is found by
     `_scrub_own`.
     """
     own = select(TripRow.id).where(TripRow.id.in_(trips), TripRow.rider_id == user)
-    ridden = list(connection.scalars(own))
+    ridden = [trip for (trip,) in _fetched(engine, own)]
     if not ridden:
         return
     row = DispatchEventRow
-    there = select(row.ledger, row.seq, row.what, row.data)
     # An offer's end says nothing of the rider.
-    theirs = there.where(row.trip_id.in_(ridden), row.what != "offer_ended")
-    _scrub_found(connection, connection.execute(theirs).all())
-    for table in (MatchRow, TrackRow):
-        gone = delete(table).where(table.trip_id == bindparam("trip"))
-        connection.execute(gone, [{"trip": trip} for trip in ridden])
+    _scrub_found(engine, row.trip_id.in_(ridden), row.what != "offer_ended")
+    with engine.begin() as connection:
+        for table in (MatchRow, TrackRow):
+            gone = delete(table).where(table.trip_id == bindparam("trip"))
+            connection.execute(gone, [{"trip": trip} for trip in ridden])
 
 
 def _scrub_own(engine: Engine, user: str) -> None:
     """What drivers were at, were offered, and where they were."""
-    row = DispatchEventRow
-    asked = select(row.ledger, row.seq, row.what, row.data)
-    with engine.begin() as connection:
-        keys = connection.execute(asked.where(row.driver_id == user)).all()
-    for chunk in _chunks(keys, IDS_MAX):
-        with engine.begin() as connection:
-            _scrub_found(connection, chunk)
+    _scrub_found(engine, DispatchEventRow.driver_id == user)
     with engine.begin() as connection:
         connection.execute(delete(TrackRow).where(TrackRow.driver_id == user))
 
 
-def _scrub_found(connection: Connection, rows: Iterable[Any]) -> None:
+def _scrub_found(engine: Engine, *theirs: ColumnElement[bool]) -> None:
     row = DispatchEventRow
-    for one in rows:
-        left = erasing.dispatch(one.what, one.data)
-        if left != one.data:
-            same = (row.ledger == one.ledger, row.seq == one.seq)
-            connection.execute(update(row).where(*same).values(data=left))
+    asked = select(row.seq, row.what, row.data)
+    for ledger, seqs in _keys(engine, select(row.ledger, row.seq).where(*theirs)):
+        within = (row.ledger == ledger, row.seq.in_(seqs))
+        with engine.begin() as connection:
+            for one in connection.execute(asked.where(*within)).all():
+                left = erasing.dispatch(one.what, one.data)
+                if left != one.data:
+                    same = (row.ledger == ledger, row.seq == one.seq)
+                    connection.execute(update(row).where(*same).values(data=left))
 
 
 def _scrub_matches(engine: Engine, user: str) -> None:
@@ -271,13 +295,10 @@ def _scrub_matches(engine: Engine, user: str) -> None:
 def _scrub_messages(engine: Engine, user: str) -> None:
     message = MessageRow
     asked = select(message.ledger, message.seq).where(message.sender_id == user)
-    with engine.begin() as connection:
-        keys = sorted((row.ledger, row.seq) for row in connection.execute(asked))
-    for ledger, theirs in groupby(keys, key=itemgetter(0)):
-        for chunk in _chunks([seq for _, seq in theirs], IDS_MAX):
-            within = (message.ledger == ledger, message.seq.in_(chunk))
-            with engine.begin() as connection:
-                connection.execute(update(message).where(*within).values(**_MESSAGE))
+    for ledger, seqs in _keys(engine, asked):
+        within = (message.ledger == ledger, message.seq.in_(seqs))
+        with engine.begin() as connection:
+            connection.execute(update(message).where(*within).values(**_MESSAGE))
 
 
 def _scrub_dead_letters(engine: Engine, user: str) -> None:

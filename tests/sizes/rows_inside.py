@@ -280,6 +280,14 @@ PERSISTENCE = (
         "forgotten with the last token",
     ),
     Row(
+        "whom it erases: ids of their trips, and where their rows are: 100,000 trips "
+        "and 10,000,000 messages",
+        (),
+        100_000 * SEEN_BYTES + 10_000_000 * 8,
+        "worker; one user at a time",
+        "grows by 8 bytes a row; rows are read a few hundred at once",
+    ),
+    Row(
         "why a record was not understood",
         ("persistence.projected.store:ERROR_CHARS_MAX",),
         4 * at("persistence.projected.store:ERROR_CHARS_MAX"),
