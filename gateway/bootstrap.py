@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import structlog
 
 from gateway import metrics
+from gateway.asking import Asking
 from gateway.clock import Now
 from gateway.fanout.router import Router
 from gateway.fanout.watching import Watching
@@ -85,7 +86,8 @@ class Gateway:
         self._reply: dict[str, str] = {}
         ids = command_ids(self.id)
         allowances = Allowances(limits.users)
-        self._lookups = Lookups(asker, service, limits, self.now)
+        asking = Asking(limits)
+        self._lookups = Lookups(asker, service, limits, self.now, asking)
         self.link = Link(
             limits,
             self._send_commands,
@@ -113,7 +115,7 @@ class Gateway:
             limits=limits,
             now=self.now,
         )
-        self.settling = Settling(identity, asker, service)
+        self.settling = Settling(identity, asker, service, asking)
         self.leaders = Leaders()
         bus.subscribe_raw(subjects.ALL_LEADERS, self._on_announcement)
         self._positions = Positions(self._send_fixes, self.now)

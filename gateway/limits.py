@@ -95,3 +95,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     behind so many at most."""
     http_under_way_per_address_max: int = 64
     """Of those without a log-in; behind a proxy that is not trusted, everybody's."""
+    asked_per_address_max: int = 8
+    """Passwords by frame, and keys, of which persistence is asked at once; it answers
+    some 200 a second, however wrong. Others' questions wait behind so many."""
+    asking_per_address_max: int = 1024
+    """With those that wait, as many as wait for a worker."""
+    asking_s: float = 5
+    """Who waited longer is told so: a client is about to give up."""

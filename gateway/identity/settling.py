@@ -7,10 +7,12 @@ Many that wait for the same are one question. Must not decide which token is goo
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.asking import Asking
 from gateway.errors import UncheckedKey, UnknownKey
 from gateway.identity.tokens import Identity
 from runtime.lifecycle import Service
@@ -31,11 +33,14 @@ _CHECK = subjects.accounts("check_key")
 class Settling:
     """`issuer`: set once there is one."""
 
-    def __init__(self, identity: Identity, asker: Questions, service: Service) -> None:
+    def __init__(
+        self, identity: Identity, asker: Questions, service: Service, asking: Asking
+    ) -> None:
         self.issuer: Issuer | None = None
         self._identity = identity
         self._asker = asker
         self._service = service
+        self._asking = asking
         self._asked: dict[tuple[str, str], asyncio.Task[Refusal | None]] = {}
         """By hash and address: questions under way."""
 
@@ -72,7 +77,8 @@ class Settling:
         return True
 
     async def _check(self, key: str, address: str) -> Refusal | None:
-        result = await self._asker.ask(_CHECK, CheckKey(key, address))
+        question = partial(self._asker.ask, _CHECK, CheckKey(key, address))
+        result = await self._asking.ask(address, question)
         if result.refused is not None:
             return result.refused
         try:

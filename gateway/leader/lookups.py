@@ -5,9 +5,11 @@ Never raises for what the network does; runtime/questions.py carries the questio
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import Struct
 
+from gateway.asking import Asking
 from gateway.clock import Clock
 from gateway.leader.commands import Pending
 from gateway.limits import Limits
@@ -18,6 +20,7 @@ from schemas.accounts import FindBacklog, FindMade, FindTrip, FindUser, LogIn, R
 from schemas.commands import Lookup
 from schemas.refusals import Code
 
+_LOG_IN = subjects.accounts("log_in")
 _WHEREABOUTS = subjects.accounts("whereabouts")
 LOOKUPS_MAX = 64
 """Questions to history at once."""
@@ -27,9 +30,15 @@ Found = tuple[Result | None, Result | None, Result | None, Result | None]
 
 class Lookups:
     def __init__(
-        self, asker: Questions, service: Service, limits: Limits, now: Clock
+        self,
+        asker: Questions,
+        service: Service,
+        limits: Limits,
+        now: Clock,
+        asking: Asking,
     ) -> None:
         self._asker = asker
+        self._asking = asking
         self._service = service
         self._limits = limits
         self._now = now
@@ -73,9 +82,10 @@ class Lookups:
 
     def log_in(self, request: LogIn, told: Callable[[Result], None]) -> None:
         """Have a password checked."""
+        question = partial(self._asker.ask, _LOG_IN, request)
 
         async def ask() -> None:
-            told(await self._asker.ask(subjects.accounts("log_in"), request))
+            told(await self._asking.ask(request.address, question))
 
         self._service.spawn("accounts.log_in", ask(), may_end=True)
 

@@ -328,6 +328,8 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "gateway.sockets.handshake:SUBPROTOCOLS_MAX": "a count; the head is bounded",
     "gateway.sockets.incoming:PIECES_MAX": "a count; calls of the parser at once",
     "gateway.sockets.incoming:_LINES_MAX": "lines of a head, in bytes bounded with it",
+    "gateway.limits:Limits.asked_per_address_max": "a count",
+    "gateway.limits:Limits.asking_per_address_max": "a count; a log-in each",
     "gateway.limits:Limits.bad_frames_max": "a count",
     "gateway.limits:Limits.connections_per_address_max": "a setting; sockets",
     "gateway.limits:Limits.connections_per_user_max": "a setting; sockets",

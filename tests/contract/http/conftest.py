@@ -12,10 +12,12 @@ import msgspec
 import pytest
 import uvicorn
 
+from gateway.asking import Asking
 from gateway.http.app import create_app
 from gateway.identity.settling import Settling
 from gateway.identity.tokens import Identity
 from gateway.leader.leaders import Leaders
+from gateway.limits import Limits
 from runtime import bus
 from runtime.lifecycle import Service
 from runtime.questions import Questions
@@ -221,7 +223,7 @@ async def site(
         lambda: found[0].missing,
         Settings(origins="https://app.example"),
         desk,
-        settle=Settling(identity, asker, Service("test")).settle,
+        settle=Settling(identity, asker, Service("test"), Asking(Limits())).settle,
         leaders=leaders,
     )
     async with serving(app) as port:
