@@ -64,6 +64,8 @@ class Incoming:
         self.pieces = 0
         """So often was the parser called."""
         self._has_head = False
+        self._is_kept = True
+        """So far its head goes: nobody asks for the end of the connection."""
         self._line_end = b""
         """Of the first line, as far as it has come: the protocol's name."""
         self._has_line = False
@@ -86,7 +88,7 @@ class Incoming:
     @property
     def may_stay(self) -> bool:
         """Whether the connection goes on after the answer."""
-        return self.version != "1.0" and self._parser.should_keep_alive()
+        return self.version != "1.0" and self._is_kept
 
     def close(self) -> None:
         """It and the parser hold one another: 5 KiB that would wait for the garbage
@@ -199,6 +201,8 @@ class Incoming:
 
     def on_headers_complete(self) -> None:
         self._has_head = True
+        # The parser forgets it with the message's end.
+        self._is_kept = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         self._loose_bytes = 0

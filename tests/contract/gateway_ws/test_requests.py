@@ -45,6 +45,24 @@ async def test_pipelined_requests_are_answered_in_order(world: World) -> None:
     one.abort()
 
 
+@pytest.mark.parametrize("said", [b"close", b"Close", b"keep-alive, close", b"x,close"])
+@pytest.mark.parametrize("body", [b"", b"2\r\n{}\r\n0\r\n\r\n"], ids=["GET", "POST"])
+async def test_who_asks_for_the_connection_s_end_gets_it(
+    said: bytes, body: bytes, world: World
+) -> None:
+    await world.start(http_keep_s=3600)
+    one = await tcp(world)
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    if body:
+        head = b"POST /api/tokens HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    one.send(head + b"Connection: " + said + b"\r\n\r\n" + body + HEALTHZ)
+    status, headers, _ = await answer(one)
+    assert (status, headers.get("connection")) == (422 if body else 200, "close")
+    async with asyncio.timeout(LIMIT_S):
+        assert await one.reader.read() == b""  # the next one isn't answered
+    one.abort()
+
+
 async def test_nothing_more_is_read_while_a_request_waits(world: World) -> None:
     await world.start()
     gateway = world.gateway
