@@ -6,6 +6,7 @@ and goes; so a driver's welcome needs no list of its own from the leader: 37 KB 
 """
 
 from collections import deque
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -21,6 +22,12 @@ been open the longest are forgotten first."""
 BACK_MAX = 5_000
 """Entries that can be taken back: more than a record has events (4,096), and an answer
 is of the record whose entries came just before it."""
+BACK_BYTES_MAX = 4 * 1024 * 1024
+"""The same in bytes, where trips have long words: a record has half a MiB."""
+ITEM_BYTES = 400
+"""What one counts beside its JSON."""
+
+Item = TypeVar("Item")
 
 
 class _Id(Struct):
@@ -42,6 +49,23 @@ class _Change(Struct, frozen=True):
     before: _Open | None
 
 
+class _Latest(Generic[Item]):
+    """The latest items, as far as both bounds go; of each how large it is."""
+
+    __slots__ = ("_bytes", "items")
+
+    def __init__(self) -> None:
+        self.items: deque[tuple[Item, int]] = deque()
+        self._bytes = 0
+
+    def add(self, item: Item, data: Raw | None) -> None:
+        size = ITEM_BYTES + (0 if data is None else len(memoryview(data)))
+        self.items.append((item, size))
+        self._bytes += size
+        while len(self.items) > BACK_MAX or self._bytes > BACK_BYTES_MAX:
+            self._bytes -= self.items.popleft()[1]
+
+
 class OpenTrips:
     """Starts out unknown."""
 
@@ -60,7 +84,7 @@ class OpenTrips:
     def __init__(self) -> None:
         self.unserved: int | None = None
         """The epoch of a leader that doesn't tell: one of an older version."""
-        self._recent: deque[FeedEntry] = deque(maxlen=BACK_MAX)
+        self._recent: _Latest[FeedEntry] = _Latest()
         self._forget()
 
     def _forget(self) -> None:
@@ -70,7 +94,7 @@ class OpenTrips:
         """Whether no older ones are open besides."""
         self._trips: dict[str, _Open] = {}
         self._order = 0
-        self._back: deque[_Change] = deque(maxlen=BACK_MAX)
+        self._back: _Latest[_Change] = _Latest()
         self._shown: Raw | None = None
         self._shown_at: tuple[int, int] | None = None
 
@@ -80,13 +104,13 @@ class OpenTrips:
         self.n, self._whole = n, whole
         for data in reversed(codec.decode(newest_first, list[Raw])):
             self._open(codec.decode(data, _Id).id, data)
-        for entry in self._recent:
+        for entry, _ in self._recent.items:
             self._take(entry)
 
     def take(self, entries: list[FeedEntry]) -> None:
         """The feed's next entries, in order."""
         for entry in entries:
-            self._recent.append(entry)
+            self._recent.add(entry, entry.data)
             self._take(entry)
 
     def _take(self, entry: FeedEntry) -> None:
@@ -97,7 +121,9 @@ class OpenTrips:
             return
         self.n = entry.n
         trip = _read_id(entry.data).id
-        self._back.append(_Change(entry.n, trip, self._trips.get(trip)))
+        before = self._trips.get(trip)
+        change = _Change(entry.n, trip, before)
+        self._back.add(change, None if before is None else before.data)
         if entry.type == "trip.requested":
             self._open(trip, entry.data)
         else:
@@ -114,7 +140,7 @@ class OpenTrips:
 
     def at(self, n: int) -> Raw | None:
         """The newest at number `n`, as `welcome` has them; None: not known here."""
-        if self.n is None or not 0 <= self.n - n <= len(self._back):
+        if self.n is None or not 0 <= self.n - n <= len(self._back.items):
             return None
         if self._shown_at != (n, self.n):
             self._shown, self._shown_at = self._newest(n), (n, self.n)
@@ -124,7 +150,7 @@ class OpenTrips:
         trips = self._trips
         if n != self.n:
             trips = dict(trips)
-            for change in reversed(self._back):
+            for change, _ in reversed(self._back.items):
                 if change.n <= n:
                     break
                 if change.before is None:

@@ -48,6 +48,7 @@ OPEN_TRIP_BYTES = len(encode(replace(TRIP, driver=None)))
 MESSAGE_BYTES = len(encode(MESSAGE))
 HEAD_BYTES = 400
 """A counted entry of a dict in CPython with its key, two numbers and a struct."""
+ITEM_BYTES = at("gateway.fanout.open_trips:ITEM_BYTES")
 KEY_BYTES = at("dispatcher.engine.idempotency:KEY_BYTES")
 DUTY_BYTES = 2_500
 """A driver who asked for offers, with 16 tags of 32 characters, as an object; what the

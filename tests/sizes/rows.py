@@ -10,6 +10,7 @@ from schemas.codec import encode
 from tests.sizes.constants import value_of as at
 from tests.sizes.largest import (
     HEAD_BYTES,
+    ITEM_BYTES,
     KEY_BYTES,
     MESSAGE_BYTES,
     OPEN_TRIP_BYTES,
@@ -216,9 +217,14 @@ GATEWAY = (
         "read and thrown away, up to 16 MiB; then cut off",
     ),
     Row(
-        "open trips of a region, as its feed tells them",
-        ("gateway.fanout.open_trips:KEPT_MAX", "gateway.fanout.open_trips:BACK_MAX"),
-        held("gateway.fanout.open_trips:KEPT_MAX", OPEN_TRIP_BYTES),
+        "open trips of a region, as its feed tells them, and its latest entries",
+        (
+            "gateway.fanout.open_trips:KEPT_MAX",
+            "gateway.fanout.open_trips:BACK_MAX",
+            "gateway.fanout.open_trips:BACK_BYTES_MAX",
+        ),
+        held("gateway.fanout.open_trips:KEPT_MAX", OPEN_TRIP_BYTES + ITEM_BYTES)
+        + 2 * at("gateway.fanout.open_trips:BACK_BYTES_MAX"),
         "region and gateway",
         "the oldest are forgotten; the leader is asked again",
     ),

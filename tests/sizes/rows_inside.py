@@ -305,6 +305,7 @@ NO_SIZE = rows_webhooks.NO_SIZE | {
     "dispatcher.engine.market:STEPS_MAX": "looks around pick-ups in one tick",
     "dispatcher.region.frozen:PIPE_BYTES": "the kernel's pipe to who saves a snapshot",
     "dispatcher.region.frozen:READ_BYTES": "read at once from that pipe",
+    "gateway.fanout.open_trips:ITEM_BYTES": "what an entry counts in its budget",
     "dispatcher.engine.idempotency:KEY_BYTES": "what a key counts in its budget",
     "dispatcher.engine.lined:LINE_BYTES": "how a snapshot is parted",
     "dispatcher.engine.lined:_ITEMS_MAX": "how a snapshot is parted",
