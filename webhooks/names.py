@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from webhooks.desk import NAMES_MAX, Desk
 
 KEPT_MAX = 20_000
-"""2 MB."""
+"""5 MB; 17 of the longest names (docs/LIMITS.md)."""
 KEPT_S = 60.0
 """Whoever is renamed, or erased, is called so no longer."""
 

@@ -14,7 +14,9 @@ NAME_CHARS, ADDRESS_CHARS, KEY_CHARS, ROOM_CHARS = 150, 255, 64, 64
 NOTE_CHARS, REFERENCE_CHARS, NEEDS, NEED_CHARS = 500, 64, 8, 32
 REGION_CHARS = 32
 AT = "2026-11-29T00:00:00.000Z"
-PERSON = Person(ID, "a" * NAME_CHARS, WIDEST * NAME_CHARS, WIDEST * NAME_CHARS)
+LETTER = "\U00010428"
+"""As many bytes as a username's letter takes, in JSON and in CPython: four."""
+PERSON = Person(ID, LETTER * NAME_CHARS, WIDEST * NAME_CHARS, WIDEST * NAME_CHARS)
 HERE = Position(-89.12345678901234, -179.1234567890123)
 TRIP = Trip(
     id=ID,
@@ -55,5 +57,7 @@ DUTY_BYTES = 2_500
 matcher knows of them included."""
 SEEN_BYTES = 200
 """An id with an instant in a dict of CPython."""
+NAME_BYTES = 900
+"""A username of such letters by its user's id, in a dict of CPython with an instant."""
 FIX_BYTES = 1_000
 """A driver's fix as an object."""

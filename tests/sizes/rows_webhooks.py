@@ -1,6 +1,7 @@
 """Rows of docs/LIMITS.md: what is kept for, and sent to, other people's endpoints."""
 
 from tests.sizes.constants import value_of as at
+from tests.sizes.largest import NAME_BYTES
 from tests.sizes.rows import Row, held
 
 WEBHOOKS = (
@@ -63,7 +64,7 @@ WEBHOOKS = (
     Row(
         "drivers' names that a worker keeps, for a minute",
         ("webhooks.names:KEPT_MAX",),
-        held("webhooks.names:KEPT_MAX", 250),
+        held("webhooks.names:KEPT_MAX", NAME_BYTES),
         "worker",
         "asked for again",
     ),
