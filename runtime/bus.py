@@ -32,6 +32,7 @@ PING_INTERVAL_S = 2
 the others of a cluster, whose election takes 4 to 9 s, to be found."""
 FLUSH_TIMEOUT_S = 10
 """nats-py's own default."""
+_CONNECTED = Client.CONNECTED
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """What may wait to leave this process, the socket's own buffer included."""
 
@@ -125,7 +126,7 @@ class Bus(Client):
             where it is larger than the server takes, which is a bug and logged: the
             server would close the connection over it, and nats-py never reconnect.
         """
-        if not self.is_connected:
+        if self._status != _CONNECTED and not self.is_connected:  # 0.2 us for 0.02
             return False
         # What was once in the transport only gets less until we write again.
         known_bytes = self._pending_data_size + self._buffered_bytes

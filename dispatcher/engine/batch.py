@@ -32,6 +32,7 @@ from schemas.kinds import format_of
 from schemas.ledger import EVENTS_BYTES_MAX, Writer
 from schemas.observations import Round
 from schemas.refusals import Code, Refusal
+from schemas.trips import Status
 
 EXPIRY_BYTES_MAX = EVENTS_BYTES_MAX // 2
 """Expiries leave half of a record to commands."""
@@ -195,16 +196,13 @@ class Batcher:
             batch = self._open(now_ms)
             self._follow(batch)
 
-    @property
-    def at_rest(self) -> bool:
-        """No trip is under way, and nothing will be due by itself."""
+    def at_rest(self, until_ms: int) -> bool:
+        """All trips are for later, and nothing is due by itself until then."""
         engine = self.engine
-        return (
-            not engine.active_trips
-            and self.empty
-            and engine.next_due_ms() is None
-            and engine.is_settled()
-        )
+        if engine.active_trips > engine.trips[Status.SCHEDULED] or not self.empty:
+            return False
+        due_ms = engine.next_due_ms()
+        return (due_ms is None or due_ms > until_ms) and engine.is_settled()
 
     def close(self) -> Batch:
         """The open batch as a record to be written; the next one is `n` + 1."""

@@ -5,6 +5,9 @@ import time
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 TICK_S = 0.1
+RESTFUL_MS = 2_000
+"""Who rests looks again within a second, which may be 1.1 of a region's time: what is
+due later than that is no reason to stay awake."""
 
 
 def wall_ms() -> int:

@@ -19,7 +19,7 @@ from dispatcher.commit.publisher import Publisher
 from dispatcher.engine.batch import OVERLOADED, Batch, Batcher, Entry
 from dispatcher.engine.engine import Engine
 from dispatcher.region import inbox
-from dispatcher.region.clocks import TICK_S
+from dispatcher.region.clocks import RESTFUL_MS, TICK_S
 from dispatcher.region.lead_metrics import LeadMetrics
 from dispatcher.region.ledger_full import FULL, Denied, refused
 from dispatcher.region.offer_metrics import OfferMetrics
@@ -123,9 +123,10 @@ class Lead:
 
     @property
     def at_rest(self) -> bool:
-        """Nothing is to be done before something comes."""
-        at_rest = self._batcher.at_rest and not self._watching.is_watched
-        return at_rest and not (self._fence.busy or self._resigning)
+        """Nothing is to be done before something comes, or it looks again."""
+        if self._fence.busy or self._resigning or self._watching.is_watched:
+            return False
+        return self._batcher.at_rest(self._stamp() + RESTFUL_MS)
 
     # ---- start and end -------------------------------------------------------
 

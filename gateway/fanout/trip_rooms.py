@@ -19,6 +19,7 @@ from schemas.trips import DRIVING, Role
 SWEEP_S = 5.0
 """How late a room may be left after its time."""
 _NONE = b"[]"
+_read_head = codec.reader(TripHead)
 _DRIVING = frozenset(status.value for status in DRIVING)
 
 
@@ -62,7 +63,7 @@ class TripRooms:
             self._move(listener, push, is_live=True)
 
     def _move(self, listener: Listener, push: TripPush, *, is_live: bool) -> None:
-        name = rooms.of_trip(codec.decode(push.trip, TripHead).id)
+        name = rooms.of_trip(_read_head(push.trip).id)
         known = self._of(listener).get(name)
         if known is not None:
             if push.seq < known.seq:

@@ -17,10 +17,13 @@ from runtime.resting import Pause, together_s
 from runtime.settings import Settings
 from schemas import codec, subjects
 from schemas.commands import RequestTrip
+from schemas.events import FeedEntry
 from schemas.members import Member
 from schemas.rooms import Presence
+from schemas.times import rfc3339
 from schemas.trips import Role, User
 from tests.simulation.loop import WALL_S, Loop
+from tests.simulation.plan import Booking
 from tests.simulation.quiet import QUIET
 from tests.simulation.verdict import Verdict
 from tests.simulation.world import World, play
@@ -49,6 +52,22 @@ class Idle(World):
 
     async def pass_by(self) -> None:
         await asyncio.sleep(20)
+
+    def request(self, **more: str) -> list[Any]:
+        """Rita asks for a trip; where its answer will be."""
+        answers: list[Any] = []
+        now_s = self.loop.time()
+        asked = RequestTrip(
+            id="1" * 32,
+            deadline_ms=int((WALL_S + now_s + 4) * 1000),
+            by=RITA,
+            pick_up_address="A",
+            drop_off_address="B",
+            **more,
+        )
+        link = self.gateways[0].held.link
+        link.submit("main", asked, None, answers.append, now_s + 1)
+        return answers
 
     async def count(self, seconds: float) -> Counter[str]:
         self.looks.clear()
@@ -81,17 +100,7 @@ def test_who_has_nothing_to_do_looks_once_a_second() -> None:
 def test_the_first_command_ends_the_rest_of_both() -> None:
     class Asked(Idle):
         async def pass_by(self) -> None:
-            link = self.gateways[0].held.link
-            deadline_ms = int((WALL_S + self.loop.time() + 4) * 1000)
-            asked = RequestTrip(
-                id="1" * 32,
-                deadline_ms=deadline_ms,
-                by=RITA,
-                pick_up_address="A",
-                drop_off_address="B",
-            )
-            answers: list[Any] = []
-            link.submit("main", asked, None, answers.append, self.loop.time() + 1)
+            answers = self.request()
             looks = await self.count(0.5)
             assert answers
             assert answers[0].refused is None
@@ -99,6 +108,28 @@ def test_the_first_command_ends_the_rest_of_both() -> None:
             assert looks["leader"] >= 4, "a trip is open, and will expire"
 
     watched(Asked())
+
+
+def test_a_trip_for_later_lets_its_leader_rest_until_it_is_open() -> None:
+    class Booked(Idle):
+        async def pass_by(self) -> None:
+            entries: list[FeedEntry] = []
+
+            def hear(_: bytes, _r: bytes, payload: bytes, _h: bytes) -> None:
+                entries.extend(codec.decode(payload, list[FeedEntry]))
+
+            self.gateways[0].link.subscribe_raw(subjects.drivers("main"), hear)
+            opens_ms = int((WALL_S + self.loop.time() + 12.3) * 1000)
+            answers = self.request(pick_up_at=rfc3339(opens_ms + Booking().lead_ms))
+            await self.count(1)
+            assert answers[0].refused is None
+            assert (await self.count(8))["leader"] <= 9
+            await self.count(4)
+            (entry,) = entries
+            # By the region's clock, which isn't ours.
+            assert 0 <= entry.at_ms - opens_ms < 200, "looked for in time"
+
+    watched(Booked())
 
 
 def test_who_begins_to_watch_ends_the_rest_of_a_leader() -> None:

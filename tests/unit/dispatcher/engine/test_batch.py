@@ -24,6 +24,7 @@ from schemas.commands import (
 from schemas.events import EVENTS_PER_RECORD_MAX, TripEvent, seq_of
 from schemas.ledger import RECORD_BYTES_MAX, Record, Writer
 from schemas.refusals import Code
+from schemas.times import rfc3339
 from schemas.trips import Role, Trip, User
 from tests.unit.dispatcher.engine.world import DORA, LIMITS, NOON_MS, RITA, TTL_MS
 
@@ -338,12 +339,30 @@ def test_what_is_not_delivered_is_known(clerk: Clerk) -> None:
 def test_a_region_is_at_rest_while_no_trip_is_under_way_and_nothing_is_open(
     clerk: Clerk,
 ) -> None:
-    assert clerk.batcher.at_rest
+    at_rest = clerk.batcher.at_rest
+    assert at_rest(NOON_MS)
     request = clerk.request()
     clerk.take(request)
-    assert not clerk.batcher.at_rest
+    assert not at_rest(NOON_MS)
     clerk.deliver()
-    assert not clerk.batcher.at_rest, "it expires"
+    assert not at_rest(NOON_MS), "somebody may take it"
     clerk.batcher.expire(NOON_MS + TTL_MS)
     clerk.deliver()
-    assert clerk.batcher.at_rest
+    assert at_rest(NOON_MS + TTL_MS)
+
+
+def test_a_region_rests_until_the_first_trip_that_is_for_later_is_to_be_open(
+    clerk: Clerk,
+) -> None:
+    opens_ms = NOON_MS + 3_600_000
+    for rider, later_ms in ((1, 0), (2, 60_000)):
+        at = rfc3339(opens_ms + later_ms + LIMITS.booking_lead_ms)
+        clerk.take(clerk.request(rider, pick_up_at=at))
+    at_rest = clerk.batcher.at_rest
+    assert not at_rest(NOON_MS), "both are yet to be stored"
+    clerk.deliver()
+    assert at_rest(opens_ms - 1)
+    assert not at_rest(opens_ms)
+    clerk.batcher.expire(opens_ms)
+    clerk.deliver()
+    assert not at_rest(opens_ms), "one is open"
