@@ -4,6 +4,8 @@ cut by bytes, by what is here.
 
 from collections.abc import Iterable, Iterator
 
+from schemas.codec import encode
+
 PAYLOAD_BYTES_MAX = 1024 * 1024
 """The server's default `max_payload`; one over it costs the connection."""
 MESSAGE_BYTES_MAX = PAYLOAD_BYTES_MAX // 2
@@ -26,6 +28,13 @@ def in_messages(
         size += len(item) + 1
     if held:
         yield held
+
+
+def size_of(text: str) -> int:
+    """Bytes that a text takes in a message: up to four a character, six where it is a
+    control character; and where it is JSON itself, each of its quotes is escaped.
+    """
+    return len(encode(text))
 
 
 def as_list(items: list[bytes]) -> bytes:

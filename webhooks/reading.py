@@ -22,6 +22,7 @@ from runtime.bus import Bus
 from runtime.errors import RecordError
 from runtime.follower import Message
 from runtime.lifecycle import Service, cancel
+from schemas.budget import size_of
 from schemas.events import Event, record_of, seq_of
 from schemas.webhooks import (
     STORE_BYTES_MAX,
@@ -273,12 +274,13 @@ def _chunks(
     chunk: list[Happened] = []
     size = 0
     for event in events:
-        is_full = size + len(event.body) > STORE_BYTES_MAX
+        taken = size_of(event.body)
+        is_full = size + taken > STORE_BYTES_MAX
         if chunk and (is_full or len(chunk) >= STORE_EVENTS_MAX):
             yield chunk, chunk[-1].seq
             chunk, size = [], 0
         chunk.append(event)
-        size += len(event.body)
+        size += taken
     yield chunk, upto
 
 

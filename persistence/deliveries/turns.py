@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 
 from persistence.delivery_models import NEVER
+from schemas.budget import size_of
 from schemas.webhooks import (
     ERROR_CHARS_MAX,
     HOLD_MS,
@@ -132,7 +133,7 @@ def claim(connection: Connection, asked: Claim, now_ms: int) -> Claimed:
         chains = _chains(connection, hook, claimed, now_ms)
         for name in claimed:
             chain = _within(chains.get(name, []), left)
-            left -= sum(len(one.body) for one in chain)
+            left -= sum(size_of(one.body) for one in chain)
             lines.append(Line(hook, name, lease, chain))
     # What can't be tried now is let go of: it is held back, or there was no room.
     idle = [one for one in lines if not one.deliveries]
@@ -170,7 +171,7 @@ def _within(chain: list[Waiting], size: int) -> list[Waiting]:
     for one in chain:
         if size <= 0:
             break
-        size -= len(one.body)
+        size -= size_of(one.body)
         taken.append(one)
     return taken
 
