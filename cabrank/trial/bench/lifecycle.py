@@ -275,7 +275,8 @@ def _show(outcome: Outcome) -> None:
     console.print(shown)
     console.print(
         f"{outcome.trips} trips · losses {outcome.losses} · history complete after "
-        f"{outcome.lag_s:.1f} s"
+        f"{outcome.lag_s:.1f} s · {report.interpreter()}",
+        markup=False,
     )
     for trouble, times in outcome.troubles.items():
         console.print(f"  {times} times: {trouble}", markup=False)

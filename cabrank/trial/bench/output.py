@@ -52,7 +52,8 @@ def table(sheet: Sheet) -> None:
         shown.add_row(row.name, row.words, row.unit, row.aim)
     console.print(shown)
     used = ", ".join(f"{name} {s:.2f}" for name, s in sorted(sheet.cpu_s.items()))
-    console.print(f"losses {sheet.losses} · CPU-seconds: {used}", markup=False)
+    said = f"losses {sheet.losses} · CPU-seconds: {used} · {report.interpreter()}"
+    console.print(said, markup=False)
     for trouble, times in sheet.troubles.items():
         console.print(f"  {times} times: {trouble}", markup=False)
 

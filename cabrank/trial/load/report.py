@@ -1,6 +1,8 @@
 """How runs are shown: progress on standard error, tables on standard output."""
 
 import contextlib
+import platform
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -49,6 +51,13 @@ def table(title: str, *columns: str) -> Table:
 
 def out() -> Console:
     return Console(highlight=False, soft_wrap=True)
+
+
+def interpreter() -> str:
+    """Ours, and whose build it is, which counts more than its version does
+    (docs/BENCHMARKS.md); how one was built, Debian's doesn't tell.
+    """
+    return f"Python {platform.python_version()} of {sys.base_prefix}"
 
 
 def show_simulation(

@@ -1,3 +1,5 @@
+import platform
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,7 @@ def test_table_shows_figure_and_aim(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "2 (1 to 3)" in shown
     assert "losses 0" in shown
+    assert f"Python {platform.python_version()} of {sys.base_prefix}" in shown
 
 
 def test_losses_end_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:
