@@ -25,6 +25,10 @@ _SECURITY = {
     # Pages bring their own, less strict one.
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
+PATH_CHARS_MAX = 2048
+NAME_CHARS_MAX = 256
+"""Of a path, and of what is between its slashes: the longest that names anything has
+150. The framework keeps the last 1,024 paths that were good, for good."""
 _NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -44,7 +48,7 @@ class Outer:
             return
         started = time.perf_counter()
         # The server's own is decoded with no regard to what separates segments.
-        path = requesthead.path(scope["raw_path"])
+        path = _cut(requesthead.path(scope["raw_path"]))
         inner: Any = dict(scope) | {"path": path}
         if scope["method"] == "HEAD":
             # The server leaves out the body, since its own scope says HEAD.
@@ -69,7 +73,7 @@ class Outer:
             if too_large > BODY_BYTES_MAX:
                 detail = f"the body has {too_large} bytes, over {BODY_BYTES_MAX}"
                 await refuse(Refusal(Code.BAD_FRAME, detail), 413)
-            elif "//" in path or "%2F" in path:
+            elif "//" in path or "%2F" in path or len(path) > PATH_CHARS_MAX:
                 # The framework would take two slashes for one; and no name has a slash.
                 detail = "there is no such path"
                 await refuse(Refusal(Code.UNKNOWN_TYPE, detail), 404)
@@ -91,6 +95,13 @@ def _traceparent(headers: Any) -> str:
         if name == b"traceparent":
             return traceparent.read(value.decode("latin-1"))
     return ""
+
+
+def _cut(path: str) -> str:
+    """What is too long to name anything is still too long."""
+    if len(path) <= NAME_CHARS_MAX:
+        return path
+    return "/".join([part[: NAME_CHARS_MAX + 1] for part in path.split("/")])
 
 
 def _announced_bytes(headers: Any) -> int:

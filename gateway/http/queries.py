@@ -24,6 +24,8 @@ from schemas.refusals import Code
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
 """A whole one as JSON has it; what a database holds has 19 digits."""
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
+FIELDS_MAX = 256
+"""Routes have six; 30,000, which a head has room for, take 10 ms to be passed over."""
 _OVER_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -39,15 +41,21 @@ def as_uri(raw: bytes) -> bytes:
     return _OVER_ASCII.sub(lambda match: b"%%%02X" % match[0][0], raw)
 
 
-def check(raw: bytes, handler: HTTPRouteHandler) -> None:
+def check(raw: bytes, handler: HTTPRouteHandler) -> bytes:
     """Unknown parameters are ignored, as unknown fields are.
+
+    Returns:
+        The query without them: the framework keeps its last 1,024, and what it read of
+        them, for good (1.6 MiB of one of 60 KiB).
 
     Raises:
         Refused: `invalid_data`, naming the first parameter that doesn't fit, or that is
-            given twice.
+            given twice; or there are too many.
     """
     wanted = _wanted(handler) if raw else {}
-    seen = set()
+    if wanted and raw.count(b"&") >= FIELDS_MAX:
+        raise Refused(Code.INVALID_DATA, f"the query: {FIELDS_MAX} fields are the most")
+    seen, kept = set(), []
     for part in raw.split(b"&") if wanted else ():
         before, _, after = part.partition(b"=")
         name = _octets(before).decode(errors="replace")
@@ -56,6 +64,7 @@ def check(raw: bytes, handler: HTTPRouteHandler) -> None:
         if name in seen:
             raise Refused(Code.INVALID_DATA, f"{name}: it is given twice")
         seen.add(name)
+        kept.append(part)
         try:
             wanted[name](_octets(after).decode())
         except UnicodeDecodeError:
@@ -63,6 +72,7 @@ def check(raw: bytes, handler: HTTPRouteHandler) -> None:
         except msgspec.ValidationError as error:
             said = wording.plain(str(error)).removeprefix(wording.ALL).lstrip()
             raise Refused(Code.INVALID_DATA, f"{name}: {said}") from None
+    return b"&".join(kept)
 
 
 def _octets(text: bytes) -> bytes:

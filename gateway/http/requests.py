@@ -178,8 +178,8 @@ async def read(request: Request[Any, Any, Any]) -> None:
     Raises:
         as `queries.check` and `read_body`.
     """
-    request.scope["query_string"] = queries.as_uri(request.scope["query_string"])
-    queries.check(request.scope["query_string"], request.route_handler)
+    asked = queries.as_uri(request.scope["query_string"])
+    request.scope["query_string"] = queries.check(asked, request.route_handler)
     await read_body(request)
 
 

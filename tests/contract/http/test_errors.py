@@ -5,9 +5,11 @@ import json
 
 import httpx
 import pytest
+from litestar.utils import normalize_path
 
 from gateway import problems
 from gateway.http.app import create_app
+from gateway.http.outer import PATH_CHARS_MAX
 from gateway.identity.tokens import Identity
 from runtime import bus, questions
 from runtime.settings import Settings
@@ -281,6 +283,27 @@ async def test_strange_requests_are_refused_and_not_5xx(
 ) -> None:
     answer = await site.raw(request_line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 4"), answer[:200]
+
+
+@pytest.mark.parametrize("long", ["a" * 50_000, "%61" * 20_000])
+async def test_of_what_is_too_long_to_name_anything_little_is_kept(
+    long: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The framework keeps the last 1,024 paths that routes take."""
+    kept: list[str] = []
+
+    def noted(path: str) -> str:
+        kept.append(path)
+        return normalize_path(path)
+
+    monkeypatch.setattr("litestar._asgi.asgi_router.normalize_path", noted)
+    answer = await site.client.get(f"/api/trips/{long}", headers=site.rider)
+    problem(answer, 404, "trip_not_found")
+    problem(await site.client.get(f"/api/trips/{long}"), 401, "not_authenticated")
+    answer = await site.client.get("/a" * 20_000, headers=site.rider)
+    problem(answer, 404, "unknown_type")
+    assert len(kept) == 2
+    assert max(map(len, kept)) < PATH_CHARS_MAX
 
 
 async def test_a_bad_host_is_400(site: Site) -> None:

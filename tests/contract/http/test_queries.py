@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from litestar._parsers import parse_query_string
 from msgspec import Raw
 
 from gateway.http.app import _described
-from gateway.http.queries import _wanted, as_uri
+from gateway.http.queries import FIELDS_MAX, _wanted, as_uri
 from schemas.commands import Answer
 from schemas.webhooks import message_id
 from tests.contract.http.conftest import (
@@ -166,6 +167,35 @@ async def test_what_doesn_t_fit_is_said_after_who_is_unknown_and_before_who_may_
         problem(answer, 422, "invalid_data")
         answer = await ask(asking, route, f"{name}={bad[0]}", {})
         problem(answer, 401, "not_authenticated")
+
+
+async def test_so_many_fields_may_a_query_have(asking: Site) -> None:
+    most = "a&" * (FIELDS_MAX - 1)
+    answer = await ask(asking, "/api/trips", f"{most}limit=1", asking.operator)
+    assert answer.status_code == 200
+    answer = await ask(asking, "/api/trips", f"{most}&limit=1", asking.operator)
+    assert problem(answer, 422, "invalid_data").startswith("the query: ")
+    # Where nothing is asked in a query nothing of it is read.
+    answer = await ask(asking, "/api/me", most * 100, asking.operator)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("query", ["a=%s", "%s", "a=1&%s=1", "limit=1&a=%s"])
+async def test_the_framework_keeps_nothing_of_what_routes_don_t_take(
+    query: str, asking: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps the last 1,024 queries it has read, and what it made of them."""
+    read: list[bytes] = []
+
+    def noted(raw: bytes) -> tuple[tuple[str, str], ...]:
+        read.append(raw)
+        return parse_query_string(raw)
+
+    monkeypatch.setattr("litestar._kwargs.extractors.parse_query_string", noted)
+    text = query % ("x" * 50_000)
+    answer = await ask(asking, "/api/trips", text, asking.operator)
+    assert answer.status_code == 200
+    assert read == [b"limit=1" if "limit" in query else b""]
 
 
 def test_octets_that_come_bare_are_utf_8() -> None:
