@@ -27,6 +27,10 @@ from schemas.closes import Close
 from schemas.events import FactPush, FeedEntry
 from schemas.trips import Role
 
+HELD_BYTES_MAX = 8 * 1024 * 1024
+"""Of what waits for a sync, in each of the lists that `held_max` bounds in number: as
+many usual entries, or 300 of a room's longest messages."""
+
 _seq = itemgetter(0)
 
 
@@ -37,6 +41,7 @@ class Seat:
         "connection",
         "cursor",
         "held",
+        "held_bytes",
         "later",
         "listener",
         "writer",
@@ -49,6 +54,8 @@ class Seat:
         self.cursor = 0
         self.held: list[Stamped] | None = []
         """What waits for the welcome; None once that is out."""
+        self.held_bytes = 0
+        """Of that, and then of `later`."""
         self.later: list[Stamped] | None = None
         """Rooms' frames that must wait for a sync of the user, so that the highest
         `seq` the client saw stays a safe cursor."""
@@ -57,7 +64,9 @@ class Seat:
         if self.held is None:
             if seq > self.cursor or seq == 0:
                 self.writer.write(frame)
-        elif len(self.held) < held_max:
+            return
+        self.held_bytes += len(frame)
+        if len(self.held) < held_max and self.held_bytes <= HELD_BYTES_MAX:
             self.held.append((seq, frame))
         else:
             self.connection.close(Close.RESYNC)
@@ -68,11 +77,12 @@ class Seat:
             self.give(0, frame, held_max)
             return
         if self.later is None:
-            self.later = []
+            self.later, self.held_bytes = [], 0
         # What was fetched again has no `seq`: it stays behind what came before it.
         place = max(seq, self.later[-1][0]) if self.later else seq
         self.later.append((place, frame))
-        if len(self.later) > held_max:
+        self.held_bytes += len(frame)
+        if len(self.later) > held_max or self.held_bytes > HELD_BYTES_MAX:
             self.later = None
             self.connection.close(Close.RESYNC)
 
@@ -85,6 +95,7 @@ class Listener:
 
     __slots__ = (
         "claims",
+        "feed_bytes",
         "is_driver",
         "is_steady",
         "region",
@@ -101,6 +112,8 @@ class Listener:
         self.seats: list[Seat] = []
         self.subscription: Cancellable | None = None
         self.is_steady = False
+        self.feed_bytes = 0
+        """Of the stream's `held_feed`."""
 
     def receive(self, push: FactPush) -> bytes | None:
         """`UserStream.receive`. Where it changes what becomes of the feed's entries,
@@ -360,8 +373,11 @@ class Region:
     def _keep(self, listener: Listener, entries: list[Stamped]) -> None:
         """Entries wait for a sync of this driver, up to a bound."""
         waiting = listener.stream.held_feed
+        if not waiting:
+            listener.feed_bytes = 0
         waiting.extend(entries)
-        if len(waiting) > self.held_max:
+        listener.feed_bytes += sum(len(frame) for _, frame in entries)
+        if len(waiting) > self.held_max or listener.feed_bytes > HELD_BYTES_MAX:
             waiting.clear()
             for seat in list(listener.seats):
                 seat.connection.close(Close.RESYNC)

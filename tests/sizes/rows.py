@@ -176,9 +176,10 @@ GATEWAY = (
         "`rate_limited` (256); else `overloaded`",
     ),
     Row(
-        "frames kept while a sync is on its way: 10,000, and what may be written",
-        (f"{_GATEWAY}held_max",),
-        at(f"{_GATEWAY}output_bytes_max"),
+        "frames kept while a sync is on its way: 10,000, and in bytes; those of a feed "
+        "or a room are the same for all",
+        (f"{_GATEWAY}held_max", "gateway.fanout.region:HELD_BYTES_MAX"),
+        2 * at("gateway.fanout.region:HELD_BYTES_MAX"),
         "session",
         "closed with 4003",
     ),

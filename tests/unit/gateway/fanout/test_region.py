@@ -3,12 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.fanout.region import Listener, Region, Seat
+from gateway.fanout.region import HELD_BYTES_MAX, Listener, Region, Seat
 from gateway.fanout.sync import Sync
 from gateway.ports import Steady
 from schemas.claims import Claims
 from schemas.closes import Close
-from schemas.events import DriverPush
+from schemas.events import DriverPush, FeedEntry
 from schemas.trips import Role
 from tests.contract.gateway_ws.scripted_leader import entry, trip
 from tests.unit.gateway.fanout.pushes import state
@@ -115,6 +115,51 @@ def test_a_session_before_its_welcome_keeps_entries_up_to_a_bound() -> None:
     assert socket.out == b""
     region.ready = [entry(3, 103, trip(3))]
     region.flush()
+    assert socket.closed is Close.RESYNC
+
+
+LONG = "x" * 10_000
+OVER = HELD_BYTES_MAX // len(LONG) + 1
+
+
+def feed_of(count: int) -> list[FeedEntry]:
+    return [entry(n, 100 + n, trip(n) | {"note": LONG}) for n in range(1, count + 1)]
+
+
+def test_a_session_before_its_welcome_keeps_no_more_than_so_many_bytes() -> None:
+    region = Region("main", held_max=OVER * 2)
+    _, socket = seat(region, "d1", cursor=None)
+    region.ready = feed_of(OVER // 2)
+    region.flush()
+    assert socket.closed is None
+    region.ready = feed_of(OVER)
+    region.flush()
+    assert socket.closed is Close.RESYNC
+
+
+def test_nor_does_one_whose_driver_s_gap_is_open() -> None:
+    region = Region("main", held_max=OVER * 3)
+    made, socket = seat(region, "d1")
+    stream = made.listener.stream
+    stream.hold()
+    region.ready = feed_of(OVER // 2)
+    region.flush()
+    assert socket.closed is None
+    region.ready = feed_of(OVER)
+    region.flush()
+    assert socket.closed is Close.RESYNC
+    assert stream.held_feed == []
+
+
+def test_nor_does_a_room_s_member_who_waits_for_a_sync_of_their_own() -> None:
+    region = Region("main", held_max=OVER * 2)
+    made, socket = seat(region, "d1")
+    made.listener.stream.hold()
+    for n in range(OVER // 2):
+        made.give_in_room(n, LONG.encode(), region.held_max)
+    assert socket.closed is None
+    for n in range(OVER):
+        made.give_in_room(n, LONG.encode(), region.held_max)
     assert socket.closed is Close.RESYNC
 
 
