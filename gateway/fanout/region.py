@@ -121,12 +121,9 @@ class Listener:
         """
         if not self.is_driver:
             return self.stream.receive(push)
-        stream = self.stream
-        sync, online = stream.sync, stream.online
-        before = stream.feed
-        frame = stream.receive(push)
-        as_before = stream.sync is sync and stream.online is online
-        if not as_before and stream.feed is not before:
+        before = self.stream.feed
+        frame = self.stream.receive(push)
+        if self.stream.feed is not before:
             self.unsettle()
             self.region.hand_out(self, before)
         return frame
