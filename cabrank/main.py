@@ -83,6 +83,11 @@ def _has_trial() -> bool:
     return bool(find_spec("cabrank.trial") and find_spec("picows"))
 
 
+def _is_text(argument: str) -> bool:
+    """Whether its octets are UTF-8; a folder's name need not be."""
+    return argument.encode(errors="replace").decode() == argument
+
+
 def _add_trial_commands(arguments: list[str]) -> None:
     """Register simulate, chaos and bench where they are meant, or listed in the help:
     they import clients that no service needs.
@@ -137,6 +142,11 @@ def run() -> int:
         return refuse(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except UnicodeEncodeError:
+        octets = next((a for a in arguments if not _is_text(a)), None)
+        if octets is None:
+            raise
+        return refuse(f"{octets[:200]!r} is no UTF-8.", UsageError.exit_code)
     except BrokenPipeError:  # `cabrank settings | head`
         sys.stderr.close()
         return 1

@@ -303,3 +303,11 @@ def test_a_file_in_the_place_of_a_folder_is_no_data_directory(folder: Path) -> N
     shutil.rmtree(folder / "broken")
     case: Case = (["up", "--port", "0", "--data-dir", "file"], {}, "can't be made")
     assert_all_refused(folder, [case])
+
+
+@pytest.mark.parametrize("name", ["user export", "user revoke", "audit --user"])
+def test_octets_that_are_no_utf_8_are_told_in_one_sentence(
+    name: str, folder: Path
+) -> None:
+    arguments = [*name.split(), "ann\udcff", "--data-dir", "stopped"]
+    assert_all_refused(folder, [(arguments, {}, "UTF-8")])
