@@ -43,7 +43,8 @@ async def first(request: Request[Any, Any, Any]) -> Response[Any] | None:
     """
     await read_body(request)
     body = await request.body()
-    if request.content_type[0] != FORM or body.lstrip()[:1] == b"{":
+    said = request.headers.get("content-type", "").partition(";")[0]
+    if said.strip().lower() != FORM or body.lstrip()[:1] == b"{":
         return None
     sent = _fields(body)
     grant = sent.get("grant_type")
