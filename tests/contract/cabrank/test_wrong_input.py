@@ -305,7 +305,7 @@ def test_a_file_in_the_place_of_a_folder_is_no_data_directory(folder: Path) -> N
     assert_all_refused(folder, [case])
 
 
-@pytest.mark.parametrize("name", ["user export", "user revoke", "audit --user"])
+@pytest.mark.parametrize("name", ["user export", "audit --user"])
 def test_octets_that_are_no_utf_8_are_told_in_one_sentence(
     name: str, folder: Path
 ) -> None:
