@@ -7,14 +7,13 @@ since sessions end with it.
 import sys
 from pathlib import Path
 
-import msgspec
-
 from cabrank.errors import UnreachableError, UsageError
 from cabrank.operate import target
 from cabrank.operate.ledgers import connected
 from persistence import audit_log
 from persistence.audit_log import COMMAND_LINE, Entry
-from persistence.erasure import export as exporting
+from persistence.erasure.export import export as export_all
+from persistence.identity.users import find_id
 from runtime import log
 from runtime.questions import Questions
 from schemas import codec, subjects
@@ -33,13 +32,12 @@ async def export(user: str, data_dir: Path | None) -> None:
     """
     found = target.find(data_dir)
     async with target.engine(found.database_url) as engine:
-        document = await exporting.export(engine, user)
-        if document is None:
+        user_id = await find_id(engine, user)
+        if user_id is None:
             raise UsageError(_nobody(user))
-        user_id = document["user"]["id"]
+        # First: whoever reads has some of it as soon as it is written.
         await audit_log.note(engine, Entry("user_export", COMMAND_LINE, user_id))
-    text = msgspec.json.format(codec.encode(document), indent=2)
-    sys.stdout.buffer.write(text + b"\n")
+        await export_all(engine, user_id, sys.stdout.buffer.write)
     sys.stdout.buffer.flush()
 
 

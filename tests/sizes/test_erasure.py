@@ -1,6 +1,6 @@
-"""A user with as many rows as days of commands make, erased by a worker that has the
-memory for a few of them: one that needs more would be killed, and killed again at each
-start, for an erasure that was begun is ended (issue 12).
+"""A user with as many rows as days of commands make, exported and erased by a process
+that has the memory for a few of them: a worker that needs more would be killed, and
+killed again at each start, for an erasure that was begun is ended (issue 12).
 """
 
 import tracemalloc
@@ -14,6 +14,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from persistence import database
 from persistence.erasure import erasure
+from persistence.erasure.export import export
 from persistence.models import (
     Base,
     DispatchEventRow,
@@ -77,6 +78,28 @@ def fill(engine: Engine) -> None:
 
 def number(n: int) -> dict[str, Any]:
     return {"seq": n, "version": n, "n": n}
+
+
+async def test_who_has_very_many_rows_is_exported_in_little_memory(
+    engine: Engine,
+) -> None:
+    fill(engine)
+    written = 0
+
+    def write(text: bytes) -> None:
+        nonlocal written
+        written += len(text)
+
+    asker = database.engine(str(engine.url))
+    tracemalloc.start()
+    try:
+        await export(asker, DRIVER, write)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        await asker.dispose()
+    assert peak < HELD_BYTES_MAX / 4
+    assert written > (EVENTS + TURNS + MESSAGES) * 100
 
 
 def test_who_has_very_many_rows_is_erased_in_little_memory(engine: Engine) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
 from persistence.erasure import eraser, erasure
-from persistence.erasure.export import export
 from persistence.models import ErasedUserRow, UserRow
 from persistence.projected.projection import Unreadable, read_record
 from persistence.projected.store import Store
@@ -23,6 +22,7 @@ from schemas.refusals import Code
 from schemas.trips import Person
 from tests.contract.accounts.conftest import START_MS, Client
 from tests.contract.accounts.test_sessions import revocations
+from tests.support.exported import exported
 from tests.support.records import LEDGER, event, message, record, trip
 
 SECRETS = ("anna", "Annabel", "Åberg", "17 Elm Street", "my knee hurts", "dear all")
@@ -199,10 +199,9 @@ async def test_no_batch_slips_through_beside_an_erasure(
 async def test_all_that_is_stored_is_exported_but_no_secret(
     client: Client, anna: Tokens, engine: AsyncEngine
 ) -> None:
-    document = await export(engine, "anna")
-    assert document == await export(engine, anna.user.id)
-    text = encode(document).decode()
-    said = json.loads(text)
+    said = await exported(engine, "anna")
+    assert said == await exported(engine, anna.user.id)
+    text = json.dumps(said, separators=(",", ":"))
     assert said["user"]["username"] == "anna"
     assert said["has_password"] is True
     assert len(said["sessions"]) == 1
@@ -217,4 +216,4 @@ async def test_all_that_is_stored_is_exported_but_no_secret(
     assert stored
     for secret in (stored, anna.refresh, 'hash":'):
         assert secret not in text
-    assert await export(engine, "nobody") is None
+    assert await exported(engine, "nobody") is None

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence import database
 from persistence.delivery_models import WebhookDeliveryRow, WebhookRow
-from persistence.erasure.export import export
 from persistence.history.history import History
 from persistence.history.past import past
 from persistence.models import (
@@ -48,6 +47,7 @@ from schemas.rooms import MessageData, MessageEvent
 from schemas.times import rfc3339
 from schemas.trips import OpenTrip, Person, Position, Role, Status, Trip
 from tests.contract.accounts.conftest import START_MS, Client
+from tests.support.exported import exported
 from tests.support.filled import MARK, filled, nobodys, row
 from tests.support.records import record
 
@@ -286,7 +286,7 @@ class Forgotten:
             assert result.refused is None, (operation, result)
             found[f"history.{operation} {question}"] = [answer.data.decode()]
         for user in (RIDER, DRIVER):
-            found[f"export of {user}"] = [repr(await export(self.engine, user))]
+            found[f"export of {user}"] = [repr(await exported(self.engine, user))]
         return found
 
     async def leftovers(self, words: str) -> dict[str, list[str]]:

@@ -7,7 +7,6 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.accounts import Accounts
-from persistence.erasure.export import export
 from persistence.models import AuditRow, UserRow
 from runtime.bus import Bus
 from runtime.settings import Settings
@@ -16,6 +15,7 @@ from schemas.refusals import Code
 from schemas.trips import Role, User
 from tests.contract.accounts.conftest import Client
 from tests.contract.accounts.test_sessions import revocations
+from tests.support.exported import exported
 
 ISSUER = "https://login.example"
 ANN = User("7d0c1d8e-6a4f-5a7e-8f5a-0d2b6b8f0a11", "sso.ann", "Ann", "L", Role.RIDER)
@@ -45,7 +45,7 @@ async def test_the_first_token_makes_a_row_and_later_ones_keep_it_right(
     async with engine.connect() as connection:
         acts = (await connection.execute(select(AuditRow.action))).scalars().all()
     assert acts == ["meet"]
-    document = await export(engine, "sso.ann")
+    document = await exported(engine, "sso.ann")
     assert document is not None
     assert document["outside"][0]["subject"] == "00u1"
 

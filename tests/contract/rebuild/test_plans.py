@@ -23,7 +23,6 @@ from persistence import database
 from persistence.accounts import Accounts
 from persistence.checks import walk
 from persistence.erasure import eraser
-from persistence.erasure import export as exporting
 from persistence.history import retention
 from persistence.history.history import History
 from persistence.history.past import past
@@ -72,6 +71,7 @@ from tests.contract.rebuild.crowds import TRIPS, crowd, dispatched
 from tests.contract.rebuild.hooks import hooked, the_webhooks
 from tests.contract.rebuild.plans import SMALL, looked_through, reason
 from tests.support import records as made
+from tests.support.exported import exported
 from tests.support.nats import NatsServer
 from tests.support.running import service
 
@@ -265,7 +265,7 @@ async def the_commands(url: str, signer: Signer) -> None:
     async for _ in users.make_tokens(engine, signer, Role.RIDER, 2, "load", "main"):
         pass
     for name in ("rider-0", "olga", "nobody"):
-        await exporting.export(engine, name)
+        await exported(engine, name)
     for wanted in (Wanted(), Wanted(user="o"), Wanted(action="log_in", since_ms=1)):
         await audit_log_reader.read(engine, wanted)
     keyless = update(UserRow).where(UserRow.id.in_(("rider-2", "rider-3")))
