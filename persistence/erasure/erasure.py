@@ -54,6 +54,8 @@ CHUNK = 200
 """Trips scrubbed in one transaction: some ten milliseconds."""
 EVENTS = 100
 """Of trips, read at once: one with an emoji takes 48 KB, four bytes a character."""
+LETTERS = 10
+"""Dead letters read at once: each may be as large as a record."""
 FETCHED = 1_000
 """Rows of a few bytes that are fetched at once."""
 ACTIVE = tuple(status.value for status in Status if status not in TERMINAL)
@@ -316,7 +318,7 @@ def _scrub_dead_letters(engine: Engine, user: str) -> None:
                 select(letter.ledger, letter.seq, letter.payload)
                 .where(place > tuple_(*last))
                 .order_by(letter.ledger, letter.seq)
-                .limit(CHUNK)
+                .limit(LETTERS)
             )
             rows = connection.execute(asked).all()
             for row in rows:
@@ -324,7 +326,7 @@ def _scrub_dead_letters(engine: Engine, user: str) -> None:
                     same = (letter.ledger == row.ledger, letter.seq == row.seq)
                     empty = {"payload": b"", "error": erasing.TEXT}
                     connection.execute(update(letter).where(*same).values(**empty))
-        last = (rows[-1].ledger, rows[-1].seq) if len(rows) == CHUNK else None
+        last = (rows[-1].ledger, rows[-1].seq) if len(rows) == LETTERS else None
 
 
 def _drop_deliveries(engine: Engine, user: str) -> None:

@@ -17,6 +17,7 @@ from persistence.erasure import erasure
 from persistence.erasure.export import export
 from persistence.models import (
     Base,
+    DeadLetterRow,
     DispatchEventRow,
     MessageRow,
     TripEventRow,
@@ -25,6 +26,7 @@ from persistence.models import (
 )
 from persistence.projected.projection import TripFields, trip_columns
 from schemas.codec import decode, encode
+from schemas.ledger import EVENTS_BYTES_MAX
 from schemas.trips import Status
 from tests.sizes.conftest import size
 from tests.sizes.largest import ID, NAME_CHARS, PERSON, TRIP
@@ -36,6 +38,8 @@ EVENTS = size(2_000, 40_000)
 TURNS = size(15_000, 1_000_000)
 """On duty and off again."""
 MESSAGES = size(5_000, 1_000_000)
+LETTERS = size(60, 2_000)
+RECORD = b"x" * EVENTS_BYTES_MAX
 HELD_BYTES_MAX = 12 * 1024 * 1024
 
 
@@ -61,6 +65,8 @@ def fill(engine: Engine) -> None:
     said |= {"sender_id": DRIVER, "sender_username": "driver", "text": "here I am"}
     said |= dict.fromkeys(("sender_first_name", "sender_last_name"), "a" * NAME_CHARS)
     said |= {"sent_at_ms": 1, "traceparent": None}
+    letter = {"ledger": LEDGER, "error": "", "at_ms": 1}
+    letter |= {"payload": RECORD}
     with engine.begin() as connection:
         connection.execute(insert(UserRow), user | {"created_at_ms": 1})
         fields = decode(trip.encode(), TripFields)
@@ -69,6 +75,7 @@ def fill(engine: Engine) -> None:
             (TripEventRow, event, EVENTS),
             (DispatchEventRow, turn, TURNS),
             (MessageRow, said, MESSAGES),
+            (DeadLetterRow, letter, LETTERS),
         ):
             for first in range(0, count, 10_000):
                 some = range(first, min(first + 10_000, count))
