@@ -2,15 +2,12 @@
 by the bytes that it has there, not by the characters of its bodies (issue 12).
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Engine, insert
 
-from persistence import database
 from persistence.deliveries import turns
 from persistence.delivery_models import (
     NEVER,
@@ -18,7 +15,6 @@ from persistence.delivery_models import (
     WebhookLineRow,
     WebhookRow,
 )
-from persistence.models import Base
 from schemas.budget import size_of
 from schemas.codec import encode
 from schemas.trips import Person
@@ -40,14 +36,6 @@ def body(char: str) -> str:
     sender = Person(ID, LETTER * NAME_CHARS, char * NAME_CHARS, char * NAME_CHARS)
     said = replace(MESSAGE, text=char * CHARS, sender=sender)
     return encode(Body("chat.message", said.at, said)).decode()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = database.plain_engine(f"sqlite:///{tmp_path}/data.db")
-    Base.metadata.create_all(made)
-    yield made
-    made.dispose()
 
 
 @pytest.mark.parametrize("char", [EMOJI, QUOTE], ids=["emoji", "quote"])

@@ -4,11 +4,8 @@ killed again at each start, for an erasure that was begun is ended (issue 12).
 """
 
 import tracemalloc
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 from sqlalchemy import Engine, func, insert, select
 
@@ -16,7 +13,6 @@ from persistence import database
 from persistence.erasure import erasure
 from persistence.erasure.export import export
 from persistence.models import (
-    Base,
     DeadLetterRow,
     DispatchEventRow,
     MessageRow,
@@ -41,14 +37,6 @@ MESSAGES = size(5_000, 1_000_000)
 LETTERS = size(60, 2_000)
 RECORD = b"x" * EVENTS_BYTES_MAX
 HELD_BYTES_MAX = 12 * 1024 * 1024
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = database.plain_engine(f"sqlite:///{tmp_path}/data.db")
-    Base.metadata.create_all(made)
-    yield made
-    made.dispose()
 
 
 def fill(engine: Engine) -> None:

@@ -126,15 +126,19 @@ def feed_of(count: int) -> list[FeedEntry]:
     return [entry(n, 100 + n, trip(n) | {"note": LONG}) for n in range(1, count + 1)]
 
 
-def test_a_session_before_its_welcome_keeps_no_more_than_so_many_bytes() -> None:
-    region = Region("main", held_max=OVER * 2)
-    _, socket = seat(region, "d1", cursor=None)
+def keeps_half_and_no_more(region: Region, socket: Socket) -> None:
     region.ready = feed_of(OVER // 2)
     region.flush()
     assert socket.closed is None
     region.ready = feed_of(OVER)
     region.flush()
     assert socket.closed is Close.RESYNC
+
+
+def test_a_session_before_its_welcome_keeps_no_more_than_so_many_bytes() -> None:
+    region = Region("main", held_max=OVER * 2)
+    _, socket = seat(region, "d1", cursor=None)
+    keeps_half_and_no_more(region, socket)
 
 
 def test_nor_does_one_whose_driver_s_gap_is_open() -> None:
@@ -142,12 +146,7 @@ def test_nor_does_one_whose_driver_s_gap_is_open() -> None:
     made, socket = seat(region, "d1")
     stream = made.listener.stream
     stream.hold()
-    region.ready = feed_of(OVER // 2)
-    region.flush()
-    assert socket.closed is None
-    region.ready = feed_of(OVER)
-    region.flush()
-    assert socket.closed is Close.RESYNC
+    keeps_half_and_no_more(region, socket)
     assert stream.held_feed == []
 
 
